@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The endpoint's end-to-end layer: Double's inner transform (RFC 8723) keyed
+ * by EKT (RFC 8870). A sender seals plain RTP of one SSRC and says which
+ * EKTField travels with it; a receiver opens whatever arrives of all SSRCs
+ * of a conference. The outer layer is somebody else's (perc/srtp.h): what
+ * goes in and out here is header | inner ciphertext | inner tag | OHB, then
+ * the EKTField.
+ *
+ * Sending and receiving rules: RFC 8870 sections 4.3 to 4.6 with the
+ * hardening that docs/ekt.md explains: an Epoch counts only after an inner
+ * tag proved its key, a key once used is never installed again, candidates
+ * and unwraps are bounded, a tag's ROC is a hint, never a command.
+ *
+ * Times are the caller's milliseconds, monotonic.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/ekt.h"
+#include "perc/rtp.h"
+
+/* Octets a sealed packet grows by: tag, OHB, Full field. */
+#define PERC_DOUBLE_ROOM (16 + 1 + PERC_EKT_FIELD_MAX)
+
+/* ---- sending: one SSRC -------------------------------------------------- */
+struct perc_double_tx;
+
+enum perc_full_rule {
+	PERC_FULL_AUDIO, /* Full every 100 ms */
+	PERC_FULL_VIDEO, /* Full with perc_double_tx_key_frame, at least 1/s */
+};
+
+/* ekt must outlive the sender. */
+PERC_MUST int perc_double_tx_new(struct perc_double_tx **tp,
+    struct perc_ekt *ekt, uint32_t ssrc, enum perc_full_rule rule);
+void perc_double_tx_free(struct perc_double_tx *t);
+/*
+ * Go over to set spi: a fresh random key is announced at once in Full fields
+ * of three packets while the old key still encrypts for 250 ms (RFC 8870
+ * section 4.3.1); the first set is used at once. PERC_ERR_UNKNOWN_KEY.
+ */
+PERC_MUST int perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi,
+    int64_t now_ms);
+void perc_double_tx_key_frame(struct perc_double_tx *t);
+/*
+ * Seal plain RTP (n octets; SSRC must be ours) into out, with OHB and
+ * EKTField. The inner ROC follows SEQ. PERC_ERR_STATE: no live key (ttl
+ * over): nothing may be sent. PERC_ERR_REPLAY: SEQ used already.
+ */
+PERC_MUST int perc_double_tx_seal(struct perc_double_tx *t, int64_t now_ms,
+    const uint8_t *in, size_t n, uint8_t *out, size_t cap, size_t *outlen);
+uint16_t perc_double_tx_spi(const struct perc_double_tx *t); /* in use */
+
+/* ---- receiving: all SSRCs of one conference ------------------------------ */
+struct perc_double_rx;
+
+struct perc_double_in {	       /* one opened packet */
+	uint32_t ssrc;
+	uint16_t seq;	       /* original (inner) sequence number */
+	uint8_t outer_pt;      /* selects the codec (RFC 8723 section 5.3) */
+	uint16_t outer_seq;    /* orders packets */
+	uint16_t spi;	       /* set whose key opened it */
+	size_t len;	       /* octets of plain synthetic RTP in out */
+};
+
+struct perc_double_stats {
+	uint64_t opened, replayed, inner_auth_failed, no_key, unknown_spi,
+	    not_listed, malformed, unwraps, unwraps_limited, keys_installed,
+	    rollbacks_refused;
+};
+
+/* max_ssrcs bounds the table; window (64..1024) is the end-to-end replay
+ * window. */
+PERC_MUST int perc_double_rx_new(struct perc_double_rx **rp,
+    struct perc_ekt *ekt, unsigned max_ssrcs, unsigned window);
+void perc_double_rx_free(struct perc_double_rx *r);
+/* Only listed SSRCs are heard (the roster's). Listing keeps state of those
+ * already there; keys of those no longer listed are wiped. */
+PERC_MUST int perc_double_rx_list(struct perc_double_rx *r,
+    const uint32_t *ssrcs, size_t n);
+/*
+ * in: outer-opened packet with its EKTField. out (n octets of room) gets the
+ * synthetic packet: original PT, SEQ, M; no extension; plain payload.
+ * PERC_ERR_UNKNOWN_KEY with *unknown_spi: fetch that set (the packet itself
+ * was tried with the keys at hand). PERC_ERR_AUTH, _REPLAY, _FORMAT, _DENIED
+ * (SSRC not listed), _LIMIT.
+ */
+PERC_MUST int perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
+    const uint8_t *in, size_t n, uint8_t *out, struct perc_double_in *info,
+    uint16_t *unknown_spi);
+/* Wipe every E2E key that came under set spi. */
+void perc_double_rx_drop(struct perc_double_rx *r, uint16_t spi);
+const struct perc_double_stats *perc_double_rx_stats(
+    const struct perc_double_rx *r);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An HTTPS server inside our loop, on libmicrohttpd: TLS 1.2 and 1.3 only,
+ * whole small bodies, answers now or later, event streams. It refuses what
+ * could smuggle past a proxy (Content-Length with Transfer-Encoding, doubled
+ * Content-Length, doubled Host or Authorization is left to the caller to see,
+ * %00, %2f, '..' and '//' in the target), keeps a deadline for every request,
+ * and never spins on a half-open handshake.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "perc/err.h"
+#include "perc/loop.h"
+
+struct perc_httpd;
+struct perc_httpd_req;	  /* one request, until it is answered */
+struct perc_httpd_stream; /* one open event stream */
+
+struct perc_httpd_conf {
+	const char *listen;    /* "host:port"; port 0: any free one */
+	int listen_fd;	       /* or an open listening socket; -1: none */
+	bool reuseport;	       /* several processes share the port */
+	const char *cert_file; /* PEM chain */
+	const char *key_file;  /* PEM; read before privileges are dropped */
+	size_t max_body;       /* octets; 413 beyond */
+	unsigned deadline_ms;  /* whole request, first octet to last */
+	unsigned max_conns, max_conns_per_ip; /* 0: no bound per address */
+	bool ask_client_cert;  /* request, do not verify: x5t bindings */
+};
+
+struct perc_httpd_header {
+	const char *name, *value;
+};
+
+/* Called once the whole body is here. Answer now or later, exactly once. */
+typedef void (*perc_httpd_fn)(struct perc_httpd_req *r, void *arg);
+
+PERC_MUST int perc_httpd_new(struct perc_httpd **hp, struct perc_loop *l,
+    const struct perc_httpd_conf *conf, perc_httpd_fn fn, void *arg,
+    char *why, size_t whycap);
+/* Stop accepting, end streams, let requests finish within grace_ms, then
+ * call done (from the loop); free after that. */
+void perc_httpd_drain(struct perc_httpd *h, unsigned grace_ms,
+    perc_loop_fn done, void *arg);
+void perc_httpd_free(struct perc_httpd *h);
+/* New certificate for new connections; the old pair stays on any error. */
+PERC_MUST int perc_httpd_reload_cert(struct perc_httpd *h,
+    const char *cert_file, const char *key_file, char *why, size_t whycap);
+unsigned perc_httpd_port(const struct perc_httpd *h);
+unsigned perc_httpd_conns(const struct perc_httpd *h);
+
+/* Of a request: all valid until it is answered. */
+const char *perc_httpd_method(const struct perc_httpd_req *r);
+const char *perc_httpd_path(const struct perc_httpd_req *r);
+const char *perc_httpd_query(const struct perc_httpd_req *r); /* or NULL */
+/* First value of the header, any case; *count (may be NULL): how many. */
+const char *perc_httpd_header(const struct perc_httpd_req *r,
+    const char *name, unsigned *count);
+const uint8_t *perc_httpd_body(const struct perc_httpd_req *r, size_t *len);
+const struct sockaddr *perc_httpd_peer(const struct perc_httpd_req *r);
+/* base64url SHA-256 of the client certificate's DER (44 octets), or "". */
+void perc_httpd_client_x5t(const struct perc_httpd_req *r, char out[44]);
+/* The owner's pointer, and a hook for when the client went away before the
+ * answer (the request is still to be answered or dropped). */
+void perc_httpd_set_data(struct perc_httpd_req *r, void *data,
+    void (*gone)(struct perc_httpd_req *, void *data));
+
+/*
+ * Answer and forget r. body is copied; headers (n of them) too. Sends
+ * Content-Length, and "Cache-Control: no-store" unless headers has one.
+ * secret: the copies of headers and body are wiped after sending.
+ */
+void perc_httpd_reply(struct perc_httpd_req *r, unsigned status,
+    const struct perc_httpd_header *headers, size_t n, const void *body,
+    size_t len, bool secret);
+/* Answer 200 with text/event-stream and keep it open; r is consumed.
+ * gone runs once when the client left or the stream was closed. */
+PERC_MUST int perc_httpd_stream_open(struct perc_httpd_stream **sp,
+    struct perc_httpd_req *r, const struct perc_httpd_header *headers,
+    size_t n, size_t queue_max,
+    void (*gone)(struct perc_httpd_stream *, void *), void *arg);
+/* Queue octets; PERC_ERR_LIMIT: the reader is too slow, the stream is being
+ * closed. */
+PERC_MUST int perc_httpd_stream_write(struct perc_httpd_stream *s,
+    const void *p, size_t n);
+void perc_httpd_stream_close(struct perc_httpd_stream *s);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One direction of one hop: an SRTP master key, its SSRCs with rollover
+ * counter and replay window (RFC 3711 section 3.3), RTP by our transform
+ * (perc/gcm.h), SRTCP by libsrtp. Tables are sized when made; nothing is
+ * allocated per packet. The EKTField is outside: cut it first (perc/tail.h).
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/err.h"
+#include "perc/gcm.h"
+#include "perc/rtp.h"
+
+enum perc_srtp_profile { /* DTLS-SRTP ids */
+	PERC_AEAD_AES_128_GCM = 0x0007,
+	PERC_AEAD_AES_256_GCM = 0x0008,
+};
+#define PERC_SRTP_STREAMS_MAX 4096 /* SSRCs of one direction */
+
+struct perc_srtp;
+
+/* key: 16 or 32 octets by profile. max_streams: SSRCs; more: PERC_ERR_LIMIT.
+ * window: replay window in packets, 64..1024. */
+PERC_MUST int perc_srtp_new(struct perc_srtp **sp,
+    enum perc_srtp_profile profile, const uint8_t *key,
+    const uint8_t salt[static PERC_SRTP_SALT_LEN], unsigned max_streams,
+    unsigned window);
+void perc_srtp_free(struct perc_srtp *s);
+
+/*
+ * Protect the plain packet in (n octets, header parsed in h) into out, which
+ * may be in itself and has n + 16 octets of room; *outlen = n + 16. The ROC
+ * follows the SEQs sent. PERC_ERR_REPLAY when this index went out already
+ * (a GCM nonce never repeats).
+ */
+PERC_MUST int perc_srtp_protect(struct perc_srtp *s, const struct perc_rtp *h,
+    const uint8_t *in, size_t n, uint8_t *out, size_t *outlen);
+/* Verify, decrypt into out (may be in), then commit ROC and window; an
+ * unverified packet changes nothing. PERC_ERR_REPLAY, _AUTH, _LIMIT. */
+PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s,
+    const struct perc_rtp *h, const uint8_t *in, size_t n, uint8_t *out,
+    size_t *outlen);
+/* Fix the ROC of an SSRC (made if need be) before its first packet. */
+PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc,
+    uint32_t roc);
+void perc_srtp_forget(struct perc_srtp *s, uint32_t ssrc);
+
+/* SRTCP, one direction of the same master key (RFC 7714 section 9). In place;
+ * protect adds 20 octets (buffer needs PERC_SRTCP_ROOM more). */
+#define PERC_SRTCP_ROOM 148
+struct perc_srtcp;
+PERC_MUST int perc_srtcp_new(struct perc_srtcp **sp,
+    enum perc_srtp_profile profile, const uint8_t *key,
+    const uint8_t salt[static PERC_SRTP_SALT_LEN], int inbound);
+void perc_srtcp_free(struct perc_srtcp *s);
+PERC_MUST int perc_srtcp_protect(struct perc_srtcp *s, uint8_t *p, size_t *n);
+PERC_MUST int perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p,
+    size_t *n);
+/* Once per process, before a sandbox: loads NSS and keeps one context. */
+PERC_MUST int perc_srtcp_warm_up(void);
