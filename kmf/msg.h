@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The closed list of messages between perch-kmf's processes, on perc/chan.h.
+ *
+ *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE
+ *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END
+ *   front  -> fetcher  KEYS_WANTED
+ *   fetcher-> front    KEYS
+ *
+ * A front is believed about nothing but who authenticated: it verified the
+ * token and the proof; what that person may do is the keeper's decision.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/err.h"
+#include "perc/wire.h"
+
+#define KMF_ID_MAX 32	    /* characters of a c_, m_, i_ id, with NUL */
+#define KMF_GROUPS_MAX 64   /* of one identity */
+#define KMF_BODY_MAX 65536  /* octets of a request body */
+
+enum kmf_msg_type {
+	KMF_MSG_CALL = 1,
+	KMF_MSG_SUBSCRIBE,
+	KMF_MSG_UNSUBSCRIBE,
+	KMF_MSG_WELCOME = 16,
+	KMF_MSG_REPLY,
+	KMF_MSG_EVENT,
+	KMF_MSG_STREAM_END,
+	KMF_MSG_KEYS_WANTED = 32,
+	KMF_MSG_KEYS,
+};
+
+enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
+	KMF_OP_CLIENT_KEY = 1,	/* obj = client id -> body: JWK, scope */
+	KMF_OP_TOKEN_CLIENT,	/* mint a client token; arg = wanted scope */
+	KMF_OP_TOKEN1,		/* exchange for conf */
+	KMF_OP_TOKEN2,		/* exchange for conf; arg = MDD, arg2 = x5t */
+	KMF_OP_CONF_CREATE,
+	KMF_OP_CONF_LIST,	/* arg = query string */
+	KMF_OP_CONF_GET,
+	KMF_OP_CONF_PATCH,
+	KMF_OP_CONF_DELETE,
+	KMF_OP_CONF_END,
+	KMF_OP_CONF_REKEY,
+	KMF_OP_CONF_EXPLAIN,
+	KMF_OP_INV_CREATE,
+	KMF_OP_INV_LIST,
+	KMF_OP_INV_DELETE,	/* obj = invitation */
+	KMF_OP_INV_ICS,		/* obj = invitation */
+	KMF_OP_MEMBER_LIST,
+	KMF_OP_MEMBER_EVICT,	/* obj = member */
+	KMF_OP_KEYS,		/* body: empty, or {"seal_to"} ; arg = seal_jkt */
+	KMF_OP_LEASE_RENEW,
+	KMF_OP_LEASE_END,
+	KMF_OP_ROSTER,
+	KMF_OP_AUDIT,		/* arg = query string */
+	KMF_OP_READY,		/* readiness: named reasons */
+	KMF_OP_METRICS,		/* Prometheus text of the keeper's part */
+	KMF_OP_LAST
+};
+
+enum kmf_who { /* how the caller was authenticated */
+	KMF_WHO_NOBODY,
+	KMF_WHO_CLIENT,	 /* sub = client id; scope */
+	KMF_WHO_MEMBER,	 /* token1: sub = member id, conf bound */
+	KMF_WHO_PERSON,	 /* an IdP's token: iss, sub, email, name, groups */
+	KMF_WHO_CODE,	 /* code = invitation code, not yet looked up */
+};
+
+/* Strings point into the frame and are never NULL ("" when absent). */
+struct kmf_identity {
+	enum kmf_who who;
+	const char *iss, *sub, *email, *name, *code, *scope;
+	bool email_verified;
+	const char *groups[KMF_GROUPS_MAX];
+	unsigned ngroups;
+	const char *token_conf; /* conference the token is bound to */
+	const char *jkt;	/* thumbprint that proved possession */
+	int64_t token_exp_s;
+};
+
+struct kmf_call {
+	enum kmf_op op;
+	struct kmf_identity id;
+	const char *conf, *obj, *arg, *arg2;
+	const char *if_match, *idempotency_key;
+	const char *request_id;
+	/* DPoP replay: hash of jti and htu, until when it must be kept; the
+	 * keeper refuses what it has seen. "" when there was no proof. */
+	const char *replay_hash;
+	int64_t replay_until_s;
+	const uint8_t *body;
+	size_t body_len;
+};
+
+struct kmf_reply {
+	uint16_t status;     /* HTTP status */
+	const char *code;    /* stable error code, "" when 2xx */
+	const char *detail;  /* for people */
+	const char *content_type; /* "" none */
+	const char *location, *etag;
+	const char *secret_header; /* Encryption-Key value; "" none */
+	uint32_t retry_after_s;	   /* 0 none */
+	const uint8_t *body;
+	size_t body_len;
+};
+
+/* Encode into a buffer that the caller frees (perc_secmem_free, wiped). */
+PERC_MUST int kmf_call_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_call *c);
+PERC_MUST int kmf_call_decode(struct kmf_call *c, const uint8_t *p, size_t n);
+PERC_MUST int kmf_reply_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_reply *r);
+PERC_MUST int kmf_reply_decode(struct kmf_reply *r, const uint8_t *p,
+    size_t n);
+
+/* SUBSCRIBE: the frame's id is the front's stream number from then on; the
+ * keeper answers with EVENTs, or with STREAM_END when it may not. */
+struct kmf_subscribe {
+	struct kmf_identity id;
+	const char *conf;
+	uint64_t last_event_id;
+	const char *replay_hash;
+	int64_t replay_until_s;
+};
+PERC_MUST int kmf_subscribe_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_subscribe *s);
+PERC_MUST int kmf_subscribe_decode(struct kmf_subscribe *s, const uint8_t *p,
+    size_t n);
+
+struct kmf_event { /* for stream = frame id */
+	uint64_t event_id;
+	const char *name;
+	const char *data; /* one line of JSON */
+};
+PERC_MUST int kmf_event_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_event *e);
+PERC_MUST int kmf_event_decode(struct kmf_event *e, const uint8_t *p,
+    size_t n);
+
+struct kmf_stream_end { /* why a stream ends or was never opened */
+	uint16_t status;
+	const char *code, *detail;
+};
+PERC_MUST int kmf_stream_end_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_stream_end *e);
+PERC_MUST int kmf_stream_end_decode(struct kmf_stream_end *e,
+    const uint8_t *p, size_t n);
+
+struct kmf_welcome { /* first message of the keeper; again on rotation */
+	const char *jwks;	/* public keys, current and next */
+	uint8_t nonce_key[32];	/* HMAC key of DPoP nonces, per start */
+	uint8_t prev_nonce_key[32];
+};
+PERC_MUST int kmf_welcome_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_welcome *w);
+PERC_MUST int kmf_welcome_decode(struct kmf_welcome *w, const uint8_t *p,
+    size_t n);
+
+struct kmf_keys { /* fetcher -> front: an issuer's keys, or why there are none */
+	const char *issuer, *jwks; /* jwks "" : none at present */
+	const char *why;
+	int64_t fetched_s;
+};
+PERC_MUST int kmf_keys_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_keys *k);
+PERC_MUST int kmf_keys_decode(struct kmf_keys *k, const uint8_t *p, size_t n);
