@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by check.sh and demo.sh: what Debian 12 must have, in one place.
+# dpkg-query decides, so a machine that has everything is not touched and needs
+# neither root nor a network.
+
+PKG_BUILD="gcc make autoconf automake libtool pkg-config libc6-dev
+	libssl-dev libjansson-dev libcjose-dev libsrtp2-dev libmicrohttpd-dev
+	libgnutls28-dev libcurl4-openssl-dev libsqlite3-dev liboauth2-dev
+	libjwt-dev libseccomp-dev libcmocka-dev"
+# what the end-to-end road needs: people's login, speech, a clock on packets
+PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux sqlite3
+	espeak-ng ffmpeg glewlwyd dbconfig-no-thanks"
+PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
+	binutils git"
+
+# perch_missing PACKAGE...: print those that are not installed
+perch_missing()
+{
+	for p in "$@"; do
+		st=$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)
+		case $st in
+		ii*) ;;
+		*) printf '%s ' "$p" ;;
+		esac
+	done
+}
+
+# perch_install LOG PACKAGE...: install what is missing, or say what to do
+perch_install()
+{
+	log=$1
+	shift
+	if ! command -v dpkg-query >/dev/null; then
+		echo "This is not Debian; you need: $*" >&2
+		return 1
+	fi
+	want=$(perch_missing "$@")
+	[ -n "$want" ] || return 0
+	sudo=
+	if [ "$(id -u)" -ne 0 ]; then
+		sudo="sudo -n"
+		if ! $sudo true 2>/dev/null; then
+			echo "Run as root: apt-get install $want" >&2
+			return 1
+		fi
+	fi
+	apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y
+		-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300"
+	# shellcheck disable=SC2086
+	if ! { $apt update && $apt install --no-install-recommends $want; } \
+		>"$log" 2>&1 </dev/null; then
+		tail -n 20 "$log" >&2
+		echo "apt could not install: $want" >&2
+		return 1
+	fi
+}
