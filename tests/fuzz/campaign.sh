@@ -19,14 +19,15 @@ while [ $# -gt 1 ]; do
 	esac
 	shift 2
 done
-[ $# -eq 1 ] && [ -d "$1/tests" ] || {
+if [ $# -ne 1 ] || [ ! -d "$1/tests" ]; then
 	echo "usage: campaign.sh [--seconds N] [--target NAME] BUILDDIR" >&2
 	exit 2
-}
+fi
 top=$(cd "$1" && pwd)
 pass=0 fail=0
 for bin in "$top"/tests/fuzz/fuzz_$only; do
-	[ -x "$bin" ] && [ ! -d "$bin" ] || continue
+	case $bin in *.o) continue ;; esac
+	[ -x "$bin" ] || continue
 	thing=${bin##*/fuzz_}
 	out=$top/fuzz-corpus/$thing
 	mkdir -p "$out"

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# The Test Anything Protocol for our scripts, and where the trees are.
+import os
+import pathlib
+import sys
+
+TOP = pathlib.Path(os.environ.get(
+    "top_srcdir", pathlib.Path(__file__).resolve().parents[2])).resolve()
+BUILD = pathlib.Path(os.environ.get("top_builddir", TOP / "build")).resolve()
+ROOMS = ["perc", "db", "schema", "kmf", "mdd", "agent", "tests", "docs"]
+
+_n = 0
+_bad = 0
+
+
+def say(*lines):
+    for text in lines:
+        for line in str(text).splitlines():
+            print("#", line, flush=True)
+
+
+def ok(good, name, *diag):
+    global _n, _bad
+    _n += 1
+    print(f"{'ok' if good else 'not ok'} {_n} - {name}", flush=True)
+    if not good:
+        _bad += 1
+        say(*diag)
+    return bool(good)
+
+
+def skip(name, why):
+    global _n
+    _n += 1
+    print(f"ok {_n} - {name} # SKIP {why}", flush=True)
+
+
+def done():
+    print(f"1..{_n}", flush=True)
+    sys.exit(1 if _bad else 0)
+
+
+def bail(why):
+    print(f"Bail out! {why}", flush=True)
+    sys.exit(1)
+
+
+def sources(*suffixes, rooms=ROOMS):
+    """Files of the rooms as the tree has them, without what a build or a run
+    left behind."""
+    for room in rooms:
+        for path in sorted((TOP / room).rglob("*")):
+            if not path.is_file() or "__pycache__" in path.parts:
+                continue
+            if any(p.startswith(".") for p in path.relative_to(TOP).parts):
+                continue
+            if not suffixes or path.suffix in suffixes:
+                yield path
+
+
+def rel(path):
+    return str(pathlib.Path(path).relative_to(TOP))
