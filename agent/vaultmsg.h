@@ -3,10 +3,11 @@
  * The closed list of messages between the agent's front and its vault, on
  * perc/chan.h. No message returns a key, a derived key or an oracle for one.
  * Strings are perc_wire_put_str, numbers big endian; `conf` is the
- * conference id. A frame's id is repeated in its answer.
+ * conference id. A frame's id is repeated in its answer; what the vault says
+ * unasked has id 0. docs/wire/vault.md is the same at length.
  *
  * front -> vault
- *   HELLO        -
+ *   HELLO        - (the first message, once)
  *   PROOF        u8 flags (1: with seal_jkt) | str htm | str htu |
  *                str token ("" none) | str nonce ("" none)
  *   OPEN         str conf | str kmf (BASE URL, must be pinned in the vault's
@@ -24,8 +25,10 @@
  *                (JSON: secret memory, seccomp, landlock, ports)
  *   PROOF_IS     str proof ("" refused)
  *   DONE         i32 perc_err | str what happened, in words | answer to OPEN,
- *                KEY, EPOCH, ROSTER: str json (see below)
- *   ERASED       str conf | str reason | str receipt jws  (asked or not)
+ *                KEY, EPOCH, ROSTER: str json (see below); NOTICE, LEAVE: ""
+ *   ERASED       str conf | str reason | str receipt jws  (asked or not; id
+ *                0; when asked for it comes before the DONE; the receipt is
+ *                "" when no key ever came)
  *   MEDIA_OUT    u8 slot | packet: header | inner ciphertext | tag | OHB |
  *                EKTField; the front cuts the field, protects, puts it back
  *   RTCP_OUT     u8 slot | RTCP compound, plain
@@ -34,16 +37,38 @@
  *   STATUS_IS    str json
  *
  * OPEN's json: {"slot": n}. KEY's and EPOCH's: {"epoch", "spi", "member",
- * "ssrcs": [...], "expires_in"}. ROSTER's: {"seq", "epoch", "fresh": bool,
- * "forked": bool, "members": n}. STREAMS' json, sent when anything changes:
- * {"in": [{"media": "audio", "port": 5004, "pt": 111, "codec": ...}],
- *  "out": [{"member", "name", "media", "ssrc", "port", "pt", "codec"}]};
- * the front writes the SDP files from it. STATUS' json: per conference epoch,
- * SPIs held, members, counters of perc/double.h, state.
+ * "name", "ssrcs": [...], "expires_in"}. ROSTER's: {"seq", "epoch", "fresh":
+ * bool, "gap": bool, "forked": bool, "listed": bool (are we on it),
+ * "members": n}. STREAMS' json, sent when anything changes:
+ * {"in": [{"media": "audio", "port": 5004, "rtcp_port": 5005, "ssrc", "pt":
+ *   111, "codec": "opus/48000/2"}],
+ *  "out": [{"member", "name", "media", "ssrc", "port", "rtcp_port", "pt",
+ *   "codec"}]};
+ * the front writes the SDP files from it. STATUS' json: {"conferences":
+ * [{"conference", "slot", "state": "open" | "live" | "erased", "epoch",
+ * "spi", "spis": [...], "keys_held", "expires_in", "member", "roster":
+ * {"state": "none" | "fresh" | "stale" | "forked", "seq", "epoch",
+ * "members"}, "counters": {...}}]}.
+ *
+ * What a conference's state permits; "ends" = the front broke the protocol,
+ * the channel ends and every key is wiped; "error" = answered with
+ * PERC_ERR_STATE, media dropped (the vault may have erased by itself).
+ * So KEY's DONE is to be awaited before anything is built on it.
+ *              none    open    live    erased
+ *   OPEN       ok      error   error   ok
+ *   KEY        ends    ok      ok      error
+ *   EPOCH      ends    ends    ok      error
+ *   ROSTER     ends    ends    ok      error
+ *   NOTICE     ends    ok      ok      error
+ *   LEAVE      ends    ok      ok      ok
+ *   MEDIA_IN   ends    ends    ok      dropped
+ *   RTCP_IN    ends    ends    ok      dropped
  */
 #pragma once
 
 #include <stdint.h>
+
+#include "perc/proc.h"
 
 enum vault_msg {
 	VAULT_HELLO = 1,
@@ -68,13 +93,31 @@ enum vault_msg {
 	VAULT_STATUS_IS,
 };
 
+#define VAULT_PROOF_SEAL_JKT 1u /* flag of PROOF */
+
 #define VAULT_SLOTS 4	      /* conferences at once */
 #define VAULT_LOCAL_STREAMS 2 /* audio, video of one conference */
 #define VAULT_MSG_MAX (1u << 20)
 #define VAULT_PACKET_MAX 2048
 
 /*
- * Descriptors at the vault's start: PERC_PROC_FD the channel to the front,
- * then per slot: RTP and RTCP socket of each local stream (bound to
- * loopback), then one unbound UDP socket for sending to local receivers.
+ * How the supervisor starts it:
+ *
+ *	perch-vault [-c FILE] [-o PORT] [--user-config]
+ *
+ * -c its configuration (default $sysconfdir/perch/vault.conf), -o first of the
+ * VAULT_OUT_PORTS loopback ports to which remote streams go (default
+ * local_out_base of the configuration), --user-config: accept configuration
+ * and pinned keys owned by the calling user instead of root.
+ *
+ * Descriptors: PERC_PROC_FD the channel to the front, then per slot RTP and
+ * RTCP socket of each local stream (bound to loopback; stream 0 is audio, 1
+ * video), then one unbound UDP socket for sending to local receivers.
  */
+#define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
+#define VAULT_OUT_PORTS (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
+#define VAULT_FD_LOCAL(slot, stream, rtcp)                                     \
+	(PERC_PROC_FD + 1 + ((slot) * VAULT_LOCAL_STREAMS + (stream)) * 2 +    \
+	    (rtcp))
+#define VAULT_FD_OUT VAULT_FD_LOCAL(VAULT_SLOTS, 0, 0)
+#define VAULT_FDS (VAULT_FD_OUT - PERC_PROC_FD + 1) /* for perc_proc_spawn */
