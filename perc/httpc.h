@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An HTTPS client inside our loop, on libcurl's multi interface: https only
- * (plain http to loopback where a test or metadata says so), no redirects,
- * bounded answers, own trust anchors or a pinned key. Header values and
- * bodies of answers are wiped when the request is freed.
+ * (plain http to loopback alone, and where the caller allows it), no
+ * redirects, no proxies, bounded answers, own trust anchors. Headers and
+ * bodies, sent and received, are wiped when the request is over.
  */
 #pragma once
 
@@ -22,8 +22,14 @@ struct perc_httpc_conf {
 	const char *user_agent;
 	unsigned connect_ms, total_ms; /* 0: 5000, 15000 */
 	size_t max_body;	       /* octets of an answer; 0: 1 MiB */
+	bool loopback_http; /* http://127.0.0.1, [::1], localhost allowed */
 };
 
+/*
+ * err: PERC_ERR_CLOSED (cannot connect, or the connection broke), _NOTFOUND
+ * (no such host), _AUTH (certificate not trusted), _TIMEOUT, _LIMIT (answer
+ * too long), _DENIED (scheme), _SYS.
+ */
 struct perc_httpc_answer {
 	int err;	 /* 0, or why there is no answer at all */
 	char why[160];	 /* in words, when err */
@@ -34,7 +40,8 @@ struct perc_httpc_answer {
 };
 
 typedef void (*perc_httpc_fn)(const struct perc_httpc_answer *a, void *arg);
-/* Octets of a stream as they come; not 0 ends it. */
+/* Octets of a 2xx answer as they come; not 0 ends it (done follows). After
+ * perc_httpc_cancel() of its own request it returns 0. */
 typedef int (*perc_httpc_data_fn)(const char *p, size_t n, void *arg);
 
 PERC_MUST int perc_httpc_new(struct perc_httpc **cp, struct perc_loop *l,
@@ -44,7 +51,10 @@ void perc_httpc_free(struct perc_httpc *c); /* done is not called any more */
 /*
  * Start. headers: NULL-terminated "Name: value" strings, copied. body may be
  * NULL. on_data NULL: gather the body; else a stream without total time
- * limit that must show an octet every idle_ms (0: 45000).
+ * limit that must show an octet every idle_ms (0: 45000); an answer other
+ * than 2xx is gathered all the same. No callback runs before this returns;
+ * done runs exactly once, and the request is gone after it. Callbacks may
+ * start, cancel, and free the client. PERC_ERR_DENIED: not an https URL.
  */
 PERC_MUST int perc_httpc_start(struct perc_httpc *c,
     struct perc_httpc_req **rp, const char *method, const char *url,

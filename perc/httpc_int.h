@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What httpc.c (the loop's side) and httpc_easy.c (one request's side) share
+ * and nobody else sees.
+ */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "perc/httpc.h"
+
+#define HTTPC_HEADERS_MAX 64	     /* header fields of one answer */
+#define HTTPC_HEADER_OCTETS_MAX 65536 /* all of them together */
+
+struct httpc_buf {
+	char *p; /* NUL-terminated once it holds anything */
+	size_t len, cap;
+};
+
+struct httpc_field {
+	char *name, *value; /* one block, at name */
+	size_t size;
+};
+
+struct perc_httpc {
+	struct perc_loop *loop;
+	CURLM *multi;
+	struct perc_timer timer;
+	struct perc_httpc_req *reqs;
+	char *ca_file, *user_agent;
+	unsigned connect_ms, total_ms;
+	size_t max_body;
+	bool loopback_http;
+	bool draining; /* a callback may be running */
+	bool dead;     /* freed by one; only the struct is left */
+};
+
+struct perc_httpc_req {
+	struct perc_httpc *client;
+	struct perc_httpc_req *next;
+	CURL *easy;
+	struct curl_slist *sent;
+	char *body; /* ours, sent */
+	size_t body_len;
+	char where[160]; /* "host:port" for messages */
+	struct httpc_field fields[HTTPC_HEADERS_MAX];
+	unsigned nfields;
+	size_t field_octets;
+	struct httpc_buf buf;
+	perc_httpc_data_fn on_data;
+	perc_httpc_fn done;
+	void *arg;
+	unsigned idle_ms;
+	struct perc_timer idle;
+	int status;
+	CURLcode code;
+	int err; /* decided by us, not by libcurl */
+	bool finished, reporting;
+	char errbuf[CURL_ERROR_SIZE];
+};
+
+/* The easy handle of r, ready to be added to the multi handle. */
+PERC_MUST int httpc_easy_open(struct perc_httpc_req *r, const char *method,
+    const char *url, const char *const headers[]);
+/* Wipe and free everything but the place in the client's list. */
+void httpc_easy_close(struct perc_httpc_req *r);
+/* Is url one that we may go to? Fills r->where. */
+PERC_MUST int httpc_url_check(struct perc_httpc_req *r, const char *url);
+/* What became of r, in our codes and in words. */
+void httpc_outcome(const struct perc_httpc_req *r,
+    struct perc_httpc_answer *a);
+void httpc_buf_clear(struct httpc_buf *b);
+/* An octet came in: start the idle time anew (httpc.c). */
+void httpc_idle_touch(struct perc_httpc_req *r);
+/* libcurl's allocators that wipe what they free; once per process. */
+PERC_MUST int httpc_global_init(void);
