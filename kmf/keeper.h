@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The keeper: database, root key, epochs, rosters, tokens, audit. No network.
+ * All calls of one turn of the loop are one transaction; nothing, neither an
+ * answer nor an event, leaves before the commit that made it durable. When
+ * the commit fails every call of the turn is answered 503.
+ *
+ * What a front may rely on:
+ * - reply.body is the whole HTTP body of a 2xx, of type reply.content_type.
+ *   For the three token operations it is the RFC 6749 answer as it stands.
+ * - Else reply.code is the stable `code` of the problem document (for the
+ *   token operations: RFC 6749's `error`) and reply.detail its text; the
+ *   front writes the document and adds the request id.
+ * - CLIENT_KEY: who NOBODY, obj the client id; body {"jwk": {...},
+ *   "scope": "admin ..."}; 404 when there is no such client.
+ * - TOKEN_CLIENT: who CLIENT, sub the client whose assertion was verified,
+ *   arg the wanted scope ("" all), arg2 the hash of the assertion's jti,
+ *   refused when seen before (kept for KMF_ASSERTION_KEEP_S).
+ * - TOKEN1: who PERSON or CODE, conf. TOKEN2: who MEMBER, conf, arg the MDD
+ *   as asked for, arg2 the x5t#S256.
+ * - Times of requests are the keeper's own; a front sends none but
+ *   replay_until_s.
+ */
+#pragma once
+
+#include "kmf/kmf.h"
+#include "perc/loop.h"
+
+#define KMF_ASSERTION_KEEP_S 600
+#define KMF_ROOT_KEY_LEN 32
+#define KMF_DB_FILE "perch.db"
+#define KMF_ROOT_FILE "root.key"
+#define KMF_KEYS_FILE "kmf-keys.json"
+#define KMF_ADMIN_FILE "admin-client.jwk"
+
+struct kmf_keeper;
+
+struct kmf_keeper_opts {
+	const char *db_file, *base_url;
+	char *const *mdds;     /* NULL-terminated, at least one */
+	const uint8_t *root;   /* KMF_ROOT_KEY_LEN octets, copied */
+	int64_t (*clock)(void *); /* ms since 1970; NULL: perc_wall_ms */
+	void *clock_arg;
+};
+
+/*
+ * Open the database, recover members and leases, start the timers. why gets
+ * one line that says what to do. The keeper owns nothing of l.
+ */
+PERC_MUST int kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
+    const struct kmf_keeper_opts *o, char *why, size_t whycap);
+/* Take over the channel to a front and send it WELCOME. */
+PERC_MUST int kmf_keeper_front_add(struct kmf_keeper *k, int fd);
+void kmf_keeper_free(struct kmf_keeper *k);
+
+/*
+ * `perch-kmf init`: make root.key, perch.db with fresh signing keys,
+ * kmf-keys.json and admin-client.jwk in dir (which exists, 0700). Overwrites
+ * nothing: PERC_ERR_EXISTS when one of them is there. why as above.
+ */
+PERC_MUST int kmf_keeper_init(const char *dir, const char *base_url,
+    char *why, size_t whycap);

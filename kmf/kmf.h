@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What all processes of perch-kmf share: the configuration, and how each role
+ * is started. The supervisor runs this program again for every role; what a
+ * role may use stands at known descriptors:
+ *
+ *   keeper   PERC_PROC_FD + i = channel to front i (0 .. fronts - 1)
+ *   front i  PERC_PROC_FD = channel to the keeper,
+ *            PERC_PROC_FD + 1 = channel to the fetcher
+ *   fetcher  PERC_PROC_FD + i = channel to front i
+ *
+ * Every role reads the same file and throws away what is not its own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/err.h"
+
+#define KMF_FRONTS_MAX 32
+#define KMF_ISSUERS_MAX 16
+
+struct kmf_issuer { /* "[issuer label]": an identity provider */
+	char *label;
+	char *url;	 /* iss, exactly */
+	char *name;	 /* shown to people */
+	char *client_id; /* of perch at this provider; also an audience */
+	char *audience;	 /* further accepted aud; NULL: none */
+	char *scope;	 /* what perch asks for when logging in */
+	char *jwks_file; /* keys from a file instead of discovery; or NULL */
+	char *ca_file;	 /* trust for this provider's TLS; NULL: system */
+	char *groups_claim;
+};
+
+struct kmf_conf {
+	char *base_url;	      /* public, no trailing slash: BASE */
+	char *listen;
+	char *metrics_listen; /* NULL: on the public port */
+	char *tls_cert, *tls_key;
+	char *state_dir;      /* perch.db and what lies beside it */
+	char *root_key;	      /* file, 32 octets, 0600 */
+	char *user;	      /* to become; NULL: stay */
+	char **mdds;	      /* base URLs of MDDs, NULL-terminated */
+	int64_t fronts;
+	int64_t max_conns, max_conns_per_ip;
+	bool syslog, allow_bearer;
+	int log_level;	      /* enum perc_log_level */
+	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
+	size_t nissuers;
+};
+
+/* conf_table.c: read FILE; *why gets "FILE:LINE: what, and what to do". */
+PERC_MUST int kmf_conf_load(struct kmf_conf *c, const char *file, char *why,
+    size_t whycap);
+void kmf_conf_clear(struct kmf_conf *c);
+
+/* The roles; each returns the exit code of its process. */
+int kmf_keeper_main(const struct kmf_conf *c);
+int kmf_front_main(const struct kmf_conf *c, unsigned index);
+int kmf_fetch_main(const struct kmf_conf *c);
