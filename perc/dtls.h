@@ -42,7 +42,8 @@ struct perc_dtls_keys { /* RFC 5764 section 4.2; ours sends, theirs comes */
 
 typedef void (*perc_dtls_send_fn)(const uint8_t *p, size_t n, void *arg);
 
-/* profiles: NULL for 256 then 128. pin: the peer's fingerprint. */
+/* profiles: NULL for 256 then 128. pin: the peer's fingerprint, copied. id
+ * must outlive the association, send must not call back into it. */
 PERC_MUST int perc_dtls_new(struct perc_dtls **dp,
     const struct perc_dtls_id *id, bool server,
     const uint8_t pin[static PERC_FINGERPRINT_LEN],
