@@ -41,8 +41,9 @@ struct perc_chan_rule {
 };
 
 /*
- * Take over fd (made non-blocking, closed by free). rules must outlive the
- * channel. on_close runs once, when the peer went away or was thrown out
+ * Take over fd (used without blocking, closed by free, or at the end; still
+ * the caller's after an error). rules must outlive the channel, whose first
+ * state is 1. on_close runs once, when the peer went away or was thrown out
  * (why = PERC_ERR_CLOSED, _DENIED, _FORMAT, _LIMIT); the owner may free the
  * channel there.
  */

@@ -36,6 +36,6 @@ PERC_MUST int perc_hkdf_sha256(uint8_t *out, size_t outlen, const void *ikm,
  */
 PERC_MUST int perc_seal(uint8_t *out, const uint8_t key[static 32],
     const void *aad, size_t aadlen, const void *in, size_t n);
-/* out gets n - PERC_SEAL_OVERHEAD octets; PERC_ERR_AUTH: nothing written. */
+/* out gets n - PERC_SEAL_OVERHEAD octets; after any error it is wiped. */
 PERC_MUST int perc_unseal(uint8_t *out, const uint8_t key[static 32],
     const void *aad, size_t aadlen, const uint8_t *in, size_t n);

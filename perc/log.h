@@ -2,7 +2,7 @@
 /*
  * Lines are "event key=value ...": people and scripts read the same text.
  * To stderr in the foreground, to syslog otherwise. Control characters and
- * quotes of strangers' text are escaped by PERC_LOG_STR. No function here
+ * quotes of strangers' text are escaped by perc_log_escape. No function here
  * takes key octets. errno survives every call.
  */
 #pragma once

@@ -51,6 +51,20 @@ PERC_MUST int perc_loop_signal(struct perc_loop *l, int signo,
 PERC_MUST int perc_loop_after(struct perc_loop *l, perc_loop_fn fn,
     void *arg);
 
+/*
+ * Run fn once when this turn ends, behind the hooks (where a channel writes
+ * what the hooks queued). Embedded by the owner, zeroed before first use,
+ * taken out before the owner is freed; deferring twice is deferring once.
+ */
+struct perc_defer {
+	perc_loop_fn fn;
+	void *arg;
+	struct perc_defer *next, **linkp; /* private; linkp NULL: idle */
+};
+void perc_loop_defer(struct perc_loop *l, struct perc_defer *d,
+    perc_loop_fn fn, void *arg);
+void perc_loop_undefer(struct perc_loop *l, struct perc_defer *d);
+
 /* Until perc_loop_stop(). 0, or PERC_ERR_SYS. */
 PERC_MUST int perc_loop_run(struct perc_loop *l);
 /* One turn, waiting at most timeout_ms (-1: for an event). */

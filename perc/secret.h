@@ -30,9 +30,16 @@ enum perc_secmem_level {
  * Under a sanitizer the library heaps stay where the sanitizer sees them.
  */
 PERC_MUST int perc_secmem_init(size_t size);
+/*
+ * Before init, in a process that links liboauth2 or libjwt: both free() what
+ * jansson allocated, so there jansson and cjose (which share one heap) stay
+ * with malloc.
+ */
+void perc_secmem_keep_json(void);
 enum perc_secmem_level perc_secmem_level(void);
 const char *perc_secmem_level_name(void);
-/* Allocate from the arena (malloc when there is none); free wipes. */
+/* Allocate from the arena (malloc when there is none); free wipes and takes
+ * blocks of malloc too. NULL when the arena is full: never the plain heap. */
 void *perc_secmem_alloc(size_t n);
 void *perc_secmem_realloc(void *p, size_t n);
 void perc_secmem_free(void *p);
