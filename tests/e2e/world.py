@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+# One throw-away world: directories, free ports, processes that die with it.
+import atexit
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+TOP = pathlib.Path(os.environ.get(
+    "top_srcdir", pathlib.Path(__file__).resolve().parents[2])).resolve()
+BUILD = pathlib.Path(os.environ.get("top_builddir", TOP / "build")).resolve()
+
+
+class Broken(Exception):
+    """The world did not come up: not a verdict about the thing tested."""
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def free_udp():
+    return free_port(socket.SOCK_DGRAM)
+
+
+def wait_for(what, seconds=10, every=0.05, say="that"):
+    """Call `what` until it is true; its value, or Broken."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Broken(f"waited {seconds} s in vain for {say}")
+        time.sleep(every)
+
+
+def listening(port):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Proc:
+    """A daemon with its log, as a user of its own when we are root."""
+
+    def __init__(self, name, argv, log, uid=None, env=None, cwd=None):
+        self.name, self.log, self.uid = name, pathlib.Path(log), uid
+        as_user = {}
+        if uid is not None and os.geteuid() == 0:
+            as_user = {"user": uid, "group": uid, "extra_groups": []}
+        with open(self.log, "ab") as out:
+            self.p = subprocess.Popen(
+                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, env=env, cwd=cwd, start_new_session=True,
+                **as_user)
+
+    def alive(self):
+        return self.p.poll() is None
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def wait_log(self, needle, seconds=10):
+        def seen():
+            if needle in self.text():
+                return True
+            if not self.alive():
+                raise Broken(f"{self.name} ended ({self.p.returncode}):\n"
+                             f"{self.text()[-2000:]}")
+            return False
+        return wait_for(seen, seconds, say=f"'{needle}' of {self.name}")
+
+    def stop(self, seconds=5):
+        """Ask, then insist; the exit status."""
+        if self.alive():
+            self.p.send_signal(signal.SIGTERM)
+            try:
+                self.p.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.p.pid, signal.SIGKILL)
+                self.p.wait()
+        return self.p.returncode
+
+
+class World:
+    """`with World() as w:` everything is gone afterwards, unless kept."""
+
+    def __init__(self, prefix="perch-e2e-", keep=False):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+        self.dir.chmod(0o755)
+        self.keep, self.procs, self.closers = keep, [], []
+        self.logs = self.dir / "log"
+        self.logs.mkdir()
+        atexit.register(self.close)
+        signal.signal(signal.SIGTERM, lambda *_: exit(143))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind and kind is not SystemExit:
+            self.tell()
+        self.close()
+
+    def tell(self, lines=15):
+        """The end of every log, for whoever reads the failure."""
+        for p in self.procs:
+            state = "runs" if p.alive() else f"ended {p.p.returncode}"
+            print(f"# --- {p.name} ({state})")
+            for line in p.text().splitlines()[-lines:]:
+                print("#    ", line)
+
+    def bin(self, name):
+        path = BUILD / name
+        if not path.exists():
+            raise Broken(f"{path} is not built")
+        return str(path)
+
+    def mkdir(self, name, uid=None, mode=0o700):
+        d = self.dir / name
+        d.mkdir(mode=mode, parents=True, exist_ok=True)
+        d.chmod(mode)
+        if uid is not None and os.geteuid() == 0:
+            os.chown(d, uid, uid)
+        return d
+
+    def write(self, path, text, uid=None, mode=0o600):
+        path = pathlib.Path(path)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(fd, "w") as f:
+            f.write(text)
+        if uid is not None and os.geteuid() == 0:
+            os.chown(path, uid, uid)
+        return path
+
+    def spawn(self, name, argv, **kw):
+        p = Proc(name, argv, self.logs / f"{name}.log", **kw)
+        self.procs.append(p)
+        return p
+
+    def run(self, argv, uid=None, env=None, check=True, seconds=60):
+        as_user = {}
+        if uid is not None and os.geteuid() == 0:
+            as_user = {"user": uid, "group": uid, "extra_groups": []}
+        r = subprocess.run([str(a) for a in argv], text=True, env=env,
+                           stdin=subprocess.DEVNULL, capture_output=True,
+                           timeout=seconds, **as_user)
+        if check and r.returncode:
+            raise Broken(f"{' '.join(map(str, argv))}: {r.returncode}\n"
+                         f"{r.stdout}{r.stderr}")
+        return r
+
+    def certificate(self, name, uid=None):
+        """A self-signed P-256 certificate for this host; (cert, key)."""
+        cert, key = self.dir / f"{name}.crt", self.dir / f"{name}.key"
+        old = os.umask(0o077)
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                  "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                  "-subj", f"/CN={name}", "-addext",
+                  "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                  "-keyout", key, "-out", cert])
+        os.umask(old)
+        cert.chmod(0o644)
+        if uid is not None and os.geteuid() == 0:
+            os.chown(key, uid, uid)
+        return cert, key
+
+    def close(self):
+        if self.keep:
+            return
+        for c in reversed(self.closers):
+            c()
+        self.closers = []
+        for p in reversed(self.procs):
+            p.stop()
+        self.procs = []
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def tls(ca):
+    return ssl.create_default_context(cafile=str(ca))
