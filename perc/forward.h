@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "perc/ohb.h"
 #include "perc/rtp.h"
 #include "perc/srtp.h"
 
@@ -21,15 +22,17 @@ struct perc_rewrite {
 	const uint8_t *ext; /* whole extension block incl. 4-octet head, or
 			       NULL to remove it */
 	size_t extlen;
+	bool repair; /* RTX, FEC: outer layer only, there is no OHB */
 };
 
 /* Room a rewritten packet may need beyond the opened one, ext aside. */
-#define PERC_REWRITE_ROOM (PERC_SRTP_TAG_LEN + 3)
+#define PERC_REWRITE_ROOM (PERC_SRTP_TAG_LEN + PERC_OHB_MAX)
 
 /*
  * Take the outer-opened packet `in` (header | inner ciphertext | inner tag |
  * OHB; no EKTField), apply w (NULL or all false: unchanged) and protect with
- * tx into out (cap octets, not overlapping in). *outlen as sent.
+ * tx into out (cap octets, not overlapping in). *outlen as sent. An error of
+ * PERC_ERR_SHORT, _FORMAT (OHB) or _INVAL (w) leaves tx as it was.
  */
 PERC_MUST int perc_forward(struct perc_srtp *tx, const struct perc_rewrite *w,
     const uint8_t *in, size_t n, uint8_t *out, size_t cap, size_t *outlen);

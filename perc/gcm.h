@@ -13,8 +13,8 @@
 #include "perc/err.h"
 
 #define PERC_SRTP_SALT_LEN 12
-#define PERC_SRTP_TAG_LEN 16
-#define PERC_SRTP_KEY_MAX 32
+#define PERC_SRTP_TAG_LEN  16
+#define PERC_SRTP_KEY_MAX  32
 
 struct perc_session_keys { /* RFC 3711 labels 0, 2, 3, 5 */
 	size_t keylen;
@@ -29,9 +29,16 @@ struct perc_gcm; /* heap; OpenSSL's part in the secret arena if there is one */
 
 PERC_MUST int perc_gcm_new(struct perc_gcm **gp, const uint8_t *master_key,
     size_t keylen, const uint8_t master_salt[static PERC_SRTP_SALT_LEN]);
+/* The same from session keys, as published vectors give them. */
+PERC_MUST int perc_gcm_new_session(struct perc_gcm **gp, const uint8_t *key,
+    size_t keylen, const uint8_t salt[static PERC_SRTP_SALT_LEN]);
 void perc_gcm_free(struct perc_gcm *g); /* wipes; NULL is fine */
+/* Count packets against the key's 2^48 (RFC 7714 section 10); seal counts by
+ * itself. PERC_ERR_LIMIT: the key is used up. */
+PERC_MUST int perc_gcm_spend(struct perc_gcm *g, uint64_t packets);
 
-/* out gets n + 16 octets (in == out allowed). index = ROC << 16 | SEQ. */
+/* out gets n + 16 octets (in == out allowed). index = ROC << 16 | SEQ; that
+ * it never repeats for an SSRC is the caller's duty. PERC_ERR_LIMIT. */
 PERC_MUST int perc_gcm_seal(struct perc_gcm *g, uint32_t ssrc, uint64_t index,
     const uint8_t *aad, size_t aadlen, const uint8_t *in, size_t n,
     uint8_t *out);

@@ -40,24 +40,39 @@ PERC_MUST int perc_srtp_protect(struct perc_srtp *s, const struct perc_rtp *h,
     const uint8_t *in, size_t n, uint8_t *out, size_t *outlen);
 /* Verify, decrypt into out (may be in), then commit ROC and window; an
  * unverified packet changes nothing. PERC_ERR_REPLAY, _AUTH, _LIMIT. */
-PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s,
-    const struct perc_rtp *h, const uint8_t *in, size_t n, uint8_t *out,
-    size_t *outlen);
-/* Fix the ROC of an SSRC (made if need be) before its first packet. */
-PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc,
-    uint32_t roc);
+PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,
+    const uint8_t *in, size_t n, uint8_t *out, size_t *outlen);
+/* Fix the ROC of an SSRC (made if need be) before its first packet;
+ * PERC_ERR_STATE afterwards. */
+PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc, uint32_t roc);
+/* ROC of the highest index so far. PERC_ERR_NOTFOUND: no such stream. */
+PERC_MUST int perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc, uint32_t *roc);
+/*
+ * The stream ended; its place is free for another SSRC. How far it got stays
+ * known, so that a later return under this key repeats no nonce and no
+ * packet. PERC_SRTP_FORGOTTEN_MAX times the streams can be remembered; then
+ * new SSRCs get PERC_ERR_LIMIT until the hop has a new key.
+ */
+#define PERC_SRTP_FORGOTTEN_MAX 3
 void perc_srtp_forget(struct perc_srtp *s, uint32_t ssrc);
 
 /* SRTCP, one direction of the same master key (RFC 7714 section 9). In place;
- * protect adds 20 octets (buffer needs PERC_SRTCP_ROOM more). */
-#define PERC_SRTCP_ROOM 148
+ * protect adds 20 octets (buffer needs PERC_SRTCP_ROOM more). PERC_ERR_SHORT,
+ * _REPLAY, _AUTH, _LIMIT (more than PERC_SRTCP_STREAMS_MAX SSRCs). */
+#define PERC_SRTCP_ROOM	       148
+#define PERC_SRTCP_STREAMS_MAX 64
 struct perc_srtcp;
 PERC_MUST int perc_srtcp_new(struct perc_srtcp **sp,
     enum perc_srtp_profile profile, const uint8_t *key,
     const uint8_t salt[static PERC_SRTP_SALT_LEN], int inbound);
 void perc_srtcp_free(struct perc_srtcp *s);
 PERC_MUST int perc_srtcp_protect(struct perc_srtcp *s, uint8_t *p, size_t *n);
-PERC_MUST int perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p,
-    size_t *n);
+PERC_MUST int perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p, size_t *n);
+/* Send with E = 0 from now on: authenticated, not encrypted (RFC 7714 section
+ * 9.3). Only before the first packet. Receiving takes both by itself. */
+PERC_MUST int perc_srtcp_clear_text(struct perc_srtcp *s);
+/* The next packet of ssrc leaves with this index (1 .. 2^31 - 1), as when a
+ * leg is taken over; only before its first packet. PERC_ERR_UNSUPPORTED. */
+PERC_MUST int perc_srtcp_index_set(struct perc_srtcp *s, uint32_t ssrc, uint32_t index);
 /* Once per process, before a sandbox: loads NSS and keeps one context. */
 PERC_MUST int perc_srtcp_warm_up(void);
