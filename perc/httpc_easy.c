@@ -7,6 +7,7 @@
  */
 #include "perc/httpc_int.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <malloc.h>
@@ -86,11 +87,15 @@ buf_add(struct httpc_buf *b, const char *p, size_t n)
 	return 0;
 }
 
+/* A name like 127.evil.example is no address. */
 static bool
 host_is_loopback(const char *host)
 {
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
-	    strcasecmp(host, "localhost") == 0;
+	struct in_addr a;
+
+	if (inet_pton(AF_INET, host, &a) == 1)
+		return ntohl(a.s_addr) >> 24 == 127;
+	return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
 }
 
 int

@@ -17,7 +17,7 @@ MAY = {"perc": {"perc"}, "db": {"db", "perc"}, "kmf": {"kmf", "db", "perc"},
 LIBRARY = {
     r"microhttpd\.h": {"perc/httpd.c"},
     r"gnutls/": {"perc/httpd.c"},
-    r"curl/": {"perc/httpc.c"},
+    r"curl/": {"perc/httpc_int.h"},
     r"oauth2/": {"kmf/token.c"},
     r"jwt\.h": {"mdd/token2.c", "agent/assertion.c"},
     r"cjose/": {"perc/jose.c"},
