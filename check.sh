@@ -92,7 +92,8 @@ units='TESTS=$(check_PROGRAMS)'
 do_install()
 {
 	# shellcheck disable=SC2086
-	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK
+	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK &&
+		perch_glewlwyd "$work/glewlwyd"
 }
 do_autogen() { ./autogen.sh; }
 do_gcc()

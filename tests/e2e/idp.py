@@ -6,20 +6,22 @@ import gzip
 import http.client
 import http.cookies
 import json
+import os
 import pathlib
 import sqlite3
 import urllib.parse
 
 import world
 
-DATABASE = "/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz"
-LIB = "/usr/lib/glewlwyd"
+# the root of its files: "/" when the package is installed
+ROOT = pathlib.Path(os.environ.get("PERCH_GLEWLWYD", "/"))
+DATABASE = ROOT / "usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz"
 CONF = """port={port}
 bind_address="127.0.0.1"
 external_url="https://localhost:{port}"
 api_prefix="api"
 login_url="login.html"
-static_files_path="/usr/share/glewlwyd/webapp/"
+static_files_path="{root}/usr/share/glewlwyd/webapp/"
 log_mode="console"
 log_level="WARNING"
 cookie_domain="localhost"
@@ -29,10 +31,10 @@ session_key="GLEWLWYD"
 admin_scope="g_admin"
 profile_scope="g_profile"
 hash_algorithm="SHA512"
-user_module_path="{lib}/user"
-client_module_path="{lib}/client"
-user_auth_scheme_module_path="{lib}/scheme"
-plugin_module_path="{lib}/plugin"
+user_module_path="{root}/usr/lib/glewlwyd/user"
+client_module_path="{root}/usr/lib/glewlwyd/client"
+user_auth_scheme_module_path="{root}/usr/lib/glewlwyd/scheme"
+plugin_module_path="{root}/usr/lib/glewlwyd/plugin"
 use_secure_connection=true
 secure_connection_key_file="{key}"
 secure_connection_pem_file="{cert}"
@@ -41,8 +43,7 @@ database = {{ type="sqlite3"; path="{db}"; }};
 
 
 def present():
-    return pathlib.Path("/usr/bin/glewlwyd").exists() and \
-        pathlib.Path(DATABASE).exists()
+    return (ROOT / "usr/bin/glewlwyd").exists() and DATABASE.exists()
 
 
 class Session:
@@ -94,8 +95,9 @@ class Idp:
             sql.executescript(f.read())
             sql.close()
         conf = w.write(self.dir / "g.conf", CONF.format(
-            port=self.port, lib=LIB, key=key, cert=self.cert, db=db))
-        self.proc = w.spawn("glewlwyd", ["glewlwyd", "-c", conf])
+            port=self.port, root=str(ROOT).rstrip("/"), key=key,
+            cert=self.cert, db=db))
+        self.proc = w.spawn("glewlwyd", [ROOT / "usr/bin/glewlwyd", "-c", conf])
         world.wait_for(lambda: world.listening(self.port), 15,
                        say="glewlwyd to listen")
         self.admin = Session(self.port, self.cert)

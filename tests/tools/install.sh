@@ -9,10 +9,12 @@ PKG_BUILD="gcc make autoconf automake libtool pkg-config libc6-dev
 	libgnutls28-dev libcurl4-openssl-dev libsqlite3-dev liboauth2-dev
 	libjwt-dev libseccomp-dev libcmocka-dev"
 # what the end-to-end road needs: people's login, speech, a clock on packets
-PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux sqlite3
-	espeak-ng ffmpeg glewlwyd dbconfig-no-thanks"
+PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
+	espeak-ng ffmpeg libcbor0.8 libconfig9 libgnutls30 libhoel1.4
+	libiddawc1.1 libjansson4 libldap-2.5-0 libnettle8 liboath0
+	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
-	binutils git"
+	git"
 
 # perch_missing PACKAGE...: print those that are not installed
 perch_missing()
@@ -53,5 +55,22 @@ perch_install()
 		tail -n 20 "$log" >&2
 		echo "apt could not install: $want" >&2
 		return 1
+	fi
+}
+
+# perch_glewlwyd DIR: where glewlwyd's files are, set as PERCH_GLEWLWYD. Its
+# package starts a server with a known password when it is installed, so we
+# only unpack it (its libraries are in PKG_ROAD).
+perch_glewlwyd()
+{
+	PERCH_GLEWLWYD=$1
+	export PERCH_GLEWLWYD
+	if [ -x /usr/bin/glewlwyd ]; then
+		PERCH_GLEWLWYD=/
+	elif [ ! -x "$1/usr/bin/glewlwyd" ]; then
+		rm -rf "$1" && mkdir -p "$1" && (
+			cd "$1" && apt-get -qq download glewlwyd glewlwyd-common &&
+				for deb in *.deb; do dpkg-deb -x "$deb" .; done
+		)
 	fi
 }
