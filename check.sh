@@ -50,7 +50,8 @@ why()
 		while read -r t; do
 			log=$(find "$work/$2" -path "*/${t%.*}.log" 2>/dev/null |
 				head -n 1)
-			[ -z "$log" ] || { echo "  --- $t"; tail -n 15 "$log"; }
+			[ -z "$log" ] || { echo "  --- $t"
+				grep -vE '^(PASS: |ok |1\.\.)' "$log" | tail -n 15; }
 		done
 }
 

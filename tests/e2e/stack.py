@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+# The three programs, configured as an administrator would: one perch-kmf, one
+# perch-mdd, an agent per person. docs/man says what each setting means.
+import json
+import os
+import pathlib
+
+import jose
+import rest
+import world
+
+
+class Kmf:
+    """init, serve; the administrator's client."""
+
+    def __init__(self, w, uid=None, idp=None, mdd_url=None, extra=""):
+        self.w, self.uid = w, uid
+        self.port = world.free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.dir = w.dir / "kmf"
+        w.mkdir("kmf", uid)
+        self.state = self.dir / "state"
+        w.run([w.bin("perch-kmf"), "init", self.state, "--url", self.url],
+              uid=uid)
+        self.ca = self.public_copy("tls.crt", "kmf-ca.crt")
+        self.keys = self.public_copy("kmf-keys.json", "kmf-keys.json")
+        lines = [f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
+                 f"state_dir = {self.state}", f"mdds = {mdd_url}", extra]
+        if idp:
+            ca = self.public_copy(idp.cert, "idp-ca.crt")
+            lines += ["[issuer corp]", f"url = {idp.url}", "name = Example",
+                      "client_id = perch", f"audience = {self.url}",
+                      "scope = openid conf_join", f"ca_file = {ca}"]
+        self.conf = w.write(self.dir / "perch-kmf.conf",
+                            "\n".join(lines) + "\n", uid)
+
+    def public_copy(self, src, name):
+        """What is not secret, where every user of this world can read it."""
+        src = pathlib.Path(src)
+        src = src if src.is_absolute() else self.state / src
+        to = self.w.dir / name
+        to.write_bytes(src.read_bytes())
+        to.chmod(0o644)
+        return to
+
+    def serve(self):
+        self.proc = self.w.spawn("perch-kmf", [
+            self.w.bin("perch-kmf"), "serve", "-c", self.conf], uid=self.uid)
+        world.wait_for(lambda: world.listening(self.port) or
+                       not self.proc.alive(), 15, say="perch-kmf to listen")
+        if not self.proc.alive():
+            raise world.Broken("perch-kmf: " + self.proc.text()[-2000:])
+        return self
+
+    def admin(self):
+        jwk = json.loads((self.state / "admin-client.jwk").read_text())
+        client_id = jwk.pop("client_id", None) or jwk.get("kid")
+        return rest.Scheduler(self.url, self.ca, jose.Key(jwk),
+                              client_id).login()
+
+
+class Mdd:
+    def __init__(self, w, uid=None):
+        self.w, self.uid = w, uid
+        self.port = world.free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.media = world.free_udp()
+        self.ca, self.key = w.certificate("mdd", uid)
+
+    def configure(self, kmf, extra=""):
+        self.dir = self.w.mkdir("mdd", self.uid)
+        self.conf = self.w.write(self.dir / "perch-mdd.conf", "\n".join([
+            f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
+            f"tls_cert = {self.ca}", f"tls_key = {self.key}",
+            f"media_host = 127.0.0.1", f"media_port = {self.media}",
+            "workers = 1", extra,
+            "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}",
+            ""]), self.uid)
+        return self
+
+    def serve(self):
+        self.proc = self.w.spawn("perch-mdd", [
+            self.w.bin("perch-mdd"), "serve", "-c", self.conf], uid=self.uid)
+        world.wait_for(lambda: world.listening(self.port) or
+                       not self.proc.alive(), 15, say="perch-mdd to listen")
+        if not self.proc.alive():
+            raise world.Broken("perch-mdd: " + self.proc.text()[-2000:])
+        return self
+
+
+class Agent:
+    """One person's machine: an agent, and the perch command beside it."""
+
+    def __init__(self, w, name, uid, kmf, mdd):
+        self.w, self.name, self.uid = w, name, uid
+        self.dir = w.mkdir(name.lower(), uid)
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir),
+                    "XDG_RUNTIME_DIR": str(self.dir), "LANG": "C.UTF-8"}
+        for k, v in os.environ.items():
+            if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_")):
+                self.env[k] = v
+        self.conf = self.configure(kmf, mdd)
+
+    def configure(self, kmf, mdd):
+        raise NotImplementedError
+
+    def start(self):
+        self.proc = self.w.spawn(
+            f"perch-agent-{self.name.lower()}",
+            [self.w.bin("perch-agent"), "-c", self.conf], uid=self.uid,
+            env=self.env)
+        world.wait_for(lambda: self.perch("status", check=False).returncode
+                       == 0 or not self.proc.alive(), 15,
+                       say=f"{self.name}'s agent")
+        if not self.proc.alive():
+            raise world.Broken("perch-agent: " + self.proc.text()[-2000:])
+        return self
+
+    def perch(self, *args, check=True, seconds=60):
+        return self.w.run([self.w.bin("perch"), *args], uid=self.uid,
+                          env=self.env, check=check, seconds=seconds)
+
+    def json(self, *args, **kw):
+        return json.loads(self.perch(*args, "--json", **kw).stdout)
