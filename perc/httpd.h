@@ -40,6 +40,11 @@ struct perc_httpd_header {
 /* Called once the whole body is here. Answer now or later, exactly once. */
 typedef void (*perc_httpd_fn)(struct perc_httpd_req *r, void *arg);
 
+/* A listening socket on "host:port", for several processes when reuseport;
+ * why gets one line for people. */
+PERC_MUST int perc_httpd_listen(int *fdp, const char *listen, bool reuseport,
+    char *why, size_t whycap);
+/* Also ignores SIGPIPE in this process. A conf->listen_fd is taken over. */
 PERC_MUST int perc_httpd_new(struct perc_httpd **hp, struct perc_loop *l,
     const struct perc_httpd_conf *conf, perc_httpd_fn fn, void *arg,
     char *why, size_t whycap);
@@ -47,6 +52,8 @@ PERC_MUST int perc_httpd_new(struct perc_httpd **hp, struct perc_loop *l,
  * call done (from the loop); free after that. */
 void perc_httpd_drain(struct perc_httpd *h, unsigned grace_ms,
     perc_loop_fn done, void *arg);
+/* Cuts what is still open: requests not answered get their `gone` and must
+ * not be answered any more, streams get theirs. */
 void perc_httpd_free(struct perc_httpd *h);
 /* New certificate for new connections; the old pair stays on any error. */
 PERC_MUST int perc_httpd_reload_cert(struct perc_httpd *h,
@@ -66,12 +73,12 @@ const struct sockaddr *perc_httpd_peer(const struct perc_httpd_req *r);
 /* base64url SHA-256 of the client certificate's DER (44 octets), or "". */
 void perc_httpd_client_x5t(const struct perc_httpd_req *r, char out[44]);
 /* The owner's pointer, and a hook for when the client went away before the
- * answer (the request is still to be answered or dropped). */
+ * answer. The request is still to be answered, but in perc_httpd_free(). */
 void perc_httpd_set_data(struct perc_httpd_req *r, void *data,
     void (*gone)(struct perc_httpd_req *, void *data));
 
 /*
- * Answer and forget r. body is copied; headers (n of them) too. Sends
+ * Answer and forget r. body is copied; headers (at most 14) too. Sends
  * Content-Length, and "Cache-Control: no-store" unless headers has one.
  * secret: the copies of headers and body are wiped after sending.
  */
