@@ -13,9 +13,10 @@ import world
 class Kmf:
     """init, serve; the administrator's client."""
 
-    def __init__(self, w, uid=None, idp=None, mdd_url=None, extra=""):
+    def __init__(self, w, uid=None, idp=None, mdd_url=None, extra="",
+                 port=None):
         self.w, self.uid = w, uid
-        self.port = world.free_port()
+        self.port = port or world.free_port()
         self.url = f"https://localhost:{self.port}"
         self.dir = w.dir / "kmf"
         w.mkdir("kmf", uid)
