@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The conference session database: one interface of plain structs, SQLite
+ * behind it. No SQL outside db/. Every function returns 0 or an enum
+ * perc_err: PERC_ERR_NOTFOUND, PERC_ERR_EXISTS (a unique row is there),
+ * PERC_ERR_LIMIT (a text is too long for its struct), PERC_ERR_SYS (disk full
+ * and the like: the transaction is lost, db_broken() says so).
+ *
+ * All writes happen between db_begin and db_commit. One handle, one thread.
+ * Lists are malloc()ed arrays; the caller free()s them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/err.h"
+
+#define DB_ID_MAX 32	  /* c_, m_, i_, v_ ids and client ids below */
+#define DB_CLIENT_MAX 64
+#define DB_TITLE_MAX 256
+#define DB_NAME_MAX 192
+#define DB_EMAIL_MAX 256
+#define DB_ISS_MAX 256
+#define DB_SUB_MAX 256
+#define DB_URL_MAX 256
+#define DB_POLICY_MAX 512
+#define DB_JWK_MAX 1024
+#define DB_SCOPE_MAX 64
+#define DB_HASH_MAX 44	  /* base64url SHA-256 */
+#define DB_WORD_MAX 16
+#define DB_SEALED_MAX 96  /* sealed key material */
+#define DB_AUDIT_MAX 2048
+
+struct db;
+
+/*
+ * Open or create (0600), bring the schema up to date. why: one line for
+ * people. PERC_ERR_UNSUPPORTED: the file is of a newer version; nothing was
+ * changed. PERC_ERR_STATE: another process has it.
+ */
+PERC_MUST int db_open(struct db **dbp, const char *path, char *why,
+    size_t whycap);
+void db_close(struct db *db); /* NULL is fine */
+int db_version(const struct db *db);
+int db_version_newest(void);  /* this program's */
+
+PERC_MUST int db_begin(struct db *db);
+PERC_MUST int db_commit(struct db *db);
+void db_rollback(struct db *db);
+bool db_in_transaction(const struct db *db);
+/* A transaction was begun, and the disk has since taken it away. */
+bool db_broken(const struct db *db);
+/* One level of undo inside a transaction. */
+PERC_MUST int db_mark(struct db *db);
+PERC_MUST int db_mark_keep(struct db *db);
+PERC_MUST int db_mark_undo(struct db *db);
+/* Move the log into the file and cut it off: after keys were destroyed. */
+PERC_MUST int db_scrub(struct db *db);
+
+/* A sealed key as it stands at rest. len 0: none. */
+struct db_sealed {
+	size_t len;
+	uint8_t data[DB_SEALED_MAX];
+};
+
+/* --- signing keys and clients ---------------------------------------- */
+
+struct db_signing_key {
+	char kid[DB_HASH_MAX], use[DB_WORD_MAX];
+	char public_jwk[DB_JWK_MAX];
+	int64_t created_ms, retired_ms;
+	struct db_sealed_jwk {
+		size_t len;
+		uint8_t data[DB_JWK_MAX];
+	} sealed;
+};
+PERC_MUST int db_signing_key_add(struct db *db,
+    const struct db_signing_key *k);
+PERC_MUST int db_signing_key_list(struct db *db, struct db_signing_key **kp,
+    size_t *np);
+
+struct db_client {
+	char id[DB_CLIENT_MAX];
+	char jwk[DB_JWK_MAX];
+	char scope[DB_SCOPE_MAX];
+	int64_t created_ms;
+	bool disabled;
+};
+PERC_MUST int db_client_add(struct db *db, const struct db_client *c);
+PERC_MUST int db_client_find(struct db *db, struct db_client *c,
+    const char *id);
+
+/* --- conferences ------------------------------------------------------ */
+
+enum db_conf_state { DB_CONF_SCHEDULED, DB_CONF_LIVE, DB_CONF_ENDED };
+
+struct db_conf { /* all but the roster's text, which may be long */
+	int64_t no;
+	char id[DB_ID_MAX];
+	char title[DB_TITLE_MAX];
+	int64_t starts_ms, ends_ms;
+	enum db_conf_state state;
+	char policy[DB_POLICY_MAX];
+	char mdd[DB_URL_MAX];
+	int64_t version;
+	int64_t created_ms, ended_ms;
+	char created_by[DB_CLIENT_MAX];
+	int64_t epoch, spi_start, spi_step;
+	int64_t epoch_ms, rekey_ms, roster_ms, due_ms;
+	int64_t event_no, roster_seq;
+};
+PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
+PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
+PERC_MUST int db_conf_put(struct db *db, const struct db_conf *c);
+PERC_MUST int db_conf_delete(struct db *db, const char *id);
+/* With no > after_no, in that order, at most limit; state -1: any. */
+PERC_MUST int db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
+    int state, int64_t after_no, unsigned limit);
+/* Those whose due_ms is now or past, at most limit. */
+PERC_MUST int db_conf_due(struct db *db, struct db_conf **cp, size_t *np,
+    int64_t now_ms, unsigned limit);
+/* The earliest due_ms of all; 0: none. */
+PERC_MUST int db_conf_next_due(struct db *db, int64_t *due_ms);
+/* The caller free()s *textp. */
+PERC_MUST int db_conf_roster(struct db *db, char **textp, const char *id);
+PERC_MUST int db_conf_roster_put(struct db *db, const char *id,
+    const char *text);
+
+PERC_MUST int db_conf_key_find(struct db *db, struct db_sealed *s,
+    const char *conf);
+PERC_MUST int db_conf_key_put(struct db *db, const char *conf,
+    const struct db_sealed *s); /* replaces */
+PERC_MUST int db_conf_key_delete(struct db *db, const char *conf);
+
+/* --- who is invited --------------------------------------------------- */
+
+struct db_invitee {
+	char id[DB_ID_MAX];
+	char email[DB_EMAIL_MAX], iss[DB_ISS_MAX], sub[DB_SUB_MAX];
+	char group[DB_SUB_MAX];
+	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
+};
+PERC_MUST int db_invitee_add(struct db *db, const char *conf,
+    const struct db_invitee *v);
+PERC_MUST int db_invitee_list(struct db *db, struct db_invitee **vp,
+    size_t *np, const char *conf);
+PERC_MUST int db_invitee_delete(struct db *db, const char *id);
+
+enum db_inv_state { DB_INV_OPEN, DB_INV_USED, DB_INV_REVOKED };
+
+struct db_inv {
+	char id[DB_ID_MAX], conf[DB_ID_MAX];
+	char code_hash[DB_HASH_MAX];
+	char email[DB_EMAIL_MAX], name[DB_NAME_MAX], kind[DB_WORD_MAX];
+	char jkt[DB_HASH_MAX];
+	enum db_inv_state state;
+	int64_t created_ms;
+};
+PERC_MUST int db_inv_add(struct db *db, const struct db_inv *i);
+PERC_MUST int db_inv_put(struct db *db, const struct db_inv *i); /* jkt, state */
+PERC_MUST int db_inv_find(struct db *db, struct db_inv *i, const char *id);
+PERC_MUST int db_inv_find_code(struct db *db, struct db_inv *i,
+    const char *code_hash);
+PERC_MUST int db_inv_list(struct db *db, struct db_inv **ip, size_t *np,
+    const char *conf);
+
+/* --- members ---------------------------------------------------------- */
+
+enum db_member_state { /* KNOWN: has a token1, never had a key */
+	DB_MEMBER_KNOWN, DB_MEMBER_LIVE, DB_MEMBER_GONE, DB_MEMBER_EVICTED
+};
+
+struct db_member {
+	int64_t no;
+	char id[DB_ID_MAX], conf[DB_ID_MAX];
+	char iss[DB_ISS_MAX], sub[DB_SUB_MAX], email[DB_EMAIL_MAX];
+	char name[DB_NAME_MAX], kind[DB_WORD_MAX], role[DB_WORD_MAX];
+	char jkt[DB_HASH_MAX], via[DB_ID_MAX];
+	enum db_member_state state;
+	uint32_t ssrc_audio, ssrc_video;
+	struct db_sealed delivery;
+	int64_t granted, held, joined_ms, lease_ms;
+};
+PERC_MUST int db_member_add(struct db *db, const struct db_member *m);
+PERC_MUST int db_member_put(struct db *db, const struct db_member *m);
+PERC_MUST int db_member_find(struct db *db, struct db_member *m,
+    const char *id);
+PERC_MUST int db_member_find_key(struct db *db, struct db_member *m,
+    const char *conf, const char *iss, const char *sub, const char *jkt);
+/* Of one state (-1: any), in order of arrival. */
+PERC_MUST int db_member_list(struct db *db, struct db_member **mp, size_t *np,
+    const char *conf, int state);
+PERC_MUST int db_member_count(struct db *db, int64_t *np, const char *conf,
+    int state);
+/* Those who may know this epoch: they are its roster. */
+PERC_MUST int db_member_granted(struct db *db, struct db_member **mp,
+    size_t *np, const char *conf, int64_t epoch);
+/* All live ones may know this epoch from now on. */
+PERC_MUST int db_member_grant_live(struct db *db, const char *conf,
+    int64_t epoch);
+PERC_MUST int db_member_lease(struct db *db, const char *id, int64_t lease_ms,
+    int64_t held);
+/* The earliest lease of a live member; 0: nobody is live. */
+PERC_MUST int db_member_next_lease(struct db *db, int64_t *lease_ms,
+    const char *conf);
+/* After a pause of ours: no live lease ends before at_ms. */
+PERC_MUST int db_member_lease_grace(struct db *db, int64_t at_ms);
+/* Forget all delivery keys of a conference. */
+PERC_MUST int db_member_wipe_keys(struct db *db, const char *conf);
+
+/* PERC_ERR_EXISTS: taken. */
+PERC_MUST int db_ssrc_add(struct db *db, const char *conf, uint32_t ssrc);
+PERC_MUST int db_evicted_add(struct db *db, const char *conf, const char *iss,
+    const char *sub, const char *email, int64_t at_ms);
+/* By issuer and subject, or by a (non-empty) e-mail address. */
+PERC_MUST int db_evicted_find(struct db *db, const char *conf,
+    const char *iss, const char *sub, const char *email);
+
+/* --- epochs ----------------------------------------------------------- */
+
+struct db_epoch {
+	char conf[DB_ID_MAX];
+	int64_t epoch;
+	uint16_t spi;
+	struct db_sealed key;
+	int64_t made_ms;
+};
+PERC_MUST int db_epoch_add(struct db *db, const struct db_epoch *e);
+PERC_MUST int db_epoch_find(struct db *db, struct db_epoch *e,
+    const char *conf, int64_t epoch);
+/* Destroy the keys of all epochs of conf below `epoch`. */
+PERC_MUST int db_epoch_wipe(struct db *db, const char *conf, int64_t epoch);
+
+/* --- replay, idempotency, audit --------------------------------------- */
+
+PERC_MUST int db_replay_add(struct db *db, const char *hash, int64_t until_s);
+PERC_MUST int db_replay_purge(struct db *db, int64_t now_s);
+
+struct db_idem {
+	char client[DB_CLIENT_MAX], key[DB_SUB_MAX], body_hash[DB_HASH_MAX];
+	int64_t until_ms;
+	struct db_heap {
+		size_t len;
+		uint8_t *data; /* find: malloc()ed, the caller free()s */
+	} answer;
+};
+PERC_MUST int db_idem_add(struct db *db, const struct db_idem *i);
+PERC_MUST int db_idem_find(struct db *db, struct db_idem *i,
+    const char *client, const char *key);
+PERC_MUST int db_idem_purge(struct db *db, int64_t now_ms);
+
+struct db_audit {
+	int64_t seq;
+	char text[DB_AUDIT_MAX];
+	char prev[DB_HASH_MAX], hash[DB_HASH_MAX];
+};
+PERC_MUST int db_audit_add(struct db *db, const struct db_audit *a);
+PERC_MUST int db_audit_last(struct db *db, struct db_audit *a); /* NOTFOUND */
+PERC_MUST int db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
+    int64_t after_seq, unsigned limit);
+
+struct db_count { /* for metrics */
+	int64_t conferences, live_conferences, live_members, epochs, audit;
+};
+PERC_MUST int db_count(struct db *db, struct db_count *c);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside db/: rows are mapped by tables of columns, so that a struct's
+ * members, a statement's columns and its parameters are listed once, in one
+ * order. All statements stand in one array and are prepared at open: a typo
+ * dies at startup.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "db/db.h"
+
+enum stmt {
+	ST_BEGIN,
+	ST_COMMIT,
+	ST_ROLLBACK,
+	ST_MARK,
+	ST_MARK_KEEP,
+	ST_MARK_UNDO,
+	ST_SIGNING_KEY_ADD,
+	ST_SIGNING_KEY_LIST,
+	ST_CLIENT_ADD,
+	ST_CLIENT_FIND,
+	ST_CONF_ADD,
+	ST_CONF_FIND,
+	ST_CONF_PUT,
+	ST_CONF_DELETE,
+	ST_CONF_LIST,
+	ST_CONF_DUE,
+	ST_CONF_NEXT_DUE,
+	ST_CONF_ROSTER,
+	ST_CONF_ROSTER_PUT,
+	ST_CONF_KEY_FIND,
+	ST_CONF_KEY_PUT,
+	ST_CONF_KEY_DELETE,
+	ST_INVITEE_ADD,
+	ST_INVITEE_LIST,
+	ST_INVITEE_DELETE,
+	ST_INV_ADD,
+	ST_INV_PUT,
+	ST_INV_FIND,
+	ST_INV_FIND_CODE,
+	ST_INV_LIST,
+	ST_MEMBER_ADD,
+	ST_MEMBER_PUT,
+	ST_MEMBER_FIND,
+	ST_MEMBER_FIND_KEY,
+	ST_MEMBER_LIST,
+	ST_MEMBER_COUNT,
+	ST_MEMBER_GRANTED,
+	ST_MEMBER_GRANT_LIVE,
+	ST_MEMBER_LEASE,
+	ST_MEMBER_NEXT_LEASE,
+	ST_MEMBER_LEASE_GRACE,
+	ST_MEMBER_WIPE_KEYS,
+	ST_SSRC_ADD,
+	ST_EVICTED_ADD,
+	ST_EVICTED_FIND,
+	ST_EPOCH_ADD,
+	ST_EPOCH_FIND,
+	ST_EPOCH_WIPE,
+	ST_REPLAY_ADD,
+	ST_REPLAY_PURGE,
+	ST_IDEM_ADD,
+	ST_IDEM_FIND,
+	ST_IDEM_PURGE,
+	ST_AUDIT_ADD,
+	ST_AUDIT_LAST,
+	ST_AUDIT_LIST,
+	ST_COUNT,
+	ST_MAX
+};
+
+struct db {
+	sqlite3 *sql;
+	sqlite3_stmt *st[ST_MAX];
+	bool begun; /* between db_begin and db_commit or db_rollback */
+	int version;
+};
+
+extern const char *const db_statements[ST_MAX];
+extern const char *const db_steps[];
+extern const int db_steps_count;
+
+/* SEALED: { size_t len; uint8_t data[]; } within the row; len 0 is NULL.
+ * HEAP: struct db_heap, whose data is malloc()ed when read. */
+enum col_type { COL_I64, COL_INT, COL_U32, COL_U16, COL_BOOL, COL_TEXT,
+	COL_SEALED, COL_HEAP };
+
+struct col {
+	enum col_type type;
+	size_t offset, size;
+};
+
+#define COL(t, s, m)                                                         \
+	{ t, offsetof(struct s, m), sizeof(((struct s *)0)->m) }
+#define NCOLS(c) (sizeof(c) / sizeof((c)[0]))
+
+struct cols {
+	const struct col *c;
+	size_t n;
+	size_t row_size;
+};
+#define COLS(c, s) { c, NCOLS(c), sizeof(struct s) }
+
+/* An SQLite result code as one of ours. */
+int db_err(int sqlite_code);
+/* Bind parameters after those bound so far: s text, i int64_t. */
+PERC_MUST int db_bind(struct db *db, enum stmt st, const char *fmt, ...);
+/* Bind a row's columns as parameters 1.. */
+PERC_MUST int db_bind_row(struct db *db, enum stmt st, const struct cols *c,
+    const void *row);
+/* Run a bound statement to its end. */
+PERC_MUST int db_run(struct db *db, enum stmt st);
+/* Bind and run. */
+PERC_MUST int db_exec(struct db *db, enum stmt st, const char *fmt, ...);
+PERC_MUST int db_put(struct db *db, enum stmt st, const struct cols *c,
+    const void *row);
+/* First row of a bound statement into row; PERC_ERR_NOTFOUND. */
+PERC_MUST int db_one(struct db *db, enum stmt st, const struct cols *c,
+    void *row);
+/* All rows of a bound statement into a malloc()ed array (NULL when none). */
+PERC_MUST int db_many(struct db *db, enum stmt st, const struct cols *c,
+    void *listp, size_t *np);

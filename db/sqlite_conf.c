@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Conferences, their keys, and who is invited to them.
+ */
+#include "db/sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct col conf_col[] = {
+	COL(COL_I64, db_conf, no),
+	COL(COL_TEXT, db_conf, id),
+	COL(COL_TEXT, db_conf, title),
+	COL(COL_I64, db_conf, starts_ms),
+	COL(COL_I64, db_conf, ends_ms),
+	COL(COL_INT, db_conf, state),
+	COL(COL_TEXT, db_conf, policy),
+	COL(COL_TEXT, db_conf, mdd),
+	COL(COL_I64, db_conf, version),
+	COL(COL_I64, db_conf, created_ms),
+	COL(COL_TEXT, db_conf, created_by),
+	COL(COL_I64, db_conf, ended_ms),
+	COL(COL_I64, db_conf, epoch),
+	COL(COL_I64, db_conf, spi_start),
+	COL(COL_I64, db_conf, spi_step),
+	COL(COL_I64, db_conf, epoch_ms),
+	COL(COL_I64, db_conf, rekey_ms),
+	COL(COL_I64, db_conf, roster_ms),
+	COL(COL_I64, db_conf, due_ms),
+	COL(COL_I64, db_conf, event_no),
+	COL(COL_I64, db_conf, roster_seq),
+};
+static const struct cols conf_cols = COLS(conf_col, db_conf);
+
+static const struct col invitee_col[] = {
+	COL(COL_TEXT, db_invitee, id),
+	COL(COL_TEXT, db_invitee, email),
+	COL(COL_TEXT, db_invitee, iss),
+	COL(COL_TEXT, db_invitee, sub),
+	COL(COL_TEXT, db_invitee, group),
+	COL(COL_TEXT, db_invitee, role),
+	COL(COL_TEXT, db_invitee, kind),
+};
+static const struct cols invitee_cols = COLS(invitee_col, db_invitee);
+
+static const struct col inv_col[] = {
+	COL(COL_TEXT, db_inv, id),
+	COL(COL_TEXT, db_inv, conf),
+	COL(COL_TEXT, db_inv, code_hash),
+	COL(COL_TEXT, db_inv, email),
+	COL(COL_TEXT, db_inv, name),
+	COL(COL_TEXT, db_inv, kind),
+	COL(COL_TEXT, db_inv, jkt),
+	COL(COL_INT, db_inv, state),
+	COL(COL_I64, db_inv, created_ms),
+};
+static const struct cols inv_cols = COLS(inv_col, db_inv);
+
+static const struct col sealed_col[] = {
+	{ COL_SEALED, 0, sizeof(struct db_sealed) },
+};
+static const struct cols sealed_cols = COLS(sealed_col, db_sealed);
+
+struct number {
+	int64_t n;
+};
+static const struct col number_col[] = { COL(COL_I64, number, n) };
+static const struct cols number_cols = COLS(number_col, number);
+
+int
+db_conf_add(struct db *db, struct db_conf *c)
+{
+	int r;
+
+	if ((r = db_bind_row(db, ST_CONF_ADD, &conf_cols, c)) != 0)
+		return r;
+	sqlite3_bind_null(db->st[ST_CONF_ADD], 1); /* the next number */
+	if ((r = db_run(db, ST_CONF_ADD)) == 0)
+		c->no = sqlite3_last_insert_rowid(db->sql);
+	return r;
+}
+
+int
+db_conf_find(struct db *db, struct db_conf *c, const char *id)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_FIND, "s", id)) != 0)
+		return r;
+	return db_one(db, ST_CONF_FIND, &conf_cols, c);
+}
+
+int
+db_conf_put(struct db *db, const struct db_conf *c)
+{
+	return db_put(db, ST_CONF_PUT, &conf_cols, c);
+}
+
+int
+db_conf_delete(struct db *db, const char *id)
+{
+	return db_exec(db, ST_CONF_DELETE, "s", id);
+}
+
+int
+db_conf_list(struct db *db, struct db_conf **cp, size_t *np, int state,
+    int64_t after_no, unsigned limit)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_LIST, "iii", after_no, (int64_t)state,
+		 (int64_t)limit)) != 0)
+		return r;
+	return db_many(db, ST_CONF_LIST, &conf_cols, cp, np);
+}
+
+int
+db_conf_due(struct db *db, struct db_conf **cp, size_t *np, int64_t now_ms,
+    unsigned limit)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_DUE, "ii", now_ms, (int64_t)limit)) != 0)
+		return r;
+	return db_many(db, ST_CONF_DUE, &conf_cols, cp, np);
+}
+
+int
+db_conf_next_due(struct db *db, int64_t *due_ms)
+{
+	struct number n;
+	int r;
+
+	if ((r = db_one(db, ST_CONF_NEXT_DUE, &number_cols, &n)) == 0)
+		*due_ms = n.n;
+	return r;
+}
+
+int
+db_conf_roster(struct db *db, char **textp, const char *id)
+{
+	sqlite3_stmt *st = db->st[ST_CONF_ROSTER];
+	const unsigned char *text;
+	char *copy = NULL;
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_ROSTER, "s", id)) != 0)
+		return r;
+	r = PERC_ERR_NOTFOUND;
+	if (sqlite3_step(st) == SQLITE_ROW &&
+	    (text = sqlite3_column_text(st, 0)) != NULL)
+		r = (copy = strdup((const char *)text)) != NULL
+		    ? 0
+		    : PERC_ERR_NOMEM;
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	if (r == 0)
+		*textp = copy;
+	return r;
+}
+
+int
+db_conf_roster_put(struct db *db, const char *id, const char *text)
+{
+	return db_exec(db, ST_CONF_ROSTER_PUT, "ss", text, id);
+}
+
+int
+db_conf_key_find(struct db *db, struct db_sealed *s, const char *conf)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_KEY_FIND, "s", conf)) != 0)
+		return r;
+	return db_one(db, ST_CONF_KEY_FIND, &sealed_cols, s);
+}
+
+int
+db_conf_key_put(struct db *db, const char *conf, const struct db_sealed *s)
+{
+	int r;
+
+	if ((r = db_bind_row(db, ST_CONF_KEY_PUT, &sealed_cols, s)) != 0)
+		return r;
+	sqlite3_bind_text(db->st[ST_CONF_KEY_PUT], 2, conf, -1, SQLITE_STATIC);
+	return db_run(db, ST_CONF_KEY_PUT);
+}
+
+int
+db_conf_key_delete(struct db *db, const char *conf)
+{
+	return db_exec(db, ST_CONF_KEY_DELETE, "s", conf);
+}
+
+int
+db_invitee_add(struct db *db, const char *conf, const struct db_invitee *v)
+{
+	int r;
+
+	if ((r = db_bind_row(db, ST_INVITEE_ADD, &invitee_cols, v)) != 0)
+		return r;
+	sqlite3_bind_text(db->st[ST_INVITEE_ADD], (int)invitee_cols.n + 1, conf,
+	    -1, SQLITE_STATIC);
+	return db_run(db, ST_INVITEE_ADD);
+}
+
+int
+db_invitee_list(
+    struct db *db, struct db_invitee **vp, size_t *np, const char *conf)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INVITEE_LIST, "s", conf)) != 0)
+		return r;
+	return db_many(db, ST_INVITEE_LIST, &invitee_cols, vp, np);
+}
+
+int
+db_invitee_delete(struct db *db, const char *id)
+{
+	return db_exec(db, ST_INVITEE_DELETE, "s", id);
+}
+
+int
+db_inv_add(struct db *db, const struct db_inv *i)
+{
+	return db_put(db, ST_INV_ADD, &inv_cols, i);
+}
+
+int
+db_inv_put(struct db *db, const struct db_inv *i)
+{
+	return db_exec(db, ST_INV_PUT, "ssi", i->id, i->jkt, (int64_t)i->state);
+}
+
+int
+db_inv_find(struct db *db, struct db_inv *i, const char *id)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INV_FIND, "s", id)) != 0)
+		return r;
+	return db_one(db, ST_INV_FIND, &inv_cols, i);
+}
+
+int
+db_inv_find_code(struct db *db, struct db_inv *i, const char *code_hash)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INV_FIND_CODE, "s", code_hash)) != 0)
+		return r;
+	return db_one(db, ST_INV_FIND_CODE, &inv_cols, i);
+}
+
+int
+db_inv_list(struct db *db, struct db_inv **ip, size_t *np, const char *conf)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INV_LIST, "s", conf)) != 0)
+		return r;
+	return db_many(db, ST_INV_LIST, &inv_cols, ip, np);
+}

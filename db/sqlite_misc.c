@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signing keys, clients, epochs, and what is remembered about requests.
+ */
+#include "db/sqlite.h"
+
+static const struct col client_col[] = {
+	COL(COL_TEXT, db_client, id),
+	COL(COL_TEXT, db_client, jwk),
+	COL(COL_TEXT, db_client, scope),
+	COL(COL_I64, db_client, created_ms),
+	COL(COL_BOOL, db_client, disabled),
+};
+static const struct cols client_cols = COLS(client_col, db_client);
+
+static const struct col signing_key_col[] = {
+	COL(COL_TEXT, db_signing_key, kid),
+	COL(COL_TEXT, db_signing_key, use),
+	COL(COL_TEXT, db_signing_key, public_jwk),
+	COL(COL_I64, db_signing_key, created_ms),
+	COL(COL_I64, db_signing_key, retired_ms),
+	COL(COL_SEALED, db_signing_key, sealed),
+};
+static const struct cols signing_key_cols =
+    COLS(signing_key_col, db_signing_key);
+
+static const struct col epoch_col[] = {
+	COL(COL_TEXT, db_epoch, conf),
+	COL(COL_I64, db_epoch, epoch),
+	COL(COL_U16, db_epoch, spi),
+	COL(COL_SEALED, db_epoch, key),
+	COL(COL_I64, db_epoch, made_ms),
+};
+static const struct cols epoch_cols = COLS(epoch_col, db_epoch);
+
+static const struct col idem_col[] = {
+	COL(COL_TEXT, db_idem, client),
+	COL(COL_TEXT, db_idem, key),
+	COL(COL_TEXT, db_idem, body_hash),
+	COL(COL_I64, db_idem, until_ms),
+	COL(COL_HEAP, db_idem, answer),
+};
+static const struct cols idem_cols = COLS(idem_col, db_idem);
+
+static const struct col audit_col[] = {
+	COL(COL_I64, db_audit, seq),
+	COL(COL_TEXT, db_audit, text),
+	COL(COL_TEXT, db_audit, prev),
+	COL(COL_TEXT, db_audit, hash),
+};
+static const struct cols audit_cols = COLS(audit_col, db_audit);
+
+static const struct col count_col[] = {
+	COL(COL_I64, db_count, conferences),
+	COL(COL_I64, db_count, live_conferences),
+	COL(COL_I64, db_count, live_members),
+	COL(COL_I64, db_count, epochs),
+	COL(COL_I64, db_count, audit),
+};
+static const struct cols count_cols = COLS(count_col, db_count);
+
+int
+db_client_add(struct db *db, const struct db_client *c)
+{
+	return db_put(db, ST_CLIENT_ADD, &client_cols, c);
+}
+
+int
+db_client_find(struct db *db, struct db_client *c, const char *id)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CLIENT_FIND, "s", id)) != 0)
+		return r;
+	return db_one(db, ST_CLIENT_FIND, &client_cols, c);
+}
+
+int
+db_signing_key_add(struct db *db, const struct db_signing_key *k)
+{
+	return db_put(db, ST_SIGNING_KEY_ADD, &signing_key_cols, k);
+}
+
+int
+db_signing_key_list(struct db *db, struct db_signing_key **kp, size_t *np)
+{
+	return db_many(db, ST_SIGNING_KEY_LIST, &signing_key_cols, kp, np);
+}
+
+int
+db_epoch_add(struct db *db, const struct db_epoch *e)
+{
+	return db_put(db, ST_EPOCH_ADD, &epoch_cols, e);
+}
+
+int
+db_epoch_find(
+    struct db *db, struct db_epoch *e, const char *conf, int64_t epoch)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_EPOCH_FIND, "si", conf, epoch)) != 0)
+		return r;
+	return db_one(db, ST_EPOCH_FIND, &epoch_cols, e);
+}
+
+int
+db_epoch_wipe(struct db *db, const char *conf, int64_t epoch)
+{
+	return db_exec(db, ST_EPOCH_WIPE, "si", conf, epoch);
+}
+
+int
+db_replay_add(struct db *db, const char *hash, int64_t until_s)
+{
+	return db_exec(db, ST_REPLAY_ADD, "si", hash, until_s);
+}
+
+int
+db_replay_purge(struct db *db, int64_t now_s)
+{
+	return db_exec(db, ST_REPLAY_PURGE, "i", now_s);
+}
+
+int
+db_idem_add(struct db *db, const struct db_idem *i)
+{
+	return db_put(db, ST_IDEM_ADD, &idem_cols, i);
+}
+
+int
+db_idem_find(
+    struct db *db, struct db_idem *i, const char *client, const char *key)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_IDEM_FIND, "ss", client, key)) != 0)
+		return r;
+	return db_one(db, ST_IDEM_FIND, &idem_cols, i);
+}
+
+int
+db_idem_purge(struct db *db, int64_t now_ms)
+{
+	return db_exec(db, ST_IDEM_PURGE, "i", now_ms);
+}
+
+int
+db_audit_add(struct db *db, const struct db_audit *a)
+{
+	return db_put(db, ST_AUDIT_ADD, &audit_cols, a);
+}
+
+int
+db_audit_last(struct db *db, struct db_audit *a)
+{
+	return db_one(db, ST_AUDIT_LAST, &audit_cols, a);
+}
+
+int
+db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
+    int64_t after_seq, unsigned limit)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_AUDIT_LIST, "ii", after_seq, (int64_t)limit)) !=
+	    0)
+		return r;
+	return db_many(db, ST_AUDIT_LIST, &audit_cols, ap, np);
+}
+
+int
+db_count(struct db *db, struct db_count *c)
+{
+	return db_one(db, ST_COUNT, &count_cols, c);
+}

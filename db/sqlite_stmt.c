@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All SQL that runs after opening. The order of columns is that of the
+ * column tables in the files that use them.
+ */
+#include "db/sqlite.h"
+
+#define CONF_COLS                                                              \
+	"no, id, title, starts_ms, ends_ms, state, policy, mdd, version, "     \
+	"created_ms, created_by, ended_ms, epoch, spi_start, spi_step, "       \
+	"epoch_ms, rekey_ms, roster_ms, due_ms, event_no, roster_seq"
+#define INVITEE_COLS "id, email, iss, sub, grp, role, kind"
+#define INV_COLS                                                               \
+	"id, conference, code_hash, email, name, kind, jkt, state, created_ms"
+#define MEMBER_COLS                                                            \
+	"no, id, conference, iss, sub, email, name, kind, role, jkt, via, "    \
+	"state, ssrc_audio, ssrc_video, sealed_delivery, granted, held, "      \
+	"joined_ms, lease_ms"
+
+const char *const db_statements[ST_MAX] = {
+	[ST_BEGIN] = "BEGIN IMMEDIATE",
+	[ST_COMMIT] = "COMMIT",
+	[ST_ROLLBACK] = "ROLLBACK",
+	[ST_MARK] = "SAVEPOINT mark",
+	[ST_MARK_KEEP] = "RELEASE mark",
+	[ST_MARK_UNDO] = "ROLLBACK TO mark",
+
+	[ST_SIGNING_KEY_ADD] =
+	    "INSERT INTO signing_key (kid, use, public_jwk, created_ms, "
+	    "retired_ms, sealed_jwk) VALUES (?, ?, ?, ?, ?, ?)",
+	[ST_SIGNING_KEY_LIST] =
+	    "SELECT kid, use, public_jwk, created_ms, retired_ms, sealed_jwk "
+	    "FROM signing_key ORDER BY created_ms, kid",
+	[ST_CLIENT_ADD] = "INSERT INTO client (id, jwk, scope, created_ms, "
+			  "disabled) VALUES (?, ?, ?, ?, ?)",
+	[ST_CLIENT_FIND] = "SELECT id, jwk, scope, created_ms, disabled "
+			   "FROM client WHERE id = ?",
+
+	[ST_CONF_ADD] =
+	    "INSERT INTO conference (" CONF_COLS ") VALUES (?1, ?2, ?3, ?4, "
+	    "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+	    "?18, ?19, ?20, ?21)",
+	[ST_CONF_FIND] = "SELECT " CONF_COLS " FROM conference WHERE id = ?",
+	[ST_CONF_PUT] =
+	    "UPDATE conference SET title = ?3, starts_ms = ?4, ends_ms = ?5, "
+	    "state = ?6, policy = ?7, mdd = ?8, version = ?9, "
+	    "created_ms = ?10, created_by = ?11, ended_ms = ?12, "
+	    "epoch = ?13, spi_start = ?14, spi_step = ?15, epoch_ms = ?16, "
+	    "rekey_ms = ?17, roster_ms = ?18, due_ms = ?19, event_no = ?20, "
+	    "roster_seq = ?21 WHERE no = ?1 AND id = ?2",
+	[ST_CONF_DELETE] = "DELETE FROM conference WHERE id = ?",
+	[ST_CONF_LIST] = "SELECT " CONF_COLS " FROM conference WHERE no > ?1 "
+			 "AND (?2 < 0 OR state = ?2) ORDER BY no LIMIT ?3",
+	[ST_CONF_DUE] = "SELECT " CONF_COLS " FROM conference "
+			"WHERE due_ms > 0 AND due_ms <= ? "
+			"ORDER BY due_ms LIMIT ?",
+	[ST_CONF_NEXT_DUE] = "SELECT coalesce(min(due_ms), 0) "
+			     "FROM conference WHERE due_ms > 0",
+	[ST_CONF_ROSTER] = "SELECT roster FROM conference WHERE id = ?",
+	[ST_CONF_ROSTER_PUT] = "UPDATE conference SET roster = ? WHERE id = ?",
+	[ST_CONF_KEY_FIND] =
+	    "SELECT sealed_key FROM conference_key WHERE conference = ?",
+	[ST_CONF_KEY_PUT] =
+	    "INSERT INTO conference_key (sealed_key, conference) "
+	    "VALUES (?1, ?2) ON CONFLICT (conference) "
+	    "DO UPDATE SET sealed_key = ?1",
+	[ST_CONF_KEY_DELETE] =
+	    "DELETE FROM conference_key WHERE conference = ?",
+
+	[ST_INVITEE_ADD] = "INSERT INTO invitee (" INVITEE_COLS ", conference) "
+			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_INVITEE_LIST] = "SELECT " INVITEE_COLS " FROM invitee "
+			    "WHERE conference = ? ORDER BY no",
+	[ST_INVITEE_DELETE] = "DELETE FROM invitee WHERE id = ?",
+	[ST_INV_ADD] = "INSERT INTO invitation (" INV_COLS ") "
+		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_INV_PUT] = "UPDATE invitation SET jkt = ?2, state = ?3 "
+		       "WHERE id = ?1",
+	[ST_INV_FIND] = "SELECT " INV_COLS " FROM invitation WHERE id = ?",
+	[ST_INV_FIND_CODE] =
+	    "SELECT " INV_COLS " FROM invitation WHERE code_hash = ?",
+	[ST_INV_LIST] = "SELECT " INV_COLS " FROM invitation "
+			"WHERE conference = ? ORDER BY no",
+
+	[ST_MEMBER_ADD] =
+	    "INSERT INTO member (" MEMBER_COLS ") VALUES (nullif(?1, 0), ?2, "
+	    "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+	    "?17, ?18, ?19)",
+	[ST_MEMBER_PUT] =
+	    "UPDATE member SET conference = ?3, iss = ?4, sub = ?5, "
+	    "email = ?6, name = ?7, kind = ?8, role = ?9, jkt = ?10, "
+	    "via = ?11, state = ?12, ssrc_audio = ?13, ssrc_video = ?14, "
+	    "sealed_delivery = ?15, granted = ?16, held = ?17, "
+	    "joined_ms = ?18, lease_ms = ?19 WHERE no = ?1 AND id = ?2",
+	[ST_MEMBER_FIND] = "SELECT " MEMBER_COLS " FROM member WHERE id = ?",
+	[ST_MEMBER_FIND_KEY] =
+	    "SELECT " MEMBER_COLS " FROM member WHERE conference = ? "
+	    "AND iss = ? AND sub = ? AND jkt = ?",
+	[ST_MEMBER_LIST] = "SELECT " MEMBER_COLS " FROM member "
+			   "WHERE conference = ?1 AND (?2 < 0 OR state = ?2) "
+			   "ORDER BY no",
+	[ST_MEMBER_COUNT] = "SELECT count(*) FROM member "
+			    "WHERE conference = ? AND state = ?",
+	[ST_MEMBER_GRANTED] = "SELECT " MEMBER_COLS " FROM member "
+			      "WHERE conference = ? AND granted = ? "
+			      "ORDER BY no",
+	[ST_MEMBER_GRANT_LIVE] = "UPDATE member SET granted = ? "
+				 "WHERE conference = ? AND state = 1",
+	[ST_MEMBER_LEASE] = "UPDATE member SET lease_ms = ?, held = ? "
+			    "WHERE id = ?",
+	[ST_MEMBER_NEXT_LEASE] = "SELECT coalesce(min(lease_ms), 0) "
+				 "FROM member WHERE conference = ? "
+				 "AND state = 1",
+	[ST_MEMBER_LEASE_GRACE] =
+	    "UPDATE member SET lease_ms = max(lease_ms, ?) WHERE state = 1",
+	[ST_MEMBER_WIPE_KEYS] = "UPDATE member SET sealed_delivery = NULL "
+				"WHERE conference = ?",
+	[ST_SSRC_ADD] = "INSERT INTO ssrc (conference, ssrc) VALUES (?, ?)",
+	[ST_EVICTED_ADD] =
+	    "INSERT OR REPLACE INTO evicted (conference, iss, sub, email, "
+	    "at_ms) VALUES (?, ?, ?, ?, ?)",
+	[ST_EVICTED_FIND] =
+	    "SELECT count(*) FROM evicted WHERE conference = ?1 "
+	    "AND ((iss = ?2 AND sub = ?3) OR (?4 <> '' AND email = ?4))",
+
+	[ST_EPOCH_ADD] = "INSERT INTO epoch (conference, epoch, spi, "
+			 "sealed_key, made_ms) VALUES (?, ?, ?, ?, ?)",
+	[ST_EPOCH_FIND] = "SELECT conference, epoch, spi, sealed_key, made_ms "
+			  "FROM epoch WHERE conference = ? AND epoch = ?",
+	[ST_EPOCH_WIPE] = "UPDATE epoch SET sealed_key = NULL "
+			  "WHERE conference = ? AND epoch < ? "
+			  "AND sealed_key IS NOT NULL",
+
+	[ST_REPLAY_ADD] = "INSERT INTO replay (hash, until_s) VALUES (?, ?)",
+	[ST_REPLAY_PURGE] = "DELETE FROM replay WHERE until_s < ?",
+	[ST_IDEM_ADD] = "INSERT INTO idempotency (client, key, body_hash, "
+			"until_ms, sealed_answer) VALUES (?, ?, ?, ?, ?)",
+	[ST_IDEM_FIND] = "SELECT client, key, body_hash, until_ms, "
+			 "sealed_answer FROM idempotency "
+			 "WHERE client = ? AND key = ?",
+	[ST_IDEM_PURGE] = "DELETE FROM idempotency WHERE until_ms < ?",
+	[ST_AUDIT_ADD] = "INSERT INTO audit (seq, text, prev, hash) "
+			 "VALUES (?, ?, ?, ?)",
+	[ST_AUDIT_LAST] = "SELECT seq, text, prev, hash FROM audit "
+			  "ORDER BY seq DESC LIMIT 1",
+	[ST_AUDIT_LIST] = "SELECT seq, text, prev, hash FROM audit "
+			  "WHERE seq > ? ORDER BY seq LIMIT ?",
+	[ST_COUNT] = "SELECT (SELECT count(*) FROM conference), "
+		     "(SELECT count(*) FROM conference WHERE state = 1), "
+		     "(SELECT count(*) FROM member WHERE state = 1), "
+		     "(SELECT count(*) FROM epoch), "
+		     "(SELECT coalesce(max(seq), 0) FROM audit)",
+};
