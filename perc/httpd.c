@@ -232,11 +232,8 @@ tick(void *arg)
 static void
 on_log(void *cls, const char *fmt, va_list ap)
 {
-	static struct perc_log_limit limit = { .burst = 5, .per_ms = 10000 };
 	char line[256], safe[512];
 
-	if (!perc_log_allow(&limit))
-		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
 	log_debug("httpd.note text=\"%s\"",
 	    perc_log_escape(safe, sizeof(safe), line, strcspn(line, "\n")));

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import traceback
 
 TOP = pathlib.Path(os.environ.get(
     "top_srcdir", pathlib.Path(__file__).resolve().parents[2])).resolve()
@@ -43,6 +44,18 @@ def done():
 def bail(why):
     print(f"Bail out! {why}", flush=True)
     sys.exit(1)
+
+
+def run(cases):
+    """(name, function, argument) each: one that raises has failed."""
+    for name, fn, arg in cases:
+        try:
+            fn(arg)
+        except Exception:  # the verdict, with all we know
+            ok(False, name, traceback.format_exc())
+        else:
+            ok(True, name)
+    done()
 
 
 def sources(*suffixes, rooms=ROOMS):
