@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the two files that speak cjose share: perc/jwk.c (keys) and
+ * perc/jose.c (JWS and JWE). Private to them.
+ */
+#pragma once
+
+#include <cjose/cjose.h>
+
+#include "perc/jose.h"
+
+enum perc_jwk_use { PERC_JWK_ANY, PERC_JWK_SIG, PERC_JWK_ENC };
+
+struct perc_jwk {
+	cjose_jwk_t *cj;
+	json_t *pub; /* public members, then kid, alg, use where given */
+	char jkt[PERC_JKT_LEN + 1];
+	const char *kid; /* a string of pub, or jkt */
+	const char *alg; /* for signatures; NULL: an encryption key */
+	enum perc_jwk_use use;
+	bool ec, private;
+};
+
+/* cjose's reason as ours. */
+int perc_cjose_err(const cjose_err *e, int otherwise);
