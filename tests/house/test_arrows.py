@@ -15,17 +15,17 @@ MAY = {"perc": {"perc"}, "db": {"db", "perc"}, "kmf": {"kmf", "db", "perc"},
 
 # header -> the files that may include it
 LIBRARY = {
-    r"microhttpd\.h": {"perc/httpd.c"},
-    r"gnutls/": {"perc/httpd.c"},
+    r"microhttpd\.h": {"perc/httpd_int.h"},
+    r"gnutls/": {"perc/httpd_int.h"},
     r"curl/": {"perc/httpc_int.h"},
     r"oauth2/": {"kmf/token.c"},
     r"jwt\.h": {"mdd/token2.c", "agent/assertion.c"},
     r"cjose/": {"perc/jose.c"},
     r"srtp2/": {"perc/srtcp.c"},
-    r"sqlite3\.h": {"db/sqlite.c"},
+    r"sqlite3\.h": {"db/sqlite.h"},
     r"seccomp\.h": {"perc/sandbox.c"},
     r"linux/landlock\.h": {"perc/sandbox.c"},
-    r"openssl/ssl\.h": {"perc/dtls.c"},
+    r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
