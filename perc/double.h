@@ -34,26 +34,35 @@ enum perc_full_rule {
 	PERC_FULL_VIDEO, /* Full with perc_double_tx_key_frame, at least 1/s */
 };
 
-/* ekt must outlive the sender. */
+/* ekt must outlive the sender. PERC_ERR_NOMEM. */
 PERC_MUST int perc_double_tx_new(struct perc_double_tx **tp,
     struct perc_ekt *ekt, uint32_t ssrc, enum perc_full_rule rule);
 void perc_double_tx_free(struct perc_double_tx *t);
 /*
- * Go over to set spi: a fresh random key is announced at once in Full fields
- * of three packets while the old key still encrypts for 250 ms (RFC 8870
- * section 4.3.1); the first set is used at once. PERC_ERR_UNKNOWN_KEY.
+ * Make a fresh random key under set spi. It is announced in Full fields of
+ * the next three packets while the old key still encrypts for 250 ms (RFC
+ * 8870 section 4.3.1); a sender that has no old key, or has been silent for
+ * those 250 ms, begins with the new one. With the set in use this changes the
+ * key under the same SPI: Epoch + 1. PERC_ERR_UNKNOWN_KEY; PERC_ERR_DENIED: a
+ * receive-only set; PERC_ERR_LIMIT: Epochs are used up, get a new set.
  */
 PERC_MUST int perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi,
     int64_t now_ms);
+/* The next packet begins a key frame: it carries a Full field. */
 void perc_double_tx_key_frame(struct perc_double_tx *t);
 /*
  * Seal plain RTP (n octets; SSRC must be ours) into out, with OHB and
- * EKTField. The inner ROC follows SEQ. PERC_ERR_STATE: no live key (ttl
- * over): nothing may be sent. PERC_ERR_REPLAY: SEQ used already.
+ * EKTField: at most n + PERC_DOUBLE_ROOM octets. The inner ROC follows SEQ.
+ * PERC_ERR_STATE: no live key (ttl over): nothing may be sent.
+ * PERC_ERR_REPLAY: SEQ used already. PERC_ERR_INVAL: another SSRC.
  */
 PERC_MUST int perc_double_tx_seal(struct perc_double_tx *t, int64_t now_ms,
     const uint8_t *in, size_t n, uint8_t *out, size_t cap, size_t *outlen);
-uint16_t perc_double_tx_spi(const struct perc_double_tx *t); /* in use */
+/* Set whose key encrypts; 0 before the first switch. */
+uint16_t perc_double_tx_spi(const struct perc_double_tx *t);
+uint32_t perc_double_tx_roc(const struct perc_double_tx *t);
+/* Wipe every key under set spi; without another one nothing can be sent. */
+void perc_double_tx_drop(struct perc_double_tx *t, uint16_t spi);
 
 /* ---- receiving: all SSRCs of one conference ------------------------------ */
 struct perc_double_rx;
@@ -61,6 +70,7 @@ struct perc_double_rx;
 struct perc_double_in {	       /* one opened packet */
 	uint32_t ssrc;
 	uint16_t seq;	       /* original (inner) sequence number */
+	uint32_t roc;	       /* inner rollover counter */
 	uint8_t outer_pt;      /* selects the codec (RFC 8723 section 5.3) */
 	uint16_t outer_seq;    /* orders packets */
 	uint16_t spi;	       /* set whose key opened it */
@@ -71,6 +81,9 @@ struct perc_double_stats {
 	uint64_t opened, replayed, inner_auth_failed, no_key, unknown_spi,
 	    not_listed, malformed, unwraps, unwraps_limited, keys_installed,
 	    rollbacks_refused;
+	uint64_t fields_refused; /* did not unwrap, or not for this SSRC */
+	uint64_t roc_hints;	 /* packets that only a field's ROC opened */
+	unsigned keys, candidates; /* held now */
 };
 
 /* max_ssrcs bounds the table; window (64..1024) is the end-to-end replay
@@ -78,16 +91,28 @@ struct perc_double_stats {
 PERC_MUST int perc_double_rx_new(struct perc_double_rx **rp,
     struct perc_ekt *ekt, unsigned max_ssrcs, unsigned window);
 void perc_double_rx_free(struct perc_double_rx *r);
-/* Only listed SSRCs are heard (the roster's). Listing keeps state of those
- * already there; keys of those no longer listed are wiped. */
+/*
+ * Only listed SSRCs are heard (the roster's). Listing keeps the state of those
+ * already there; keys of those no longer listed are wiped, how far they got
+ * is remembered for as many SSRCs again. PERC_ERR_LIMIT, and nothing changed,
+ * for more than max_ssrcs. Allocates; packets do not.
+ */
 PERC_MUST int perc_double_rx_list(struct perc_double_rx *r,
     const uint32_t *ssrcs, size_t n);
 /*
- * in: outer-opened packet with its EKTField. out (n octets of room) gets the
- * synthetic packet: original PT, SEQ, M; no extension; plain payload.
- * PERC_ERR_UNKNOWN_KEY with *unknown_spi: fetch that set (the packet itself
- * was tried with the keys at hand). PERC_ERR_AUTH, _REPLAY, _FORMAT, _DENIED
- * (SSRC not listed), _LIMIT.
+ * in: outer-opened packet with its EKTField. out (n octets of room, not
+ * overlapping) gets the synthetic packet: original PT, SEQ, M; no extension;
+ * plain payload.
+ *
+ * *unknown_spi is the SPI of a set that is missing: fetch it; else 0. It is
+ * set with any result, for the packet was tried with the keys at hand (a
+ * deviation from RFC 8870 section 4.3.2 that docs/ekt.md explains).
+ *
+ *	PERC_ERR_UNKNOWN_KEY	nothing opened it, and a set is missing
+ *	PERC_ERR_NOTFOUND	no key of this SSRC came yet
+ *	PERC_ERR_AUTH		no key at hand, or the field, verifies
+ *	PERC_ERR_REPLAY, _FORMAT, _SHORT
+ *	PERC_ERR_DENIED		SSRC not listed
  */
 PERC_MUST int perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
     const uint8_t *in, size_t n, uint8_t *out, struct perc_double_in *info,
@@ -95,4 +120,4 @@ PERC_MUST int perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 /* Wipe every E2E key that came under set spi. */
 void perc_double_rx_drop(struct perc_double_rx *r, uint16_t spi);
 const struct perc_double_stats *perc_double_rx_stats(
-    const struct perc_double_rx *r);
+    struct perc_double_rx *r);

@@ -44,9 +44,11 @@ PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,
     const uint8_t *in, size_t n, uint8_t *out, size_t *outlen);
 /* Fix the ROC of an SSRC (made if need be) before its first packet;
  * PERC_ERR_STATE afterwards. */
-PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc, uint32_t roc);
+PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc,
+    uint32_t roc);
 /* ROC of the highest index so far. PERC_ERR_NOTFOUND: no such stream. */
-PERC_MUST int perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc, uint32_t *roc);
+PERC_MUST int perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc,
+    uint32_t *roc);
 /*
  * The stream ended; its place is free for another SSRC. How far it got stays
  * known, so that a later return under this key repeats no nonce and no
@@ -73,6 +75,7 @@ PERC_MUST int perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p, size_t *n);
 PERC_MUST int perc_srtcp_clear_text(struct perc_srtcp *s);
 /* The next packet of ssrc leaves with this index (1 .. 2^31 - 1), as when a
  * leg is taken over; only before its first packet. PERC_ERR_UNSUPPORTED. */
-PERC_MUST int perc_srtcp_index_set(struct perc_srtcp *s, uint32_t ssrc, uint32_t index);
+PERC_MUST int perc_srtcp_index_set(struct perc_srtcp *s, uint32_t ssrc,
+    uint32_t index);
 /* Once per process, before a sandbox: loads NSS and keeps one context. */
 PERC_MUST int perc_srtcp_warm_up(void);
