@@ -155,7 +155,7 @@ class Demo:
 
     def join(self):
         self.agents = {n: stack.Agent(self.w, n, self.uid[n], self.kmf,
-                                      self.mdd).start()
+                                      self.mdd, self.idp).start()
                        for n in ("Alice", "Bob", "Carol")}
         who = "one uid each" if self.uid["Bob"] else \
             "one state directory each (separate uids need root)"

@@ -92,7 +92,9 @@ class Mdd:
 class Agent:
     """One person's machine: an agent, and the perch command beside it."""
 
-    def __init__(self, w, name, uid, kmf, mdd):
+    count = 0
+
+    def __init__(self, w, name, uid, kmf, mdd, idp=None):
         self.w, self.name, self.uid = w, name, uid
         self.dir = w.mkdir(name.lower(), uid)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir),
@@ -100,10 +102,25 @@ class Agent:
         for k, v in os.environ.items():
             if k.startswith(("ASAN_", "UBSAN_", "TSAN_", "LSAN_")):
                 self.env[k] = v
-        self.conf = self.configure(kmf, mdd)
+        trust = [kmf.ca, mdd.ca] + ([idp.cert] if idp else [])
+        ca = w.write(w.dir / f"{name.lower()}-ca.pem", "".join(
+            pathlib.Path(c).read_text() for c in trust), mode=0o644)
+        # whose KMF counts is for root to say, where there is a root
+        mine = "no" if uid is not None and os.geteuid() == 0 else "yes"
+        Agent.count += 1
+        vault = w.write(w.dir / f"{name.lower()}-vault.conf", "\n".join([
+            "require_protection = no", f"local_out_base = {self.ports()}",
+            "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}", ""]),
+            mode=0o644)
+        self.conf = w.write(self.dir / "perch-agent.conf", "\n".join([
+            f"ca_file = {ca}", f"vault_conf = {vault}",
+            f"vault_user_owned = {mine}", ""]), uid)
 
-    def configure(self, kmf, mdd):
-        raise NotImplementedError
+    @staticmethod
+    def ports():
+        """2048 ports for the streams of others, apart from those of the other
+        agents on this host and below the kernel's own choice."""
+        return 10240 + (os.getpid() + Agent.count) % 10 * 2048
 
     def start(self):
         self.proc = self.w.spawn(
