@@ -95,10 +95,10 @@ enum vault_msg {
 
 #define VAULT_PROOF_SEAL_JKT 1u /* flag of PROOF */
 
-#define VAULT_SLOTS 4	      /* conferences at once */
+#define VAULT_SLOTS	    4 /* conferences at once */
 #define VAULT_LOCAL_STREAMS 2 /* audio, video of one conference */
-#define VAULT_MSG_MAX (1u << 20)
-#define VAULT_PACKET_MAX 2048
+#define VAULT_MSG_MAX	    (1u << 20)
+#define VAULT_PACKET_MAX    2048
 
 /*
  * How the supervisor starts it:
@@ -115,9 +115,9 @@ enum vault_msg {
  * video), then one unbound UDP socket for sending to local receivers.
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
-#define VAULT_OUT_PORTS (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
+#define VAULT_OUT_PORTS	  (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
 #define VAULT_FD_LOCAL(slot, stream, rtcp)                                     \
-	(PERC_PROC_FD + 1 + ((slot) * VAULT_LOCAL_STREAMS + (stream)) * 2 +    \
+	(PERC_PROC_FD + 1 + ((slot)*VAULT_LOCAL_STREAMS + (stream)) * 2 +      \
 	    (rtcp))
 #define VAULT_FD_OUT VAULT_FD_LOCAL(VAULT_SLOTS, 0, 0)
-#define VAULT_FDS (VAULT_FD_OUT - PERC_PROC_FD + 1) /* for perc_proc_spawn */
+#define VAULT_FDS    (VAULT_FD_OUT - PERC_PROC_FD + 1) /* for perc_proc_spawn */

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vault's own structures, for agent/vault*.c and their tests alone. One
+ * struct vault per process, one struct vault_slot per conference. Everything
+ * a slot holds is sized when it is made; nothing is allocated per packet.
+ *
+ * All times are CLOCK_BOOTTIME milliseconds (a key's time goes on while the
+ * machine sleeps), but for a roster's end, which the KMF tells in UTC.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "agent/vaultclaims.h"
+#include "agent/vaultconf.h"
+#include "agent/vaultmsg.h"
+#include "perc/chan.h"
+#include "perc/crypto.h"
+#include "perc/double.h"
+#include "perc/ekt.h"
+#include "perc/jose.h"
+#include "perc/loop.h"
+#include "perc/secret.h"
+#include "perc/wire.h"
+
+#define VAULT_BATCH	  32   /* datagrams of one system call */
+#define VAULT_EPOCHS_MAX  64   /* remembered, held or not, per conference */
+#define VAULT_ANSWERS_MAX 64   /* sealed answers remembered against replay */
+#define VAULT_WINDOW	  512  /* end-to-end replay window, packets */
+#define VAULT_TICK_MS	  1000 /* how late an end of time may be noticed */
+#define VAULT_DAMP_MS	  500  /* least time between two key frame requests */
+#define VAULT_WANTED_MS	  1000 /* between two KEY_WANTED of one SPI */
+#define VAULT_WANTED_MAX  4    /* SPIs asked for within that time */
+#define VAULT_QUEUE_MAX	  (8u << 20) /* octets waiting for the front */
+
+enum vault_slot_state {
+	VAULT_SLOT_FREE,   /* no conference */
+	VAULT_SLOT_OPEN,   /* named, no key yet */
+	VAULT_SLOT_LIVE,   /* holds a key */
+	VAULT_SLOT_ERASED, /* held one; all is wiped */
+};
+
+struct vault_epoch { /* one EKT key that came, for as long as we remember */
+	uint64_t epoch;
+	uint16_t spi;
+	bool held;
+	char keyid[PERC_ENCKEY_KEYID_MAX + 1];
+	uint8_t hash[PERC_SHA256_LEN]; /* of key || salt */
+	int64_t expires_ms;
+	int64_t drop_ms; /* superseded: wiped then; 0 while current */
+};
+
+struct vault_local { /* what the local application sends */
+	struct vault_slot *slot;
+	enum vault_media media;
+	int rtp_fd, rtcp_fd; /* -1: none */
+	uint16_t port, rtcp_port;
+	struct perc_io *rtp_io, *rtcp_io;
+	uint32_t ssrc; /* assigned by the KMF; 0 none */
+	struct perc_double_tx *tx;
+	/* The application's numbering and ours; see vaultlocal.c. */
+	bool started;
+	uint32_t app_ssrc, app_ts, ts_off, ts;
+	uint16_t app_seq, seq_off, seq;
+	int64_t last_ms;
+	struct sockaddr_in rtp_peer, rtcp_peer; /* family 0: not seen yet */
+	int64_t key_frame_ms;			/* last request passed on */
+};
+
+struct vault_stream { /* one SSRC of the roster that is not ours */
+	uint32_t ssrc;
+	enum vault_media media;
+	uint16_t port; /* RTP; RTCP one above; 0: none left */
+	size_t member; /* index in the roster's members */
+};
+
+struct vault_roster {
+	bool have, forked, gap, listed;
+	uint64_t seq, epoch;
+	int64_t exp_s; /* UTC */
+	uint8_t hash[PERC_SHA256_LEN];
+	json_t *members;
+	struct vault_stream *streams; /* sorted by SSRC */
+	size_t nstreams;
+};
+
+struct vault_counters {
+	uint64_t sent, send_refused, local_dropped, delivered, not_delivered,
+	    pt_refused, key_wanted, rtcp_in, rtcp_out, rtcp_dropped, key_frames,
+	    key_frames_damped;
+};
+
+struct vault_wanted {
+	uint16_t spi;
+	int64_t asked_ms; /* 0: never */
+};
+
+struct vault_slot {
+	struct vault *v;
+	unsigned index;
+	enum vault_slot_state state;
+	char conf[VAULT_ID_MAX];
+	const struct vault_kmf *kmf;
+	char member[VAULT_ID_MAX];
+	char name[VAULT_NAME_MAX];
+
+	struct perc_ekt *ekt;
+	struct perc_double_rx *rx;
+	struct perc_secret *delivery; /* opens pushed epochs */
+	struct vault_epoch epochs[VAULT_EPOCHS_MAX];
+	unsigned nepochs; /* ever; the ring's next place is modulo */
+	uint64_t epoch;	  /* newest */
+	uint16_t spi;
+	enum perc_ekt_cipher cipher;
+	enum perc_double_profile profile;
+	int64_t overlap_ms;
+	uint64_t roster_min; /* least roster sequence, told with the key */
+	struct vault_codec codecs[VAULT_CODECS_MAX];
+	unsigned ncodecs;
+	struct vault_local local[VAULT_LOCAL_STREAMS];
+	struct vault_roster roster;
+	uint8_t port_used[VAULT_OUT_STREAMS];
+	unsigned port_next;
+	struct vault_wanted wanted[VAULT_WANTED_MAX];
+	struct vault_counters count;
+	struct perc_timer timer;
+};
+
+struct vault_seen { /* a sealed answer that was taken */
+	uint8_t hash[PERC_SHA256_LEN];
+	int64_t until_s;
+};
+
+struct vault {
+	struct perc_loop *loop;
+	struct perc_chan *chan; /* NULL once the front is gone */
+	const struct vault_config *config;
+	struct perc_jwk *sign, *seal;
+	char seal_jkt[PERC_JKT_LEN + 1];
+	char *report; /* JSON of READY */
+	int out_fd;
+	struct perc_io *out_io;
+	uint16_t out_base;
+	struct vault_slot slots[VAULT_SLOTS];
+	struct vault_seen seen[VAULT_ANSWERS_MAX];
+	const char *why; /* words of the DONE being made */
+
+	/* Packets on their way; wiped with the keys. */
+	struct mmsghdr in_msg[VAULT_BATCH], out_msg[VAULT_BATCH];
+	struct iovec in_iov[VAULT_BATCH], out_iov[VAULT_BATCH];
+	struct sockaddr_in in_from[VAULT_BATCH], out_to[VAULT_BATCH];
+	uint8_t in[VAULT_BATCH][VAULT_PACKET_MAX];
+	uint8_t out[VAULT_BATCH][VAULT_PACKET_MAX];
+	unsigned nout;
+	struct perc_defer flush;
+	uint8_t work[VAULT_PACKET_MAX + PERC_DOUBLE_ROOM];
+};
+
+/* What the outside knows of the process; main fills it. */
+struct vault_setup {
+	const struct vault_config *config; /* must outlive the vault */
+	int chan_fd;
+	int local_fd[VAULT_SLOTS][VAULT_LOCAL_STREAMS][2]; /* -1: none */
+	int out_fd;
+	uint16_t out_base;
+	const char *report; /* JSON object; members are added to it */
+};
+
+/* ---- vault.c ------------------------------------------------------------ */
+/* Makes both keys; takes over the descriptors. The loop stops when the front
+ * goes away, after everything was wiped. */
+PERC_MUST int vault_new(
+    struct vault **vp, struct perc_loop *l, const struct vault_setup *setup);
+void vault_free(struct vault *v); /* wipes everything */
+/* One message, as from the channel; non-zero: the channel must end. */
+PERC_MUST int vault_input(struct vault *v, const struct perc_chan_msg *m);
+/* Wipe every conference and tell the front, receipts and all. */
+void vault_stop(struct vault *v, const char *reason);
+/* Set the words of the coming DONE; returns err. */
+int vault_refuse(struct vault *v, int err, const char *why);
+
+/* ---- vaultsend.c -------------------------------------------------------- */
+/* A frame of strings, after an optional i32. Lost when the front is gone. */
+void vault_send(struct vault *v, uint16_t type, uint32_t id,
+    const int32_t *code, const char *const *strs, unsigned n);
+void vault_send_packet(
+    struct vault_slot *s, uint16_t type, const uint8_t *p, size_t n);
+void vault_send_wanted(struct vault_slot *s, uint16_t spi);
+void vault_send_streams(struct vault_slot *s);
+/* The texts; the caller frees with perc_json_free. NULL: no memory. */
+char *vault_status_text(struct vault *v, const char *conf);
+char *vault_key_text(const struct vault_slot *s);
+char *vault_roster_text(const struct vault_slot *s);
+char *vault_report_text(const struct vault *v, const char *base);
+
+/* ---- vaultproof.c ------------------------------------------------------- */
+/* *proofp: free() it. PERC_ERR_DENIED: not a request to a pinned KMF. */
+PERC_MUST int vault_proof(struct vault *v, struct perc_wire *w, char **proofp);
+
+/* ---- vaultkey.c: operations; words by vault_refuse ---------------------- */
+PERC_MUST int vault_key_take(struct vault_slot *s, const char *jwe);
+PERC_MUST int vault_epoch_take(
+    struct vault_slot *s, const char *statement, const char *sealed);
+/* The epoch's record if it is held; NULL. */
+const struct vault_epoch *
+vault_epoch_held(const struct vault_slot *s, uint16_t spi);
+bool vault_epoch_known(const struct vault_slot *s, uint16_t spi);
+/* Drop what is over; erases the slot with the last key. */
+void vault_slot_tick(struct vault_slot *s);
+
+/* ---- vaultroster.c ------------------------------------------------------ */
+PERC_MUST int vault_roster_take(struct vault_slot *s, const char *jws);
+/* *reason: "ended" or "evicted". */
+PERC_MUST int
+vault_notice_take(struct vault_slot *s, const char *jws, const char **reason);
+bool vault_roster_stale(const struct vault_slot *s);
+const struct vault_stream *
+vault_stream_find(const struct vault_slot *s, uint32_t ssrc);
+void vault_roster_clear(struct vault_slot *s);
+
+/* ---- vaulterase.c ------------------------------------------------------- */
+/* Wipe the slot, send ERASED with a receipt, leave it ERASED. */
+void vault_slot_erase(struct vault_slot *s, const char *reason);
+/* Wipe without a word. */
+void vault_slot_wipe(struct vault_slot *s);
+unsigned vault_keys_held(const struct vault_slot *s);
+
+/* ---- vaultlocal.c, vaultmedia.c ----------------------------------------- */
+void vault_local_rtp(int fd, uint32_t events, void *arg);  /* vault_local */
+void vault_local_rtcp(int fd, uint32_t events, void *arg); /* vault_local */
+void vault_out_rtcp(int fd, uint32_t events, void *arg);   /* vault */
+/* Read a batch from 127/8; returns how many; lengths in in_msg[].msg_len. */
+unsigned vault_batch_read(struct vault *v, int fd);
+void vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n);
+void vault_rtcp_in(struct vault_slot *s, const uint8_t *p, size_t n);
+/* Queue one datagram for 127.0.0.1; sent at the end of the turn. */
+void vault_out_put(
+    struct vault *v, const struct sockaddr_in *to, const uint8_t *p, size_t n);
+void vault_out_flush(void *vault);
+const struct vault_codec *vault_codec_find(const struct vault_slot *s,
+    enum vault_media media, int pt); /* pt -1: the first */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration and pinned keys. Whoever can write these files can name a
+ * KMF of his own and so read every conference that follows, which is why the
+ * whole way to them is checked, directory by directory, as sshd does it for
+ * authorized_keys: a safe file in a directory that others may rename is not
+ * safe.
+ */
+#include "agent/vaultconf.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/vaultmsg.h"
+
+static const struct perc_conf_item items_top[] = {
+	{ .name = "require_protection",
+	    .type = PERC_CONF_BOOL,
+	    .offset = offsetof(struct vault_config, require_protection),
+	    .def = "yes",
+	    .help =
+		"refuse to start without secret memory, seccomp, landlock" },
+	{ .name = "local_out_base",
+	    .type = PERC_CONF_INT,
+	    .offset = offsetof(struct vault_config, local_out_base),
+	    .def = "20000",
+	    .min = 1024,
+	    .max = 65536 - VAULT_OUT_PORTS,
+	    .help = "first loopback port for remote streams (2048 are used)" },
+	{ 0 },
+};
+
+static const struct perc_conf_item items_kmf[] = {
+	{ .name = "url",
+	    .type = PERC_CONF_URL,
+	    .offset = offsetof(struct vault_kmf, url),
+	    .required = true,
+	    .help = "BASE URL of the KMF" },
+	{ .name = "keys",
+	    .type = PERC_CONF_PATH,
+	    .offset = offsetof(struct vault_kmf, keys),
+	    .required = true,
+	    .help = "its kmf-keys.json, as `perch-kmf init` wrote it" },
+	{ 0 },
+};
+
+static int
+kmf_open(void *conf, const char *label, void **targetp)
+{
+	struct vault_config *c = conf;
+	struct vault_kmf *k;
+
+	if (c->nkmf == VAULT_KMFS_MAX)
+		return PERC_ERR_LIMIT;
+	k = &c->kmf[c->nkmf++];
+	snprintf(k->label, sizeof(k->label), "%s", label);
+	*targetp = k;
+	return 0;
+}
+
+const struct perc_conf_section vault_conf_sections[] = {
+	{ .name = NULL, .items = items_top },
+	{ .name = "kmf", .items = items_kmf, .open = kmf_open },
+	{ 0 },
+};
+
+static int
+part_trusted(const char *path, uid_t uid, struct perc_conf_error *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		snprintf(e->text, sizeof(e->text), "%.400s: %s", path,
+		    strerror(errno));
+		return PERC_ERR_SYS;
+	}
+	if (st.st_uid != 0 && st.st_uid != uid) {
+		snprintf(e->text, sizeof(e->text),
+		    "%.400s: owned by uid %u; chown it to root", path,
+		    (unsigned)st.st_uid);
+		return PERC_ERR_DENIED;
+	}
+	/* /tmp and its like: others may not rename what is not theirs. */
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+	    !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0)) {
+		snprintf(e->text, sizeof(e->text),
+		    "%.400s: others may write it; chmod go-w it", path);
+		return PERC_ERR_DENIED;
+	}
+	return 0;
+}
+
+int
+vault_path_trusted(const char *path, uid_t uid, struct perc_conf_error *e)
+{
+	char *real, *slash;
+	int r;
+
+	if ((real = realpath(path, NULL)) == NULL) {
+		snprintf(e->text, sizeof(e->text), "%.400s: %s", path,
+		    strerror(errno));
+		return PERC_ERR_SYS;
+	}
+	while ((r = part_trusted(real, uid, e)) == 0) {
+		if ((slash = strrchr(real, '/')) == NULL || real[1] == '\0')
+			break;
+		slash[slash == real ? 1 : 0] = '\0';
+	}
+	free(real);
+	return r;
+}
+
+static int
+keys_load(struct vault_kmf *k, uid_t uid, struct perc_conf_error *e)
+{
+	char *text = NULL;
+	size_t n;
+	int r;
+
+	if ((r = vault_path_trusted(k->keys, uid, e)) != 0 ||
+	    (r = perc_conf_read_file(
+		 &text, &n, k->keys, VAULT_KEYS_FILE_MAX, e)) != 0)
+		goto out;
+	if ((r = perc_jwks_from_json(&k->set, text, n)) != 0)
+		snprintf(e->text, sizeof(e->text),
+		    "%.400s: no usable key; copy the KMF's kmf-keys.json",
+		    k->keys);
+out:
+	free(text);
+	return r;
+}
+
+int
+vault_config_load(struct vault_config *c, const char *file, bool user_owned,
+    struct perc_conf_error *e)
+{
+	uid_t uid = user_owned ? geteuid() : 0;
+	unsigned i;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	if ((r = vault_path_trusted(file, uid, e)) != 0 ||
+	    (r = perc_conf_load(c, file, vault_conf_sections, e)) != 0)
+		return r;
+	if (c->nkmf == 0) {
+		snprintf(e->text, sizeof(e->text),
+		    "%.400s: no [kmf NAME]; nobody could be believed", file);
+		return PERC_ERR_NOTFOUND;
+	}
+	if (c->local_out_base % 2 != 0) {
+		snprintf(e->text, sizeof(e->text),
+		    "%.400s: local_out_base must be even (RTP)", file);
+		return PERC_ERR_INVAL;
+	}
+	for (i = 0; i < c->nkmf; i++)
+		if ((r = keys_load(&c->kmf[i], uid, e)) != 0)
+			return r;
+	return 0;
+}
+
+void
+vault_config_clear(struct vault_config *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->nkmf; i++) {
+		perc_jwks_free(c->kmf[i].set);
+		perc_conf_clear(&c->kmf[i], items_kmf);
+	}
+	perc_conf_clear(c, items_top);
+	memset(c, 0, sizeof(*c));
+}
+
+const struct vault_kmf *
+vault_config_find(const struct vault_config *c, const char *url)
+{
+	unsigned i;
+
+	for (i = 0; i < c->nkmf; i++)
+		if (strcmp(c->kmf[i].url, url) == 0)
+			return &c->kmf[i];
+	return NULL;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the conference to the local application: packets whose outer layer
+ * the front took off are opened here and leave as plain RTP to the port of
+ * their stream. The outer payload type selects the codec (RFC 8723 section
+ * 5.3) and the distributor may have changed it, so it must be one that the
+ * KMF's media table has for this stream's medium, or a decoder would be fed
+ * bytes of another (REQ-J-6.2.1). The outer sequence number orders packets.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/vault.h"
+#include "perc/log.h"
+#include "perc/rtp.h"
+
+void
+vault_out_flush(void *arg)
+{
+	struct vault *v = arg;
+	unsigned at = 0;
+	int n;
+
+	while (at < v->nout) {
+		n = sendmmsg(
+		    v->out_fd, v->out_msg + at, v->nout - at, MSG_DONTWAIT);
+		/* Nobody listens there, or its queue is full: not our loss. */
+		at += n > 0 ? (unsigned)n : 1;
+	}
+	v->nout = 0;
+}
+
+void
+vault_out_put(
+    struct vault *v, const struct sockaddr_in *to, const uint8_t *p, size_t n)
+{
+	if (n > VAULT_PACKET_MAX || v->out_fd < 0)
+		return;
+	if (v->nout == VAULT_BATCH)
+		vault_out_flush(v);
+	if (v->nout == 0)
+		perc_loop_defer(v->loop, &v->flush, vault_out_flush, v);
+	v->out_to[v->nout] = *to;
+	memcpy(v->out[v->nout], p, n);
+	v->out_iov[v->nout].iov_len = n;
+	v->nout++;
+}
+
+static void
+deliver(struct vault_slot *s, const struct vault_stream *t,
+    const struct perc_double_in *info)
+{
+	uint8_t *p = s->v->work;
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(t->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	if (t->port == 0 || info->len < PERC_RTP_MIN) {
+		s->count.not_delivered++;
+		return;
+	}
+	p[1] = (p[1] & 0x80) | info->outer_pt;
+	p[2] = (uint8_t)(info->outer_seq >> 8);
+	p[3] = (uint8_t)info->outer_seq;
+	vault_out_put(s->v, &to, p, info->len);
+	s->count.delivered++;
+}
+
+void
+vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
+{
+	const struct vault_stream *t;
+	struct perc_double_in info;
+	uint16_t spi = 0;
+	int r;
+
+	vault_slot_tick(s); /* an expired key opens nothing */
+	if (s->state != VAULT_SLOT_LIVE)
+		return;
+	if (n > VAULT_PACKET_MAX) {
+		s->count.not_delivered++;
+		return;
+	}
+	r = perc_double_rx_open(
+	    s->rx, perc_boot_ms(), p, n, s->v->work, &info, &spi);
+	if (spi != 0)
+		vault_send_wanted(s, spi);
+	if (r != 0)
+		return;
+	if ((t = vault_stream_find(s, info.ssrc)) == NULL)
+		s->count.not_delivered++;
+	else if (vault_codec_find(s, t->media, info.outer_pt) == NULL)
+		s->count.pt_refused++;
+	else
+		deliver(s, t, &info);
+}
