@@ -34,7 +34,7 @@ static const char *const phrases[] = {
 const char *
 perc_strerror(int err)
 {
-	size_t i = (size_t)-(long)err;
+	size_t i = (size_t) - (long)err;
 
 	if (err > 0 || i >= sizeof(phrases) / sizeof(phrases[0]) ||
 	    phrases[i] == NULL)

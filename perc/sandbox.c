@@ -93,6 +93,15 @@ rules_add(scmp_filter_ctx ctx, uint32_t action, const int *list, size_t n)
 	return 0;
 }
 
+/* SCMP_A0 and its like leave a member out, which clang warns of. */
+static struct scmp_arg_cmp
+equals(unsigned arg, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){
+		.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value
+	};
+}
+
 /* Sockets of these families only; netlink is what getaddrinfo asks. */
 static int
 sockets_add(scmp_filter_ctx ctx)
@@ -102,7 +111,7 @@ sockets_add(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < COUNT(families); i++)
 		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])) != 0)
+			equals(0, (scmp_datum_t)families[i])) != 0)
 			return PERC_ERR_SYS;
 	return 0;
 }
@@ -116,7 +125,7 @@ narrow_add(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < COUNT(options); i++)
 		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i])) != 0)
+			equals(0, (scmp_datum_t)options[i])) != 0)
 			return PERC_ERR_SYS;
 	return 0;
 }

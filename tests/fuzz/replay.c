@@ -59,8 +59,8 @@ main(int argc, char *argv[])
 	unsigned n = 0, bad = 0;
 	DIR *d;
 
-	base = strrchr(argv[0], '/') == NULL ? argv[0] :
-					       strrchr(argv[0], '/') + 1;
+	base =
+	    strrchr(argv[0], '/') == NULL ? argv[0] : strrchr(argv[0], '/') + 1;
 	base = strstr(base, "fuzz_");
 	if (argc > 1)
 		(void)snprintf(path, sizeof(path), "%s", argv[1]);
@@ -79,8 +79,8 @@ main(int argc, char *argv[])
 		(void)snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
 		if (replay_file(file) != 0)
 			bad++;
-		printf("%s %u - %s\n", bad > 0 ? "not ok" : "ok", ++n,
-		    e->d_name);
+		printf(
+		    "%s %u - %s\n", bad > 0 ? "not ok" : "ok", ++n, e->d_name);
 		(void)fflush(stdout);
 	}
 	(void)closedir(d);

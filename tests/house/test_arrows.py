@@ -20,7 +20,7 @@ LIBRARY = {
     r"curl/": {"perc/httpc_int.h"},
     r"oauth2/": {"kmf/token.c"},
     r"jwt\.h": {"mdd/token2.c", "agent/assertion.c"},
-    r"cjose/": {"perc/jose.c"},
+    r"cjose/": {"perc/jose_cjose.h"},
     r"srtp2/": {"perc/srtcp.c"},
     r"sqlite3\.h": {"db/sqlite.h"},
     r"seccomp\.h": {"perc/sandbox.c"},
