@@ -259,33 +259,42 @@ index_add(const struct rx_stream *s, struct packet *p, uint64_t index)
 	p->index[p->n++] = index;
 }
 
+/* A sender that repeats a field across a wrap of SEQ names the ROC before. */
+static void
+index_add_hint(const struct rx_stream *s, struct packet *p)
+{
+	uint64_t index = (uint64_t)p->roc << 16 | p->inner.seq;
+
+	index_add(s, p, index);
+	if (p->inner.seq < 0x8000)
+		index_add(s, p, index + 0x10000);
+}
+
 /*
  * The indices that this packet may have, likeliest first: near the highest
- * one so far, then by the ROC of its field. A sender that repeats a field
- * across a wrap of SEQ names the ROC before. A stream that nobody heard yet
- * has only what the candidates' fields said.
+ * one so far; after a long silence, with the ROC of its field, if that leads
+ * forward. A stream that nobody heard yet has only what fields said.
  */
 static void
 indices_list(const struct rx_stream *s, struct packet *p)
 {
-	uint16_t seq = p->inner.seq;
 	uint64_t index;
 	unsigned i;
 
 	p->n = 0;
-	if (s->replay.started &&
-	    perc_index_guess(&index, s->replay.top, seq) == 0)
+	if (s->replay.started) {
+		if (perc_index_guess(&index, s->replay.top, p->inner.seq) != 0)
+			return;
 		index_add(s, p, index);
-	if (p->roc_known) {
-		index = (uint64_t)p->roc << 16 | seq;
-		index_add(s, p, index);
-		if (seq < 0x8000)
-			index_add(s, p, index + 0x10000);
-	}
-	if (s->replay.started)
+		if (p->roc_known && p->roc > index >> 16)
+			index_add_hint(s, p);
 		return;
+	}
+	if (p->roc_known)
+		index_add_hint(s, p);
 	for (i = 0; i < s->ncand; i++)
-		if (perc_index_guess(&index, s->cand[i].hint, seq) == 0)
+		if (perc_index_guess(&index, s->cand[i].hint, p->inner.seq) ==
+		    0)
 			index_add(s, p, index);
 }
 
@@ -377,7 +386,8 @@ packet_open(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
 		k = keys_try(r, s, p, p->index[i], out, &info->len);
 	if (k == NULL)
 		return open_failed(r, s, p);
-	if (i > 1 && s->replay.started)
+	if (p->roc_known && s->replay.started &&
+	    p->index[i - 1] > s->replay.top + 0x8000)
 		r->stats.roc_hints++;
 	perc_replay_commit(&s->replay, p->index[i - 1]);
 	r->stats.opened++;
