@@ -22,7 +22,8 @@ now_s(void)
 	return perc_wall_ms() / 1000;
 }
 
-/* ---- the KMF -------------------------------------------------------------- */
+/* ---- the KMF --------------------------------------------------------------
+ */
 
 void
 kit_kmf_open(struct kit_kmf *k)
@@ -35,9 +36,8 @@ kit_kmf_open(struct kit_kmf *k)
 	assert_true(asprintf(&set, "{\"keys\":[%s]}", pub) > 0);
 	k->config.nkmf = 1;
 	k->config.kmf[0].url = strdup(KIT_KMF);
-	assert_int_equal(perc_jwks_from_json(&k->config.kmf[0].set, set,
-			     strlen(set)),
-	    0);
+	assert_int_equal(
+	    perc_jwks_from_json(&k->config.kmf[0].set, set, strlen(set)), 0);
 	perc_json_free(pub);
 	free(set);
 }
@@ -49,7 +49,8 @@ kit_kmf_close(struct kit_kmf *k)
 	vault_config_clear(&k->config);
 }
 
-/* ---- the front ------------------------------------------------------------ */
+/* ---- the front ------------------------------------------------------------
+ */
 
 static int
 on_msg(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
@@ -59,12 +60,15 @@ on_msg(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 
 	assert_true(k->nq < KIT_MSGS);
 	q = &k->q[k->nq++];
-	*q = (struct kit_msg) { m->type, m->id, malloc(m->len + 1), m->len };
+	*q = (struct kit_msg){ m->type, m->id, malloc(m->len + 1), m->len };
 	memcpy(q->data, m->data, m->len);
 	return 0;
 }
 
-#define RULE(t) { t, ~0u, PERC_CHAN_FRAME_MAX, on_msg }
+#define RULE(t)                                                                \
+	{                                                                      \
+		t, ~0u, PERC_CHAN_FRAME_MAX, on_msg                            \
+	}
 static const struct perc_chan_rule front_rules[] = { RULE(VAULT_READY),
 	RULE(VAULT_PROOF_IS), RULE(VAULT_DONE), RULE(VAULT_ERASED),
 	RULE(VAULT_MEDIA_OUT), RULE(VAULT_RTCP_OUT), RULE(VAULT_KEY_WANTED),
@@ -127,8 +131,8 @@ hello(struct kit *k)
 	perc_wire_get_str(&w);
 	assert_int_equal(perc_wire_end(&w), 0);
 	k->sign = strdup(sign);
-	assert_int_equal(perc_jwk_from_json(&k->seal, seal, strlen(seal), true),
-	    0);
+	assert_int_equal(
+	    perc_jwk_from_json(&k->seal, seal, strlen(seal), true), 0);
 	assert_int_equal(perc_jwk_thumbprint(own, k->seal), 0);
 	assert_string_equal(own, jkt);
 	kit_msg_clear(&m);
@@ -150,15 +154,16 @@ kit_open(struct kit *k, struct perc_loop *l, const struct kit_kmf *kmf,
 	k->ssrc[0] = 0x10000000u * (number + 1) + 1;
 	k->ssrc[1] = 0x10000000u * (number + 1) + 2;
 	perc_random(k->delivery, sizeof(k->delivery));
-	k->base = (uint16_t)(10000 + ((unsigned)getpid() + number * 7) % 20 * 2048);
+	k->base =
+	    (uint16_t)(10000 + ((unsigned)getpid() + number * 7) % 20 * 2048);
 	setup_sockets(k, &s);
 	s.out_base = k->base;
 	assert_int_equal(perc_proc_pair(sv), 0);
 	s.chan_fd = sv[0];
 	assert_int_equal(vault_new(&k->vault, l, &s), 0);
-	assert_int_equal(perc_chan_new(&k->chan, l, sv[1], front_rules,
-			     sizeof(front_rules) / sizeof(front_rules[0]),
-			     on_gone, k),
+	assert_int_equal(
+	    perc_chan_new(&k->chan, l, sv[1], front_rules,
+		sizeof(front_rules) / sizeof(front_rules[0]), on_gone, k),
 	    0);
 	k->app = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(k->app >= 0);
@@ -203,9 +208,8 @@ send_strs(struct kit *k, uint16_t type, unsigned n, va_list ap)
 	assert_int_equal(perc_wire_end(&w), 0);
 	k->next_id++;
 	if (!k->closed)
-		assert_int_equal(perc_chan_send(k->chan, type, k->next_id, buf,
-				     w.pos),
-		    0);
+		assert_int_equal(
+		    perc_chan_send(k->chan, type, k->next_id, buf, w.pos), 0);
 	return k->next_id;
 }
 
@@ -348,7 +352,8 @@ kit_counter(struct kit *k, const char *conf, const char *name)
 	return v;
 }
 
-/* ---- what the KMF makes ---------------------------------------------------- */
+/* ---- what the KMF makes ----------------------------------------------------
+ */
 
 void
 kit_conf_rekey(struct kit_conf *c)
@@ -402,8 +407,8 @@ put_set(json_t *o, const struct kit_conf *c)
 	json_object_set_new(o, "ttl", json_integer(300));
 	json_object_set_new(o, "cipher",
 	    json_string(c->keylen == 32 ? "AESKW256" : "AESKW128"));
-	json_object_set_new(o, "profile",
-	    json_string(c->keylen == 32 ? "000A" : "0009"));
+	json_object_set_new(
+	    o, "profile", json_string(c->keylen == 32 ? "000A" : "0009"));
 }
 
 static void
@@ -412,7 +417,8 @@ override(json_t *o, json_t *over)
 	const char *name;
 	json_t *v;
 
-	json_object_foreach(over, name, v) {
+	json_object_foreach(over, name, v)
+	{
 		if (json_is_null(v))
 			json_object_del(o, name);
 		else
@@ -452,17 +458,14 @@ kit_answer_claims(const struct kit_conf *c, const struct kit *k)
 }
 
 char *
-kit_answer_seal(const struct perc_jwk *key, const struct kit *k,
-    json_t *claims)
+kit_answer_seal(const struct perc_jwk *key, const struct kit *k, json_t *claims)
 {
 	char *jws, *jwe;
 
-	assert_int_equal(perc_jws_sign(&jws, key, "perch-ekt+jwt", claims,
-			     false),
-	    0);
-	assert_int_equal(perc_jwe_seal(&jwe, k->seal, "perch-ekt+jwt", jws,
-			     strlen(jws)),
-	    0);
+	assert_int_equal(
+	    perc_jws_sign(&jws, key, "perch-ekt+jwt", claims, false), 0);
+	assert_int_equal(
+	    perc_jwe_seal(&jwe, k->seal, "perch-ekt+jwt", jws, strlen(jws)), 0);
 	json_decref(claims);
 	free(jws);
 	return jwe;
@@ -489,8 +492,8 @@ sign(const struct perc_jwk *key, const char *typ, json_t *claims)
 }
 
 char *
-kit_statement(const struct perc_jwk *key, const struct kit_conf *c,
-    json_t *over)
+kit_statement(
+    const struct perc_jwk *key, const struct kit_conf *c, json_t *over)
 {
 	uint8_t both[44], hash[PERC_SHA256_LEN];
 	json_t *o = json_object();
@@ -515,8 +518,8 @@ kit_sealed(const struct kit_conf *c, const struct kit *k)
 	memcpy(both + c->keylen, c->salt, sizeof(c->salt));
 	snprintf(aad, sizeof(aad), "perch-epoch|%s|%llu|%s", c->id,
 	    (unsigned long long)c->epoch, k->member);
-	assert_int_equal(perc_seal(box, k->delivery, aad, strlen(aad), both, n),
-	    0);
+	assert_int_equal(
+	    perc_seal(box, k->delivery, aad, strlen(aad), both, n), 0);
 	perc_b64_put(text, box, n + PERC_SEAL_OVERHEAD);
 	return text;
 }
@@ -571,8 +574,8 @@ kit_join(struct kit *k, const struct kit_kmf *kmf, struct kit_conf *c)
 {
 	char *jwe = kit_answer(kmf, c, k, NULL);
 
-	assert_int_equal(kit_err(kit_call(k, VAULT_OPEN, 2, c->id, KIT_KMF)),
-	    0);
+	assert_int_equal(
+	    kit_err(kit_call(k, VAULT_OPEN, 2, c->id, KIT_KMF)), 0);
 	assert_int_equal(kit_err(kit_call(k, VAULT_KEY, 2, c->id, jwe)), 0);
 	free(jwe);
 }
@@ -582,8 +585,8 @@ kit_push(struct kit *k, const struct kit_kmf *kmf, struct kit_conf *c)
 {
 	char *st = kit_statement(kmf->key, c, NULL), *box = kit_sealed(c, k);
 
-	assert_int_equal(kit_err(kit_call(k, VAULT_EPOCH, 3, c->id, st, box)),
-	    0);
+	assert_int_equal(
+	    kit_err(kit_call(k, VAULT_EPOCH, 3, c->id, st, box)), 0);
 	free(st);
 	free(box);
 }
@@ -596,13 +599,14 @@ kit_roster_all(const struct kit_kmf *kmf, struct kit_conf *c,
 	unsigned i;
 
 	for (i = 0; i < n; i++)
-		assert_int_equal(kit_err(kit_call(members[i], VAULT_ROSTER, 2,
-				     c->id, jws)),
+		assert_int_equal(
+		    kit_err(kit_call(members[i], VAULT_ROSTER, 2, c->id, jws)),
 		    0);
 	free(jws);
 }
 
-/* ---- media ---------------------------------------------------------------- */
+/* ---- media ----------------------------------------------------------------
+ */
 
 void
 kit_app_send_to(struct kit *k, uint16_t port, const void *p, size_t n)
@@ -611,8 +615,8 @@ kit_app_send_to(struct kit *k, uint16_t port, const void *p, size_t n)
 		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
-	assert_int_equal(sendto(k->app, p, n, 0, (struct sockaddr *)&to,
-			     sizeof(to)),
+	assert_int_equal(
+	    sendto(k->app, p, n, 0, (struct sockaddr *)&to, sizeof(to)),
 	    (ssize_t)n);
 }
 
@@ -621,7 +625,7 @@ kit_app_send(struct kit *k, enum vault_media media, uint8_t pt)
 {
 	uint8_t p[256];
 	struct perc_wire w;
-	char text[64];
+	char text[96];
 
 	snprintf(text, sizeof(text), "%s %u", k->name, (unsigned)k->seq);
 	perc_wire_writer(&w, p, sizeof(p));
@@ -660,8 +664,8 @@ kit_carry(struct kit *from, struct kit *const *to, unsigned n)
 	while (kit_take(from, VAULT_MEDIA_OUT, &m)) {
 		for (i = 0; i < n; i++)
 			if (to[i] != from && !to[i]->closed)
-				kit_send_raw(to[i], VAULT_MEDIA_IN, m.data,
-				    m.len);
+				kit_send_raw(
+				    to[i], VAULT_MEDIA_IN, m.data, m.len);
 		kit_msg_clear(&m);
 		count++;
 	}
@@ -687,12 +691,10 @@ kit_port(struct kit *k, uint32_t ssrc)
 	perc_wire_reader(&w, m.data, m.len);
 	perc_wire_get_str(&w);
 	j = json_loads(perc_wire_get_str(&w), 0, NULL);
-	json_array_foreach(json_object_get(j, "out"), i, o)
-		if (perc_json_int(&v, o, "ssrc", 0, UINT32_MAX) == 0 &&
-		    v == ssrc)
-			assert_int_equal(perc_json_int(&port, o, "port", 1,
-					     65535),
-			    0);
+	json_array_foreach(json_object_get(j, "out"), i,
+	    o) if (perc_json_int(&v, o, "ssrc", 0, UINT32_MAX) == 0 &&
+	    v == ssrc)
+	    assert_int_equal(perc_json_int(&port, o, "port", 1, 65535), 0);
 	json_decref(j);
 	return (uint16_t)port;
 }

@@ -51,16 +51,16 @@ struct kit { /* one endpoint: vault, front, application */
 	unsigned nq;
 	uint32_t next_id;
 	struct perc_jwk *seal; /* the vault's public sealing key */
-	char *sign; /* its public signing key, JSON */
+	char *sign;	       /* its public signing key, JSON */
 	char member[VAULT_ID_MAX], name[64];
 	uint32_t ssrc[2];
 	uint8_t delivery[VAULT_DELIVERY_LEN];
-	uint16_t base;	       /* of its out ports */
-	uint16_t port[2][2];   /* slot 0: [media][rtcp] */
-	int app;	       /* the application's sending socket */
+	uint16_t base;	     /* of its out ports */
+	uint16_t port[2][2]; /* slot 0: [media][rtcp] */
+	int app;	     /* the application's sending socket */
 	uint16_t seq;
 	uint32_t ts;
-	int rx;	     /* a receiver's socket, -1 */
+	int rx; /* a receiver's socket, -1 */
 };
 
 struct kit_done { /* an answered request; clear frees */
@@ -100,12 +100,12 @@ json_t *kit_status(struct kit *k, const char *conf); /* of that conference */
 void kit_conf_init(struct kit_conf *c, const char *id);
 void kit_conf_rekey(struct kit_conf *c);
 json_t *kit_answer_claims(const struct kit_conf *c, const struct kit *k);
-char *kit_answer_seal(const struct perc_jwk *key, const struct kit *k,
-    json_t *claims);
+char *kit_answer_seal(
+    const struct perc_jwk *key, const struct kit *k, json_t *claims);
 char *kit_answer(const struct kit_kmf *kmf, const struct kit_conf *c,
     const struct kit *k, json_t *over);
-char *kit_statement(const struct perc_jwk *key, const struct kit_conf *c,
-    json_t *over);
+char *kit_statement(
+    const struct perc_jwk *key, const struct kit_conf *c, json_t *over);
 char *kit_sealed(const struct kit_conf *c, const struct kit *k);
 /* Advances seq and prev unless over is given. */
 char *kit_roster(const struct perc_jwk *key, struct kit_conf *c,
