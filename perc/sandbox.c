@@ -93,13 +93,20 @@ rules_add(scmp_filter_ctx ctx, uint32_t action, const int *list, size_t n)
 	return 0;
 }
 
-/* SCMP_A0 and its like leave a member out, which clang warns of. */
-static struct scmp_arg_cmp
-equals(unsigned arg, scmp_datum_t value)
+/* Allow nr when its first argument is one of these. */
+static int
+first_args_add(scmp_filter_ctx ctx, int nr, const int *args, size_t n)
 {
-	return (struct scmp_arg_cmp){
-		.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value
-	};
+	for (size_t i = 0; i < n; i++) {
+		struct scmp_arg_cmp first = { .arg = 0,
+			.op = SCMP_CMP_EQ,
+			.datum_a = (scmp_datum_t)args[i] };
+
+		if (seccomp_rule_add_array(
+			ctx, SCMP_ACT_ALLOW, nr, 1, &first) != 0)
+			return PERC_ERR_SYS;
+	}
+	return 0;
 }
 
 /* Sockets of these families only; netlink is what getaddrinfo asks. */
@@ -109,25 +116,17 @@ sockets_add(scmp_filter_ctx ctx)
 	static const int families[] = { AF_INET, AF_INET6, AF_UNIX,
 		AF_NETLINK };
 
-	for (size_t i = 0; i < COUNT(families); i++)
-		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			equals(0, (scmp_datum_t)families[i])) != 0)
-			return PERC_ERR_SYS;
-	return 0;
+	return first_args_add(ctx, SCMP_SYS(socket), families, COUNT(families));
 }
 
-/* No signal but to ourselves, and prctl only for names and death. */
+/* prctl only for names, dumps and death. */
 static int
 narrow_add(scmp_filter_ctx ctx)
 {
 	static const int options[] = { PR_SET_NAME, PR_GET_NAME,
 		PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_PDEATHSIG };
 
-	for (size_t i = 0; i < COUNT(options); i++)
-		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			equals(0, (scmp_datum_t)options[i])) != 0)
-			return PERC_ERR_SYS;
-	return 0;
+	return first_args_add(ctx, SCMP_SYS(prctl), options, COUNT(options));
 }
 
 static int

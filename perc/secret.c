@@ -308,8 +308,11 @@ perc_process_harden(void)
 {
 	struct rlimit none = { 0, 0 };
 
+#ifndef PERCH_SANITIZED /* its leak check attaches like a debugger */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return PERC_ERR_SYS;
+#endif
 	if (setrlimit(RLIMIT_CORE, &none) != 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return PERC_ERR_SYS;
 	return 0;
