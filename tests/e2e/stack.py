@@ -18,21 +18,22 @@ class Kmf:
         self.w, self.uid = w, uid
         self.port = port or world.free_port()
         self.url = f"https://localhost:{self.port}"
-        self.state = w.mkdir("kmf", uid) / "state"
-        init = ["--mdd", mdd_url] if mdd_url else []
-        w.run([w.bin("perch-kmf"), "init", self.state, "--url", self.url,
-               "--listen", f"127.0.0.1:{self.port}", *init], uid=uid)
+        self.dir = w.dir / "kmf"
+        w.mkdir("kmf", uid)
+        self.state = self.dir / "state"
+        w.run([w.bin("perch-kmf"), "init", self.state, "--url", self.url],
+              uid=uid)
         self.ca = self.public_copy("tls.crt", "kmf-ca.crt")
         self.keys = self.public_copy("kmf-keys.json", "kmf-keys.json")
-        self.conf = self.state / "perch-kmf.conf"
-        lines = [extra] if extra else []
+        lines = [f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
+                 f"state_dir = {self.state}", f"mdds = {mdd_url}", extra]
         if idp:
             ca = self.public_copy(idp.cert, "idp-ca.crt")
             lines += ["[issuer corp]", f"url = {idp.url}", "name = Example",
-                      "client_id = perch", "audience = conf_join",
+                      "client_id = perch", f"audience = {self.url}",
                       "scope = openid conf_join", f"ca_file = {ca}"]
-        with open(self.conf, "a") as f:
-            f.write("\n".join(lines) + "\n")
+        self.conf = w.write(self.dir / "perch-kmf.conf",
+                            "\n".join(lines) + "\n", uid)
 
     def public_copy(self, src, name):
         """What is not secret, where every user of this world can read it."""

@@ -31,8 +31,8 @@ def options(text):
 
 
 def names(text):
-    """Settings as --help-config writes them: "name = " or "#name = "."""
-    return set(re.findall(r"^#?([a-z][a-z0-9_]+) =", text, re.M))
+    """Configuration names: first word of a line "name (type, ...". """
+    return set(re.findall(r"^\s*([a-z][a-z0-9_]+)(?=\s|$)", text, re.M))
 
 
 def shown(page):

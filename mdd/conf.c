@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of settings, and the checks that a table cannot do: files that
+ * must be there, a key file that must be private, a media address that
+ * endpoints can be told. They run before any port is opened, so that every
+ * mistake is one line on the terminal.
+ */
+#include "mdd/conf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "perc/jose.h"
+#include "perc/log.h"
+
+#define O(m) offsetof(struct mdd_conf, m)
+#define K(m) offsetof(struct mdd_kmf_conf, m)
+
+static const struct perc_conf_item items[] = {
+	{ .name = "listen",
+	    .type = PERC_CONF_HOSTPORT,
+	    .offset = O(listen),
+	    .def = "127.0.0.1:8444",
+	    .help = "address and port of the HTTPS join API" },
+	{ .name = "base_url",
+	    .type = PERC_CONF_URL,
+	    .offset = O(base_url),
+	    .required = true,
+	    .help = "our base URL as endpoints see it; the tokens' audience" },
+	{ .name = "tls_cert",
+	    .type = PERC_CONF_PATH,
+	    .offset = O(tls_cert),
+	    .required = true,
+	    .help = "certificate chain of the API, PEM" },
+	{ .name = "tls_key",
+	    .type = PERC_CONF_PATH,
+	    .offset = O(tls_key),
+	    .required = true,
+	    .help = "its private key, PEM, mode 0600" },
+	{ .name = "media_host",
+	    .type = PERC_CONF_STR,
+	    .offset = O(media_host),
+	    .def = "127.0.0.1",
+	    .help = "address that endpoints are told to send media to" },
+	{ .name = "media_listen",
+	    .type = PERC_CONF_STR,
+	    .offset = O(media_listen),
+	    .help = "UDP address to bind; default: media_host" },
+	{ .name = "media_port",
+	    .type = PERC_CONF_INT,
+	    .offset = O(media_port),
+	    .def = "40000",
+	    .min = 0,
+	    .max = 65535,
+	    .help = "worker n uses this port + n; 0: any free ports" },
+	{ .name = "workers",
+	    .type = PERC_CONF_INT,
+	    .offset = O(workers),
+	    .def = "0",
+	    .min = 0,
+	    .max = MDD_WORKERS_MAX,
+	    .help = "media processes; 0: one for each processor" },
+	{ .name = "user",
+	    .type = PERC_CONF_STR,
+	    .offset = O(user),
+	    .help = "user to become when started as root" },
+	{ .name = "max_legs",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_legs),
+	    .def = "1000",
+	    .min = 2,
+	    .max = 20000,
+	    .help = "legs (endpoints) of one worker" },
+	{ .name = "max_conferences",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_conferences),
+	    .def = "200",
+	    .min = 1,
+	    .max = 10000,
+	    .help = "conferences of one worker" },
+	{ .name = "max_conference_legs",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_conference_legs),
+	    .def = "250",
+	    .min = 2,
+	    .max = 4000,
+	    .help = "legs of one conference" },
+	{ .name = "max_leg_pps",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_leg_pps),
+	    .def = "4000",
+	    .min = 50,
+	    .max = 1000000,
+	    .help = "datagrams a second taken from one leg" },
+	{ .name = "max_conns",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_conns),
+	    .def = "512",
+	    .min = 1,
+	    .max = 20000,
+	    .help = "connections to the join API" },
+	{ .name = "max_conns_per_ip",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_conns_per_ip),
+	    .def = "64",
+	    .min = 0,
+	    .max = 20000,
+	    .help = "the same from one address; 0: no bound" },
+	{ .name = "idle_s",
+	    .type = PERC_CONF_INT,
+	    .offset = O(idle_s),
+	    .def = "30",
+	    .min = 2,
+	    .max = 3600,
+	    .help = "silence (STUN and media) after which a leg is gone" },
+	{ .name = "grace_s",
+	    .type = PERC_CONF_INT,
+	    .offset = O(grace_s),
+	    .def = "60",
+	    .min = 0,
+	    .max = 86400,
+	    .help = "how long a leg outlives its token" },
+	{ .name = "metrics_open",
+	    .type = PERC_CONF_BOOL,
+	    .offset = O(metrics_open),
+	    .def = "no",
+	    .help = "answer /metrics to others than loopback" },
+	{ .name = "syslog",
+	    .type = PERC_CONF_BOOL,
+	    .offset = O(syslog),
+	    .def = "no",
+	    .help = "log to syslog instead of standard error" },
+	{ .name = "log_level",
+	    .type = PERC_CONF_ENUM,
+	    .offset = O(log_level),
+	    .def = "info",
+	    .choices = "error|warn|info|debug",
+	    .help = "least important lines to log" },
+	{ 0 },
+};
+
+static const struct perc_conf_item kmf_items[] = {
+	{ .name = "url",
+	    .type = PERC_CONF_URL,
+	    .offset = K(url),
+	    .required = true,
+	    .help = "base URL of a KMF whose tokens count" },
+	{ .name = "keys",
+	    .type = PERC_CONF_PATH,
+	    .offset = K(keys),
+	    .required = true,
+	    .help = "its public keys (kmf-keys.json); read again on SIGHUP" },
+	{ 0 },
+};
+
+static int
+kmf_open(void *conf, const char *label, void **targetp)
+{
+	struct mdd_conf *c = conf;
+	struct mdd_kmf_conf *k = &c->kmf[c->kmfs];
+
+	if (c->kmfs == MDD_KMF_MAX)
+		return PERC_ERR_LIMIT;
+	if (strlen(label) > 32)
+		return PERC_ERR_FORMAT;
+	if ((k->name = strdup(label)) == NULL)
+		return PERC_ERR_NOMEM;
+	c->kmfs++;
+	*targetp = k;
+	return 0;
+}
+
+static const struct perc_conf_section sections[] = {
+	{ .name = NULL, .items = items },
+	{ .name = "kmf", .items = kmf_items, .open = kmf_open },
+	{ 0 },
+};
+
+void
+mdd_conf_print_help(void)
+{
+	perc_conf_print_help(sections);
+}
+
+void
+mdd_conf_clear(struct mdd_conf *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->kmfs; i++) {
+		perc_conf_clear(&c->kmf[i], kmf_items);
+		free(c->kmf[i].name);
+		c->kmf[i].name = NULL;
+	}
+	c->kmfs = 0;
+	perc_conf_clear(c, items);
+}
+
+static int PERC_PRINTF(3, 4)
+    complain(struct perc_conf_error *e, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static bool
+is_address(const char *t)
+{
+	uint8_t raw[16];
+
+	return inet_pton(AF_INET, t, raw) == 1 ||
+	    inet_pton(AF_INET6, t, raw) == 1;
+}
+
+static int
+check_media(struct mdd_conf *c, struct perc_conf_error *e)
+{
+	if (!is_address(c->media_host) ||
+	    strcmp(c->media_host, "0.0.0.0") == 0 ||
+	    strcmp(c->media_host, "::") == 0)
+		return complain(e, PERC_ERR_FORMAT,
+		    "media_host = %s: give the one address that endpoints "
+		    "can reach",
+		    c->media_host);
+	if (c->media_listen == NULL &&
+	    (c->media_listen = strdup(c->media_host)) == NULL)
+		return PERC_ERR_NOMEM;
+	if (!is_address(c->media_listen))
+		return complain(e, PERC_ERR_FORMAT,
+		    "media_listen = %s: an address, not a name, is needed",
+		    c->media_listen);
+	return 0;
+}
+
+static int
+check_kmf(const struct mdd_kmf_conf *k, struct perc_conf_error *e)
+{
+	struct perc_jwks *set = NULL;
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	if ((r = perc_conf_read_file(&text, &len, k->keys, MDD_JWKS_MAX, e)) !=
+	    0)
+		return r;
+	if ((r = perc_jwks_from_json(&set, text, len)) != 0)
+		(void)complain(e, r, "%s: no usable key in this JWK set (%s)",
+		    k->keys, perc_strerror(r));
+	perc_jwks_free(set);
+	free(text);
+	return r;
+}
+
+static int
+check_files(const struct mdd_conf *c, struct perc_conf_error *e)
+{
+	unsigned i, j;
+	int fd = -1, r;
+
+	if (access(c->tls_cert, R_OK) != 0)
+		return complain(e, PERC_ERR_SYS, "tls_cert = %s: %s",
+		    c->tls_cert, strerror(errno));
+	if ((r = perc_conf_open_secret(&fd, c->tls_key, e)) != 0)
+		return r;
+	(void)close(fd);
+	if (c->kmfs == 0)
+		return complain(e, PERC_ERR_FORMAT,
+		    "no [kmf NAME] section: nobody's tokens would count");
+	for (i = 0; i < c->kmfs; i++) {
+		for (j = 0; j < i; j++)
+			if (strcmp(c->kmf[i].url, c->kmf[j].url) == 0)
+				return complain(e, PERC_ERR_EXISTS,
+				    "[kmf %s] has the url of [kmf %s]",
+				    c->kmf[i].name, c->kmf[j].name);
+		if ((r = check_kmf(&c->kmf[i], e)) != 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+{
+	long n;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	if ((r = perc_conf_load(c, file, sections, e)) != 0 ||
+	    (r = check_media(c, e)) != 0 || (r = check_files(c, e)) != 0)
+		return r;
+	if (c->workers == 0) {
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+		c->workers = n < 1	  ? 1
+		    : n > MDD_WORKERS_MAX ? MDD_WORKERS_MAX
+					  : n;
+	}
+	if (c->media_port != 0 && c->media_port + c->workers - 1 > 65535)
+		return complain(e, PERC_ERR_FORMAT,
+		    "media_port leaves no ports for all workers");
+	return 0;
+}

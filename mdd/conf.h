@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perch-mdd's configuration file, as a struct. Filled once at start by
+ * whichever process needs it; mdd_conf_clear frees it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/conf.h"
+#include "perc/err.h"
+
+#define MDD_KMF_MAX	16
+#define MDD_WORKERS_MAX 56
+#define MDD_JWKS_MAX	(256u << 10) /* octets of one key file */
+
+struct mdd_kmf_conf { /* one "[kmf NAME]" */
+	char *name;   /* the section's label */
+	char *url;    /* its base URL: the tokens' issuer */
+	char *keys;   /* path of its JWK set */
+};
+
+struct mdd_conf {
+	char *listen, *base_url, *tls_cert, *tls_key;
+	char *media_listen; /* literal address to bind; media_host if not set */
+	char *media_host;   /* literal address that endpoints are told */
+	char *user;
+	int64_t media_port, workers, max_legs, max_conferences,
+	    max_conference_legs;
+	int64_t max_leg_pps, max_conns, max_conns_per_ip;
+	int64_t idle_s, grace_s;
+	int log_level; /* enum perc_log_level */
+	bool syslog, metrics_open;
+	struct mdd_kmf_conf kmf[MDD_KMF_MAX];
+	unsigned kmfs;
+};
+
+/* Read and check the file, and that what it names is there and usable. On
+ * error *e says what and what to do. The caller clears in any case. */
+PERC_MUST int
+mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
+void mdd_conf_clear(struct mdd_conf *c);
+void mdd_conf_print_help(void);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control process: who may join (mdd/token.h), which worker has which
+ * conference, and what the workers count. It sees tokens and pseudonyms and
+ * never a media packet or a key of one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mdd/conf.h"
+#include "mdd/msg.h"
+#include "mdd/table.h"
+#include "mdd/token.h"
+#include "perc/chan.h"
+#include "perc/httpd.h"
+#include "perc/loop.h"
+
+#define CTL_ANSWER_MS 3000 /* a worker must answer a join within */
+
+struct ctl;
+
+struct ctl_worker {
+	struct ctl *ctl;
+	struct perc_chan *chan; /* NULL: not there */
+	bool ready;
+	unsigned index, port, legs;
+	char fingerprint[PERC_FINGERPRINT_TEXT];
+	uint64_t v[MDD_COUNTS];
+};
+
+struct ctl_room { /* a conference and the worker that has it */
+	struct mdd_node by_key;
+	char key[MDD_CONF_KEY_MAX + 1];
+	struct ctl_worker *worker;
+	unsigned legs;
+};
+
+struct ctl_leg {
+	struct mdd_node by_id;
+	struct ctl_leg *next, **linkp; /* all of them */
+	char id[MDD_LEG_ID_MAX];
+	char member[MDD_TOKEN_ID_MAX + 1];
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+	struct ctl_room *room;
+	struct perc_httpd_req *req; /* waits for the worker; or NULL */
+	int64_t asked_ms, exp_s;
+};
+
+struct ctl {
+	struct perc_loop *loop;
+	struct mdd_conf *conf;
+	struct perc_httpd *httpd;
+	struct perc_chan_rule const *rules;
+	struct mdd_issuer issuer[MDD_KMF_MAX];
+	struct ctl_worker worker[MDD_WORKERS_MAX];
+	unsigned workers;
+	struct mdd_table legs, rooms;
+	struct ctl_leg *first;
+	unsigned nlegs;
+	struct perc_timer tick;
+	struct perc_io *link_io;
+	bool told, stopping;
+	uint64_t joins, refused, unauthorized, full; /* of the API */
+};
+
+/* ---- control_legs.c: the records, and the way to the workers ---------------
+ */
+
+/* Ask the worker of the token's conference for a leg; req is answered later
+ * by join_answer. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
+PERC_MUST int
+ctl_join(struct ctl *c, const struct mdd_token *t, struct perc_httpd_req *req);
+struct ctl_leg *ctl_leg_find(struct ctl *c, const char *id);
+/* Is it this token's leg? */
+bool ctl_leg_is(
+    const struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t);
+void ctl_leg_leave(struct ctl *c, struct ctl_leg *leg);
+void
+ctl_leg_renew(struct ctl *c, struct ctl_leg *leg, const struct mdd_token *t);
+/* A worker came (fd is taken over) or what it had is lost. */
+void ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd);
+void ctl_worker_lost(struct ctl_worker *w);
+/* Joins that no worker answered in time. */
+void ctl_legs_tick(struct ctl *c, int64_t now_ms);
+void ctl_legs_clear(struct ctl *c);
+bool ctl_ready(const struct ctl *c); /* every worker is */
+
+/* ---- join.c: the HTTP API ---------------------------------------------------
+ */
+
+void join_request(struct perc_httpd_req *r, void *ctl);
+/* A worker's word on a join: a is NULL when it gave none in time. */
+void
+join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
+/* {"type", "title", "status", "code", "request_id"} of RFC 9457. */
+void join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
+    const char *title);
+
+/* ---- metrics.c
+ * --------------------------------------------------------------- */
+
+void metrics_reply(struct ctl *c, struct perc_httpd_req *r);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hop's keys: DTLS-SRTP as server, the peer's certificate pinned to what
+ * token2 names, and out of it four contexts that belong to this leg alone
+ * (RFC 8871 sections 4.4 and 6.2). OpenSSL's state lingers a few seconds to
+ * repeat the last flight and then goes: it is ten times as large as a leg.
+ */
+#include "mdd/worker.h"
+
+#include <string.h>
+
+#include "perc/log.h"
+#include "perc/secret.h"
+
+#define HOP_WINDOW 256 /* packets of replay window, both directions */
+
+static void hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r);
+
+static void
+hop_send(const uint8_t *p, size_t n, void *arg)
+{
+	struct mdd_leg *leg = arg;
+	struct mdd_worker *w = leg->owner;
+
+	if (leg->addr.len == 0 || n > MDD_OUT_MAX)
+		return;
+	memcpy(mdd_batch_slot(w->out), p, n);
+	mdd_batch_commit(w->out, &leg->addr, n);
+}
+
+static void
+hop_timeout(void *arg)
+{
+	struct mdd_leg *leg = arg;
+	struct mdd_worker *w = leg->owner;
+
+	if (leg->dtls == NULL)
+		return;
+	hop_after(w, leg, perc_dtls_timeout(leg->dtls));
+	mdd_batch_flush(w->out);
+}
+
+static int
+hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
+{
+	struct perc_dtls_keys k;
+	int r;
+
+	if ((r = perc_dtls_keys(leg->dtls, &k)) != 0)
+		goto out;
+	if ((r = perc_srtp_new(&leg->rx, k.profile, k.rx_key, k.rx_salt,
+		 leg->nssrcs, HOP_WINDOW)) != 0 ||
+	    (r = perc_srtp_new(&leg->tx, k.profile, k.tx_key, k.tx_salt,
+		 w->legs.sources_max, HOP_WINDOW)) != 0 ||
+	    (r = perc_srtcp_new(
+		 &leg->rx_rtcp, k.profile, k.rx_key, k.rx_salt, 1)) != 0)
+		goto out;
+	r = perc_srtcp_new(&leg->tx_rtcp, k.profile, k.tx_key, k.tx_salt, 0);
+out:
+	perc_wipe(&k, sizeof(k));
+	return r;
+}
+
+static void
+hop_up(struct mdd_worker *w, struct mdd_leg *leg)
+{
+	int r = hop_contexts(w, leg);
+
+	w->handshakes--;
+	leg->dtls_until_ms = perc_now_ms() + MDD_DTLS_LINGER_MS;
+	if (r != 0) {
+		log_warnx(
+		    "leg broken id=%s why=\"%s\"", leg->id, perc_strerror(r));
+		leg->state = MDD_LEG_UP; /* the handshake is not counted */
+		w->legs.up++;
+		mdd_leg_end(&w->legs, leg, MDD_LEGS_BROKEN);
+		return;
+	}
+	w->count[MDD_DTLS_UP]++;
+	mdd_leg_up(&w->legs, leg);
+	log_info("leg up id=%s conference=%s", leg->id, leg->room->key);
+}
+
+static void
+hop_failed(struct mdd_worker *w, struct mdd_leg *leg, int r)
+{
+	w->count[r == PERC_ERR_AUTH ? MDD_DTLS_REFUSED : MDD_DTLS_FAILED]++;
+	log_info("handshake failed id=%s why=\"%s\"", leg->id,
+	    r == PERC_ERR_AUTH ? "not the token's certificate, or no profile"
+			       : perc_strerror(r));
+	if (++leg->tries >= MDD_TRIES_MAX) {
+		mdd_leg_end(&w->legs, leg, MDD_LEGS_BROKEN);
+		return;
+	}
+	perc_dtls_free(leg->dtls);
+	leg->dtls = NULL;
+	w->handshakes--;
+}
+
+/* What the last step of OpenSSL means for the leg, which may end here. */
+static void
+hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r)
+{
+	enum perc_dtls_state s = perc_dtls_state(leg->dtls);
+	int ms;
+
+	if (s == PERC_DTLS_CLOSED || s == PERC_DTLS_FAILED) {
+		if (leg->state == MDD_LEG_UP)
+			mdd_leg_end(&w->legs, leg, MDD_LEGS_LEFT);
+		else
+			hop_failed(w, leg, r);
+		return;
+	}
+	if (s == PERC_DTLS_UP && leg->state != MDD_LEG_UP) {
+		hop_up(w, leg);
+		return;
+	}
+	ms = perc_dtls_next_ms(leg->dtls);
+	if (ms >= 0 &&
+	    perc_timer_set(w->loop, &leg->timer, ms, hop_timeout, leg) != 0)
+		log_warnx("no timer for leg id=%s", leg->id);
+}
+
+void
+mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
+    size_t n, int64_t now_ms)
+{
+	if (!mdd_leg_credit(&w->legs, leg, now_ms) ||
+	    (leg->dtls == NULL && w->handshakes >= MDD_HANDSHAKES_MAX)) {
+		w->count[MDD_DROP_RATE]++;
+		return;
+	}
+	if (leg->dtls == NULL && leg->state != MDD_LEG_UP) {
+		leg->owner = w;
+		if (perc_dtls_new(&leg->dtls, w->id, true, leg->pin, NULL, 0,
+			hop_send, leg) == 0)
+			w->handshakes++;
+	}
+	if (leg->dtls == NULL) {
+		w->count[MDD_DROP_DTLS]++;
+		return;
+	}
+	w->count[MDD_IN_DTLS]++;
+	hop_after(w, leg, perc_dtls_input(leg->dtls, p, n));
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools and tables. A member may join anew while its old leg lives (it lost
+ * its process, or the network changed under it); the old leg ends only when
+ * the new one has proven the certificate by its handshake, so that whoever
+ * stole a token cannot throw its owner out.
+ */
+#include "mdd/leg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "perc/dtls.h"
+#include "perc/secret.h"
+
+int
+mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
+    struct perc_loop *loop, mdd_gone_fn gone, void *arg)
+{
+	size_t legs = limits->max_legs, rooms = limits->max_conferences, i;
+	int r;
+
+	memset(l, 0, sizeof(*l));
+	l->limits = *limits;
+	l->loop = loop;
+	l->gone = gone;
+	l->arg = arg;
+	l->sources_max = limits->max_conference_legs * MDD_SOURCES_PER_LEG;
+	if (l->sources_max > PERC_SRTP_STREAMS_MAX)
+		l->sources_max = PERC_SRTP_STREAMS_MAX;
+	if ((l->pool = calloc(legs, sizeof(*l->pool))) == NULL ||
+	    (l->rooms = calloc(rooms, sizeof(*l->rooms))) == NULL ||
+	    (l->sources = calloc(
+		 rooms * l->sources_max, sizeof(*l->sources))) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = mdd_table_init(&l->by_id, legs)) != 0 ||
+	    (r = mdd_table_init(&l->by_ufrag, legs)) != 0 ||
+	    (r = mdd_table_init(&l->by_addr, legs)) != 0 ||
+	    (r = mdd_table_init(&l->by_key, rooms)) != 0)
+		return r;
+	for (i = legs; i-- > 0;) {
+		l->pool[i].next = l->free_legs;
+		l->free_legs = &l->pool[i];
+	}
+	for (i = rooms; i-- > 0;) {
+		l->rooms[i].src = l->sources + i * l->sources_max;
+		l->rooms[i].next_free = l->free_rooms;
+		l->free_rooms = &l->rooms[i];
+	}
+	return 0;
+}
+
+static void
+leg_keys_free(struct mdd_leg *leg)
+{
+	perc_dtls_free(leg->dtls);
+	perc_srtp_free(leg->rx);
+	perc_srtp_free(leg->tx);
+	perc_srtcp_free(leg->rx_rtcp);
+	perc_srtcp_free(leg->tx_rtcp);
+}
+
+void
+mdd_legs_clear(struct mdd_legs *l)
+{
+	size_t i;
+
+	for (i = 0; l->pool != NULL && i < l->limits.max_legs; i++) {
+		if (l->pool[i].state == MDD_LEG_FREE)
+			continue;
+		perc_timer_stop(l->loop, &l->pool[i].timer);
+		leg_keys_free(&l->pool[i]);
+		perc_wipe(&l->pool[i], sizeof(l->pool[i]));
+	}
+	mdd_table_clear(&l->by_id);
+	mdd_table_clear(&l->by_ufrag);
+	mdd_table_clear(&l->by_addr);
+	mdd_table_clear(&l->by_key);
+	free(l->pool);
+	free(l->rooms);
+	free(l->sources);
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- conferences --------------------------------------------------------- */
+
+static struct mdd_room *
+room_find(struct mdd_legs *l, const char *key)
+{
+	uint32_t h = mdd_table_hash(&l->by_key, key, strlen(key));
+	struct mdd_node *n;
+
+	for (n = mdd_table_first(&l->by_key, h); n != NULL;
+	     n = mdd_table_next(n))
+		if (strcmp(MDD_OWNER(n, struct mdd_room, by_key)->key, key) ==
+		    0)
+			return MDD_OWNER(n, struct mdd_room, by_key);
+	return NULL;
+}
+
+static struct mdd_room *
+room_make(struct mdd_legs *l, const char *key)
+{
+	struct mdd_room *room = l->free_rooms;
+
+	if (room == NULL)
+		return NULL;
+	l->free_rooms = room->next_free;
+	l->nrooms++;
+	room->first = NULL;
+	room->legs = room->nsrc = 0;
+	memcpy(room->key, key, strlen(key) + 1);
+	mdd_table_add(&l->by_key, &room->by_key,
+	    mdd_table_hash(&l->by_key, key, strlen(key)));
+	return room;
+}
+
+static void
+room_drop_empty(struct mdd_legs *l, struct mdd_room *room)
+{
+	if (room->legs > 0)
+		return;
+	mdd_table_del(&room->by_key);
+	room->next_free = l->free_rooms;
+	l->free_rooms = room;
+	l->nrooms--;
+}
+
+static struct mdd_source *
+room_source(const struct mdd_room *room, uint32_t ssrc)
+{
+	unsigned i;
+
+	for (i = 0; i < room->nsrc; i++)
+		if (room->src[i].ssrc == ssrc)
+			return &room->src[i];
+	return NULL;
+}
+
+static bool
+leg_has(const struct mdd_leg *leg, uint32_t ssrc)
+{
+	unsigned i;
+
+	for (i = 0; i < leg->nssrcs; i++)
+		if (leg->ssrcs[i] == ssrc)
+			return true;
+	return false;
+}
+
+struct mdd_leg *
+mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp)
+{
+	struct mdd_leg *leg;
+
+	for (leg = room->first; leg != NULL; leg = leg->next)
+		if (leg->state == MDD_LEG_UP && leg_has(leg, ssrc)) {
+			*sp = mdd_leg_source(leg, ssrc);
+			return leg;
+		}
+	return NULL;
+}
+
+/* Limits and SSRCs (RFC 3550 section 8.2: one space for the conference). A
+ * member with too many tries loses its oldest leg that is not up. */
+static int
+room_admit(struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
+{
+	struct mdd_leg *leg, *oldest = NULL;
+	unsigned i, same = 0, fresh = 0;
+
+	for (leg = room->first; leg != NULL; leg = leg->next) {
+		if (strcmp(leg->member, j->member) == 0) {
+			same++;
+			if (leg->state != MDD_LEG_UP &&
+			    (oldest == NULL || leg->serial < oldest->serial))
+				oldest = leg;
+			continue;
+		}
+		for (i = 0; i < j->nssrcs; i++)
+			if (leg_has(leg, j->ssrcs[i]))
+				return PERC_ERR_CONFLICT;
+	}
+	for (i = 0; i < j->nssrcs; i++)
+		if (room_source(room, j->ssrcs[i]) == NULL)
+			fresh++;
+	if (room->nsrc + fresh > l->sources_max)
+		return PERC_ERR_LIMIT;
+	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
+		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
+	else if (room->legs > l->limits.max_conference_legs)
+		return PERC_ERR_LIMIT;
+	return 0;
+}
+
+/* ---- legs -----------------------------------------------------------------
+ */
+
+static void
+leg_sources(struct mdd_leg *leg)
+{
+	struct mdd_room *room = leg->room;
+	struct mdd_source *s;
+	unsigned i;
+
+	for (i = 0; i < leg->nssrcs; i++) {
+		if ((s = room_source(room, leg->ssrcs[i])) == NULL) {
+			s = &room->src[room->nsrc++];
+			memset(s, 0, sizeof(*s));
+			s->ssrc = leg->ssrcs[i];
+		}
+		leg->src[i] = s;
+	}
+}
+
+static void
+leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
+    int64_t now_ms)
+{
+	memset(leg, 0, sizeof(*leg));
+	leg->state = MDD_LEG_WAITING;
+	leg->serial = ++l->serial;
+	memcpy(leg->id, j->leg, sizeof(leg->id));
+	memcpy(leg->member, j->member, sizeof(leg->member));
+	memcpy(leg->pin, j->pin, sizeof(leg->pin));
+	memcpy(leg->ssrcs, j->ssrcs, sizeof(leg->ssrcs));
+	leg->nssrcs = j->nssrcs;
+	leg->heard_ms = now_ms;
+	leg->ends_ms = now_ms + (int64_t)j->live_ms;
+	leg->credit = l->limits.max_leg_pps;
+	leg->credit_ms = now_ms;
+	do
+		perc_ice_credentials(leg->ufrag, leg->pwd);
+	while (mdd_leg_by_ufrag(l, leg->ufrag, PERC_ICE_UFRAG) != NULL);
+	mdd_table_add(&l->by_id, &leg->by_id,
+	    mdd_table_hash(&l->by_id, leg->id, strlen(leg->id)));
+	mdd_table_add(&l->by_ufrag, &leg->by_ufrag,
+	    mdd_table_hash(&l->by_ufrag, leg->ufrag, PERC_ICE_UFRAG));
+}
+
+int
+mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
+    struct mdd_leg **lp)
+{
+	struct mdd_room *room;
+	struct mdd_leg *leg;
+	int r;
+
+	if (mdd_leg_by_id(l, j->leg) != NULL)
+		return PERC_ERR_EXISTS;
+	if ((room = room_find(l, j->conference)) == NULL &&
+	    (room = room_make(l, j->conference)) == NULL)
+		return PERC_ERR_LIMIT;
+	/* Held up by the count: admitting may end the only other leg. */
+	room->legs++;
+	r = room_admit(l, room, j);
+	if (r == 0 && (leg = l->free_legs) == NULL)
+		r = PERC_ERR_LIMIT;
+	if (r != 0) {
+		room->legs--;
+		room_drop_empty(l, room);
+		return r;
+	}
+	l->free_legs = leg->next;
+	leg_fill(l, leg, j, now_ms);
+	leg->room = room;
+	leg->next = room->first;
+	leg->linkp = &room->first;
+	if (leg->next != NULL)
+		leg->next->linkp = &leg->next;
+	room->first = leg;
+	leg_sources(leg);
+	l->n++;
+	*lp = leg;
+	return 0;
+}
+
+/* The others need no window any more for the SSRCs of one that left; what
+ * they sent stays remembered (perc_srtp_forget). */
+static void
+leg_forget(const struct mdd_leg *gone)
+{
+	struct mdd_leg *o, *p;
+	unsigned i;
+
+	for (i = 0; i < gone->nssrcs; i++) {
+		for (p = gone->room->first; p != NULL; p = p->next)
+			if (p != gone && leg_has(p, gone->ssrcs[i]))
+				break;
+		for (o = gone->room->first; p == NULL && o != NULL; o = o->next)
+			if (o->tx != NULL)
+				perc_srtp_forget(o->tx, gone->ssrcs[i]);
+	}
+}
+
+void
+mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
+{
+	struct mdd_room *room = leg->room;
+
+	if (l->gone != NULL)
+		l->gone(leg, why, l->arg);
+	if (leg->state == MDD_LEG_UP)
+		l->up--;
+	leg_forget(leg);
+	*leg->linkp = leg->next;
+	if (leg->next != NULL)
+		leg->next->linkp = leg->linkp;
+	room->legs--;
+	mdd_table_del(&leg->by_id);
+	mdd_table_del(&leg->by_ufrag);
+	mdd_table_del(&leg->by_addr);
+	perc_timer_stop(l->loop, &leg->timer);
+	leg_keys_free(leg);
+	perc_wipe(leg, sizeof(*leg));
+	leg->next = l->free_legs;
+	l->free_legs = leg;
+	l->n--;
+	room_drop_empty(l, room);
+}
+
+struct mdd_leg *
+mdd_leg_by_id(struct mdd_legs *l, const char *id)
+{
+	uint32_t h = mdd_table_hash(&l->by_id, id, strlen(id));
+	struct mdd_node *n;
+
+	for (n = mdd_table_first(&l->by_id, h); n != NULL;
+	     n = mdd_table_next(n))
+		if (strcmp(MDD_OWNER(n, struct mdd_leg, by_id)->id, id) == 0)
+			return MDD_OWNER(n, struct mdd_leg, by_id);
+	return NULL;
+}
+
+struct mdd_leg *
+mdd_leg_by_ufrag(struct mdd_legs *l, const char *p, size_t n)
+{
+	struct mdd_node *d;
+
+	if (n != PERC_ICE_UFRAG)
+		return NULL;
+	for (d = mdd_table_first(
+		 &l->by_ufrag, mdd_table_hash(&l->by_ufrag, p, n));
+	     d != NULL; d = mdd_table_next(d))
+		if (memcmp(MDD_OWNER(d, struct mdd_leg, by_ufrag)->ufrag, p,
+			n) == 0)
+			return MDD_OWNER(d, struct mdd_leg, by_ufrag);
+	return NULL;
+}
+
+struct mdd_leg *
+mdd_leg_by_addr(struct mdd_legs *l, const struct mdd_addr *a)
+{
+	struct mdd_node *d;
+	uint8_t key[24];
+	size_t n = mdd_addr_key(key, a);
+
+	for (d = mdd_table_first(
+		 &l->by_addr, mdd_table_hash(&l->by_addr, key, n));
+	     d != NULL; d = mdd_table_next(d))
+		if (mdd_addr_same(
+			&MDD_OWNER(d, struct mdd_leg, by_addr)->addr, a))
+			return MDD_OWNER(d, struct mdd_leg, by_addr);
+	return NULL;
+}
+
+void
+mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a)
+{
+	struct mdd_leg *other = mdd_leg_by_addr(l, a);
+	uint8_t key[24];
+	size_t n = mdd_addr_key(key, a);
+
+	if (other == leg)
+		return;
+	if (other != NULL) {
+		mdd_table_del(&other->by_addr);
+		other->addr.len = 0;
+	}
+	mdd_table_del(&leg->by_addr);
+	leg->addr = *a;
+	mdd_table_add(
+	    &l->by_addr, &leg->by_addr, mdd_table_hash(&l->by_addr, key, n));
+	if (leg->state == MDD_LEG_WAITING)
+		leg->state = MDD_LEG_PROVEN;
+}
+
+void
+mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	struct mdd_leg *o, *next;
+
+	leg->state = MDD_LEG_UP;
+	l->up++;
+	for (o = leg->room->first; o != NULL; o = next) {
+		next = o->next;
+		if (o != leg && o->serial < leg->serial &&
+		    strcmp(o->member, leg->member) == 0)
+			mdd_leg_end(l, o, MDD_LEGS_REPLACED);
+	}
+}
+
+void
+mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
+{
+	struct mdd_leg *leg;
+	size_t i;
+
+	for (i = 0; i < l->limits.max_legs; i++) {
+		leg = &l->pool[i];
+		if (leg->state == MDD_LEG_FREE)
+			continue;
+		if (now_ms >= leg->ends_ms)
+			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
+		else if (now_ms - leg->heard_ms >= l->limits.idle_ms)
+			mdd_leg_end(l, leg, MDD_LEGS_SILENT);
+		else if (leg->state == MDD_LEG_UP && leg->dtls != NULL &&
+		    now_ms >= leg->dtls_until_ms) {
+			perc_dtls_free(leg->dtls);
+			leg->dtls = NULL;
+		}
+	}
+}
+
+bool
+mdd_leg_credit(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
+{
+	int64_t ms = now_ms - leg->credit_ms;
+	uint64_t more = (uint64_t)ms * l->limits.max_leg_pps / 1000;
+
+	if (more > 0) {
+		leg->credit_ms = now_ms;
+		more += leg->credit;
+		leg->credit = more > l->limits.max_leg_pps
+		    ? l->limits.max_leg_pps
+		    : (unsigned)more;
+	}
+	if (leg->credit == 0)
+		return false;
+	leg->credit--;
+	return true;
+}
+
+struct mdd_source *
+mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc)
+{
+	unsigned i;
+
+	for (i = 0; i < leg->nssrcs; i++)
+		if (leg->ssrcs[i] == ssrc)
+			return leg->src[i];
+	return NULL;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The legs and conferences of one worker: pools made at start, found by leg
+ * id, by ICE ufrag, and by the address that a STUN check proved. A leg is one
+ * endpoint's hop: its certificate pin, its SSRCs, its hop keys. Nothing here
+ * can hold an end-to-end key.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mdd/batch.h"
+#include "mdd/msg.h"
+#include "mdd/table.h"
+#include "perc/loop.h"
+#include "perc/srtp.h"
+
+#define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
+#define MDD_SOURCES_PER_LEG 4 /* sizes the SSRC table of a conference */
+
+/*
+ * One SSRC of a conference, known until the conference is empty: when its
+ * member comes back with a new leg, the outer SEQ goes on where it stopped,
+ * because the keys of the other legs still remember it (a GCM nonce never
+ * repeats, and no receiver could follow a jump backwards).
+ */
+struct mdd_source {
+	uint32_t ssrc;
+	uint32_t serial; /* of the leg that feeds it; 0: none has yet */
+	uint16_t top;	 /* highest outer SEQ sent */
+	uint16_t shift;	 /* added to the sender's SEQ */
+	uint8_t fir_seq;
+	unsigned nacks; /* since nack_ms */
+	int64_t nack_ms, refresh_ms;
+};
+
+struct mdd_leg;
+
+struct mdd_room { /* one conference */
+	struct mdd_node by_key;
+	char key[MDD_CONF_KEY_MAX + 1];
+	struct mdd_leg *first;
+	unsigned legs, nsrc;
+	struct mdd_source *src;
+	struct mdd_room *next_free;
+};
+
+enum mdd_leg_state {
+	MDD_LEG_FREE,
+	MDD_LEG_WAITING,
+	MDD_LEG_PROVEN,
+	MDD_LEG_UP
+};
+
+struct mdd_leg {
+	struct mdd_node by_id, by_ufrag, by_addr;
+	struct mdd_leg *next, **linkp; /* in the conference; next also free */
+	struct mdd_room *room;
+	enum mdd_leg_state state;
+	uint32_t serial; /* never 0, never the same again */
+	char id[MDD_LEG_ID_MAX];
+	char member[MDD_TOKEN_ID_MAX + 1];
+	char ufrag[PERC_ICE_UFRAG + 1], pwd[PERC_ICE_PWD + 1];
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+	uint32_t ssrcs[MDD_TOKEN_SSRCS];
+	struct mdd_source *src[MDD_TOKEN_SSRCS];
+	unsigned nssrcs, tries;
+	struct mdd_addr addr;
+	struct perc_dtls *dtls; /* until some seconds after it is up */
+	struct perc_timer timer;
+	struct perc_srtp *rx, *tx;
+	struct perc_srtcp *rx_rtcp, *tx_rtcp;
+	int64_t heard_ms, ends_ms, dtls_until_ms;
+	unsigned credit;   /* datagrams it may still send ... */
+	int64_t credit_ms; /* ... since then */
+	void *owner;	   /* the worker, for callbacks of dtls and timer */
+};
+
+/* A leg ends; still whole during the call. why: MDD_LEGS_... */
+typedef void (*mdd_gone_fn)(struct mdd_leg *leg, enum mdd_count why, void *arg);
+
+struct mdd_legs {
+	struct mdd_setup limits;
+	struct mdd_leg *pool, *free_legs;
+	struct mdd_room *rooms, *free_rooms;
+	struct mdd_source *sources;
+	struct mdd_table by_id, by_ufrag, by_addr, by_key;
+	unsigned sources_max; /* of one conference */
+	uint32_t serial;
+	unsigned n, up, nrooms;
+	struct perc_loop *loop;
+	mdd_gone_fn gone;
+	void *arg;
+};
+
+PERC_MUST int mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
+    struct perc_loop *loop, mdd_gone_fn gone, void *arg);
+void mdd_legs_clear(struct mdd_legs *l); /* no gone calls */
+
+/* PERC_ERR_LIMIT (a named maximum), _CONFLICT (an SSRC is another member's),
+ * _EXISTS (leg id). */
+PERC_MUST int mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j,
+    int64_t now_ms, struct mdd_leg **lp);
+void mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why);
+struct mdd_leg *mdd_leg_by_id(struct mdd_legs *l, const char *id);
+struct mdd_leg *mdd_leg_by_ufrag(struct mdd_legs *l, const char *p, size_t n);
+struct mdd_leg *mdd_leg_by_addr(struct mdd_legs *l, const struct mdd_addr *a);
+/* From now on leg lives at a; whoever was there is nowhere. */
+void
+mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a);
+/* Hop keys stand: legs that its member had before end. */
+void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
+/* End what is silent or past its time. */
+void mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms);
+/* May this leg send one more datagram now? */
+bool mdd_leg_credit(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms);
+/* Its record of ssrc, NULL when that is not among those of its token. */
+struct mdd_source *mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc);
+/* Whose SSRC is it: the leg that is up, and its record. */
+struct mdd_leg *
+mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /metrics in the text format of Prometheus: what the workers counted last (a
+ * second ago at most), each with its worker's number. How much is going on is
+ * nobody's business but the operator's, so strangers get a 404 unless the
+ * configuration says otherwise.
+ */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mdd/control.h"
+
+static bool
+is_loopback(const struct sockaddr *sa)
+{
+	const struct sockaddr_in *in = (const void *)sa;
+	const struct sockaddr_in6 *in6 = (const void *)sa;
+
+	if (sa == NULL)
+		return false;
+	if (sa->sa_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	return sa->sa_family == AF_INET6 &&
+	    (IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+		(IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+		    in6->sin6_addr.s6_addr[12] == 127));
+}
+
+static void
+print_api(FILE *f, const struct ctl *c)
+{
+	const struct {
+		const char *name;
+		uint64_t v;
+	} t[] = { { "joined", c->joins }, { "conflict", c->refused },
+		{ "unauthorized", c->unauthorized }, { "full", c->full } };
+	size_t i;
+
+	fprintf(f,
+	    "# HELP perch_mdd_join_total Answers of the join API.\n"
+	    "# TYPE perch_mdd_join_total counter\n");
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		fprintf(f, "perch_mdd_join_total{result=\"%s\"} %llu\n",
+		    t[i].name, (unsigned long long)t[i].v);
+}
+
+static void
+print_metric(FILE *f, const struct ctl *c, unsigned k)
+{
+	const struct mdd_metric *m = &mdd_metrics[k];
+	unsigned i;
+
+	if (m->help != NULL)
+		fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help,
+		    m->name, k >= MDD_GAUGES ? "gauge" : "counter");
+	for (i = 0; i < c->workers; i++)
+		fprintf(f, "%s{worker=\"%u\"%s%s} %llu\n", m->name, i,
+		    m->label == NULL ? "" : ",",
+		    m->label == NULL ? "" : m->label,
+		    (unsigned long long)c->worker[i].v[k]);
+}
+
+void
+metrics_reply(struct ctl *c, struct perc_httpd_req *r)
+{
+	static const struct perc_httpd_header h = { "Content-Type",
+		"text/plain; version=0.0.4" };
+	char *text = NULL;
+	size_t len = 0;
+	unsigned k;
+	FILE *f;
+
+	if (!c->conf->metrics_open && !is_loopback(perc_httpd_peer(r))) {
+		join_problem(r, 404, "not_found", "Nothing here");
+		return;
+	}
+	if ((f = open_memstream(&text, &len)) == NULL) {
+		perc_httpd_reply(r, 500, NULL, 0, NULL, 0, false);
+		return;
+	}
+	print_api(f, c);
+	for (k = 0; k < MDD_COUNTS; k++)
+		print_metric(f, c, k);
+	if (fclose(f) == 0 && text != NULL)
+		perc_httpd_reply(r, 200, &h, 1, text, len, false);
+	else
+		perc_httpd_reply(r, 500, NULL, 0, NULL, 0, false);
+	free(text);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What control and workers tell each other (frames of perc/chan.h), and the
+ * one message by which the supervisor gives control a new worker's channel.
+ * No message can carry a key of any kind: there is no field for one.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mdd/count.h"
+#include "mdd/token.h"
+#include "perc/dtls.h"
+#include "perc/err.h"
+#include "perc/stun.h"
+
+#define MDD_LEG_ID_MAX	 32 /* "l_" and 22 characters, with NUL and slack */
+#define MDD_CONF_KEY_MAX (32 + 1 + MDD_TOKEN_ID_MAX) /* "kmf/conference" */
+
+enum mdd_msg_type {
+	MDD_MSG_SETUP = 1, /* C->W, first and once */
+	MDD_MSG_READY,	   /* W->C */
+	MDD_MSG_JOIN,	   /* C->W, answered by JOINED */
+	MDD_MSG_JOINED,
+	MDD_MSG_RENEW, /* C->W */
+	MDD_MSG_LEAVE, /* C->W */
+	MDD_MSG_LEFT,  /* W->C, also after LEAVE */
+	MDD_MSG_STATS, /* W->C, once a second */
+};
+
+struct mdd_setup {
+	uint32_t max_legs, max_conferences, max_conference_legs, max_leg_pps;
+	uint32_t idle_ms;
+};
+
+struct mdd_ready {
+	uint8_t fp[PERC_FINGERPRINT_LEN];
+};
+
+struct mdd_join {
+	char leg[MDD_LEG_ID_MAX];
+	char conference[MDD_CONF_KEY_MAX + 1];
+	char member[MDD_TOKEN_ID_MAX + 1];
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+	uint32_t ssrcs[MDD_TOKEN_SSRCS];
+	unsigned nssrcs;
+	uint64_t live_ms; /* until the token's end and the grace are over */
+};
+
+struct mdd_joined { /* the frame's id is the asker's */
+	int err;
+	char leg[MDD_LEG_ID_MAX];
+	char ufrag[PERC_ICE_UFRAG + 1], pwd[PERC_ICE_PWD + 1];
+};
+
+struct mdd_renew {
+	char leg[MDD_LEG_ID_MAX];
+	uint64_t live_ms;
+};
+
+struct mdd_leave { /* LEAVE and LEFT */
+	char leg[MDD_LEG_ID_MAX];
+	uint32_t why; /* LEFT: enum mdd_count of the reason */
+};
+
+struct mdd_stats {
+	uint64_t v[MDD_COUNTS];
+};
+
+#define MDD_MSG_MAX 1024 /* octets of any payload */
+
+/* Codec: put returns the octets written into out (MDD_MSG_MAX of room), or a
+ * negative error; get is strict about lengths, counts and left-overs. */
+int mdd_setup_put(uint8_t *out, const struct mdd_setup *m);
+PERC_MUST int mdd_setup_get(struct mdd_setup *m, const void *p, size_t n);
+int mdd_ready_put(uint8_t *out, const struct mdd_ready *m);
+PERC_MUST int mdd_ready_get(struct mdd_ready *m, const void *p, size_t n);
+int mdd_join_put(uint8_t *out, const struct mdd_join *m);
+PERC_MUST int mdd_join_get(struct mdd_join *m, const void *p, size_t n);
+int mdd_joined_put(uint8_t *out, const struct mdd_joined *m);
+PERC_MUST int mdd_joined_get(struct mdd_joined *m, const void *p, size_t n);
+int mdd_renew_put(uint8_t *out, const struct mdd_renew *m);
+PERC_MUST int mdd_renew_get(struct mdd_renew *m, const void *p, size_t n);
+int mdd_leave_put(uint8_t *out, const struct mdd_leave *m);
+PERC_MUST int mdd_leave_get(struct mdd_leave *m, const void *p, size_t n);
+int mdd_stats_put(uint8_t *out, const struct mdd_stats *m);
+PERC_MUST int mdd_stats_get(struct mdd_stats *m, const void *p, size_t n);
+
+/*
+ * Supervisor to control, on a sequenced-packet socketpair: worker `index`
+ * listens for media on `port`; fd is control's end of its channel. recv gives
+ * PERC_ERR_CLOSED when the supervisor is gone, PERC_ERR_AGAIN.
+ */
+struct mdd_worker_note {
+	uint32_t index, port;
+};
+PERC_MUST int mdd_pass_send(int sock, const struct mdd_worker_note *n, int fd);
+PERC_MUST int mdd_pass_recv(int sock, struct mdd_worker_note *n, int *fdp);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of perch-mdd, each a fresh exec of the same file (perc/proc.h)
+ * with a hidden first argument. main() sets the log up and goes to one of
+ * these; they return the exit status.
+ */
+#pragma once
+
+#include "mdd/conf.h"
+
+/* What the user starts: opens sockets, starts the rest, restarts workers. */
+int mdd_supervisor_main(const char *conf_file, struct mdd_conf *c);
+/* The HTTPS join API; descriptors 3 (supervisor) and 4 (listening TCP). */
+int mdd_control_main(struct mdd_conf *c);
+/* mdd/worker.h has mdd_worker_main. */
+
+/* For signals that the supervisor handles for all. */
+void mdd_ignore_signal(int signo, void *arg);

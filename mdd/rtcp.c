@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RTCP ends on each hop (its keys are the hop's) and is made anew for the
+ * next: every compound that leaves begins with an empty RR of our own SSRC,
+ * so that each leg sees one SRTCP stream. Sender reports go on without their
+ * report blocks, SDES and BYE of the leg's own SSRCs go on, feedback goes to
+ * the one leg that owns the source, damped; receiver reports stop here, for
+ * their blocks speak of this hop's sequence numbers (RFC 8723 section 6).
+ */
+#include "mdd/worker.h"
+
+#include <string.h>
+
+#include "perc/wire.h"
+
+#define RTCP_SR	   200
+#define RTCP_RR	   201
+#define RTCP_SDES  202
+#define RTCP_BYE   203
+#define RTCP_RTPFB 205
+#define RTCP_PSFB  206
+#define RTCP_NACK  1 /* RTPFB, RFC 4585 section 6.2.1 */
+#define RTCP_PLI   1 /* PSFB, RFC 4585 section 6.3.1 */
+#define RTCP_FIR   4 /* PSFB, RFC 5104 section 4.3.1 */
+
+#define RTCP_OUR_SSRC	  1u
+#define RTCP_COMPOUND_MAX 1200
+#define RTCP_REFRESH_MS	  500 /* at most one key frame request in it */
+#define RTCP_NACKS	  32  /* NACK messages of one source ... */
+#define RTCP_NACK_MS	  100 /* ... in this time */
+#define RTCP_FCI_MAX	  64  /* entries of one feedback message */
+
+struct rtcp_pkt { /* one packet of a compound */
+	uint8_t count, type;
+	const uint8_t *p; /* whole, with its 4-octet head */
+	size_t n;
+	uint32_t ssrc; /* the one behind the head */
+};
+
+static uint32_t
+u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Every compound of ours: an empty RR (RFC 3550 section 6.1). */
+static void
+compound_begin(struct perc_wire *out, uint8_t *buf)
+{
+	perc_wire_writer(out, buf, RTCP_COMPOUND_MAX);
+	perc_wire_put_u8(out, 0x80);
+	perc_wire_put_u8(out, RTCP_RR);
+	perc_wire_put_u16(out, 1);
+	perc_wire_put_u32(out, RTCP_OUR_SSRC);
+}
+
+static void
+compound_send(
+    struct mdd_worker *w, struct mdd_leg *to, const uint8_t *p, size_t n)
+{
+	uint8_t *out;
+
+	if (to->state != MDD_LEG_UP || to->addr.len == 0)
+		return;
+	out = mdd_batch_slot(w->out);
+	memcpy(out, p, n);
+	if (perc_srtcp_protect(to->tx_rtcp, out, &n) != 0) {
+		w->count[MDD_FORWARD_FAILED]++;
+		return;
+	}
+	mdd_batch_commit(w->out, &to->addr, n);
+	w->count[MDD_RTCP_RELAYED]++;
+}
+
+static void
+compound_send_all(struct mdd_worker *w, const struct mdd_leg *from,
+    const uint8_t *p, size_t n)
+{
+	struct mdd_leg *to;
+
+	for (to = from->room->first; to != NULL; to = to->next)
+		if (to != from)
+			compound_send(w, to, p, n);
+}
+
+/* ---- what goes to everybody ------------------------------------------------
+ */
+
+static bool
+relay_sr(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+{
+	if (k->n < 28)
+		return false;
+	perc_wire_put_u8(out, 0x80); /* no report blocks */
+	perc_wire_put_u8(out, RTCP_SR);
+	perc_wire_put_u16(out, 6);
+	perc_wire_put_bytes(out, k->p + 4, 24);
+	return true;
+}
+
+/* One chunk, whose SSRC is the one that was checked. */
+static bool
+relay_sdes(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+{
+	if (k->count != 1 || (k->p[0] & 0x20) != 0)
+		return false;
+	perc_wire_put_bytes(out, k->p, k->n);
+	return true;
+}
+
+static bool
+relay_bye(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+{
+	unsigned i;
+
+	if (k->n < 4 + 4 * (size_t)k->count)
+		return false;
+	for (i = 0; i < k->count; i++)
+		if (mdd_leg_source(leg, u32(k->p + 4 + 4 * i)) == NULL)
+			return false;
+	perc_wire_put_u8(out, 0x80 | k->count); /* without the reason */
+	perc_wire_put_u8(out, RTCP_BYE);
+	perc_wire_put_u16(out, k->count);
+	perc_wire_put_bytes(out, k->p + 4, 4 * (size_t)k->count);
+	return true;
+}
+
+/* ---- what goes to one ------------------------------------------------------
+ */
+
+static void
+feedback_head(struct perc_wire *out, uint8_t *buf, uint8_t fmt, uint8_t type,
+    uint32_t sender, uint32_t media, size_t fci)
+{
+	compound_begin(out, buf);
+	perc_wire_put_u8(out, 0x80 | fmt);
+	perc_wire_put_u8(out, type);
+	perc_wire_put_u16(out, (uint16_t)(2 + fci / 4));
+	perc_wire_put_u32(out, sender);
+	perc_wire_put_u32(out, media);
+}
+
+/* Requests of many receivers are one (RFC 5104 section 4.3.1.4). */
+static bool
+refresh_due(struct mdd_worker *w, struct mdd_source *s, int64_t now_ms)
+{
+	if (s->refresh_ms != 0 && now_ms - s->refresh_ms < RTCP_REFRESH_MS) {
+		w->count[MDD_RTCP_DAMPED]++;
+		return false;
+	}
+	s->refresh_ms = now_ms;
+	return true;
+}
+
+static void
+feedback_pli(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct rtcp_pkt *k, int64_t now_ms)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct mdd_source *s;
+	struct mdd_leg *to;
+	struct perc_wire out;
+
+	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
+	if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
+		return;
+	feedback_head(&out, buf, RTCP_PLI, RTCP_PSFB, k->ssrc, s->ssrc, 0);
+	compound_send(w, to, buf, out.pos);
+}
+
+static void
+feedback_fir(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct rtcp_pkt *k, int64_t now_ms)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct mdd_source *s;
+	struct mdd_leg *to;
+	struct perc_wire out;
+	size_t at, n = 0;
+
+	for (at = 12; at + 8 <= k->n && n < RTCP_FCI_MAX; at += 8, n++) {
+		to = mdd_room_owner(leg->room, u32(k->p + at), &s);
+		if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
+			continue;
+		feedback_head(&out, buf, RTCP_FIR, RTCP_PSFB, k->ssrc, 0, 8);
+		perc_wire_put_u32(&out, s->ssrc);
+		perc_wire_put_u32(&out, (uint32_t)++s->fir_seq << 24);
+		compound_send(w, to, buf, out.pos);
+	}
+}
+
+/* The receiver speaks of the SEQs that we sent it: back to the sender's. */
+static void
+feedback_nack(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct rtcp_pkt *k, int64_t now_ms)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct mdd_source *s;
+	struct mdd_leg *to;
+	struct perc_wire out;
+	size_t at, n = (k->n - 12) / 4;
+
+	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
+	if (to == NULL || to == leg || n == 0 || n > RTCP_FCI_MAX)
+		return;
+	if (now_ms - s->nack_ms >= RTCP_NACK_MS) {
+		s->nack_ms = now_ms;
+		s->nacks = 0;
+	}
+	if (s->nacks++ >= RTCP_NACKS) {
+		w->count[MDD_RTCP_DAMPED]++;
+		return;
+	}
+	feedback_head(
+	    &out, buf, RTCP_NACK, RTCP_RTPFB, k->ssrc, s->ssrc, 4 * n);
+	for (at = 12; at + 4 <= k->n; at += 4) {
+		perc_wire_put_u16(&out,
+		    (uint16_t)((k->p[at] << 8 | k->p[at + 1]) - s->shift));
+		perc_wire_put_bytes(&out, k->p + at + 2, 2);
+	}
+	compound_send(w, to, buf, out.pos);
+}
+
+/* ---- the compound
+ * ------------------------------------------------------------ */
+
+static const struct {
+	uint8_t type, count; /* count 0: any (it is the FMT of feedback) */
+	bool (*relay)(
+	    struct mdd_leg *, const struct rtcp_pkt *, struct perc_wire *);
+	void (*feedback)(struct mdd_worker *, struct mdd_leg *,
+	    const struct rtcp_pkt *, int64_t);
+} kinds[] = {
+	{ RTCP_SR, 0, relay_sr, NULL },
+	{ RTCP_SDES, 0, relay_sdes, NULL },
+	{ RTCP_BYE, 0, relay_bye, NULL },
+	{ RTCP_RTPFB, RTCP_NACK, NULL, feedback_nack },
+	{ RTCP_PSFB, RTCP_PLI, NULL, feedback_pli },
+	{ RTCP_PSFB, RTCP_FIR, NULL, feedback_fir },
+};
+
+/* True when something was added to out. */
+static bool
+packet_take(struct mdd_worker *w, struct mdd_leg *leg, const struct rtcp_pkt *k,
+    struct perc_wire *out, int64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i].type != k->type ||
+		    (kinds[i].count != 0 && kinds[i].count != k->count))
+			continue;
+		if (k->n < 8 || mdd_leg_source(leg, k->ssrc) == NULL)
+			break;
+		if (kinds[i].relay != NULL) {
+			if (kinds[i].relay(leg, k, out))
+				return true;
+			break;
+		}
+		if (k->n < 12)
+			break;
+		kinds[i].feedback(w, leg, k, now_ms);
+		return false;
+	}
+	w->count[MDD_RTCP_IGNORED]++;
+	return false;
+}
+
+static bool
+packet_next(struct rtcp_pkt *k, const uint8_t *p, size_t left)
+{
+	if (left < 4 || p[0] >> 6 != 2)
+		return false;
+	k->n = 4 * ((size_t)(p[2] << 8 | p[3]) + 1);
+	if (k->n > left)
+		return false;
+	k->count = p[0] & 31;
+	k->type = p[1];
+	k->p = p;
+	k->ssrc = k->n >= 8 ? u32(p + 4) : 0;
+	return true;
+}
+
+void
+mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
+    int64_t now_ms)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct perc_wire out;
+	struct rtcp_pkt k;
+	bool any = false;
+	size_t at;
+
+	if (leg->state != MDD_LEG_UP) {
+		w->count[MDD_DROP_NO_KEYS]++;
+		return;
+	}
+	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
+		w->count[MDD_DROP_RATE]++;
+		return;
+	}
+	if (n < 8 + 20 || mdd_leg_source(leg, u32(p + 4)) == NULL) {
+		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
+		return;
+	}
+	if (perc_srtcp_unprotect(leg->rx_rtcp, p, &n) != 0) {
+		w->count[MDD_DROP_RTCP]++;
+		return;
+	}
+	w->count[MDD_IN_RTCP]++;
+	leg->heard_ms = now_ms;
+	compound_begin(&out, buf);
+	for (at = 0; packet_next(&k, p + at, n - at); at += k.n)
+		any |= packet_take(w, leg, &k, &out, now_ms);
+	if (any && out.err == 0)
+		compound_send_all(w, leg, buf, out.pos);
+}
+
+void
+mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct perc_wire out;
+	unsigned i;
+
+	compound_begin(&out, buf);
+	perc_wire_put_u8(&out, (uint8_t)(0x80 | leg->nssrcs));
+	perc_wire_put_u8(&out, RTCP_BYE);
+	perc_wire_put_u16(&out, (uint16_t)leg->nssrcs);
+	for (i = 0; i < leg->nssrcs; i++)
+		perc_wire_put_u32(&out, leg->ssrcs[i]);
+	compound_send_all(w, leg, buf, out.pos);
+}

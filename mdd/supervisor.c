@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parent of all: opens what needs privileges, starts control and the
+ * workers, gives control an end of each worker's channel, and does nothing
+ * with the network itself. A worker that crashes costs its own legs; its
+ * socket stays here, so the next one takes it over on the same port. Control
+ * is not restarted: without it nobody could join, and whoever watches the
+ * service should know.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mdd/msg.h"
+#include "mdd/role.h"
+#include "perc/httpd.h"
+#include "perc/log.h"
+#include "perc/loop.h"
+#include "perc/proc.h"
+#include "perc/secret.h"
+
+#define SUP_STOP_MS    5000  /* then children are killed */
+#define SUP_CRASHES    5     /* of all workers ... */
+#define SUP_CRASH_MS   10000 /* ... within this time: give up */
+#define SUP_UDP_BUFFER (4 << 20)
+
+struct sup_worker {
+	pid_t pid; /* 0: not running */
+	int udp;
+	unsigned port;
+};
+
+struct sup {
+	struct perc_loop *loop;
+	struct mdd_conf *conf;
+	const char *conf_file;
+	pid_t control;
+	int link; /* to control */
+	struct perc_io *link_io;
+	struct sup_worker worker[MDD_WORKERS_MAX];
+	unsigned n, crashes;
+	int64_t crash_ms;
+	struct perc_timer stop;
+	bool stopping, ready;
+	int status;
+};
+
+void
+mdd_ignore_signal(int signo, void *arg)
+{
+}
+
+/* ---- sockets ----------------------------------------------------------------
+ */
+
+static void
+udp_address(struct sockaddr_storage *ss, socklen_t *len, const char *host,
+    unsigned port)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons((uint16_t)port);
+		*len = sizeof(*in);
+	} else {
+		(void)inet_pton(AF_INET6, host, &in6->sin6_addr);
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)port);
+		*len = sizeof(*in6);
+	}
+}
+
+static void
+udp_open(struct sup_worker *w, const char *host, unsigned port)
+{
+	int size = SUP_UDP_BUFFER;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	udp_address(&ss, &len, host, port);
+	w->udp =
+	    socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (w->udp < 0 || bind(w->udp, (struct sockaddr *)&ss, len) != 0 ||
+	    getsockname(w->udp, (struct sockaddr *)&ss, &len) != 0)
+		fatalx("cannot receive media on %s port %u: %s", host, port,
+		    strerror(errno));
+	/* Without the right to more, net.core.rmem_max bounds it. */
+	(void)setsockopt(w->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	(void)setsockopt(w->udp, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	w->port = ntohs(ss.ss_family == AF_INET
+		? ((struct sockaddr_in *)&ss)->sin_port
+		: ((struct sockaddr_in6 *)&ss)->sin6_port);
+}
+
+/* ---- processes --------------------------------------------------------------
+ */
+
+static void
+worker_start(struct sup *s, unsigned i)
+{
+	char level[8], sys[8], index[8];
+	char *argv[] = { (char *)"perch-mdd", (char *)"worker", index, level,
+		sys, NULL };
+	struct mdd_worker_note note = { i, s->worker[i].port };
+	int sv[2], fds[2], r;
+
+	(void)snprintf(index, sizeof(index), "%u", i);
+	(void)snprintf(level, sizeof(level), "%d", s->conf->log_level);
+	(void)snprintf(sys, sizeof(sys), "%d", s->conf->syslog);
+	if ((r = perc_proc_pair(sv)) != 0)
+		fatal("socketpair");
+	fds[0] = s->worker[i].udp;
+	fds[1] = sv[1];
+	if ((r = perc_proc_spawn(&s->worker[i].pid, NULL, argv, fds, 2)) != 0)
+		fatalx("cannot start worker %u: %s", i, perc_strerror(r));
+	if ((r = mdd_pass_send(s->link, &note, sv[0])) != 0 && !s->stopping)
+		log_warn("control takes no worker");
+	(void)close(sv[0]);
+	(void)close(sv[1]);
+}
+
+static void
+control_start(struct sup *s)
+{
+	char *argv[] = { (char *)"perch-mdd", (char *)"control", (char *)"-c",
+		(char *)(uintptr_t)s->conf_file, NULL };
+	int sv[2], fds[2], r;
+	char why[256];
+
+	if (perc_httpd_listen(
+		&fds[1], s->conf->listen, false, why, sizeof(why)) != 0)
+		fatalx("%s", why);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
+		fatal("socketpair");
+	fds[0] = sv[1];
+	if ((r = perc_proc_spawn(&s->control, NULL, argv, fds, 2)) != 0)
+		fatalx("cannot start control: %s", perc_strerror(r));
+	(void)close(sv[1]);
+	(void)close(fds[1]);
+	s->link = sv[0];
+}
+
+static void
+children_signal(struct sup *s, int signo)
+{
+	unsigned i;
+
+	if (s->control > 0)
+		(void)kill(s->control, signo);
+	for (i = 0; i < s->n && signo == SIGKILL; i++)
+		if (s->worker[i].pid > 0)
+			(void)kill(s->worker[i].pid, signo);
+}
+
+static void
+stop_now(void *arg)
+{
+	struct sup *s = arg;
+
+	log_warnx("not everybody ended in time");
+	children_signal(s, SIGKILL);
+	perc_loop_stop(s->loop);
+}
+
+/* Control drains and ends; the workers end when its channels close. */
+static void
+stop(struct sup *s, int status)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->status = status;
+	perc_proc_notify("STOPPING=1");
+	children_signal(s, SIGTERM);
+	if (perc_timer_set(s->loop, &s->stop, SUP_STOP_MS, stop_now, s) != 0)
+		stop_now(s);
+}
+
+static void
+worker_died(struct sup *s, unsigned i, int status)
+{
+	int64_t now = perc_now_ms();
+
+	s->worker[i].pid = 0;
+	if (s->stopping)
+		return;
+	log_warnx("worker %u ended status=%d; its legs are lost", i, status);
+	if (now - s->crash_ms > SUP_CRASH_MS) {
+		s->crash_ms = now;
+		s->crashes = 0;
+	}
+	if (++s->crashes > SUP_CRASHES || !s->ready) {
+		log_warnx("workers keep ending: giving up");
+		stop(s, 1);
+		return;
+	}
+	worker_start(s, i);
+}
+
+static bool
+all_gone(const struct sup *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->worker[i].pid > 0)
+			return false;
+	return s->control <= 0;
+}
+
+static void
+on_child(int signo, void *arg)
+{
+	struct sup *s = arg;
+	unsigned i;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->control) {
+			s->control = 0;
+			if (!s->stopping && s->ready)
+				log_warnx("control ended status=%d", status);
+			stop(s, 1);
+			continue;
+		}
+		for (i = 0; i < s->n; i++)
+			if (s->worker[i].pid == pid)
+				worker_died(s, i, status);
+	}
+	if (s->stopping && all_gone(s))
+		perc_loop_stop(s->loop);
+}
+
+static void
+on_stop(int signo, void *arg)
+{
+	stop(arg, 0);
+}
+
+static void
+on_hup(int signo, void *arg)
+{
+	children_signal(arg, SIGHUP);
+}
+
+/* One octet from control: every worker answers and the port is open. */
+static void
+on_link(int fd, uint32_t events, void *arg)
+{
+	struct sup *s = arg;
+	char c;
+
+	if (recv(fd, &c, 1, MSG_DONTWAIT) == 1) {
+		s->ready = true;
+		perc_proc_notify("READY=1");
+		return;
+	}
+	perc_loop_del(s->link_io); /* closed: its SIGCHLD tells the rest */
+	s->link_io = NULL;
+}
+
+int
+mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
+{
+	struct sup *s = calloc(1, sizeof(*s));
+	unsigned i;
+	int r;
+
+	if (s == NULL || perc_loop_new(&s->loop) != 0)
+		fatal("cannot start");
+	s->conf = c;
+	s->conf_file = conf_file;
+	s->n = (unsigned)c->workers;
+	if ((r = perc_process_harden()) != 0)
+		log_warnx("hardening: %s", perc_strerror(r));
+	for (i = 0; i < s->n; i++)
+		udp_open(&s->worker[i], c->media_listen,
+		    c->media_port == 0 ? 0 : (unsigned)c->media_port + i);
+	if (perc_loop_signal(s->loop, SIGCHLD, on_child, s) != 0 ||
+	    perc_loop_signal(s->loop, SIGTERM, on_stop, s) != 0 ||
+	    perc_loop_signal(s->loop, SIGINT, on_stop, s) != 0 ||
+	    perc_loop_signal(s->loop, SIGHUP, on_hup, s) != 0)
+		fatal("cannot take signals");
+	control_start(s); /* still with our rights: it reads the TLS key */
+	if ((r = perc_proc_drop(c->user, NULL)) != 0)
+		fatalx("cannot become user %s: %s", c->user, perc_strerror(r));
+	if (perc_loop_add(s->loop, &s->link_io, s->link, EPOLLIN, on_link, s) !=
+	    0)
+		fatal("cannot watch control");
+	for (i = 0; i < s->n; i++)
+		worker_start(s, i);
+	r = perc_loop_run(s->loop);
+	r = r != 0 ? 1 : s->status;
+	for (i = 0; i < s->n; i++)
+		(void)close(s->worker[i].udp);
+	perc_loop_del(s->link_io);
+	(void)close(s->link);
+	perc_loop_free(s->loop);
+	free(s);
+	return r;
+}

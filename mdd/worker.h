@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One media process: the legs of its conferences behind one UDP socket. The
+ * packet road is mdd_worker_input and what it calls; it allocates nothing but
+ * a DTLS association for an address that a STUN check proved.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mdd/batch.h"
+#include "mdd/leg.h"
+#include "mdd/msg.h"
+#include "perc/chan.h"
+#include "perc/dtls.h"
+#include "perc/loop.h"
+
+#define MDD_HANDSHAKES_MAX   256  /* at once; OpenSSL takes 53 KB for each */
+#define MDD_TRIES_MAX	     5	  /* failed handshakes of one leg */
+#define MDD_STRANGER_ANSWERS 50	  /* STUN errors a second to unknown people */
+#define MDD_DTLS_LINGER_MS   5000 /* to repeat the last flight */
+
+#define MDD_CERT_DAYS 30 /* the pin is what counts, not the date */
+
+struct mdd_worker {
+	struct perc_loop *loop;
+	struct perc_chan *chan; /* to control; NULL in tests */
+	struct perc_dtls_id *id;
+	struct mdd_batch *out;
+	struct mdd_legs legs;
+	struct perc_io *io;
+	struct perc_timer tick;
+	int udp;
+	bool ready; /* limits are known, pools are made */
+	unsigned handshakes, answers;
+	uint64_t count[MDD_COUNTS];
+};
+
+/* Pools, identity and batch; udp is borrowed. */
+PERC_MUST int mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop,
+    int udp, const struct mdd_setup *limits);
+void mdd_worker_clear(struct mdd_worker *w);
+/* One datagram: p has MDD_OUT_MAX octets of room and is written to. */
+void mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from,
+    uint8_t *p, size_t n, int64_t now_ms);
+/* Once a second. */
+void mdd_worker_tick(struct mdd_worker *w, int64_t now_ms);
+
+/* The kinds (each in its file); leg is where the datagram came from. */
+void mdd_ice_input(struct mdd_worker *w, const struct mdd_addr *from,
+    const uint8_t *p, size_t n, int64_t now_ms);
+void mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
+    size_t n, int64_t now_ms);
+void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
+    size_t n, int64_t now_ms);
+void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
+    size_t n, int64_t now_ms);
+/* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
+void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
+
+/* The process: descriptors 3 (UDP) and 4 (channel). Returns at the end. */
+int mdd_worker_main(void);

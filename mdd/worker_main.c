@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a media process: harden, warm every library up, close the cage,
+ * and only then hear control's limits and the network. It starts with two
+ * descriptors and opens nothing ever after; when control is gone it ends.
+ */
+#include "mdd/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mdd/role.h"
+#include "perc/log.h"
+#include "perc/proc.h"
+#include "perc/sandbox.h"
+#include "perc/secret.h"
+
+#define WORKER_UDP     PERC_PROC_FD
+#define WORKER_CHAN    (PERC_PROC_FD + 1)
+#define WORKER_TICK_MS 1000
+#define WORKER_ROUNDS  16 /* full batches read before others get a turn */
+
+enum worker_state { WORKER_NEW = 1, WORKER_RUNS = 2 };
+
+struct worker_in { /* datagrams as they come */
+	struct mmsghdr msg[MDD_BATCH];
+	struct iovec iov[MDD_BATCH];
+	struct mdd_addr from[MDD_BATCH];
+	uint8_t buf[MDD_BATCH][MDD_OUT_MAX];
+};
+
+struct worker_proc {
+	struct mdd_worker w;
+	struct worker_in in;
+};
+
+/* ---- the socket ------------------------------------------------------------
+ */
+
+static void
+in_init(struct worker_in *in)
+{
+	unsigned i;
+
+	for (i = 0; i < MDD_BATCH; i++) {
+		in->iov[i].iov_base = in->buf[i];
+		/* One octet more than we take, to see what is too long. */
+		in->iov[i].iov_len = PERC_MTU_MAX + 1;
+		in->msg[i].msg_hdr.msg_iov = &in->iov[i];
+		in->msg[i].msg_hdr.msg_iovlen = 1;
+		in->msg[i].msg_hdr.msg_name = &in->from[i].u;
+	}
+}
+
+static void
+udp_ready(int fd, uint32_t events, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct worker_in *in = &p->in;
+	int64_t now = perc_now_ms();
+	int i, n, round;
+
+	for (round = 0; round < WORKER_ROUNDS; round++) {
+		for (i = 0; i < MDD_BATCH; i++)
+			in->msg[i].msg_hdr.msg_namelen = sizeof(in->from[i].u);
+		n = recvmmsg(fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
+		for (i = 0; i < n; i++) {
+			in->from[i].len = in->msg[i].msg_hdr.msg_namelen;
+			mdd_worker_input(&p->w, &in->from[i], in->buf[i],
+			    in->msg[i].msg_len, now);
+		}
+		if (n < MDD_BATCH)
+			break;
+	}
+	mdd_batch_flush(p->w.out);
+}
+
+/* ---- control
+ * ----------------------------------------------------------------- */
+
+static void
+stats_send(struct mdd_worker *w)
+{
+	struct mdd_stats s;
+	uint8_t buf[MDD_MSG_MAX];
+	int n;
+
+	memcpy(s.v, w->count, sizeof(s.v));
+	if ((n = mdd_stats_put(buf, &s)) > 0 &&
+	    perc_chan_send(w->chan, MDD_MSG_STATS, 0, buf, (size_t)n) != 0)
+		log_warnx("control does not hear us");
+}
+
+static void
+tick(void *arg)
+{
+	struct worker_proc *p = arg;
+
+	mdd_worker_tick(&p->w, perc_now_ms());
+	stats_send(&p->w);
+	if (perc_timer_set(p->w.loop, &p->w.tick, WORKER_TICK_MS, tick, p) != 0)
+		fatalx("no timer");
+}
+
+static int
+on_setup(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_ready ready;
+	struct mdd_setup s;
+	uint8_t buf[MDD_MSG_MAX];
+	int n, r;
+
+	if ((r = mdd_setup_get(&s, m->data, m->len)) != 0)
+		return r;
+	if ((r = mdd_worker_init(&p->w, p->w.loop, WORKER_UDP, &s)) != 0)
+		fatalx("cannot make the pools: %s", perc_strerror(r));
+	if ((r = perc_loop_add(
+		 p->w.loop, &p->w.io, WORKER_UDP, EPOLLIN, udp_ready, p)) != 0)
+		fatal("cannot watch the media socket");
+	perc_chan_state_set(c, WORKER_RUNS);
+	perc_dtls_id_fingerprint(p->w.id, ready.fp);
+	tick(p);
+	if ((n = mdd_ready_put(buf, &ready)) < 0)
+		return n;
+	return perc_chan_send(c, MDD_MSG_READY, 0, buf, (size_t)n);
+}
+
+static int
+on_join(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_joined a = { 0 };
+	struct mdd_leg *leg = NULL;
+	struct mdd_join j;
+	uint8_t buf[MDD_MSG_MAX];
+	int n, r;
+
+	if ((r = mdd_join_get(&j, m->data, m->len)) != 0)
+		return r;
+	memcpy(a.leg, j.leg, sizeof(a.leg));
+	a.err = mdd_leg_join(&p->w.legs, &j, perc_now_ms(), &leg);
+	if (a.err == 0) {
+		p->w.count[MDD_LEGS_JOINED]++;
+		memcpy(a.ufrag, leg->ufrag, sizeof(a.ufrag));
+		memcpy(a.pwd, leg->pwd, sizeof(a.pwd));
+	}
+	n = mdd_joined_put(buf, &a);
+	perc_wipe(&a, sizeof(a));
+	if (n < 0)
+		return n;
+	r = perc_chan_send(c, MDD_MSG_JOINED, m->id, buf, (size_t)n);
+	perc_wipe(buf, sizeof(buf));
+	return r;
+}
+
+static int
+on_renew(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_renew q;
+	struct mdd_leg *leg;
+	int r;
+
+	if ((r = mdd_renew_get(&q, m->data, m->len)) != 0)
+		return r;
+	if ((leg = mdd_leg_by_id(&p->w.legs, q.leg)) != NULL)
+		leg->ends_ms = perc_now_ms() + (int64_t)q.live_ms;
+	return 0;
+}
+
+static int
+on_leave(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_leave q;
+	struct mdd_leg *leg;
+	int r;
+
+	if ((r = mdd_leave_get(&q, m->data, m->len)) != 0)
+		return r;
+	if ((leg = mdd_leg_by_id(&p->w.legs, q.leg)) != NULL)
+		mdd_leg_end(&p->w.legs, leg, MDD_LEGS_LEFT);
+	mdd_batch_flush(p->w.out);
+	return 0;
+}
+
+static const struct perc_chan_rule rules[] = {
+	{ MDD_MSG_SETUP, WORKER_NEW, MDD_MSG_MAX, on_setup },
+	{ MDD_MSG_JOIN, WORKER_RUNS, MDD_MSG_MAX, on_join },
+	{ MDD_MSG_RENEW, WORKER_RUNS, MDD_MSG_MAX, on_renew },
+	{ MDD_MSG_LEAVE, WORKER_RUNS, MDD_MSG_MAX, on_leave },
+};
+
+static void
+control_gone(struct perc_chan *c, int why, void *arg)
+{
+	struct worker_proc *p = arg;
+
+	perc_loop_stop(p->w.loop);
+}
+
+/* ---- start
+ * ------------------------------------------------------------------- */
+
+struct warm { /* datagrams on their way to one end of the handshake */
+	uint8_t buf[8192];
+	size_t len[8], used;
+	unsigned n;
+};
+
+static void
+warm_send(const uint8_t *p, size_t n, void *arg)
+{
+	struct warm *q = arg;
+
+	if (q->n == 8 || n > sizeof(q->buf) - q->used)
+		return;
+	memcpy(q->buf + q->used, p, n);
+	q->used += n;
+	q->len[q->n++] = n;
+}
+
+static void
+warm_deliver(struct perc_dtls *d, struct warm *q)
+{
+	struct warm now = *q;
+	size_t at = 0;
+	unsigned i;
+
+	memset(q, 0, sizeof(*q));
+	for (i = 0; i < now.n; at += now.len[i++])
+		(void)!perc_dtls_input(d, now.buf + at, now.len[i]);
+}
+
+/* A handshake with ourselves: what OpenSSL and NSS load, they load now and
+ * not behind the cage. */
+static void
+warm_up(struct mdd_worker *w)
+{
+	struct warm to_c = { 0 }, to_s = { 0 };
+	struct perc_dtls *c = NULL, *s = NULL;
+	uint8_t fp[PERC_FINGERPRINT_LEN];
+	int r, i;
+
+	if ((r = perc_srtcp_warm_up()) != 0)
+		fatalx("SRTCP: %s", perc_strerror(r));
+	if ((r = perc_dtls_id_generate(&w->id, "perch-mdd", MDD_CERT_DAYS)) !=
+	    0)
+		fatalx("DTLS certificate: %s", perc_strerror(r));
+	perc_dtls_id_fingerprint(w->id, fp);
+	if (perc_dtls_new(&c, w->id, false, fp, NULL, 0, warm_send, &to_s) !=
+		0 ||
+	    perc_dtls_new(&s, w->id, true, fp, NULL, 0, warm_send, &to_c) !=
+		0 ||
+	    perc_dtls_start(c) != 0)
+		fatalx("DTLS does not start");
+	for (i = 0; i < 4; i++) {
+		warm_deliver(s, &to_s);
+		warm_deliver(c, &to_c);
+	}
+	if (perc_dtls_state(c) != PERC_DTLS_UP ||
+	    perc_dtls_state(s) != PERC_DTLS_UP)
+		fatalx("DTLS does not work here");
+	perc_dtls_free(c);
+	perc_dtls_free(s);
+}
+
+static void
+cage(void)
+{
+	static const char *const none[] = { NULL };
+	struct perc_cage_report rep = { 0 };
+	int r = perc_sandbox(PERC_CAGE_VAULT, none, none, &rep);
+
+	if (r != 0)
+		log_warnx("sandbox: %s; going on without", perc_strerror(r));
+	else
+		log_info("caged seccomp=%d landlock=%d", rep.seccomp,
+		    rep.landlock_abi);
+}
+
+int
+mdd_worker_main(void)
+{
+	struct worker_proc *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (p == NULL || perc_loop_new(&p->w.loop) != 0)
+		fatal("cannot start");
+	if ((r = perc_process_harden()) != 0)
+		log_warnx("hardening: %s", perc_strerror(r));
+	in_init(&p->in);
+	warm_up(&p->w);
+	if ((r = perc_chan_new(&p->w.chan, p->w.loop, WORKER_CHAN, rules,
+		 sizeof(rules) / sizeof(rules[0]), control_gone, p)) != 0)
+		fatalx("channel: %s", perc_strerror(r));
+	/* ^C of a terminal, and systemd's to the whole group: control ends
+	 * first, and its end is ours. */
+	if (perc_loop_signal(p->w.loop, SIGINT, mdd_ignore_signal, NULL) != 0 ||
+	    perc_loop_signal(p->w.loop, SIGTERM, mdd_ignore_signal, NULL) != 0)
+		fatal("cannot take signals");
+	cage();
+	r = perc_loop_run(p->w.loop);
+	if (p->w.ready)
+		mdd_batch_flush(p->w.out);
+	mdd_worker_clear(&p->w);
+	free(p);
+	return r != 0;
+}
