@@ -139,8 +139,11 @@ server_start(void)
 	close(in[0]);
 	close(out[1]);
 	server_in = in[1];
-	if (read(out[0], line, sizeof(line) - 1) <= 0)
-		return -1;
+	/* An unbuffered Python writes the two numbers one by one. */
+	for (size_t n = 0; n < sizeof(line) - 1 && strchr(line, '\n') == NULL;
+	     n++)
+		if (read(out[0], line + n, 1) != 1)
+			return -1;
 	close(out[0]);
 	return sscanf(line, "%u %u", &tls_port, &plain_port) == 2 ? 0 : -1;
 }
