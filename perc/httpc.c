@@ -340,7 +340,7 @@ perc_httpc_header(
 	const char *value = NULL;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < r->nfields; i++)
+	for (unsigned i = 0; r != NULL && i < r->nfields; i++)
 		if (strcasecmp(r->fields[i].name, name) == 0 && n++ == 0)
 			value = r->fields[i].value;
 	if (count != NULL)

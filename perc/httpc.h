@@ -62,7 +62,8 @@ PERC_MUST int perc_httpc_start(struct perc_httpc *c,
     perc_httpc_data_fn on_data, unsigned idle_ms, perc_httpc_fn done,
     void *arg);
 void perc_httpc_cancel(struct perc_httpc_req *r); /* no callback follows */
-/* Value of a header of the answer, or NULL; *count: how many there were. */
+/* Value of a header of the answer, or NULL; *count: how many there were. r
+ * NULL: none. */
 const char *perc_httpc_header(const struct perc_httpc_req *r,
     const char *name, unsigned *count);
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A user's agent must run without any file at all, so everything but the
+ * vault's list of trusted KMFs has a default below the runtime directory.
+ */
+#include "agent/agentconf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/text.h"
+#include "perc/log.h"
+
+#define AT(member) offsetof(struct agent_conf, member)
+
+static const struct perc_conf_item items[] = {
+	{ .name = "socket",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(socket),
+	    .help = "local socket of the perch command "
+		    "(default $XDG_RUNTIME_DIR/perch/agent.sock)" },
+	{ .name = "ca_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(ca_file),
+	    .help = "PEM trust anchors for KMF, MDD and identity provider "
+		    "(default: the system's)" },
+	{ .name = "sdp_dir",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(sdp_dir),
+	    .help = "where SDP files of remote streams appear "
+		    "(default $XDG_RUNTIME_DIR/perch)" },
+	{ .name = "vault_conf",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(vault_conf),
+	    .def = PERCH_SYSCONFDIR "/vault.conf",
+	    .help = "the vault's configuration: which KMFs are trusted" },
+	{ .name = "vault_user_owned",
+	    .type = PERC_CONF_BOOL,
+	    .offset = AT(vault_user_owned),
+	    .def = "no",
+	    .help = "that configuration may belong to this user, not to root" },
+	{ .name = "vault_program",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(vault_program),
+	    .help = "perch-vault (default: beside perch-agent, then libexec)" },
+	{ .name = "media_base",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(media_base),
+	    .def = "0",
+	    .min = 0,
+	    .max = 65500,
+	    .help = "first loopback port that takes your RTP, even; 0: any" },
+	{ .name = "media_out_base",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(media_out_base),
+	    .def = "0",
+	    .min = 0,
+	    .max = 65500,
+	    .help = "first loopback port that remote streams go to, even; "
+		    "0: as the vault's configuration says" },
+	{ .name = "login_port",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(login_port),
+	    .def = "0",
+	    .min = 0,
+	    .max = 65535,
+	    .help = "loopback port of the browser's redirect; 0: any free" },
+	{ .name = "loopback_http",
+	    .type = PERC_CONF_BOOL,
+	    .offset = AT(loopback_http),
+	    .def = "no",
+	    .help = "allow plain http to 127.0.0.1 and ::1 (tests)" },
+	{ .name = "log_level",
+	    .type = PERC_CONF_ENUM,
+	    .offset = AT(log_level),
+	    .def = "info",
+	    .choices = "error|warn|info|debug",
+	    .help = "least important line that is logged" },
+	{ 0 },
+};
+
+static const struct perc_conf_section sections[] = {
+	{ .name = NULL, .items = items },
+	{ 0 },
+};
+
+char *
+agent_conf_runtime_path(const char *name)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (dir != NULL && dir[0] == '/')
+		return text_new("%s/perch%s%s", dir, *name ? "/" : "", name);
+	return text_new("/run/user/%u/perch%s%s", (unsigned)getuid(),
+	    *name ? "/" : "", name);
+}
+
+static int
+defaults(struct agent_conf *c)
+{
+	if (c->socket == NULL)
+		c->socket = agent_conf_runtime_path("agent.sock");
+	if (c->sdp_dir == NULL)
+		c->sdp_dir = agent_conf_runtime_path("");
+	return c->socket == NULL || c->sdp_dir == NULL ? PERC_ERR_NOMEM : 0;
+}
+
+int
+agent_conf_load(
+    struct agent_conf *c, const char *file, struct perc_conf_error *e)
+{
+	char none[32];
+	int r, fd = -1;
+
+	memset(c, 0, sizeof(*c));
+	if (file == NULL) { /* an empty file of our own */
+		if ((fd = memfd_create("perch-agent.conf", MFD_CLOEXEC)) < 0)
+			return PERC_ERR_SYS;
+		text_put(none, sizeof(none), "/proc/self/fd/%d", fd);
+		file = none;
+	}
+	r = perc_conf_load(c, file, sections, e);
+	if (fd >= 0)
+		close(fd);
+	if (r != 0)
+		return r;
+	if (c->media_base % 2 != 0 || c->media_out_base % 2 != 0) {
+		text_put(e->text, sizeof(e->text),
+		    "%s: media_base and media_out_base must be even (RTP)",
+		    file);
+		return PERC_ERR_INVAL;
+	}
+	return defaults(c);
+}
+
+void
+agent_conf_clear(struct agent_conf *c)
+{
+	perc_conf_clear(c, items);
+}
+
+void
+agent_conf_print_help(void)
+{
+	perc_conf_print_help(sections);
+}
+
+char *
+agent_conf_vault_path(const struct agent_conf *c)
+{
+	char self[4096], *slash, *path;
+	ssize_t n;
+
+	if (c->vault_program != NULL)
+		return text_dup(c->vault_program);
+	if ((n = readlink("/proc/self/exe", self, sizeof(self) - 1)) > 0) {
+		self[n] = '\0';
+		if ((slash = strrchr(self, '/')) != NULL) {
+			*slash = '\0';
+			path = text_new("%s/perch-vault", self);
+			if (path != NULL && access(path, X_OK) == 0)
+				return path;
+			free(path);
+		}
+	}
+	path = text_new("%s/perch-vault", PERCH_LIBEXECDIR);
+	if (path != NULL && access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}

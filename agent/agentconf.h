@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perch-agent.conf: what the supervisor and the front want to know. What the
+ * vault believes stands in a file of its own, which root owns.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/conf.h"
+
+struct agent_conf {
+	char *socket;		/* of the perch command */
+	char *ca_file;		/* trust anchors for KMF, MDD and IdP */
+	char *sdp_dir;		/* one directory per conference appears here */
+	char *vault_conf;	/* the vault's own configuration */
+	char *vault_program;	/* NULL: beside us, else libexecdir */
+	bool vault_user_owned;	/* that file may be ours instead of root's */
+	int64_t media_base;	/* first local port; 0: any free ones */
+	int64_t media_out_base; /* where remote streams go; 0: vault's own */
+	int64_t login_port;	/* of the browser's loopback redirect; 0: any */
+	bool loopback_http;	/* plain http to an IdP on loopback (tests) */
+	int log_level;		/* enum perc_log_level */
+};
+
+/* Fill c; file NULL: defaults alone. On error *e tells; clear either way. */
+PERC_MUST int agent_conf_load(
+    struct agent_conf *c, const char *file, struct perc_conf_error *e);
+void agent_conf_clear(struct agent_conf *c);
+void agent_conf_print_help(void);
+/* $XDG_RUNTIME_DIR/perch/NAME, or /run/user/<uid>/perch/NAME. */
+char *agent_conf_runtime_path(const char *name);
+/* Where the vault's program is; the caller frees. NULL: nowhere. */
+char *agent_conf_vault_path(const struct agent_conf *c);

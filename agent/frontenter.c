@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a conference URI to the first key: one question after the other, each
+ * answer checked before the next. What the URI's host says about itself is
+ * only a claim; the vault settles it, since it opens a conference at a
+ * pinned KMF alone and no proof is signed for any other server (REQ-F-5a).
+ */
+#include "agent/front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/local.h"
+#include "perc/json.h"
+#include "perc/log.h"
+
+#define GRANT	  "urn:ietf:params:oauth:grant-type:token-exchange"
+#define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
+#define META_MAX  65536
+
+static void enter_resource(struct front_conf *c);
+static void enter_server(struct front_conf *c);
+static void enter_open(struct front_conf *c);
+static void enter_conference(struct front_conf *c);
+static void enter_keys(struct front_conf *c);
+
+/* What failed, in words and in one of local.md's codes. */
+static void
+fail_answer(
+    struct front_conf *c, const struct perc_httpc_answer *a, const char *what)
+{
+	char words[FRONT_WORDS_MAX], code[64];
+
+	front_answer_words(a, words, sizeof(words));
+	front_answer_code(a, code, sizeof(code));
+	if (a->err == PERC_ERR_AUTH)
+		front_fail(c, "untrusted", "%s", words);
+	else if (a->err != 0)
+		front_fail(c, "unreachable", "%s", words);
+	else if (strcmp(code, "invalid_grant") == 0)
+		front_fail(c, "refused",
+		    "the KMF does not accept this invitation or login: %s",
+		    words);
+	else if (strcmp(code, "invalid_target") == 0 ||
+	    strcmp(code, "not_found") == 0)
+		front_fail(c, "not_invited",
+		    "no such conference, or you are not invited");
+	else
+		front_fail(c, code[0] != '\0' ? code : "refused", "%s: %s",
+		    what, words);
+}
+
+/* The JSON object of a 200 answer, or NULL after front_fail(). */
+static json_t *
+take_json(
+    struct front_conf *c, const struct perc_httpc_answer *a, const char *what)
+{
+	json_t *j = NULL;
+
+	if (a->err != 0 || a->status != 200)
+		fail_answer(c, a, what);
+	else if (perc_json_parse(&j, a->body, a->len, META_MAX, NULL, 0) != 0)
+		front_fail(c, "failed", "%s: the answer is malformed", what);
+	return j;
+}
+
+static void
+get_plain(struct front_conf *c, const char *url, perc_httpc_fn done)
+{
+	static const char *const headers[] = { "Accept: application/json",
+		NULL };
+	int r;
+
+	if ((r = perc_httpc_start(c->agent->http, &c->plain, "GET", url,
+		 headers, NULL, 0, NULL, 0, done, c)) != 0)
+		front_fail(c, "bad_uri", "%s: %s", url,
+		    r == PERC_ERR_DENIED ? "not an https URL"
+					 : perc_strerror(r));
+}
+
+/* ---- the conference's public descriptor ---------------------------------- */
+
+static bool
+descriptor_fits(struct front_conf *c, const json_t *j)
+{
+	const char *kmf = perc_json_str(j, "kmf");
+	const char *resource = perc_json_str(j, "resource");
+	const char *token = perc_json_str(j, "token_endpoint");
+	const char *id = strrchr(c->uri, '/') + 1;
+	char want[2048];
+
+	if (kmf == NULL || resource == NULL || token == NULL ||
+	    perc_json_str(j, "conference") == NULL ||
+	    strcmp(perc_json_str(j, "conference"), id) != 0)
+		return false;
+	text_put(want, sizeof(want), "%s/c/%s", kmf, id);
+	if (strcmp(want, c->uri) != 0)
+		return false;
+	text_put(want, sizeof(want), "%s/v1/conferences/%s", kmf, id);
+	if (strcmp(want, resource) != 0 || !text_same_origin(kmf, token))
+		return false;
+	c->kmf = text_dup(kmf);
+	c->resource = text_dup(resource);
+	return c->kmf != NULL && c->resource != NULL;
+}
+
+static void
+on_descriptor(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	json_t *j;
+
+	c->plain = NULL;
+	if ((j = take_json(c, a, "reading the invitation")) == NULL)
+		return;
+	if (!descriptor_fits(c, j))
+		front_fail(c, "bad_uri",
+		    "%s does not describe the conference it is named for",
+		    c->uri);
+	else if (front_conf_find(c->agent, strrchr(c->uri, '/') + 1) != NULL)
+		front_fail(c, "already_joined", "already in this conference");
+	else {
+		text_put(c->id, sizeof(c->id), "%s", strrchr(c->uri, '/') + 1);
+		enter_resource(c);
+	}
+	json_decref(j);
+}
+
+/* ---- metadata: RFC 9728, RFC 8414 -----------------------------------------
+ */
+
+/* RFC 9728 section 3.1, RFC 8414 section 3.1: between host and path. */
+char *
+front_well_known(const char *id, const char *name)
+{
+	const char *host = strstr(id, "://");
+	size_t n;
+
+	if (host == NULL)
+		return NULL;
+	n = (size_t)(host + 3 - id) + strcspn(host + 3, "/");
+	return text_new("%.*s/.well-known/%s%s", (int)n, id, name, id + n);
+}
+
+static void
+on_resource(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	const char *resource, *server;
+	json_t *j;
+
+	c->plain = NULL;
+	if ((j = take_json(c, a, "reading the resource's metadata")) == NULL)
+		return;
+	resource = perc_json_str(j, "resource");
+	server = json_string_value(
+	    json_array_get(json_object_get(j, "authorization_servers"), 0));
+	/* RFC 9728 section 3.3: must equal, else nothing of it is used. */
+	if (resource == NULL || strcmp(resource, c->resource) != 0)
+		front_fail(c, "failed",
+		    "the metadata of %s speaks of another resource", c->kmf);
+	else if (server == NULL || strcmp(server, c->kmf) != 0)
+		front_fail(c, "failed",
+		    "%s names an authorization server that is not itself",
+		    c->kmf);
+	else
+		enter_server(c);
+	json_decref(j);
+}
+
+static void
+enter_resource(struct front_conf *c)
+{
+	char *url = front_well_known(c->resource, "oauth-protected-resource");
+
+	front_progress(c, "reading what %s asks for", c->kmf);
+	if (url != NULL)
+		get_plain(c, url, on_resource);
+	else
+		front_fail(c, "failed", "out of memory");
+	free(url);
+}
+
+static void
+on_server(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	const char *issuer, *token;
+	json_t *j;
+
+	c->plain = NULL;
+	if ((j = take_json(c, a, "reading the server's metadata")) == NULL)
+		return;
+	issuer = perc_json_str(j, "issuer");
+	token = perc_json_str(j, "token_endpoint");
+	/* RFC 8414 section 3.3 */
+	if (issuer == NULL || token == NULL || strcmp(issuer, c->kmf) != 0 ||
+	    !text_same_origin(token, c->kmf) ||
+	    (c->token_endpoint = text_dup(token)) == NULL)
+		front_fail(c, "failed",
+		    "the server's metadata at %s are not its own", c->kmf);
+	else
+		enter_open(c);
+	json_decref(j);
+}
+
+static void
+enter_server(struct front_conf *c)
+{
+	char *url = front_well_known(c->kmf, "oauth-authorization-server");
+
+	if (url != NULL)
+		get_plain(c, url, on_server);
+	else
+		front_fail(c, "failed", "out of memory");
+	free(url);
+}
+
+/* ---- the vault makes room --------------------------------------------------
+ */
+
+static void
+on_token1(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	int r;
+
+	if (a->err != 0 || a->status != 200) {
+		fail_answer(c, a, "asking for admission");
+	} else if ((r = front_token1_take(c, a)) != 0) {
+		front_fail(
+		    c, "failed", "the KMF's token is %s", perc_strerror(r));
+	} else {
+		enter_conference(c);
+	}
+}
+
+/* An IdP's tokens are of two kinds; who refuses one may take the other. */
+static void
+on_token1_first(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (a->err == 0 && a->status / 100 == 4 && c->code == NULL &&
+	    front_token1_ask(c, &c->call, true, on_token1) == 0)
+		return;
+	on_token1(a, arg);
+}
+
+static void
+enter_token1(void *arg)
+{
+	struct front_conf *c = arg;
+	int r;
+
+	front_progress(c,
+	    c->code != NULL ? "checking invitation" : "asking for admission");
+	if ((r = front_token1_ask(c, &c->call, false, on_token1_first)) ==
+	    PERC_ERR_NOTFOUND)
+		front_fail(c, "login_required",
+		    "log in first (perch login), or give an invitation code");
+	else if (r != 0)
+		front_fail(c, "failed", "%s", perc_strerror(r));
+}
+
+static void
+on_opened(int err, const char *text, void *arg)
+{
+	struct front_conf *c = arg;
+	json_t *j = NULL;
+	int64_t slot;
+
+	if (err == PERC_ERR_DENIED) {
+		front_fail(c, "untrusted",
+		    "%s is not among the KMFs that this machine trusts",
+		    c->kmf);
+		return;
+	}
+	if (err != 0) {
+		front_fail(c, "failed", "vault: %s", text);
+		return;
+	}
+	c->vault_open = true;
+	if (perc_json_parse(&j, text, strlen(text), META_MAX, NULL, 0) != 0 ||
+	    perc_json_int(&slot, j, "slot", 0, VAULT_SLOTS - 1) != 0)
+		front_fail(c, "failed", "the vault's answer is malformed");
+	else
+		c->slot = (unsigned)slot;
+	json_decref(j);
+	if (c->state != FRONT_ENTERING)
+		return;
+	if (c->code != NULL)
+		enter_token1(c);
+	else
+		front_login_refresh(c->agent, c->kmf, enter_token1, c);
+}
+
+static void
+enter_open(struct front_conf *c)
+{
+	const char *strs[] = { c->id, c->kmf };
+	int r;
+
+	if ((r = front_vault_ask(
+		 c->agent->vault, VAULT_OPEN, strs, 2, on_opened, c)) != 0)
+		front_fail(c, "failed", "vault: %s", perc_strerror(r));
+}
+
+/* ---- token1 ----------------------------------------------------------------
+ */
+
+int
+front_token1_ask(struct front_conf *c, struct front_call **callp,
+    bool second_best, perc_httpc_fn done)
+{
+	struct front_subject s = { c->code, CODE_TYPE };
+	struct front_ask ask = { .method = "POST",
+		.url = c->token_endpoint,
+		.type = "application/x-www-form-urlencoded" };
+	struct text form = { 0 };
+	int r = PERC_ERR_NOMEM;
+
+	if (c->code == NULL &&
+	    !front_login_subject(c->agent, c->kmf, second_best, &s))
+		return PERC_ERR_NOTFOUND;
+	text_add_form(&form, "grant_type", GRANT);
+	text_add_form(&form, "subject_token", s.token);
+	text_add_form(&form, "subject_token_type", s.type);
+	text_add_form(&form, "resource", c->resource);
+	ask.body = form.p;
+	if (!form.failed)
+		r = front_call_start(
+		    c->agent, callp, &c->nonces, FRONT_NONCE_AS, &ask, done, c);
+	text_clear(&form);
+	return r;
+}
+
+int
+front_token1_take(struct front_conf *c, const struct perc_httpc_answer *a)
+{
+	const char *token, *member, *type;
+	int64_t expires;
+	json_t *j = NULL;
+	int r;
+
+	if ((r = perc_json_parse(&j, a->body, a->len, META_MAX, NULL, 0)) != 0)
+		return r;
+	token = perc_json_str(j, "access_token");
+	member = perc_json_str(j, "member");
+	type = perc_json_str(j, "token_type");
+	r = PERC_ERR_FORMAT;
+	if (token == NULL || strlen(token) > 8192 ||
+	    !text_is_id(member, "m_") || type == NULL ||
+	    strcmp(type, "DPoP") != 0 ||
+	    perc_json_int(&expires, j, "expires_in", 1, 86400) != 0)
+		goto out;
+	text_free(c->token1);
+	c->token1 = text_dup(token);
+	c->token1_until_ms = perc_boot_ms() + expires * 1000;
+	text_put(c->member, sizeof(c->member), "%s", member);
+	r = c->token1 != NULL ? 0 : PERC_ERR_NOMEM;
+out:
+	json_decref(j);
+	return r;
+}
+
+/* ---- the conference as its members see it -----------------------------------
+ */
+
+static void
+keep(char **to, const json_t *j, const char *name)
+{
+	free(*to);
+	*to = text_dup(perc_json_str(j, name));
+}
+
+static void
+on_conference(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	int64_t lease_s = 15;
+	json_t *j;
+
+	if ((j = take_json(c, a, "reading the conference")) == NULL)
+		return;
+	keep(&c->title, j, "title");
+	keep(&c->starts_at, j, "starts_at");
+	keep(&c->ends_at, j, "ends_at");
+	keep(&c->mdd, j, "mdd");
+	keep(&c->name, json_object_get(j, "you"), "name");
+	c->media = json_incref(json_object_get(j, "media"));
+	c->policy = json_incref(json_object_get(j, "policy"));
+	if (perc_json_int(&lease_s, c->policy, "lease_s", 3, 3600) != 0)
+		lease_s = 15;
+	c->lease_ms = lease_s * 1000;
+	if (c->mdd == NULL)
+		front_fail(c, "failed", "the conference names no distributor");
+	else
+		enter_keys(c);
+	json_decref(j);
+}
+
+static void
+enter_conference(struct front_conf *c)
+{
+	struct front_ask ask = {
+		.method = "GET", .url = c->resource, .token = c->token1
+	};
+	int r;
+
+	if ((r = front_call_start(c->agent, &c->call, &c->nonces,
+		 FRONT_NONCE_RS, &ask, on_conference, c)) != 0)
+		front_fail(c, "failed", "%s", perc_strerror(r));
+}
+
+/* ---- the first key ----------------------------------------------------------
+ */
+
+int
+front_keys_ask(
+    struct front_conf *c, struct front_call **callp, perc_httpc_fn done)
+{
+	struct front_ask ask = { .method = "POST",
+		.token = c->token1,
+		.type = "application/json",
+		.seal_jkt = true };
+	char *url = text_new("%s/keys", c->resource);
+	char *body = text_new("{\"seal_to\":%s}", c->agent->seal_jwk);
+	int r = PERC_ERR_NOMEM;
+
+	ask.url = url;
+	ask.body = body;
+	if (url != NULL && body != NULL)
+		r = front_call_start(
+		    c->agent, callp, &c->nonces, FRONT_NONCE_RS, &ask, done, c);
+	free(url);
+	free(body);
+	return r;
+}
+
+void
+front_epoch_note(struct front_conf *c, const char *json)
+{
+	int64_t epoch;
+	json_t *j;
+
+	if (perc_json_parse(&j, json, strlen(json), META_MAX, NULL, 0) != 0)
+		return;
+	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
+	    epoch > c->epoch) {
+		c->epoch = epoch;
+		front_progress(c, "got key of epoch %lld", (long long)epoch);
+		log_info("epoch conf=%s epoch=%lld", c->id, (long long)epoch);
+	}
+	json_decref(j);
+}
+
+static void
+on_first_key(int err, const char *text, void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (err != 0) {
+		front_fail(
+		    c, "untrusted", "the vault refuses the key: %s", text);
+		return;
+	}
+	c->vault_live = true;
+	front_epoch_note(c, text);
+	front_live_start(c);
+}
+
+static void
+on_keys(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	const char *strs[] = { c->id, a->body };
+	int r;
+
+	if (a->err != 0 || a->status != 200)
+		fail_answer(c, a, "asking for the key");
+	else if ((r = front_vault_ask(c->agent->vault, VAULT_KEY, strs, 2,
+		      on_first_key, c)) != 0)
+		front_fail(c, "failed", "vault: %s", perc_strerror(r));
+}
+
+static void
+enter_keys(struct front_conf *c)
+{
+	int r;
+
+	front_progress(c, "asking for the key of \"%s\"",
+	    c->title != NULL ? c->title : c->id);
+	if ((r = front_keys_ask(c, &c->call, on_keys)) != 0)
+		front_fail(c, "failed", "%s", perc_strerror(r));
+}
+
+/* ---- the beginning and the bad end
+ * ------------------------------------------- */
+
+void
+front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
+{
+	const char *strs[] = { c->id };
+	char words[FRONT_WORDS_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	log_warnx("join_failed conf=%s code=%s words=\"%s\"",
+	    c->id[0] != '\0' ? c->id : "-", code, words);
+	if (c->joiner != NULL)
+		local_error(c->joiner, code, words);
+	c->joiner = NULL;
+	if (c->vault_open && !c->vault_erased)
+		(void)!front_vault_ask(
+		    c->agent->vault, VAULT_LEAVE, strs, 1, NULL, NULL);
+	text_put(c->words, sizeof(c->words), "%s", words);
+	front_conf_close(c);
+}
+
+/* A free place, or that of whoever ended longest ago. */
+static struct front_conf **
+place(struct agent *a)
+{
+	struct front_conf **over = NULL;
+	unsigned live = 0;
+
+	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
+		if (a->confs[i] != NULL && a->confs[i]->state != FRONT_OVER)
+			live++;
+	if (live >= VAULT_SLOTS)
+		return NULL;
+	for (size_t i = 0; i < FRONT_CONFS_MAX; i++) {
+		if (a->confs[i] == NULL)
+			return &a->confs[i];
+		if (a->confs[i]->state == FRONT_OVER && over == NULL)
+			over = &a->confs[i];
+	}
+	return over;
+}
+
+int
+front_enter(struct agent *a, struct local_req *joiner, const char *uri,
+    const char *code, char *why, size_t whycap)
+{
+	struct front_conf **at = place(a), *c;
+	const char *id = strrchr(uri, '/');
+
+	if (id == NULL || !text_is_id(id + 1, "c_") || strlen(uri) > 1024) {
+		text_put(why, whycap,
+		    "a conference URI looks like https://kmf.example/c/c_...");
+		return PERC_ERR_FORMAT;
+	}
+	if (at == NULL) {
+		text_put(why, whycap, "already in %d conferences", VAULT_SLOTS);
+		return PERC_ERR_LIMIT;
+	}
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return PERC_ERR_NOMEM;
+	c->agent = a;
+	c->joiner = joiner;
+	c->uri = text_dup(uri);
+	c->code = text_dup(code);
+	front_sse_init(&c->sse);
+	front_conf_free(*at);
+	*at = c;
+	if (c->uri == NULL || (code != NULL && c->code == NULL))
+		front_fail(c, "failed", "out of memory");
+	else
+		get_plain(c, c->uri, on_descriptor);
+	return 0;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event stream of a conference (docs/wire/events.md). It is a
+ * convenience of speed, never of trust: everything on it is signed for the
+ * vault, and whatever gets lost is noticed by the lease or by an unknown SPI.
+ */
+#include "agent/front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/local.h"
+#include "perc/crypto.h"
+#include "perc/json.h"
+#include "perc/log.h"
+
+#define IDLE_MS	  25000 /* the KMF's heart beats every 10 s */
+#define SPREAD_MS 1000	/* when a large conference asks for its roster */
+
+static void on_retry(void *arg);
+
+static void
+on_epoch_taken(int err, const char *text, void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (err == 0) {
+		front_epoch_note(c, text);
+		front_lease_soon(c);
+		return;
+	}
+	log_warnx("epoch_refused conf=%s why=\"%s\"", c->id, text);
+	front_keys_want(c);
+}
+
+static void
+on_epoch(struct front_conf *c, const json_t *j)
+{
+	const char *statement = perc_json_str(j, "statement");
+	const char *sealed = perc_json_str(j, "sealed");
+	const char *strs[] = { c->id, statement, sealed };
+	int64_t epoch;
+
+	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
+	    epoch <= c->epoch)
+		return; /* a resumed stream says it again */
+	if (statement == NULL || sealed == NULL ||
+	    front_vault_ask(
+		c->agent->vault, VAULT_EPOCH, strs, 3, on_epoch_taken, c) != 0)
+		front_keys_want(c);
+}
+
+static void
+on_roster(struct front_conf *c, const json_t *j)
+{
+	const char *roster = perc_json_str(j, "roster");
+	int64_t seq;
+
+	if (roster != NULL)
+		front_roster_give(c, roster);
+	else if (perc_json_int(&seq, j, "seq", 0, INT64_MAX) != 0 ||
+	    seq > c->roster_seq)
+		front_roster_want(c, perc_random_u32() % SPREAD_MS);
+}
+
+static void
+on_notice(struct front_conf *c, const json_t *j)
+{
+	const char *strs[] = { c->id, perc_json_str(j, "notice") };
+
+	if (strs[1] == NULL ||
+	    front_vault_ask(
+		c->agent->vault, VAULT_NOTICE, strs, 2, NULL, NULL) != 0)
+		log_warnx("notice_lost conf=%s", c->id);
+}
+
+static void
+on_conference(struct front_conf *c, const json_t *j)
+{
+	const char *title = perc_json_str(j, "title");
+	const char *ends = perc_json_str(j, "ends_at");
+
+	if (title != NULL) {
+		free(c->title);
+		c->title = text_dup(title);
+	}
+	if (ends != NULL) {
+		free(c->ends_at);
+		c->ends_at = text_dup(ends);
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct front_conf *c, const json_t *j);
+} kinds[] = {
+	{ "epoch", on_epoch },
+	{ "roster", on_roster },
+	{ "evicted", on_notice },
+	{ "ended", on_notice },
+	{ "conference", on_conference },
+};
+
+static int
+on_event(const char *event, const char *data, size_t len, void *arg)
+{
+	struct front_conf *c = arg;
+	json_t *j = NULL;
+
+	if (!c->vault_live)
+		return 0;
+	if (perc_json_parse(&j, data, len, FRONT_SSE_DATA_MAX, NULL, 0) != 0)
+		return PERC_ERR_FORMAT;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(event, kinds[i].name) == 0)
+			kinds[i].fn(c, j);
+	json_decref(j);
+	return 0;
+}
+
+static int
+on_octets(const char *p, size_t n, void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (!c->events_open)
+		log_debug("events_open conf=%s", c->id);
+	c->events_open = true;
+	c->events_retry.tries = 0;
+	return front_sse_feed(&c->sse, p, n, on_event, c);
+}
+
+static void
+retry(struct front_conf *c)
+{
+	if (perc_timer_set(c->agent->loop, &c->events_retry.timer,
+		front_backoff(&c->events_retry), on_retry, c) != 0)
+		fatalx("no memory for a timer");
+}
+
+static void
+on_done(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+	char words[FRONT_WORDS_MAX];
+
+	front_answer_words(a, words, sizeof(words));
+	log_info("events_closed conf=%s status=%d words=\"%s\"", c->id,
+	    a->status, a->status == 200 && a->err == 0 ? "end" : words);
+	c->events_open = false;
+	front_lease_soon(c); /* what did we miss, and are we still in? */
+	retry(c);
+}
+
+void
+front_events_start(struct front_conf *c)
+{
+	struct front_ask ask = { .method = "GET",
+		.token = c->token1,
+		.on_data = on_octets,
+		.idle_ms = IDLE_MS };
+	char *url = text_new("%s/events", c->resource), *last = NULL;
+
+	front_sse_restart(&c->sse);
+	if (c->sse.last_id[0] != '\0')
+		last = text_new("Last-Event-ID: %s", c->sse.last_id);
+	ask.url = url;
+	ask.extra = last;
+	if (url == NULL ||
+	    front_call_start(c->agent, &c->events_call, &c->nonces,
+		FRONT_NONCE_RS, &ask, on_done, c) != 0)
+		retry(c);
+	free(url);
+	free(last);
+}
+
+static void
+on_retry(void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (c->events_call == NULL && c->vault_live)
+		front_events_start(c);
+}
+
+void
+front_events_stop(struct front_conf *c)
+{
+	front_call_cancel(c->events_call);
+	perc_timer_stop(c->agent->loop, &c->events_retry.timer);
+	c->events_open = false;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loopback redirect of RFC 8252 section 7.3: one tiny listener on
+ * 127.0.0.1 that lives only while a browser is awaited, answers every
+ * request with the same plain page, and believes only the one that brings
+ * our state back.
+ */
+#include "agent/frontlogin.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/local.h"
+#include "perc/crypto.h"
+#include "perc/log.h"
+#include "perc/secret.h"
+
+#define BROWSER_MS  600000
+#define REQUEST_MAX 8192
+#define READ_MS	    2000 /* the request of a browser on this machine is there */
+
+static void
+random_text(char out[static FRONT_RANDOM_TEXT])
+{
+	uint8_t raw[32];
+
+	perc_random(raw, sizeof(raw));
+	perc_b64_put(out, raw, sizeof(raw));
+	perc_wipe(raw, sizeof(raw));
+}
+
+/* Value of name in a query; percent-decoded; false: absent or too long. */
+static bool
+query_get(const char *q, size_t n, const char *name, char *out, size_t cap)
+{
+	size_t len = strlen(name), k = 0, hexlen;
+	const char *end = q + n;
+	uint8_t octet;
+
+	while (q < end &&
+	    !((size_t)(end - q) > len && q[len] == '=' &&
+		memcmp(q, name, len) == 0)) {
+		const char *amp = memchr(q, '&', (size_t)(end - q));
+
+		q = amp != NULL ? amp + 1 : end;
+	}
+	if (q == end)
+		return false;
+	for (q += len + 1; q < end && *q != '&' && k + 1 < cap; q++) {
+		hexlen = 1;
+		if (*q == '%' && end - q > 2 &&
+		    perc_hex_get(&octet, &hexlen, q + 1, 2) == 0 &&
+		    octet != 0) {
+			out[k++] = (char)octet;
+			q += 2;
+		} else {
+			out[k++] = *q == '+' ? ' ' : *q;
+		}
+	}
+	out[k] = '\0';
+	return q == end || *q == '&';
+}
+
+int
+front_redirect_parse(const char *request, size_t len, const char *state,
+    char *code, size_t codecap)
+{
+	const char *line_end = memchr(request, '\r', len), *q, *end;
+	char got[128];
+
+	code[0] = '\0';
+	if (line_end == NULL || len < 8 || memcmp(request, "GET /cb?", 8) != 0)
+		return PERC_ERR_FORMAT;
+	q = request + 8;
+	if ((end = memchr(q, ' ', (size_t)(line_end - q))) == NULL)
+		return PERC_ERR_FORMAT;
+	if (!query_get(q, (size_t)(end - q), "state", got, sizeof(got)) ||
+	    strlen(got) != strlen(state) ||
+	    !perc_equal(got, state, strlen(state)))
+		return PERC_ERR_AUTH;
+	if (query_get(q, (size_t)(end - q), "error", code, codecap))
+		return PERC_ERR_DENIED;
+	return query_get(q, (size_t)(end - q), "code", code, codecap) &&
+		code[0] != '\0'
+	    ? 0
+	    : PERC_ERR_FORMAT;
+}
+
+static void
+page(int s, const char *text)
+{
+	char out[512];
+
+	text_put(out, sizeof(out),
+	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	    "Cache-Control: no-store\r\nConnection: close\r\n"
+	    "Content-Length: %zu\r\n\r\n%s",
+	    strlen(text), text);
+	(void)!send(s, out, strlen(out), MSG_NOSIGNAL);
+}
+
+/* A browser on this machine; a silent caller costs READ_MS at most. */
+static ssize_t
+request_read(int s, char *buf, size_t cap)
+{
+	struct timeval tv = { .tv_sec = READ_MS / 1000 };
+
+	(void)setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	return recv(s, buf, cap, 0);
+}
+
+static void
+on_browser(int fd, uint32_t events, void *arg)
+{
+	struct front_login *l = arg;
+	char buf[REQUEST_MAX], code[2048];
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC), r;
+	ssize_t n;
+
+	if (s < 0)
+		return;
+	n = request_read(s, buf, sizeof(buf));
+	r = n > 0
+	    ? front_redirect_parse(buf, (size_t)n, l->state, code, sizeof(code))
+	    : PERC_ERR_CLOSED;
+	page(s,
+	    r == 0 ? "You are logged in. You may close this window.\n"
+		   : "This is not the answer that was awaited.\n");
+	close(s);
+	perc_wipe(buf, sizeof(buf));
+	if (r == PERC_ERR_DENIED) {
+		front_login_fail(l, "the identity provider refused: %s", code);
+	} else if (r == 0) {
+		front_redirect_close(l);
+		front_login_code(l, code);
+	}
+	perc_wipe(code, sizeof(code));
+}
+
+static void
+on_late(void *arg)
+{
+	front_login_fail(arg, "no answer from the browser");
+}
+
+static int
+listen_loopback(struct front_login *l)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)l->agent->conf->login_port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int one = 1;
+
+	l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
+		return PERC_ERR_SYS;
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(l->fd, (struct sockaddr *)&sin, sizeof(sin)) != 0 ||
+	    listen(l->fd, 4) != 0 ||
+	    getsockname(l->fd, (struct sockaddr *)&sin, &len) != 0)
+		return PERC_ERR_SYS;
+	text_put(l->redirect, sizeof(l->redirect), "http://127.0.0.1:%u/cb",
+	    (unsigned)ntohs(sin.sin_port));
+	return perc_loop_add(
+	    l->agent->loop, &l->io, l->fd, EPOLLIN, on_browser, l);
+}
+
+static void
+url_tell(struct front_login *l)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	char challenge[FRONT_RANDOM_TEXT];
+	struct text url = { 0 }, query = { 0 };
+	json_t *o;
+
+	if (perc_sha256(hash, l->verifier, strlen(l->verifier)) != 0)
+		return;
+	perc_b64_put(challenge, hash, sizeof(hash));
+	text_add_form(&query, "response_type", "code");
+	text_add_form(&query, "client_id", l->client_id);
+	text_add_form(&query, "redirect_uri", l->redirect);
+	text_add_form(&query, "scope", l->scope);
+	text_add_form(&query, "resource", l->kmf);
+	text_add_form(&query, "state", l->state);
+	text_add_form(&query, "nonce", l->nonce);
+	text_add_form(&query, "code_challenge", challenge);
+	text_add_form(&query, "code_challenge_method", "S256");
+	text_add(&url, l->auth_url);
+	text_add(&url, strchr(l->auth_url, '?') != NULL ? "&" : "?");
+	text_add(&url, query.p != NULL ? query.p : "");
+	if (url.p != NULL && (o = json_pack("{s:s}", "url", url.p)) != NULL) {
+		local_event(l->req, "open", o);
+		json_decref(o);
+	}
+	text_clear(&url);
+	text_clear(&query);
+}
+
+void
+front_redirect_start(struct front_login *l)
+{
+	random_text(l->verifier);
+	random_text(l->state);
+	random_text(l->nonce);
+	if (listen_loopback(l) != 0) {
+		front_login_fail(l, "cannot listen on loopback");
+		return;
+	}
+	if (perc_timer_set(l->agent->loop, &l->timer, BROWSER_MS, on_late, l) !=
+	    0)
+		fatalx("no memory for a timer");
+	url_tell(l);
+}
+
+void
+front_redirect_close(struct front_login *l)
+{
+	perc_loop_del(l->io);
+	l->io = NULL;
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SDP files that tell an ordinary media program where on loopback to hear
+ * each remote stream (RFC 8866). Written from the vault's STREAMS, kept in
+ * step with it, removed at the end.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "perc/err.h"
+
+#define FRONT_SDP_STREAMS_MAX 256 /* files of one conference */
+#define FRONT_SDP_TEXT_MAX    1024
+
+/* The text for one member of STREAMS' "out". PERC_ERR_FORMAT: something is
+ * missing or absurd. */
+PERC_MUST int
+front_sdp_text(char out[static FRONT_SDP_TEXT_MAX], const json_t *stream);
+/*
+ * Make dir/conf hold exactly one file per stream of `out`, and add to each
+ * its path as "sdp". Failures are logged; the conference goes on.
+ */
+void front_sdp_write(const char *dir, const char *conf, json_t *out);
+/* Remove dir/conf with what we wrote there. */
+void front_sdp_remove(const char *dir, const char *conf);
