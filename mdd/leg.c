@@ -426,7 +426,8 @@ bool
 mdd_leg_credit(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
 {
 	int64_t ms = now_ms - leg->credit_ms;
-	uint64_t more = (uint64_t)ms * l->limits.max_leg_pps / 1000;
+	uint64_t more =
+	    ms < 0 ? 0 : (uint64_t)ms * l->limits.max_leg_pps / 1000;
 
 	if (more > 0) {
 		leg->credit_ms = now_ms;

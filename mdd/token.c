@@ -128,8 +128,8 @@ claim_ssrcs(struct token_ctx *x, const json_t *p)
 		return false;
 	for (i = 0; i < n; i++) {
 		v = json_array_get(a, i);
-		u = json_integer_value(v); /* 0 when not an integer */
-		if (u < 1 || u > UINT32_MAX)
+		u = json_integer_value(v);   /* 0 when not an integer */
+		if (u < 2 || u > UINT32_MAX) /* 1 is ours in RTCP */
 			return false;
 		for (k = 0; k < i; k++)
 			if (t->ssrcs[k] == (uint32_t)u)

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Scheduling. A change is checked as a whole before anything is written, and
+ * who is no longer invited is put out in the same transaction.
+ */
+#include "kmf/keeper_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_MAX 100
+
+static int
+body_get(struct kmf_job *j, json_t **bodyp)
+{
+	char why[128] = "";
+	int r;
+
+	r = perc_json_parse(bodyp, j->call->body, j->call->body_len,
+	    KMF_BODY_MAX, why, sizeof(why));
+	if (r == PERC_ERR_FORMAT || r == PERC_ERR_LIMIT)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "the body: %s", why);
+	return r;
+}
+
+static const char *const known[] = { "title", "starts_at", "ends_at",
+	"invitees", "policy" };
+
+static const char *
+unknown_member(const json_t *body)
+{
+	const char *name;
+	json_t *v;
+	size_t i;
+
+	json_object_foreach((json_t *)body, name, v)
+	{
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strcmp(name, known[i]) == 0)
+				break;
+		if (i == sizeof(known) / sizeof(known[0]))
+			return name;
+	}
+	return NULL;
+}
+
+static int
+time_get(int64_t *out, const json_t *body, const char *name)
+{
+	const char *s = perc_json_str(body, name);
+
+	if (json_object_get(body, name) == NULL)
+		return 0;
+	return s != NULL ? perc_time_get(out, s) : PERC_ERR_FORMAT;
+}
+
+static int
+policy_put(struct db_conf *c, const struct kmf_policy *p)
+{
+	json_t *o = kmf_policy_json(p);
+	char *text;
+	int r = PERC_ERR_NOMEM;
+
+	if ((text = perc_json_text(o)) != NULL)
+		r = kmf_copy(c->policy, sizeof(c->policy), text);
+	perc_json_free(text);
+	json_decref(o);
+	return r;
+}
+
+static int
+window_check(struct kmf_job *j, const struct db_conf *c)
+{
+	if (c->starts_ms <= 0)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/starts_at: RFC 3339, as 2026-11-21T09:30:00Z");
+	if (c->ends_ms <= c->starts_ms)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/ends_at: must be later than starts_at");
+	if (c->ends_ms <= j->k->now_ms)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/ends_at: has passed");
+	if (c->ends_ms - c->starts_ms > KMF_DURATION_MAX_MS)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/ends_at: a conference lasts 31 days at most");
+	return 0;
+}
+
+/* Title, window and policy out of body into c; what it lacks stays. */
+static int
+fields_get(struct kmf_job *j, const json_t *body, struct db_conf *c,
+    struct kmf_policy *p)
+{
+	const char *bad = unknown_member(body);
+	const char *title = perc_json_str(body, "title");
+	char why[128];
+
+	if (bad != NULL)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/%.40s: there is no such member", bad);
+	if (json_object_get(body, "title") != NULL &&
+	    (title == NULL || kmf_text_check(title, 200) != 0))
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/title: a text of 1 to 200 octets");
+	if (title != NULL && kmf_copy(c->title, sizeof(c->title), title) != 0)
+		return PERC_ERR_LIMIT;
+	if (c->title[0] == '\0')
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/title: is missing");
+	if (time_get(&c->starts_ms, body, "starts_at") != 0)
+		c->starts_ms = 0;
+	if (time_get(&c->ends_ms, body, "ends_at") != 0)
+		c->ends_ms = 0;
+	if (window_check(j, c) != 0 || j->a.status != 0)
+		return 0;
+	if (kmf_policy_get(
+		p, json_object_get(body, "policy"), why, sizeof(why)) != 0)
+		return kmf_refuse(j, 400, "invalid_request", "/policy%s", why);
+	return policy_put(c, p);
+}
+
+static int
+invitees_get(
+    struct kmf_job *j, const json_t *body, struct db_invitee **vp, size_t *np)
+{
+	const json_t *a = json_object_get(body, "invitees");
+	char why[160];
+	int r;
+
+	if (a == NULL)
+		return 0;
+	r = kmf_invitees_get(vp, np, a, why, sizeof(why));
+	if (r == PERC_ERR_FORMAT)
+		return kmf_refuse(j, 400, "invalid_request", "%s", why);
+	return r;
+}
+
+static void
+etag_put(struct kmf_job *j, const struct db_conf *c)
+{
+	snprintf(
+	    j->a.etag, sizeof(j->a.etag), "\"%lld\"", (long long)c->version);
+}
+
+static int
+conf_answer(struct kmf_job *j, uint16_t status)
+{
+	etag_put(j, &j->conf);
+	return kmf_answer_json(j, status, kmf_conf_json(j->k, &j->conf));
+}
+
+/* A conference stays with one MDD; they are taken in turn by its id. */
+static const char *
+mdd_pick(struct kmf_keeper *k, const char *id)
+{
+	uint32_t h = 0;
+	size_t n = 0;
+
+	for (; *id != '\0'; id++)
+		h = h * 31 + (unsigned char)*id;
+	while (k->mdds != NULL && k->mdds[n] != NULL)
+		n++;
+	return n == 0 ? "" : k->mdds[h % n];
+}
+
+static int
+conf_new(struct kmf_job *j, struct db_conf *c)
+{
+	int r;
+
+	perc_random_id(c->id, sizeof(c->id), "c_");
+	c->state = DB_CONF_SCHEDULED;
+	c->version = 1;
+	c->created_ms = j->k->now_ms;
+	c->spi_start = (uint16_t)perc_random_u32();
+	c->spi_step = (uint16_t)perc_random_u32() | 1;
+	c->due_ms = c->ends_ms;
+	if ((r = kmf_copy(
+		 c->created_by, sizeof(c->created_by), j->call->id.sub)) != 0)
+		return r;
+	return kmf_copy(c->mdd, sizeof(c->mdd), mdd_pick(j->k, c->id));
+}
+
+static int
+invitees_add(struct kmf_job *j, const struct db_invitee *list, size_t n)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < n; i++)
+		r = db_invitee_add(j->k->db, j->conf.id, &list[i]);
+	return r;
+}
+
+static int
+conf_create(struct kmf_job *j, const json_t *body)
+{
+	struct db_invitee *list = NULL;
+	struct db_conf *c = &j->conf;
+	size_t n = 0;
+	int r;
+
+	kmf_policy_default(&j->policy);
+	if ((r = fields_get(j, body, c, &j->policy)) != 0 || j->a.status != 0 ||
+	    (r = invitees_get(j, body, &list, &n)) != 0 || j->a.status != 0)
+		return r;
+	if ((r = conf_new(j, c)) != 0 || (r = db_conf_add(j->k->db, c)) != 0 ||
+	    (r = invitees_add(j, list, n)) != 0 ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CREATED, j->call->id.sub, c->id,
+		 "", json_pack("{s:i}", "invitees", (int)n))) != 0)
+		goto out;
+	snprintf(j->a.location, sizeof(j->a.location), "%s/v1/conferences/%s",
+	    j->k->base, c->id);
+	r = conf_answer(j, 201);
+out:
+	free(list);
+	return r;
+}
+
+int
+kmf_op_conf_create(struct kmf_job *j)
+{
+	json_t *body = NULL;
+	int r;
+
+	if ((r = kmf_idem_check(j)) != 0)
+		return r < 0 ? r : 0;
+	if ((r = body_get(j, &body)) == 0 && j->a.status == 0 &&
+	    (r = conf_create(j, body)) == 0)
+		r = kmf_idem_keep(j);
+	json_decref(body);
+	return r;
+}
+
+static json_t *
+descriptor_json(struct kmf_job *j)
+{
+	const struct db_conf *c = &j->conf;
+	const struct db_member *m = &j->me;
+
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:s, s:o, "
+			 "s:{s:s, s:s, s:s, s:o}}",
+	    "id", c->id, "title", c->title, "starts_at",
+	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
+	    "state", kmf_conf_state_name(c->state), "policy",
+	    json_loads(c->policy, 0, NULL), "mdd", c->mdd, "media",
+	    kmf_media_json(), "you", "member", m->id, "name", m->name, "kind",
+	    m->kind, "ssrcs", kmf_ssrcs_json(m));
+}
+
+int
+kmf_op_conf_get(struct kmf_job *j)
+{
+	if (j->call->id.who == KMF_WHO_MEMBER)
+		return kmf_answer_json(j, 200, descriptor_json(j));
+	return conf_answer(j, 200);
+}
+
+static int
+state_get(int *state, const char *text)
+{
+	int s;
+
+	*state = -1;
+	if (text[0] == '\0')
+		return 0;
+	for (s = DB_CONF_SCHEDULED; s <= DB_CONF_ENDED; s++)
+		if (strcmp(text, kmf_conf_state_name(s)) == 0)
+			*state = s;
+	return *state < 0 ? PERC_ERR_FORMAT : 0;
+}
+
+static json_t *
+list_json(struct kmf_keeper *k, const struct db_conf *list, size_t n, bool more)
+{
+	json_t *v = json_pack("{s:[]}", "items");
+	json_t *items = json_object_get(v, "items");
+	char next[24];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (json_array_append_new(items, kmf_conf_json(k, &list[i]))) {
+			json_decref(v);
+			return NULL;
+		}
+	if (more && n > 0) {
+		snprintf(
+		    next, sizeof(next), "n%lld", (long long)list[n - 1].no);
+		json_object_set_new(v, "next", json_string(next));
+	}
+	return v;
+}
+
+int
+kmf_op_conf_list(struct kmf_job *j)
+{
+	const char *q = j->call->arg;
+	struct db_conf *list = NULL;
+	char text[24], cursor[24];
+	int64_t limit, after = 0;
+	int state, r, used = 0;
+	size_t n;
+
+	if (kmf_query_get(text, sizeof(text), q, "state") != 0 ||
+	    state_get(&state, text) != 0)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "state: scheduled, live or ended");
+	if (kmf_query_int(&limit, q, "limit", 50, 1, LIST_MAX) != 0)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "limit: 1 to %d", LIST_MAX);
+	if (kmf_query_get(cursor, sizeof(cursor), q, "cursor") != 0 ||
+	    (cursor[0] != '\0' &&
+		(sscanf(cursor, "n%" SCNd64 "%n", &after, &used) != 1 ||
+		    cursor[used] != '\0')))
+		return kmf_refuse(j, 400, "invalid_request",
+		    "cursor: only what an answer's next said");
+	/* One more than asked for tells whether there is a next page. */
+	if ((r = db_conf_list(
+		 j->k->db, &list, &n, state, after, (unsigned)limit + 1)) != 0)
+		return r;
+	r = kmf_answer_json(j, 200,
+	    list_json(j->k, list, n > (size_t)limit ? (size_t)limit : n,
+		n > (size_t)limit));
+	free(list);
+	return r;
+}
+
+static bool
+same_invitee(const struct db_invitee *a, const struct db_invitee *b)
+{
+	return strcmp(a->email, b->email) == 0 && strcmp(a->iss, b->iss) == 0 &&
+	    strcmp(a->sub, b->sub) == 0 && strcmp(a->group, b->group) == 0 &&
+	    strcmp(a->role, b->role) == 0 && strcmp(a->kind, b->kind) == 0;
+}
+
+/* The new list replaces the old; who stays keeps the id, who goes is out. */
+static int
+invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
+{
+	struct db_invitee *have = NULL;
+	size_t i, o, nhave;
+	bool *kept = NULL;
+	int r;
+
+	if ((r = db_invitee_list(j->k->db, &have, &nhave, j->conf.id)) != 0)
+		return r;
+	r = PERC_ERR_NOMEM;
+	if ((kept = calloc(nhave + 1, sizeof(*kept))) == NULL)
+		goto out;
+	for (r = 0, i = 0; r == 0 && i < n; i++) {
+		for (o = 0; o < nhave; o++)
+			if (!kept[o] && same_invitee(&want[i], &have[o]))
+				break;
+		if (o < nhave)
+			kept[o] = true;
+		else
+			r = db_invitee_add(j->k->db, j->conf.id, &want[i]);
+	}
+	for (o = 0; r == 0 && o < nhave; o++)
+		if (!kept[o] &&
+		    (r = db_invitee_delete(j->k->db, have[o].id)) == 0)
+			r = kmf_drop_via(
+			    j->k, &j->conf, have[o].id, j->call->id.sub);
+out:
+	free(kept);
+	free(have);
+	return r;
+}
+
+/* RFC 9110, 13.1.1; RFC 6585, 3. */
+static int
+precondition(struct kmf_job *j)
+{
+	const char *want = j->call->if_match;
+	char have[32];
+
+	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
+	if (want[0] == '\0')
+		return kmf_refuse(j, 428, "if_match_required",
+		    "send If-Match with the ETag you last saw");
+	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
+		return kmf_refuse(j, 412, "changed",
+		    "it was changed meanwhile; read it again");
+	if (j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 409, "ended", "it is over");
+	return 0;
+}
+
+static int
+conf_patch(struct kmf_job *j, const json_t *body)
+{
+	struct db_invitee *list = NULL;
+	struct db_conf *c = &j->conf;
+	struct kmf_room room;
+	json_t *event = NULL;
+	size_t n = 0;
+	int r;
+
+	if ((r = fields_get(j, body, c, &j->policy)) != 0 || j->a.status != 0 ||
+	    (r = invitees_get(j, body, &list, &n)) != 0 || j->a.status != 0)
+		goto out;
+	c->version++;
+	if ((r = db_conf_put(j->k->db, c)) != 0 ||
+	    (list != NULL && (r = invitees_replace(j, list, n)) != 0) ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CHANGED, j->call->id.sub, c->id,
+		 "", NULL)) != 0)
+		goto out;
+	event = kmf_conf_event_json(c);
+	if ((r = kmf_broadcast(j->k, c, NULL, "conference", event)) != 0 ||
+	    (r = kmf_room_load(&room, j->k, c)) != 0 ||
+	    (r = kmf_room_settle(&room, 0)) != 0)
+		goto out;
+	r = conf_answer(j, 200);
+out:
+	json_decref(event);
+	free(list);
+	return r;
+}
+
+int
+kmf_op_conf_patch(struct kmf_job *j)
+{
+	json_t *body = NULL;
+	int r;
+
+	if ((r = precondition(j)) != 0 || j->a.status != 0)
+		return r;
+	if ((r = body_get(j, &body)) == 0 && j->a.status == 0)
+		r = conf_patch(j, body);
+	json_decref(body);
+	return r;
+}
+
+int
+kmf_op_conf_delete(struct kmf_job *j)
+{
+	struct kmf_room room;
+	int r;
+
+	if (j->conf.state != DB_CONF_ENDED &&
+	    ((r = kmf_room_load(&room, j->k, &j->conf)) != 0 ||
+		(r = kmf_room_end(&room, j->call->id.sub, "deleted")) != 0))
+		return r;
+	if ((r = kmf_audit(j->k, KMF_AUDIT_CONF_DELETED, j->call->id.sub,
+		 j->conf.id, "", NULL)) != 0 ||
+	    (r = db_conf_delete(j->k->db, j->conf.id)) != 0)
+		return r;
+	j->a.status = 204;
+	return 0;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Conferences as JSON: what people send, checked member by member with errors
+ * that point at the member, and what they get to see.
+ */
+#include "kmf/keeper_int.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *
+kmf_time_json(int64_t ms)
+{
+	char text[PERC_TIME_LEN];
+
+	perc_time_put(text, ms);
+	return json_string(text);
+}
+
+/* What endpoints may send; fixed payload types save a negotiation. */
+json_t *
+kmf_media_json(void)
+{
+	return json_pack("[{s:s, s:i, s:s}, {s:s, s:i, s:s}]", "media", "audio",
+	    "pt", 111, "codec", "opus/48000/2", "media", "video", "pt", 96,
+	    "codec", "VP8/90000");
+}
+
+json_t *
+kmf_ssrcs_json(const struct db_member *m)
+{
+	return json_pack("[{s:I, s:s}, {s:I, s:s}]", "ssrc",
+	    (json_int_t)m->ssrc_audio, "media", "audio", "ssrc",
+	    (json_int_t)m->ssrc_video, "media", "video");
+}
+
+const char *
+kmf_conf_state_name(enum db_conf_state s)
+{
+	static const char *const names[] = { "scheduled", "live", "ended" };
+
+	return names[s];
+}
+
+json_t *
+kmf_conf_event_json(const struct db_conf *c)
+{
+	return json_pack("{s:s, s:s, s:o, s:o}", "state",
+	    kmf_conf_state_name(c->state), "title", c->title, "starts_at",
+	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms));
+}
+
+static json_t *
+invitee_json(const struct db_invitee *v)
+{
+	json_t *o;
+
+	o = json_pack(
+	    "{s:s, s:s, s:s}", "id", v->id, "role", v->role, "kind", v->kind);
+	if (v->email[0] != '\0')
+		json_object_set_new(o, "email", json_string(v->email));
+	if (v->iss[0] != '\0') {
+		json_object_set_new(o, "iss", json_string(v->iss));
+		json_object_set_new(o, "sub", json_string(v->sub));
+	}
+	if (v->group[0] != '\0')
+		json_object_set_new(o, "group", json_string(v->group));
+	return o;
+}
+
+static json_t *
+invitees_json(struct kmf_keeper *k, const char *conf)
+{
+	struct db_invitee *list = NULL;
+	json_t *a = json_array();
+	size_t i, n;
+
+	if (db_invitee_list(k->db, &list, &n, conf) != 0) {
+		json_decref(a);
+		return NULL;
+	}
+	for (i = 0; i < n; i++)
+		json_array_append_new(a, invitee_json(&list[i]));
+	free(list);
+	return a;
+}
+
+json_t *
+kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c)
+{
+	char uri[DB_URL_MAX + 64];
+	int64_t live = 0;
+
+	if (db_member_count(k->db, &live, c->id, DB_MEMBER_LIVE) != 0)
+		return NULL;
+	snprintf(uri, sizeof(uri), "%s/c/%s", k->base, c->id);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:s, "
+			 "s:o, s:I, s:o, s:s}",
+	    "id", c->id, "title", c->title, "uri", uri, "starts_at",
+	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
+	    "state", kmf_conf_state_name(c->state), "policy",
+	    json_loads(c->policy, 0, NULL), "invitees", invitees_json(k, c->id),
+	    "mdd", c->mdd, "epoch",
+	    c->epoch_ms != 0 ? json_integer(c->epoch) : json_null(),
+	    "members_live", (json_int_t)live, "created_at",
+	    kmf_time_json(c->created_ms), "created_by", c->created_by);
+}
+
+/* UTF-8 was checked by the parser; control characters were not. */
+int
+kmf_text_check(const char *s, size_t max)
+{
+	size_t n;
+
+	for (n = 0; s[n] != '\0'; n++)
+		if (n >= max || iscntrl((unsigned char)s[n]))
+			return PERC_ERR_FORMAT;
+	return n > 0 ? 0 : PERC_ERR_FORMAT;
+}
+
+static int
+email_put(char *out, size_t cap, const char *in)
+{
+	const char *at = strchr(in, '@');
+	size_t i;
+
+	if (kmf_text_check(in, cap - 1) != 0 || at == NULL || at == in ||
+	    at[1] == '\0' || strpbrk(in, " ,;<>\"") != NULL)
+		return PERC_ERR_FORMAT;
+	for (i = 0; in[i] != '\0'; i++)
+		out[i] = (char)tolower((unsigned char)in[i]);
+	out[i] = '\0';
+	return 0;
+}
+
+int
+kmf_email_get(char *out, size_t cap, const json_t *o)
+{
+	const char *s = perc_json_str(o, "email");
+
+	out[0] = '\0';
+	if (json_object_get(o, "email") == NULL)
+		return 0;
+	return s != NULL ? email_put(out, cap, s) : PERC_ERR_FORMAT;
+}
+
+/* An optional word out of a list; "" in the struct becomes the default. */
+int
+kmf_word_get(char *out, size_t cap, const json_t *o, const char *name,
+    const char *words, const char *def)
+{
+	const char *s = perc_json_str(o, name);
+
+	if (json_object_get(o, name) == NULL)
+		return kmf_copy(out, cap, def);
+	if (s == NULL || strchr(s, ' ') != NULL || !kmf_has_word(words, s))
+		return PERC_ERR_FORMAT;
+	return kmf_copy(out, cap, s);
+}
+
+static int
+text_get(char *out, size_t cap, const json_t *o, const char *name)
+{
+	const char *s = perc_json_str(o, name);
+
+	if (json_object_get(o, name) == NULL)
+		return 0;
+	if (s == NULL || kmf_text_check(s, cap - 1) != 0)
+		return PERC_ERR_FORMAT;
+	return kmf_copy(out, cap, s);
+}
+
+/* Exactly one of e-mail, issuer with subject, group. */
+static int
+one_way(const struct db_invitee *v)
+{
+	int ways = (v->email[0] != '\0') + (v->group[0] != '\0') +
+	    (v->iss[0] != '\0' && v->sub[0] != '\0');
+
+	return ways == 1 && (v->iss[0] != '\0') == (v->sub[0] != '\0')
+	    ? 0
+	    : PERC_ERR_FORMAT;
+}
+
+static int
+invitee_get(struct db_invitee *v, const json_t *o, const char **what)
+{
+	*what = ": an object with email, iss and sub, or group";
+	if (!json_is_object(o))
+		return PERC_ERR_FORMAT;
+	perc_random_id(v->id, sizeof(v->id), "v_");
+	*what = "/email: an e-mail address";
+	if (kmf_email_get(v->email, sizeof(v->email), o) != 0)
+		return PERC_ERR_FORMAT;
+	*what = ": iss, sub and group are texts";
+	if (text_get(v->iss, sizeof(v->iss), o, "iss") != 0 ||
+	    text_get(v->sub, sizeof(v->sub), o, "sub") != 0 ||
+	    text_get(v->group, sizeof(v->group), o, "group") != 0)
+		return PERC_ERR_FORMAT;
+	*what = ": exactly one of email, iss with sub, group";
+	if (one_way(v) != 0)
+		return PERC_ERR_FORMAT;
+	*what = "/role: member or moderator";
+	if (kmf_word_get(v->role, sizeof(v->role), o, "role",
+		"member moderator", "member") != 0)
+		return PERC_ERR_FORMAT;
+	*what = "/kind: person, room or recorder";
+	return kmf_word_get(v->kind, sizeof(v->kind), o, "kind",
+	    "person room recorder", "person");
+}
+
+int
+kmf_invitees_get(
+    struct db_invitee **vp, size_t *np, const json_t *a, char *why, size_t cap)
+{
+	struct db_invitee *list;
+	const char *what = "";
+	size_t i, n = json_array_size(a);
+	int r;
+
+	if (!json_is_array(a) || n > KMF_INVITEES_MAX) {
+		snprintf(why, cap, "/invitees: a list of at most %d",
+		    KMF_INVITEES_MAX);
+		return PERC_ERR_FORMAT;
+	}
+	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
+		return PERC_ERR_NOMEM;
+	for (i = 0; i < n; i++) {
+		r = invitee_get(&list[i], json_array_get(a, i), &what);
+		if (r != 0) {
+			snprintf(why, cap, "/invitees/%zu%s", i, what);
+			free(list);
+			return PERC_ERR_FORMAT;
+		}
+	}
+	*vp = list;
+	*np = n;
+	return 0;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Epochs: made, stored sealed, pushed. One statement is signed for all; each
+ * member's copy of the key is sealed with the key that its vault and we
+ * agreed, so a rekey costs one signature and one AES operation per member.
+ * The key replaced is destroyed in the same transaction (RFC 8871, 8.3).
+ */
+#include "kmf/keeper_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "perc/b64.h"
+
+uint32_t
+kmf_epoch_ttl(const struct kmf_policy *p)
+{
+	return p->max_epoch_age_s;
+}
+
+const char *
+kmf_epoch_cipher(const struct kmf_policy *p)
+{
+	return p->aes256 ? "AESKW256" : "AESKW128";
+}
+
+const char *
+kmf_epoch_profile(const struct kmf_policy *p)
+{
+	return p->aes256 ? "000A" : "0009";
+}
+
+static void
+keyid_put(struct kmf_epoch_key *e, const char *conf, uint32_t epoch)
+{
+	snprintf(e->keyid, sizeof(e->keyid), "%s.%" PRIu32, conf, epoch);
+}
+
+static int
+epoch_store(struct kmf_room *o, const struct kmf_epoch_key *e)
+{
+	struct db_epoch row = {
+		.epoch = o->r.epoch, .spi = e->spi, .made_ms = o->k->now_ms
+	};
+	uint8_t key[32];
+	int r;
+
+	memcpy(row.conf, o->c->id, sizeof(row.conf));
+	if ((r = kmf_conf_key_get(o->k, o->c->id, key)) == 0 &&
+	    (r = kmf_seal_by(&row.key, key, e->keyid, e->octets, e->len)) ==
+		0 &&
+	    (r = db_epoch_add(o->k->db, &row)) == 0)
+		r = db_epoch_wipe(o->k->db, o->c->id, row.epoch);
+	perc_wipe(key, sizeof(key));
+	return r;
+}
+
+int
+kmf_epoch_make(struct kmf_room *o)
+{
+	struct kmf_epoch_key e = { 0 };
+	int r;
+
+	kmf_rekey_made(&o->r, o->k->now_ms);
+	e.keylen = o->p.aes256 ? 32 : 16;
+	e.len = e.keylen + PERC_EKT_SALT_LEN;
+	e.spi = kmf_rekey_spi(&o->r, o->r.epoch);
+	keyid_put(&e, o->c->id, o->r.epoch);
+	perc_random(e.octets, e.len);
+	r = epoch_store(o, &e);
+	perc_wipe(&e, sizeof(e));
+	if (r != 0 ||
+	    (r = db_member_grant_live(o->k->db, o->c->id, o->r.epoch)) != 0 ||
+	    (r = kmf_audit(o->k, KMF_AUDIT_EPOCH, "", o->c->id, "",
+		 json_pack("{s:i, s:i, s:i}", "epoch", (int)o->r.epoch, "spi",
+		     (int)e.spi, "members", (int)o->live))) != 0)
+		return r;
+	o->k->count.epochs++;
+	return kmf_epoch_push(o);
+}
+
+int
+kmf_epoch_get(struct kmf_room *o, struct kmf_epoch_key *e)
+{
+	struct db_epoch row;
+	uint8_t key[32];
+	int r;
+
+	memset(e, 0, sizeof(*e));
+	if ((r = db_epoch_find(o->k->db, &row, o->c->id, o->r.epoch)) != 0 ||
+	    (r = kmf_conf_key_get(o->k, o->c->id, key)) != 0)
+		return r;
+	e->spi = row.spi;
+	keyid_put(e, o->c->id, o->r.epoch);
+	e->keylen = row.key.len == 32 + PERC_EKT_SALT_LEN + PERC_SEAL_OVERHEAD
+	    ? 32
+	    : 16;
+	e->len = e->keylen + PERC_EKT_SALT_LEN;
+	r = kmf_unseal_by(e->octets, e->len, key, e->keyid, &row.key);
+	perc_wipe(key, sizeof(key));
+	if (r != 0)
+		perc_wipe(e, sizeof(*e));
+	return r;
+}
+
+/* The statement that all members get alike. */
+static int
+statement_sign(char **textp, struct kmf_room *o, const struct kmf_epoch_key *e)
+{
+	char hash_text[PERC_B64_LEN(PERC_SHA256_LEN) + 1];
+	uint8_t hash[PERC_SHA256_LEN];
+	json_t *v;
+	int r;
+
+	if ((r = perc_sha256(hash, e->octets, e->len)) != 0)
+		return r;
+	perc_b64_put(hash_text, hash, sizeof(hash));
+	v = json_pack("{s:s, s:I, s:s, s:I, s:i, s:s, s:s, s:s, s:I, s:s}",
+	    "iss", o->k->base, "iat", (json_int_t)(o->k->now_ms / 1000),
+	    "conference", o->c->id, "epoch", (json_int_t)o->r.epoch, "spi",
+	    (int)e->spi, "keyid", e->keyid, "cipher",
+	    e->keylen == 32 ? "AESKW256" : "AESKW128", "profile",
+	    e->keylen == 32 ? "000A" : "0009", "ttl",
+	    (json_int_t)kmf_epoch_ttl(&o->p), "key_hash", hash_text);
+	if (v == NULL)
+		return PERC_ERR_NOMEM;
+	r = perc_jws_sign(
+	    textp, o->k->statement_key, "perch-epoch+jwt", v, false);
+	json_decref(v);
+	return r;
+}
+
+/* What all pushes of one epoch share. */
+struct push {
+	struct kmf_room *o;
+	struct kmf_epoch_key e;
+	uint8_t conf_key[32];
+	char *statement;
+};
+
+static int
+push_init(struct push *p, struct kmf_room *o)
+{
+	int r;
+
+	memset(p, 0, sizeof(*p));
+	p->o = o;
+	if ((r = kmf_epoch_get(o, &p->e)) != 0 ||
+	    (r = kmf_conf_key_get(o->k, o->c->id, p->conf_key)) != 0)
+		return r;
+	return statement_sign(&p->statement, o, &p->e);
+}
+
+static void
+push_clear(struct push *p)
+{
+	perc_json_free(p->statement);
+	perc_wipe(p, sizeof(*p));
+}
+
+/* One member's copy; "" for a plain-form client, which has no such key. */
+static int
+copy_seal(char *out, const struct push *p, const struct db_member *m)
+{
+	uint8_t sealed[sizeof(p->e.octets) + PERC_SEAL_OVERHEAD];
+	uint8_t delivery[32];
+	char aad[128];
+	int r;
+
+	out[0] = '\0';
+	if (m->delivery.len == 0)
+		return 0;
+	if ((r = kmf_unseal_by(delivery, sizeof(delivery), p->conf_key, m->id,
+		 &m->delivery)) != 0)
+		return r;
+	snprintf(aad, sizeof(aad), "perch-epoch|%s|%" PRIu32 "|%s", p->o->c->id,
+	    p->o->r.epoch, m->id);
+	r = perc_seal(
+	    sealed, delivery, aad, strlen(aad), p->e.octets, p->e.len);
+	if (r == 0)
+		perc_b64_put(out, sealed, p->e.len + PERC_SEAL_OVERHEAD);
+	perc_wipe(delivery, sizeof(delivery));
+	return r;
+}
+
+static int
+push_to(struct push *p, struct kmf_stream *s)
+{
+	char copy[PERC_B64_LEN(sizeof(p->e.octets) + PERC_SEAL_OVERHEAD) + 1];
+	struct kmf_keeper *k = p->o->k;
+	char data[4096];
+	struct db_member m;
+	int r, n;
+
+	if ((r = db_member_find(k->db, &m, s->member)) != 0)
+		return r == PERC_ERR_NOTFOUND ? 0 : r;
+	/* held 0: its first key is on the way in an answer, not here. */
+	if (m.state != DB_MEMBER_LIVE || m.granted != p->o->r.epoch ||
+	    m.held == 0)
+		return 0;
+	if ((r = copy_seal(copy, p, &m)) != 0)
+		return r;
+	/* Nothing here needs an escape: numbers and base64url. */
+	n = snprintf(data, sizeof(data),
+	    "{\"epoch\":%" PRIu32 ",\"statement\":\"%s\"%s%s%s}", p->o->r.epoch,
+	    p->statement, copy[0] != '\0' ? ",\"sealed\":\"" : "", copy,
+	    copy[0] != '\0' ? "\"" : "");
+	if (n < 0 || (size_t)n >= sizeof(data))
+		return PERC_ERR_LIMIT;
+	k->count.pushes++;
+	return kmf_stream_event(
+	    k, s, (uint64_t)p->o->c->event_no, "epoch", data);
+}
+
+int
+kmf_epoch_push(struct kmf_room *o)
+{
+	struct kmf_stream *s;
+	struct push p;
+	int r;
+
+	o->c->event_no++;
+	if ((r = push_init(&p, o)) == 0)
+		for (s = o->k->streams; r == 0 && s != NULL; s = s->next)
+			if (!s->ending && strcmp(s->conf, o->c->id) == 0)
+				r = push_to(&p, s);
+	push_clear(&p);
+	return r;
+}
+
+int
+kmf_epoch_push_one(struct kmf_room *o, struct kmf_stream *s)
+{
+	struct push p;
+	int r;
+
+	if ((r = push_init(&p, o)) == 0)
+		r = push_to(&p, s);
+	push_clear(&p);
+	return r;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a scheduler sees of members and does to them. Putting out means the
+ * person: every endpoint now, every exchange later, one rekey for all.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *
+member_json(const struct db_member *m)
+{
+	static const char *const states[] = { "known", "live", "gone",
+		"evicted" };
+	json_t *who;
+
+	who = json_pack("{s:s, s:s}", "iss", m->iss, "sub", m->sub);
+	if (m->email[0] != '\0')
+		json_object_set_new(who, "email", json_string(m->email));
+	return json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:s, s:o}", "member",
+	    m->id, "name", m->name, "identity", who, "kind", m->kind, "epoch",
+	    (json_int_t)m->held, "joined_at", kmf_time_json(m->joined_ms),
+	    "state", states[m->state], "lease_expires_at",
+	    kmf_time_json(m->lease_ms));
+}
+
+int
+kmf_op_member_list(struct kmf_job *j)
+{
+	struct db_member *list = NULL;
+	json_t *v, *items;
+	size_t i, n;
+	int r;
+
+	if ((r = db_member_list(j->k->db, &list, &n, j->conf.id, -1)) != 0)
+		return r;
+	items = json_array();
+	for (i = 0; i < n; i++) /* who never had a key was never a member */
+		if (list[i].state != DB_MEMBER_KNOWN)
+			json_array_append_new(items, member_json(&list[i]));
+	free(list);
+	v = json_pack(
+	    "{s:I, s:o}", "epoch", (json_int_t)j->conf.epoch, "items", items);
+	return kmf_answer_json(j, 200, v);
+}
+
+static bool
+same_person(const struct db_member *a, const struct db_member *b)
+{
+	return (strcmp(a->iss, b->iss) == 0 && strcmp(a->sub, b->sub) == 0) ||
+	    (a->email[0] != '\0' && strcmp(a->email, b->email) == 0);
+}
+
+/* Endpoints of the conference for which `out` says so. */
+static int
+put_out(struct kmf_keeper *k, struct db_conf *c, const char *actor,
+    enum db_member_state to, const char *reason,
+    bool (*out)(const struct db_member *m, const void *arg), const void *arg)
+{
+	struct db_member *list = NULL;
+	struct kmf_room o;
+	bool any = false;
+	size_t i, n;
+	int r;
+
+	if ((r = kmf_room_load(&o, k, c)) != 0 ||
+	    (r = db_member_list(k->db, &list, &n, c->id, -1)) != 0)
+		return r;
+	for (i = 0; r == 0 && i < n; i++) {
+		if (list[i].state == DB_MEMBER_EVICTED || !out(&list[i], arg))
+			continue;
+		any = any || list[i].state == DB_MEMBER_LIVE;
+		r = kmf_room_evict(&o, &list[i], to, actor, reason);
+	}
+	free(list);
+	if (r != 0)
+		return r;
+	return any ? kmf_room_evict_settle(&o) : kmf_room_settle(&o, 0);
+}
+
+static bool
+is_person(const struct db_member *m, const void *arg)
+{
+	return same_person(m, arg);
+}
+
+static bool
+came_via(const struct db_member *m, const void *arg)
+{
+	return strcmp(m->via, arg) == 0;
+}
+
+int
+kmf_drop_via(
+    struct kmf_keeper *k, struct db_conf *c, const char *via, const char *actor)
+{
+	return put_out(
+	    k, c, actor, DB_MEMBER_GONE, "no longer invited", came_via, via);
+}
+
+int
+kmf_op_member_evict(struct kmf_job *j)
+{
+	struct db_member m;
+	struct db_inv inv;
+	int r;
+
+	r = db_member_find(j->k->db, &m, j->call->obj);
+	if (r == PERC_ERR_NOTFOUND ||
+	    (r == 0 && strcmp(m.conf, j->conf.id) != 0))
+		return kmf_not_found(j);
+	if (r != 0)
+		return r;
+	if ((r = db_evicted_add(j->k->db, j->conf.id, m.iss, m.sub, m.email,
+		 j->k->now_ms)) != 0)
+		return r;
+	r = db_inv_find(j->k->db, &inv, m.via);
+	if (r == 0) { /* a guest: the code dies too */
+		inv.state = DB_INV_REVOKED;
+		r = db_inv_put(j->k->db, &inv);
+	}
+	if (r != 0 && r != PERC_ERR_NOTFOUND)
+		return r;
+	if ((r = put_out(j->k, &j->conf, j->call->id.sub, DB_MEMBER_EVICTED,
+		 "evicted", is_person, &m)) != 0)
+		return r;
+	j->a.status = 204;
+	return 0;
+}
+
+int
+kmf_op_rekey(struct kmf_job *j)
+{
+	struct kmf_room o;
+	int r;
+
+	if (j->conf.state != DB_CONF_LIVE)
+		return kmf_refuse(j, 409, "not_live", "nobody is in it");
+	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||
+	    (r = kmf_room_evict_settle(&o)) != 0)
+		return r;
+	/* Merged into an eviction's: the number is that epoch's. */
+	return kmf_answer_json(j, 202,
+	    json_pack("{s:I}", "epoch",
+		(json_int_t)(o.r.epoch + (o.r.rekey_ms != 0))));
+}
+
+int
+kmf_op_end(struct kmf_job *j)
+{
+	struct kmf_room o;
+	int r;
+
+	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||
+	    (r = kmf_room_end(&o, j->call->id.sub, "ended")) != 0)
+		return r;
+	return kmf_answer_json(j, 200, kmf_conf_json(j->k, &j->conf));
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Idempotency-Key: the same client, key and request get the same answer for a
+ * day. The answer may hold an invitation code, so it stands sealed.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perc/b64.h"
+
+static int
+request_hash(char out[static DB_HASH_MAX], const struct kmf_call *c)
+{
+	uint8_t hash[PERC_SHA256_LEN], *buf;
+	size_t n;
+	int r;
+
+	n = c->body_len + DB_ID_MAX + 16;
+	if ((buf = calloc(1, n)) == NULL)
+		return PERC_ERR_NOMEM;
+	snprintf((char *)buf, DB_ID_MAX + 16, "%d|%s", (int)c->op, c->conf);
+	if (c->body_len > 0)
+		memcpy(buf + DB_ID_MAX + 16, c->body, c->body_len);
+	if ((r = perc_sha256(hash, buf, n)) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	free(buf);
+	return r;
+}
+
+static int
+replay_answer(struct kmf_job *j, const struct db_idem *i)
+{
+	struct perc_wire w;
+	uint8_t *buf = NULL;
+	size_t n;
+	uint16_t status;
+	const char *location, *etag, *body;
+	int r;
+
+	if (i->answer.len <= PERC_SEAL_OVERHEAD)
+		return PERC_ERR_FORMAT;
+	n = i->answer.len - PERC_SEAL_OVERHEAD;
+	if ((buf = perc_secmem_alloc(n)) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_unseal(buf, j->k->root->data, i->body_hash,
+		 strlen(i->body_hash), i->answer.data, i->answer.len)) != 0)
+		goto out;
+	perc_wire_reader(&w, buf, n);
+	status = perc_wire_get_u16(&w);
+	location = perc_wire_get_str(&w);
+	etag = perc_wire_get_str(&w);
+	body = perc_wire_get_str(&w);
+	if ((r = perc_wire_end(&w)) != 0 ||
+	    (r = kmf_copy(j->a.location, sizeof(j->a.location), location)) ||
+	    (r = kmf_copy(j->a.etag, sizeof(j->a.etag), etag)) != 0)
+		goto out;
+	r = kmf_answer_text(j, status, "application/json", body);
+out:
+	perc_secmem_free(buf);
+	return r;
+}
+
+int
+kmf_idem_check(struct kmf_job *j)
+{
+	const struct kmf_call *c = j->call;
+	char hash[DB_HASH_MAX];
+	struct db_idem i;
+	int r;
+
+	if (c->idempotency_key[0] == '\0')
+		return 0;
+	if (kmf_text_check(c->idempotency_key, 128) != 0) {
+		kmf_refuse(j, 400, "invalid_request",
+		    "Idempotency-Key: 1 to 128 characters");
+		return 1;
+	}
+	r = db_idem_find(j->k->db, &i, c->id.sub, c->idempotency_key);
+	if (r == PERC_ERR_NOTFOUND)
+		return 0;
+	if (r != 0)
+		return r;
+	if ((r = request_hash(hash, c)) == 0) {
+		if (strcmp(hash, i.body_hash) != 0)
+			kmf_refuse(j, 422, "idempotency_mismatch",
+			    "this Idempotency-Key came with another request");
+		else
+			r = replay_answer(j, &i);
+	}
+	free(i.answer.data);
+	return r != 0 ? r : 1;
+}
+
+static size_t
+pack(uint8_t *out, size_t cap, const struct kmf_answer *a)
+{
+	struct perc_wire w;
+
+	perc_wire_writer(&w, out, cap);
+	perc_wire_put_u16(&w, a->status);
+	perc_wire_put_str(&w, a->location);
+	perc_wire_put_str(&w, a->etag);
+	perc_wire_put_str(&w, a->body != NULL ? a->body : "");
+	return perc_wire_end(&w) == 0 ? w.pos : 0;
+}
+
+int
+kmf_idem_keep(struct kmf_job *j)
+{
+	const struct kmf_call *c = j->call;
+	struct db_idem i = { .until_ms = j->k->now_ms + KMF_IDEM_KEEP_MS };
+	size_t cap = j->a.body_len + 1024, n;
+	uint8_t *plain = NULL;
+	int r;
+
+	if (c->idempotency_key[0] == '\0' || j->a.status >= 300)
+		return 0;
+	if ((plain = perc_secmem_alloc(cap)) == NULL)
+		return PERC_ERR_NOMEM;
+	r = PERC_ERR_LIMIT;
+	if ((n = pack(plain, cap, &j->a)) == 0)
+		goto out;
+	r = PERC_ERR_NOMEM;
+	i.answer.len = n + PERC_SEAL_OVERHEAD;
+	if ((i.answer.data = malloc(i.answer.len)) == NULL)
+		goto out;
+	if ((r = kmf_copy(i.client, sizeof(i.client), c->id.sub)) == 0 &&
+	    (r = kmf_copy(i.key, sizeof(i.key), c->idempotency_key)) == 0 &&
+	    (r = request_hash(i.body_hash, c)) == 0 &&
+	    (r = perc_seal(i.answer.data, j->k->root->data, i.body_hash,
+		 strlen(i.body_hash), plain, n)) == 0)
+		r = db_idem_add(j->k->db, &i);
+out:
+	free(i.answer.data);
+	perc_secmem_free(plain);
+	return r;
+}

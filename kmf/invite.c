@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Invitations by code, for guests. The code is 128 random bits, shown once;
+ * the database keeps its hash. Taking an invitation back puts out whoever
+ * came in by it.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perc/b64.h"
+
+#define CODE_OCTETS 16
+
+int
+kmf_code_hash(char out[static DB_HASH_MAX], const char *code)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	int r;
+
+	if ((r = perc_sha256(hash, code, strlen(code))) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	return r;
+}
+
+static int
+inv_get(struct kmf_job *j, struct db_inv *i)
+{
+	json_t *body = NULL;
+	const char *name;
+	char why[128] = "";
+	int r = 0;
+
+	if (j->call->body_len != 0 &&
+	    perc_json_parse(&body, j->call->body, j->call->body_len,
+		KMF_BODY_MAX, why, sizeof(why)) != 0)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "the body: %s", why);
+	name = perc_json_str(body, "name");
+	if (kmf_email_get(i->email, sizeof(i->email), body) != 0)
+		r = kmf_refuse(
+		    j, 400, "invalid_request", "/email: an e-mail address");
+	else if (json_object_get(body, "name") != NULL &&
+	    (name == NULL || kmf_text_check(name, sizeof(i->name) - 1) != 0))
+		r = kmf_refuse(j, 400, "invalid_request",
+		    "/name: a text of 1 to %zu octets", sizeof(i->name) - 1);
+	else if (kmf_word_get(i->kind, sizeof(i->kind), body, "kind",
+		     "person room recorder", "person") != 0)
+		r = kmf_refuse(j, 400, "invalid_request",
+		    "/kind: person, room or recorder");
+	else if (name != NULL)
+		r = kmf_copy(i->name, sizeof(i->name), name);
+	json_decref(body);
+	return r;
+}
+
+static int
+inv_room_left(struct kmf_job *j)
+{
+	struct db_inv *list = NULL;
+	size_t n;
+	int r;
+
+	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0)
+		return r;
+	free(list);
+	if (n >= KMF_INVITATIONS_MAX)
+		return kmf_refuse(j, 409, "too_many",
+		    "a conference has %d invitations at most",
+		    KMF_INVITATIONS_MAX);
+	return 0;
+}
+
+static json_t *
+inv_json(const struct kmf_job *j, const struct db_inv *i)
+{
+	json_t *v;
+
+	v = json_pack("{s:s, s:o, s:s}", "id", i->id, "expires_at",
+	    kmf_time_json(j->conf.ends_ms), "kind", i->kind);
+	if (i->email[0] != '\0')
+		json_object_set_new(v, "email", json_string(i->email));
+	if (i->name[0] != '\0')
+		json_object_set_new(v, "name", json_string(i->name));
+	return v;
+}
+
+static int
+inv_create(struct kmf_job *j)
+{
+	char code[PERC_B64_LEN(CODE_OCTETS) + 1], uri[DB_URL_MAX + 64];
+	struct db_inv i = { .state = DB_INV_OPEN };
+	uint8_t raw[CODE_OCTETS];
+	json_t *v = NULL;
+	int r;
+
+	if ((r = inv_get(j, &i)) != 0 || j->a.status != 0 ||
+	    (r = inv_room_left(j)) != 0 || j->a.status != 0)
+		return r;
+	perc_random(raw, sizeof(raw));
+	perc_b64_put(code, raw, sizeof(raw));
+	perc_random_id(i.id, sizeof(i.id), "i_");
+	memcpy(i.conf, j->conf.id, sizeof(i.conf));
+	i.created_ms = j->k->now_ms;
+	if ((r = kmf_code_hash(i.code_hash, code)) != 0 ||
+	    (r = db_inv_add(j->k->db, &i)) != 0 ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_INVITED, j->call->id.sub, j->conf.id,
+		 i.id, NULL)) != 0)
+		goto out;
+	snprintf(uri, sizeof(uri), "%s/c/%s", j->k->base, j->conf.id);
+	r = PERC_ERR_NOMEM;
+	if ((v = inv_json(j, &i)) == NULL ||
+	    json_object_set_new(v, "code", json_string(code)) != 0 ||
+	    json_object_set_new(v, "uri", json_string(uri)) != 0)
+		goto out;
+	snprintf(j->a.location, sizeof(j->a.location),
+	    "%s/v1/conferences/%s/invitations/%s", j->k->base, j->conf.id,
+	    i.id);
+	r = kmf_answer_json(j, 201, v);
+	v = NULL;
+out:
+	json_decref(v);
+	perc_wipe(raw, sizeof(raw));
+	perc_wipe(code, sizeof(code));
+	return r;
+}
+
+int
+kmf_op_inv_create(struct kmf_job *j)
+{
+	int r;
+
+	if (j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 409, "ended", "it is over");
+	if ((r = kmf_idem_check(j)) != 0)
+		return r < 0 ? r : 0;
+	if ((r = inv_create(j)) == 0)
+		r = kmf_idem_keep(j);
+	return r;
+}
+
+int
+kmf_op_inv_list(struct kmf_job *j)
+{
+	static const char *const states[] = { "open", "used", "revoked" };
+	json_t *v = json_pack("{s:[]}", "items"), *o;
+	struct db_inv *list = NULL;
+	size_t i, n;
+	int r;
+
+	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0) {
+		json_decref(v);
+		return r;
+	}
+	for (i = 0; i < n; i++) {
+		o = inv_json(j, &list[i]);
+		json_object_set_new(
+		    o, "state", json_string(states[list[i].state]));
+		json_array_append_new(json_object_get(v, "items"), o);
+	}
+	free(list);
+	return kmf_answer_json(j, 200, v);
+}
+
+/* The invitation that the path names, of this conference. */
+static int
+inv_load(struct kmf_job *j, struct db_inv *i)
+{
+	int r;
+
+	r = db_inv_find(j->k->db, i, j->call->obj);
+	if (r == PERC_ERR_NOTFOUND ||
+	    (r == 0 && strcmp(i->conf, j->conf.id) != 0))
+		return kmf_not_found(j);
+	return r;
+}
+
+int
+kmf_op_inv_delete(struct kmf_job *j)
+{
+	struct db_inv i;
+	int r;
+
+	if ((r = inv_load(j, &i)) != 0 || j->a.status != 0)
+		return r;
+	i.state = DB_INV_REVOKED;
+	if ((r = db_inv_put(j->k->db, &i)) != 0 ||
+	    (r = kmf_drop_via(j->k, &j->conf, i.id, j->call->id.sub)) != 0 ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_UNINVITED, j->call->id.sub,
+		 j->conf.id, i.id, NULL)) != 0)
+		return r;
+	j->a.status = 204;
+	return 0;
+}
+
+/* RFC 5545, 3.1: lines of at most 75 octets, folded; never within a UTF-8
+ * character. */
+static void
+ics_line(char *out, size_t cap, const char *name, const char *value)
+{
+	size_t n = strlen(out), col = 0;
+	char text[2 * DB_TITLE_MAX + DB_URL_MAX + 64];
+	const char *p;
+
+	snprintf(text, sizeof(text), "%s:%s", name, value);
+	for (p = text; *p != '\0' && n + 6 < cap; p++) {
+		if (col >= 71 && ((unsigned char)*p & 0xc0) != 0x80) {
+			memcpy(out + n, "\r\n ", 3);
+			n += 3;
+			col = 1;
+		}
+		out[n++] = *p;
+		col++;
+	}
+	memcpy(out + n, "\r\n", 3);
+}
+
+/* RFC 5545, 3.3.11: backslash, semicolon and comma are escaped. */
+static void
+ics_text(char *out, size_t cap, const char *in)
+{
+	size_t n = 0;
+
+	for (; *in != '\0' && n + 2 < cap; in++) {
+		if (strchr("\\;,", *in) != NULL)
+			out[n++] = '\\';
+		out[n++] = *in;
+	}
+	out[n] = '\0';
+}
+
+/* 2026-11-21T09:30:00Z without its hyphens and colons. */
+static void
+ics_time(char out[static PERC_TIME_LEN], int64_t ms)
+{
+	char text[PERC_TIME_LEN];
+	const char *p;
+
+	perc_time_put(text, ms);
+	for (p = text; *p != '\0'; p++)
+		if (*p != '-' && *p != ':')
+			*out++ = *p;
+	*out = '\0';
+}
+
+int
+kmf_op_inv_ics(struct kmf_job *j)
+{
+	char out[4096] = "", text[2 * DB_TITLE_MAX], uri[DB_URL_MAX + 64];
+	const struct db_conf *c = &j->conf;
+	char t[PERC_TIME_LEN];
+	struct db_inv i;
+	int r;
+
+	if ((r = inv_load(j, &i)) != 0 || j->a.status != 0)
+		return r;
+	snprintf(uri, sizeof(uri), "%s/c/%s", j->k->base, c->id);
+	ics_line(out, sizeof(out), "BEGIN", "VCALENDAR");
+	ics_line(out, sizeof(out), "VERSION", "2.0");
+	ics_line(out, sizeof(out), "PRODID", "-//Perch//perch-kmf//EN");
+	ics_line(out, sizeof(out), "METHOD", "PUBLISH");
+	ics_line(out, sizeof(out), "BEGIN", "VEVENT");
+	ics_line(out, sizeof(out), "UID", i.id);
+	ics_time(t, i.created_ms);
+	ics_line(out, sizeof(out), "DTSTAMP", t);
+	ics_time(t, c->starts_ms);
+	ics_line(out, sizeof(out), "DTSTART", t);
+	ics_time(t, c->ends_ms);
+	ics_line(out, sizeof(out), "DTEND", t);
+	ics_text(text, sizeof(text), c->title);
+	ics_line(out, sizeof(out), "SUMMARY", text);
+	ics_line(out, sizeof(out), "URL", uri);
+	snprintf(text, sizeof(text), "Join with: perch join %s", uri);
+	ics_line(out, sizeof(out), "DESCRIPTION", text);
+	snprintf(text, sizeof(text), "%lld", (long long)c->version);
+	ics_line(out, sizeof(out), "SEQUENCE", text);
+	ics_line(out, sizeof(out), "END", "VEVENT");
+	ics_line(out, sizeof(out), "END", "VCALENDAR");
+	return kmf_answer_text(j, 200, "text/calendar; charset=utf-8", out);
+}

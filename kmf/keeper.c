@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The turn: the first call opens a transaction, every further one of the same
+ * turn joins it behind a mark of its own, and the loop's after-hook commits
+ * and only then lets answers and events go. So one disk flush serves all who
+ * came together, and nobody hears of what a crash could still undo.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALL_MAX (KMF_BODY_MAX + 65536u)
+
+int
+kmf_turn_begin(struct kmf_keeper *k)
+{
+	if (db_in_transaction(k->db))
+		return 0;
+	k->now_ms = k->clock(k->clock_arg);
+	return db_begin(k->db);
+}
+
+static void due_fire(void *arg);
+
+static void
+due_set(struct kmf_keeper *k, int64_t in_ms)
+{
+	if (perc_timer_set(k->loop, &k->due, in_ms, due_fire, k) != 0)
+		log_warnx("timer event=failed");
+}
+
+static void
+due_fire(void *arg)
+{
+	struct kmf_keeper *k = arg;
+	int r;
+
+	if ((r = kmf_turn_begin(k)) == 0)
+		r = kmf_room_tick_all(k);
+	if (r != 0) {
+		log_warnx("tick event=failed why=\"%s\"", perc_strerror(r));
+		due_set(k, 1000);
+	}
+}
+
+void
+kmf_due_arm(struct kmf_keeper *k)
+{
+	int64_t due = 0, in;
+
+	if (db_conf_next_due(k->db, &due) != 0 || due == 0) {
+		perc_timer_stop(k->loop, &k->due);
+		return;
+	}
+	in = due - k->clock(k->clock_arg);
+	if (in < 0)
+		in = 0;
+	if (in > 3600 * 1000)
+		in = 3600 * 1000;
+	due_set(k, in);
+}
+
+/* The end of every turn. */
+static void
+turn_end(void *arg)
+{
+	struct kmf_keeper *k = arg;
+	int r;
+
+	if (!db_in_transaction(k->db)) {
+		if (k->out != NULL)
+			kmf_out_send(k);
+		return;
+	}
+	k->count.commits++;
+	if ((r = db_commit(k->db)) != 0) {
+		k->count.commit_failures++;
+		log_warnx("commit event=failed why=\"%s\"", perc_strerror(r));
+		db_rollback(k->db);
+		k->scrub = false;
+		kmf_out_fail(k);
+		return;
+	}
+	if (k->scrub && db_scrub(k->db) == 0)
+		k->scrub = false;
+	kmf_out_send(k);
+	kmf_due_arm(k);
+}
+
+static int
+on_call(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_front *f = arg;
+	struct kmf_keeper *k = f->k;
+	struct kmf_answer a = { 0 };
+	struct kmf_reply r = { 0 };
+	struct kmf_call c;
+	int err;
+
+	if ((err = kmf_call_decode(&c, m->data, m->len)) != 0)
+		return err;
+	k->count.calls++;
+	kmf_op_run(k, &c, &a);
+	r.status = a.status;
+	r.code = a.code;
+	r.detail = a.detail;
+	r.content_type = a.content_type;
+	r.location = a.location;
+	r.etag = a.etag;
+	r.secret_header = a.secret_header;
+	r.retry_after_s = a.retry_after_s;
+	r.body = (const uint8_t *)a.body;
+	r.body_len = a.body_len;
+	kmf_reply_queue(k, f, m->id, &r);
+	kmf_answer_clear(&a);
+	return 0;
+}
+
+static int
+on_subscribe(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_front *f = arg;
+	struct kmf_keeper *k = f->k;
+	struct kmf_subscribe s;
+	int r;
+
+	if ((r = kmf_subscribe_decode(&s, m->data, m->len)) != 0)
+		return r;
+	kmf_stream_del(k, f, m->id); /* a number used twice: the old is dead */
+	if ((r = kmf_turn_begin(k)) == 0)
+		r = kmf_subscribe(k, f, m->id, &s);
+	if (r != 0)
+		kmf_stream_refuse(k, f, m->id, 503, "unavailable", "try again");
+	return 0;
+}
+
+static int
+on_unsubscribe(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_front *f = arg;
+
+	kmf_stream_del(f->k, f, m->id);
+	return 0;
+}
+
+static const struct perc_chan_rule rules[] = {
+	{ KMF_MSG_CALL, ~0u, CALL_MAX, on_call },
+	{ KMF_MSG_SUBSCRIBE, ~0u, 65536, on_subscribe },
+	{ KMF_MSG_UNSUBSCRIBE, ~0u, 0, on_unsubscribe },
+};
+
+static void
+on_front_gone(struct perc_chan *ch, int why, void *arg)
+{
+	struct kmf_front *f = arg;
+
+	log_info("front event=gone why=\"%s\"", perc_strerror(why));
+	kmf_stream_front_gone(f->k, f);
+	f->chan = NULL; /* the struct stays: answers may still name it */
+	perc_chan_free(ch);
+}
+
+static int
+welcome(struct kmf_keeper *k, struct kmf_front *f)
+{
+	struct kmf_welcome w = { .jwks = k->jwks };
+	uint8_t *buf;
+	size_t len;
+	int r;
+
+	memcpy(w.nonce_key, k->nonce_key, sizeof(w.nonce_key));
+	memcpy(w.prev_nonce_key, k->prev_nonce_key, sizeof(w.prev_nonce_key));
+	r = kmf_welcome_encode(&buf, &len, &w);
+	perc_wipe(&w, sizeof(w));
+	if (r != 0)
+		return r;
+	r = perc_chan_send(f->chan, KMF_MSG_WELCOME, 0, buf, len);
+	perc_secmem_free(buf);
+	return r;
+}
+
+int
+kmf_keeper_front_add(struct kmf_keeper *k, int fd)
+{
+	struct kmf_front *f;
+	int r;
+
+	if ((f = calloc(1, sizeof(*f))) == NULL)
+		return PERC_ERR_NOMEM;
+	f->k = k;
+	if ((r = perc_chan_new(&f->chan, k->loop, fd, rules,
+		 sizeof(rules) / sizeof(rules[0]), on_front_gone, f)) != 0) {
+		free(f);
+		return r;
+	}
+	f->next = k->fronts;
+	k->fronts = f;
+	return welcome(k, f);
+}
+
+static void
+purge_fire(void *arg)
+{
+	struct kmf_keeper *k = arg;
+
+	if (kmf_turn_begin(k) != 0 ||
+	    db_replay_purge(k->db, k->now_ms / 1000) != 0 ||
+	    db_idem_purge(k->db, k->now_ms) != 0)
+		log_warnx("purge event=failed");
+	if (perc_timer_set(k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k))
+		log_warnx("timer event=failed");
+}
+
+/* Nonces of DPoP live as long as their key: this one and the one before. */
+static void
+rotate_fire(void *arg)
+{
+	struct kmf_keeper *k = arg;
+	struct kmf_front *f;
+
+	memcpy(k->prev_nonce_key, k->nonce_key, sizeof(k->nonce_key));
+	perc_random(k->nonce_key, sizeof(k->nonce_key));
+	for (f = k->fronts; f != NULL; f = f->next)
+		if (f->chan != NULL && welcome(k, f) != 0)
+			log_warnx("front event=overrun type=welcome");
+	if (perc_timer_set(
+		k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k))
+		log_warnx("timer event=failed");
+}
+
+static int64_t
+wall(void *arg)
+{
+	return perc_wall_ms();
+}
+
+/* We were away: those who were live get the time to come back, so that our
+ * own pause causes no wave of rekeys. */
+static int
+recover(struct kmf_keeper *k)
+{
+	int r;
+
+	if ((r = kmf_turn_begin(k)) != 0)
+		return r;
+	if ((r = db_member_lease_grace(k->db, k->now_ms + 30000)) != 0) {
+		db_rollback(k->db);
+		return r;
+	}
+	return db_commit(k->db);
+}
+
+static int
+timers_start(struct kmf_keeper *k)
+{
+	int r;
+
+	if ((r = perc_loop_after(k->loop, turn_end, k)) != 0 ||
+	    (r = perc_timer_set(
+		 k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k)) != 0)
+		return r;
+	return perc_timer_set(
+	    k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k);
+}
+
+int
+kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
+    const struct kmf_keeper_opts *o, char *why, size_t cap)
+{
+	struct kmf_keeper *k;
+	int r;
+
+	if ((k = calloc(1, sizeof(*k))) == NULL)
+		return PERC_ERR_NOMEM;
+	k->loop = l;
+	k->out_tail = &k->out;
+	k->mdds = o->mdds;
+	k->clock = o->clock != NULL ? o->clock : wall;
+	k->clock_arg = o->clock_arg;
+	perc_random(k->nonce_key, sizeof(k->nonce_key));
+	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
+	if ((r = db_open(&k->db, o->db_file, why, cap)) != 0)
+		goto out;
+	snprintf(why, cap, "the keeper could not start");
+	if ((r = kmf_copy(k->base, sizeof(k->base), o->base_url)) != 0 ||
+	    (r = perc_secret_from(&k->root, o->root, KMF_ROOT_KEY_LEN)) != 0 ||
+	    (r = kmf_keys_load(k, why, cap)) != 0 || (r = recover(k)) != 0 ||
+	    (r = timers_start(k)) != 0)
+		goto out;
+	kmf_due_arm(k);
+	*kp = k;
+	k = NULL;
+out:
+	kmf_keeper_free(k);
+	return r;
+}
+
+void
+kmf_keeper_free(struct kmf_keeper *k)
+{
+	struct kmf_front *f, *next;
+
+	if (k == NULL)
+		return;
+	perc_timer_stop(k->loop, &k->due);
+	perc_timer_stop(k->loop, &k->purge);
+	perc_timer_stop(k->loop, &k->rotate);
+	kmf_out_clear(k);
+	for (f = k->fronts; f != NULL; f = next) {
+		next = f->next;
+		kmf_stream_front_gone(k, f);
+		perc_chan_free(f->chan);
+		free(f);
+	}
+	perc_jwk_free(k->token_key);
+	perc_jwk_free(k->statement_key);
+	perc_secret_free(k->root);
+	free(k->jwks);
+	db_close(k->db);
+	perc_wipe(k, sizeof(*k));
+	free(k);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Inside the keeper. One struct kmf_keeper, passed down; one struct kmf_job
+ * per call, on the stack. Handlers return 0 when the answer stands in job->a
+ * (a refusal is an answer too: it changes nothing, and is kept because it was
+ * audited), or a negative enum perc_err: then all their writes are undone
+ * and the caller hears 500.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "kmf/keeper.h"
+#include "kmf/msg.h"
+#include "kmf/rekey.h"
+#include "perc/chan.h"
+#include "perc/crypto.h"
+#include "perc/enckey.h"
+#include "perc/jose.h"
+#include "perc/json.h"
+#include "perc/log.h"
+#include "perc/loop.h"
+#include "perc/secret.h"
+
+#define KMF_TOKEN1_S 300
+#define KMF_TOKEN2_S 600
+#define KMF_CLIENT_TOKEN_S 300
+#define KMF_ROSTER_S 75
+#define KMF_SEALED_ANSWER_S 60
+#define KMF_NONCE_ROTATE_MS (10 * 60 * 1000)
+#define KMF_PURGE_MS 10000
+#define KMF_INVITEES_MAX 1000  /* of one conference */
+#define KMF_INVITATIONS_MAX 1000
+#define KMF_MEMBERS_MAX 5000   /* rows of one conference, gone ones too */
+#define KMF_IDEM_KEEP_MS (24 * 3600 * 1000)
+#define KMF_DURATION_MAX_MS (31LL * 24 * 3600 * 1000)
+
+struct kmf_front { /* one front process */
+	struct kmf_front *next;
+	struct kmf_keeper *k;
+	struct perc_chan *chan; /* NULL: gone */
+};
+
+struct kmf_stream { /* one open event stream of a member */
+	struct kmf_stream *next, *prev;
+	struct kmf_front *front;
+	uint32_t id;
+	char conf[DB_ID_MAX], member[DB_ID_MAX];
+	bool pending; /* opened in this turn, not yet committed */
+	uint64_t ending; /* closed behind that mark, not yet committed; 0: no */
+};
+
+struct kmf_out { /* waits for the commit */
+	struct kmf_out *next;
+	struct kmf_front *front;
+	uint16_t type;
+	uint32_t id;
+	uint8_t *buf; /* perc_secmem_free */
+	size_t len;
+};
+
+struct kmf_counters {
+	uint64_t calls, refused, failed, commits, commit_failures;
+	uint64_t epochs, rosters, pushes, replays;
+};
+
+struct kmf_keeper {
+	struct perc_loop *loop;
+	struct db *db;
+	char base[DB_URL_MAX];
+	char *const *mdds;
+	struct perc_secret *root;
+	struct perc_jwk *token_key, *statement_key;
+	char *jwks; /* public, JSON text */
+	uint8_t nonce_key[32], prev_nonce_key[32];
+	int64_t (*clock)(void *);
+	void *clock_arg;
+	int64_t now_ms;	 /* of this turn */
+	bool scrub;	 /* keys were destroyed in this turn */
+	struct kmf_front *fronts;
+	struct kmf_stream *streams;
+	struct kmf_out *out, **out_tail;
+	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
+	uint64_t mark_no;
+	struct perc_timer due, purge, rotate;
+	struct kmf_counters count;
+};
+
+struct kmf_answer {
+	uint16_t status;
+	const char *code;	  /* static */
+	char detail[256];
+	const char *content_type; /* static */
+	char location[DB_URL_MAX + 128];
+	char etag[32];
+	char secret_header[PERC_ENCKEY_TEXT_MAX + 1];
+	uint32_t retry_after_s;
+	char *body; /* perc_secmem_free */
+	size_t body_len;
+};
+
+struct kmf_job {
+	struct kmf_keeper *k;
+	const struct kmf_call *call;
+	struct kmf_answer a;
+	struct db_conf conf;	  /* when the operation is on one */
+	struct kmf_policy policy; /* of conf */
+	struct db_member me;	  /* when the caller is a member */
+};
+
+/* --- ops.c ------------------------------------------------------------ */
+
+/* Decide and run; fills a. Never fails: what goes wrong becomes 5xx. */
+void kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c,
+    struct kmf_answer *a);
+void kmf_answer_clear(struct kmf_answer *a);
+/* Put a refusal into the answer; always 0, to be returned. */
+int kmf_refuse(struct kmf_job *j, uint16_t status, const char *code,
+    const char *fmt, ...) PERC_PRINTF(4, 5);
+int kmf_not_found(struct kmf_job *j);
+/* Body from a JSON value, whose reference is taken over; NULL: no memory. */
+PERC_MUST int kmf_answer_json(struct kmf_job *j, uint16_t status, json_t *v);
+PERC_MUST int kmf_answer_text(struct kmf_job *j, uint16_t status,
+    const char *type, const char *text);
+/* Copy into a fixed text; PERC_ERR_LIMIT when it does not fit. */
+PERC_MUST int kmf_copy(char *out, size_t cap, const char *in);
+/* Is `word` one of the space-separated words of `list`? */
+bool kmf_has_word(const char *list, const char *word);
+/* Value of `name` in a query string, decoded; "" when it is not there. */
+PERC_MUST int kmf_query_get(char *out, size_t cap, const char *query,
+    const char *name);
+PERC_MUST int kmf_query_int(int64_t *out, const char *query,
+    const char *name, int64_t def, int64_t min, int64_t max);
+
+/* --- outbox.c --------------------------------------------------------- */
+
+/* One operation's changes, in the database and in the outbox, can be undone
+ * together; marks do not nest. */
+PERC_MUST int kmf_mark(struct kmf_keeper *k);
+PERC_MUST int kmf_mark_keep(struct kmf_keeper *k);
+void kmf_mark_undo(struct kmf_keeper *k);
+PERC_MUST int kmf_out_add(struct kmf_keeper *k, struct kmf_front *f,
+    uint16_t type, uint32_t id, uint8_t *buf, size_t len); /* takes buf */
+void kmf_out_send(struct kmf_keeper *k);
+/* The commit failed: answer all with 503, undo what streams were opened. */
+void kmf_out_fail(struct kmf_keeper *k);
+void kmf_out_clear(struct kmf_keeper *k);
+void kmf_reply_queue(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
+    const struct kmf_reply *r);
+PERC_MUST int kmf_stream_add(struct kmf_keeper *k, struct kmf_front *f,
+    uint32_t id, const char *conf, const char *member);
+void kmf_stream_del(struct kmf_keeper *k, struct kmf_front *f, uint32_t id);
+void kmf_stream_front_gone(struct kmf_keeper *k, struct kmf_front *f);
+void kmf_stream_refuse(struct kmf_keeper *k, struct kmf_front *f,
+    uint32_t id, uint16_t status, const char *code, const char *detail);
+PERC_MUST int kmf_stream_event(struct kmf_keeper *k, struct kmf_stream *s,
+    uint64_t event_id, const char *name, const char *data);
+/* End the streams of a member (NULL: of all in the conference). */
+void kmf_stream_end(struct kmf_keeper *k, const char *conf,
+    const char *member, uint16_t status, const char *code);
+bool kmf_stream_has(const struct kmf_keeper *k, const char *member);
+/* One event for a member (NULL: all), under the next event number. */
+PERC_MUST int kmf_broadcast(struct kmf_keeper *k, struct db_conf *c,
+    const char *member, const char *name, const json_t *data);
+
+/* One event for all who are live: a roster names people. */
+PERC_MUST int kmf_broadcast_live(struct kmf_keeper *k, struct db_conf *c,
+    const char *name, const json_t *data);
+
+/* --- keys.c ----------------------------------------------------------- */
+
+PERC_MUST int kmf_keys_load(struct kmf_keeper *k, char *why, size_t cap);
+PERC_MUST int kmf_signing_key_make(struct db *db, const uint8_t *root,
+    const char *use, int64_t now_ms);
+/* Public JWKS of a database, as published; the caller free()s. */
+PERC_MUST int kmf_keys_jwks(char **textp, struct db *db, const char *base);
+PERC_MUST int kmf_seal_by(struct db_sealed *out, const uint8_t *key,
+    const char *aad, const void *in, size_t n);
+PERC_MUST int kmf_unseal_by(void *out, size_t n, const uint8_t *key,
+    const char *aad, const struct db_sealed *in);
+/* The conference's key: 32 octets, wiped by the caller. */
+PERC_MUST int kmf_conf_key_new(struct kmf_keeper *k, const char *conf,
+    uint8_t key[static 32]);
+PERC_MUST int kmf_conf_key_get(struct kmf_keeper *k, const char *conf,
+    uint8_t key[static 32]);
+
+/* --- audit.c ---------------------------------------------------------- */
+
+enum kmf_audit_kind {
+	KMF_AUDIT_CONF_CREATED,
+	KMF_AUDIT_CONF_CHANGED,
+	KMF_AUDIT_CONF_DELETED,
+	KMF_AUDIT_CONF_ENDED,
+	KMF_AUDIT_CONF_EMPTY,
+	KMF_AUDIT_INVITED,
+	KMF_AUDIT_UNINVITED,
+	KMF_AUDIT_TOKEN,
+	KMF_AUDIT_REFUSED,
+	KMF_AUDIT_JOINED,
+	KMF_AUDIT_KEY,
+	KMF_AUDIT_LEFT,
+	KMF_AUDIT_EVICTED,
+	KMF_AUDIT_EPOCH,
+	KMF_AUDIT_RECEIPT,
+};
+/* detail: its reference is taken over; NULL: none. "" for what is absent. */
+PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
+    const char *actor, const char *conf, const char *subject, json_t *detail);
+int kmf_op_audit(struct kmf_job *j);
+
+/* --- decide.c: who may come in ---------------------------------------- */
+
+struct kmf_person {
+	const char *iss, *sub, *email, *name;
+	bool email_verified;
+	const char *const *groups;
+	unsigned ngroups;
+};
+struct kmf_verdict {
+	bool allowed;
+	char via[DB_ID_MAX];
+	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
+};
+/* rules (may be NULL): array that gets one object per rule. */
+PERC_MUST int kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
+    const struct kmf_person *p, struct kmf_verdict *v, json_t *rules);
+/* Does what once let this member in still stand? 0 or NOTFOUND. */
+PERC_MUST int kmf_decide_member(struct kmf_keeper *k,
+    const struct db_conf *c, const struct db_member *m);
+int kmf_op_explain(struct kmf_job *j);
+
+/* --- conf_json.c, conf.c, invite.c ------------------------------------ */
+
+json_t *kmf_time_json(int64_t ms);
+void kmf_policy_default(struct kmf_policy *p);
+/* What o names goes into p, the rest stays; NULL: nothing. why: "/member:
+ * what". */
+PERC_MUST int kmf_policy_get(struct kmf_policy *p, const json_t *o, char *why,
+    size_t cap);
+PERC_MUST int kmf_policy_load(struct kmf_policy *p, const char *text);
+json_t *kmf_policy_json(const struct kmf_policy *p);
+json_t *kmf_media_json(void);
+json_t *kmf_ssrcs_json(const struct db_member *m);
+const char *kmf_conf_state_name(enum db_conf_state s);
+json_t *kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c);
+json_t *kmf_conf_event_json(const struct db_conf *c);
+/* "" when there is none; lower case. */
+PERC_MUST int kmf_email_get(char *out, size_t cap, const json_t *o);
+PERC_MUST int kmf_word_get(char *out, size_t cap, const json_t *o,
+    const char *name, const char *words, const char *def);
+PERC_MUST int kmf_text_check(const char *s, size_t max);
+PERC_MUST int kmf_invitees_get(struct db_invitee **vp, size_t *np,
+    const json_t *a, char *why, size_t cap);
+int kmf_op_conf_create(struct kmf_job *j);
+int kmf_op_conf_list(struct kmf_job *j);
+int kmf_op_conf_get(struct kmf_job *j);
+int kmf_op_conf_patch(struct kmf_job *j);
+int kmf_op_conf_delete(struct kmf_job *j);
+int kmf_op_inv_create(struct kmf_job *j);
+int kmf_op_inv_list(struct kmf_job *j);
+int kmf_op_inv_delete(struct kmf_job *j);
+int kmf_op_inv_ics(struct kmf_job *j);
+
+/* --- idem.c ------------------------------------------------------------ */
+
+/* 1: answered from memory (or refused); 0: go on; negative: error. */
+PERC_MUST int kmf_idem_check(struct kmf_job *j);
+PERC_MUST int kmf_idem_keep(struct kmf_job *j);
+
+/* --- mint.c: tokens ---------------------------------------------------- */
+
+PERC_MUST int kmf_code_hash(char out[static DB_HASH_MAX], const char *code);
+int kmf_op_client_key(struct kmf_job *j);
+int kmf_op_token_client(struct kmf_job *j);
+int kmf_op_token1(struct kmf_job *j);
+int kmf_op_token2(struct kmf_job *j);
+
+/* --- room.c: a live conference ----------------------------------------- */
+
+struct kmf_room { /* the conference's row and its engine, side by side */
+	struct kmf_keeper *k;
+	struct db_conf *c;
+	struct kmf_policy p;
+	struct kmf_rekey r;
+	unsigned live;
+};
+PERC_MUST int kmf_room_load(struct kmf_room *o, struct kmf_keeper *k,
+    struct db_conf *c);
+/* Carry out orders and write the row back. */
+PERC_MUST int kmf_room_settle(struct kmf_room *o, unsigned orders);
+/* The member becomes live (or stays so), with a fresh lease. */
+PERC_MUST int kmf_room_join(struct kmf_room *o, struct db_member *m);
+PERC_MUST int kmf_room_leave(struct kmf_room *o, struct db_member *m,
+    const char *why);
+/* Put one endpoint out, as EVICTED (for good) or GONE (no longer invited);
+ * the caller settles evictions together. */
+PERC_MUST int kmf_room_evict(struct kmf_room *o, struct db_member *m,
+    enum db_member_state to, const char *actor, const char *reason);
+PERC_MUST int kmf_room_evict_settle(struct kmf_room *o);
+PERC_MUST int kmf_room_end(struct kmf_room *o, const char *actor,
+    const char *reason);
+/* What is due in all conferences; called in a transaction. */
+PERC_MUST int kmf_room_tick_all(struct kmf_keeper *k);
+
+/* --- epoch.c ------------------------------------------------------------ */
+
+struct kmf_epoch_key { /* wiped by the holder */
+	uint8_t octets[PERC_EKT_KEY_MAX + PERC_EKT_SALT_LEN]; /* key || salt */
+	size_t keylen, len;
+	uint16_t spi;
+	char keyid[PERC_ENCKEY_KEYID_MAX + 1];
+};
+PERC_MUST int kmf_epoch_make(struct kmf_room *o); /* after r said so */
+PERC_MUST int kmf_epoch_get(struct kmf_room *o, struct kmf_epoch_key *e);
+/* The epoch event for one member's streams. */
+PERC_MUST int kmf_epoch_push(struct kmf_room *o);
+PERC_MUST int kmf_epoch_push_one(struct kmf_room *o, struct kmf_stream *s);
+uint32_t kmf_epoch_ttl(const struct kmf_policy *p);
+const char *kmf_epoch_cipher(const struct kmf_policy *p);
+const char *kmf_epoch_profile(const struct kmf_policy *p);
+
+/* --- roster.c ------------------------------------------------------------ */
+
+PERC_MUST int kmf_roster_sign(struct kmf_room *o);
+PERC_MUST int kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s);
+PERC_MUST int kmf_notice(char **textp, struct kmf_keeper *k,
+    const char *conf, const char *event, const char *member,
+    const char *reason);
+int kmf_op_roster(struct kmf_job *j);
+
+/* --- member.c, subscribe.c, status.c ------------------------------------- */
+
+int kmf_op_keys(struct kmf_job *j);
+int kmf_op_lease_renew(struct kmf_job *j);
+int kmf_op_lease_end(struct kmf_job *j);
+int kmf_op_member_list(struct kmf_job *j);
+int kmf_op_member_evict(struct kmf_job *j);
+int kmf_op_rekey(struct kmf_job *j);
+int kmf_op_end(struct kmf_job *j);
+/* Put out every endpoint that came in by this invitee or invitation. */
+PERC_MUST int kmf_drop_via(struct kmf_keeper *k, struct db_conf *c,
+    const char *via, const char *actor);
+PERC_MUST int kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f,
+    uint32_t id, const struct kmf_subscribe *s);
+int kmf_op_ready(struct kmf_job *j);
+int kmf_op_metrics(struct kmf_job *j);
+
+/* --- keeper.c -------------------------------------------------------------- */
+
+/* Open the turn's transaction if it is not open yet. */
+PERC_MUST int kmf_turn_begin(struct kmf_keeper *k);
+/* Look at due_ms again. */
+void kmf_due_arm(struct kmf_keeper *k);

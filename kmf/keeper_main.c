@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The keeper's process, as a ritual: secret memory before any library has
+ * touched a key, the root key, the database, one signature to warm the
+ * libraries up, then the cage; only then is the first front heard.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "perc/conf.h"
+#include "perc/proc.h"
+#include "perc/sandbox.h"
+
+static void
+secmem_start(void)
+{
+	static const size_t sizes[] = { 64u << 20, 16u << 20, 4u << 20 };
+	size_t i;
+	int r = PERC_ERR_SYS;
+
+	/* As much as RLIMIT_MEMLOCK lets us have: a roster of a thousand
+	 * members passes through it. */
+	for (i = 0; r == PERC_ERR_SYS && i < sizeof(sizes) / sizeof(sizes[0]);
+	     i++)
+		r = perc_secmem_init(sizes[i]);
+	if (r != 0)
+		fatalx("secmem event=failed why=\"%s\" hint=\"raise the "
+		       "limit of locked memory (LimitMEMLOCK) to 4 MiB\"",
+		    perc_strerror(r));
+}
+
+static struct perc_secret *
+root_read(const struct kmf_conf *c)
+{
+	struct perc_conf_error e = { "" };
+	struct perc_secret *s = NULL;
+
+	if (perc_conf_read_secret(&s, c->root_key, KMF_ROOT_KEY_LEN, &e) != 0)
+		fatalx("root_key event=refused why=\"%s\"", e.text);
+	if (s->len != KMF_ROOT_KEY_LEN)
+		fatalx("root_key event=refused why=\"%s: must have %d "
+		       "octets\"",
+		    c->root_key, KMF_ROOT_KEY_LEN);
+	return s;
+}
+
+static void
+on_term(int signo, void *arg)
+{
+	perc_loop_stop(arg);
+}
+
+static void
+cage(const struct kmf_conf *c)
+{
+	const char *const rw[] = { c->state_dir, NULL };
+	struct perc_cage_report rep = { 0 };
+
+	if (perc_process_harden() != 0)
+		fatalx("harden event=failed");
+	if (perc_sandbox(PERC_CAGE_KEEPER, rw, NULL, &rep) != 0)
+		log_warnx("sandbox event=missing seccomp=%d landlock=%d",
+		    rep.seccomp, rep.landlock);
+	log_info("keeper event=caged seccomp=%d landlock=%d memory=%s",
+	    rep.seccomp, rep.landlock, perc_secmem_level_name());
+}
+
+int
+kmf_keeper_main(const struct kmf_conf *c)
+{
+	struct kmf_keeper_opts o = { .base_url = c->base_url, .mdds = c->mdds };
+	struct kmf_keeper *k = NULL;
+	struct perc_loop *l = NULL;
+	struct perc_secret *root;
+	char file[4096], why[512] = "";
+	int i, r;
+
+	secmem_start();
+	root = root_read(c);
+	if (perc_proc_drop(c->user, NULL) != 0)
+		fatal("user event=refused name=%s", c->user);
+	snprintf(file, sizeof(file), "%s/%s", c->state_dir, KMF_DB_FILE);
+	o.db_file = file;
+	o.root = root->data;
+	if (perc_loop_new(&l) != 0 ||
+	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0)
+		fatalx("keeper event=refused why=\"%s\"", why);
+	perc_secret_free(root);
+	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
+	    perc_loop_signal(l, SIGINT, on_term, l) != 0)
+		fatal("signal event=failed");
+	cage(c);
+	for (i = 0; i < c->fronts; i++)
+		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
+			fatalx("front event=refused index=%d", i);
+	log_info("keeper event=ready fronts=%d", (int)c->fronts);
+	r = perc_loop_run(l);
+	kmf_keeper_free(k);
+	perc_loop_free(l);
+	return r == 0 ? 0 : 1;
+}

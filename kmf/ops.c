@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Who may do what is this table and nothing else. Every operation goes the
+ * same way: replay, caller, conference, membership, handler. An unknown
+ * conference and one that the caller has no business with take the same
+ * steps and give the same answer.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WHO(w) (1u << KMF_WHO_##w)
+#define CLIENT WHO(CLIENT)
+#define MEMBER WHO(MEMBER)
+
+enum on { ON_NOTHING, ON_CONF };
+
+struct op {
+	unsigned who;	   /* bits of enum kmf_who */
+	const char *scope; /* words, one of which a client needs; NULL: any */
+	enum on on;
+	int (*fn)(struct kmf_job *j);
+};
+
+#define SCHEDULER "scheduler admin"
+#define AUDITOR	  "auditor admin"
+
+static const struct op ops[KMF_OP_LAST] = {
+	[KMF_OP_CLIENT_KEY] = { WHO(NOBODY), NULL, ON_NOTHING,
+	    kmf_op_client_key },
+	[KMF_OP_TOKEN_CLIENT] = { CLIENT, NULL, ON_NOTHING,
+	    kmf_op_token_client },
+	[KMF_OP_TOKEN1] = { WHO(PERSON) | WHO(CODE), NULL, ON_NOTHING,
+	    kmf_op_token1 },
+	[KMF_OP_TOKEN2] = { MEMBER, NULL, ON_CONF, kmf_op_token2 },
+	[KMF_OP_CONF_CREATE] = { CLIENT, SCHEDULER, ON_NOTHING,
+	    kmf_op_conf_create },
+	[KMF_OP_CONF_LIST] = { CLIENT, SCHEDULER, ON_NOTHING,
+	    kmf_op_conf_list },
+	[KMF_OP_CONF_GET] = { CLIENT | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_conf_get },
+	[KMF_OP_CONF_PATCH] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_conf_patch },
+	[KMF_OP_CONF_DELETE] = { CLIENT, SCHEDULER, ON_CONF,
+	    kmf_op_conf_delete },
+	[KMF_OP_CONF_END] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_end },
+	[KMF_OP_CONF_REKEY] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_rekey },
+	[KMF_OP_CONF_EXPLAIN] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_explain },
+	[KMF_OP_INV_CREATE] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_create },
+	[KMF_OP_INV_LIST] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_list },
+	[KMF_OP_INV_DELETE] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_delete },
+	[KMF_OP_INV_ICS] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_ics },
+	[KMF_OP_MEMBER_LIST] = { CLIENT, SCHEDULER, ON_CONF,
+	    kmf_op_member_list },
+	[KMF_OP_MEMBER_EVICT] = { CLIENT, SCHEDULER, ON_CONF,
+	    kmf_op_member_evict },
+	[KMF_OP_KEYS] = { MEMBER, NULL, ON_CONF, kmf_op_keys },
+	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
+	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },
+	[KMF_OP_ROSTER] = { MEMBER, NULL, ON_CONF, kmf_op_roster },
+	[KMF_OP_AUDIT] = { CLIENT, AUDITOR, ON_NOTHING, kmf_op_audit },
+	[KMF_OP_READY] = { ~0u, NULL, ON_NOTHING, kmf_op_ready },
+	[KMF_OP_METRICS] = { ~0u, NULL, ON_NOTHING, kmf_op_metrics },
+};
+
+int
+kmf_refuse(
+    struct kmf_job *j, uint16_t status, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	j->a.status = status;
+	j->a.code = code;
+	va_start(ap, fmt);
+	vsnprintf(j->a.detail, sizeof(j->a.detail), fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+int
+kmf_not_found(struct kmf_job *j)
+{
+	return kmf_refuse(j, 404, "not_found",
+	    "there is no such thing, or it is not for you");
+}
+
+int
+kmf_answer_text(
+    struct kmf_job *j, uint16_t status, const char *type, const char *text)
+{
+	size_t n = strlen(text);
+
+	if ((j->a.body = perc_secmem_alloc(n + 1)) == NULL)
+		return PERC_ERR_NOMEM;
+	memcpy(j->a.body, text, n + 1);
+	j->a.body_len = n;
+	j->a.content_type = type;
+	j->a.status = status;
+	return 0;
+}
+
+int
+kmf_answer_json(struct kmf_job *j, uint16_t status, json_t *v)
+{
+	char *text;
+	int r;
+
+	if (v == NULL)
+		return PERC_ERR_NOMEM;
+	text = perc_json_text(v);
+	json_decref(v);
+	if (text == NULL)
+		return PERC_ERR_NOMEM;
+	r = kmf_answer_text(j, status, "application/json", text);
+	perc_json_free(text);
+	return r;
+}
+
+void
+kmf_answer_clear(struct kmf_answer *a)
+{
+	perc_secmem_free(a->body);
+	perc_wipe(a, sizeof(*a));
+}
+
+int
+kmf_copy(char *out, size_t cap, const char *in)
+{
+	size_t n = strlen(in);
+
+	if (n >= cap)
+		return PERC_ERR_LIMIT;
+	memcpy(out, in, n + 1);
+	return 0;
+}
+
+bool
+kmf_has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+	const char *p = list;
+
+	for (; n != 0 && (p = strstr(p, word)) != NULL; p += n)
+		if ((p == list || p[-1] == ' ') &&
+		    (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+static bool
+scope_allows(const char *have, const char *any_of)
+{
+	char word[32];
+	size_t n;
+
+	for (; *any_of != '\0'; any_of += strspn(any_of, " ")) {
+		n = strcspn(any_of, " ");
+		snprintf(word, sizeof(word), "%.*s", (int)n, any_of);
+		if (kmf_has_word(have, word))
+			return true;
+		any_of += n;
+	}
+	return false;
+}
+
+/* RFC 9449, 11.1: a proof is good once, across restarts and fronts. */
+static int
+replay_check(struct kmf_job *j)
+{
+	const struct kmf_call *c = j->call;
+	int r;
+
+	if (c->replay_hash[0] == '\0')
+		return 0;
+	r = db_replay_add(j->k->db, c->replay_hash, c->replay_until_s);
+	if (r != PERC_ERR_EXISTS)
+		return r;
+	j->k->count.replays++;
+	return kmf_refuse(
+	    j, 401, "invalid_dpop_proof", "this proof was used before");
+}
+
+/* The member that token1 names, if it is still the one who proved itself. */
+static int
+member_load(struct kmf_job *j)
+{
+	const struct kmf_identity *id = &j->call->id;
+	int r;
+
+	r = db_member_find(j->k->db, &j->me, id->sub);
+	if (r == PERC_ERR_NOTFOUND ||
+	    (r == 0 &&
+		(strcmp(j->me.conf, j->call->conf) != 0 ||
+		    strcmp(id->token_conf, j->call->conf) != 0 ||
+		    strcmp(j->me.jkt, id->jkt) != 0)))
+		return kmf_not_found(j);
+	if (r != 0)
+		return r;
+	if (j->me.state == DB_MEMBER_EVICTED && j->call->op != KMF_OP_LEASE_END)
+		return kmf_refuse(
+		    j, 403, "evicted", "you were put out of this conference");
+	return 0;
+}
+
+static int
+conf_load(struct kmf_job *j)
+{
+	int r;
+
+	r = db_conf_find(j->k->db, &j->conf, j->call->conf);
+	if (r == PERC_ERR_NOTFOUND)
+		return kmf_not_found(j);
+	if (r != 0)
+		return r;
+	return kmf_policy_load(&j->policy, j->conf.policy);
+}
+
+/* Status 0 afterwards: nobody has refused yet. */
+static int
+admit(struct kmf_job *j, const struct op *op)
+{
+	const struct kmf_identity *id = &j->call->id;
+	int r;
+
+	if ((r = replay_check(j)) != 0 || j->a.status != 0)
+		return r;
+	if ((op->who & 1u << id->who) == 0)
+		return kmf_not_found(j);
+	if (id->who == KMF_WHO_CLIENT && op->scope != NULL &&
+	    !scope_allows(id->scope, op->scope))
+		return kmf_refuse(j, 403, "insufficient_scope",
+		    "this needs one of: %s", op->scope);
+	if (op->on == ON_CONF && ((r = conf_load(j)) != 0 || j->a.status != 0))
+		return r;
+	if (op->on == ON_CONF && id->who == KMF_WHO_MEMBER)
+		return member_load(j);
+	return 0;
+}
+
+static int
+run(struct kmf_job *j)
+{
+	const struct op *op = &ops[j->call->op];
+	int r;
+
+	if (op->fn == NULL)
+		return kmf_not_found(j);
+	if ((r = admit(j, op)) != 0)
+		return r;
+	if (j->a.status == 0)
+		r = op->fn(j);
+	return r;
+}
+
+/* RFC 6749, 5.2: at the token endpoint errors have names of their own. */
+static void
+oauth_errors(struct kmf_job *j)
+{
+	enum kmf_op op = j->call->op;
+
+	if (op != KMF_OP_TOKEN1 && op != KMF_OP_TOKEN2 &&
+	    op != KMF_OP_TOKEN_CLIENT)
+		return;
+	if (strcmp(j->a.code, "invalid_client") != 0)
+		j->a.status = 400;
+	if (strcmp(j->a.code, "not_found") == 0 ||
+	    strcmp(j->a.code, "evicted") == 0)
+		kmf_refuse(j, 400, "invalid_target",
+		    "there is no such conference, or it is not for you");
+}
+
+/* What a refusal leaves behind for the auditor. */
+static int
+refusal_audit(struct kmf_job *j)
+{
+	const struct kmf_call *c = j->call;
+	const char *actor = c->id.who == KMF_WHO_CODE ? "" : c->id.sub;
+
+	j->k->count.refused++;
+	if (j->a.status >= 500 || c->op == KMF_OP_CLIENT_KEY)
+		return 0;
+	return kmf_audit(j->k, KMF_AUDIT_REFUSED, actor, c->conf, c->obj,
+	    json_pack("{s:i, s:s, s:i}", "status", (int)j->a.status, "code",
+		j->a.code, "op", (int)c->op));
+}
+
+void
+kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
+{
+	struct kmf_job j = { .k = k, .call = c };
+	bool marked = false;
+	int r;
+
+	if ((r = kmf_turn_begin(k)) != 0 || (r = kmf_mark(k)) != 0)
+		goto out;
+	marked = true;
+	if ((r = run(&j)) == 0 && j.a.status >= 400) {
+		oauth_errors(&j);
+		r = refusal_audit(&j);
+	}
+	if (r == 0)
+		r = kmf_mark_keep(k);
+out:
+	if (r != 0) {
+		k->count.failed++;
+		log_warnx("op event=failed op=%d why=\"%s\"", (int)c->op,
+		    perc_strerror(r));
+		if (marked)
+			kmf_mark_undo(k);
+		kmf_answer_clear(&j.a);
+		kmf_refuse(&j, r == PERC_ERR_SYS ? 503 : 500,
+		    r == PERC_ERR_SYS ? "unavailable" : "internal",
+		    "the keeper could not do this; nothing was changed");
+	}
+	*a = j.a;
+	perc_wipe(&j.a, sizeof(j.a));
+}

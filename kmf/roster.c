@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The roster of epoch n is the set of those who may know epoch n: it is read
+ * from the grants, not from who is here. Somebody who left stays on it until
+ * the next epoch has shut him out, so nobody is shown as gone who could still
+ * listen. Each roster names the hash of the one before.
+ */
+#include "kmf/keeper_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "perc/b64.h"
+
+static json_t *
+entry_json(const struct db_member *m)
+{
+	json_t *who;
+
+	who = json_pack("{s:s, s:s}", "iss", m->iss, "sub", m->sub);
+	if (m->email[0] != '\0')
+		json_object_set_new(who, "email", json_string(m->email));
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o}", "member", m->id,
+	    "name", m->name, "identity", who, "kind", m->kind, "role", m->role,
+	    "ssrcs", kmf_ssrcs_json(m));
+}
+
+static json_t *
+members_json(struct kmf_room *o, size_t *np)
+{
+	struct db_member *list = NULL;
+	json_t *a;
+	size_t i;
+
+	if (db_member_granted(o->k->db, &list, np, o->c->id, o->r.epoch) != 0)
+		return NULL;
+	a = json_array();
+	for (i = 0; i < *np; i++)
+		json_array_append_new(a, entry_json(&list[i]));
+	free(list);
+	return a;
+}
+
+/* Hash of the last roster's text; "" when there was none. */
+static int
+prev_hash(struct kmf_room *o, char out[static DB_HASH_MAX])
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	char *text = NULL;
+	int r;
+
+	out[0] = '\0';
+	if ((r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
+		return r;
+	if (text[0] != '\0' && (r = perc_sha256(hash, text, strlen(text))) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	free(text);
+	return r;
+}
+
+static json_t *
+event_json(const struct kmf_room *o, const char *roster, size_t members)
+{
+	json_t *v;
+
+	v = json_pack("{s:I, s:I}", "seq", (json_int_t)o->c->roster_seq,
+	    "epoch", (json_int_t)o->r.epoch);
+	if (v != NULL && members <= KMF_ROSTER_INLINE_MAX)
+		json_object_set_new(v, "roster", json_string(roster));
+	return v;
+}
+
+int
+kmf_roster_sign(struct kmf_room *o)
+{
+	int64_t now_s = o->k->now_ms / 1000;
+	char prev[DB_HASH_MAX], *text = NULL;
+	json_t *v = NULL, *event = NULL;
+	size_t n = 0;
+	int r;
+
+	if ((r = prev_hash(o, prev)) != 0)
+		return r;
+	kmf_rekey_signed(&o->r, o->k->now_ms);
+	o->c->roster_seq++;
+	v = json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:o}", "iss",
+	    o->k->base, "iat", (json_int_t)now_s, "exp",
+	    (json_int_t)(now_s + KMF_ROSTER_S), "conference", o->c->id, "seq",
+	    (json_int_t)o->c->roster_seq, "prev", prev, "epoch",
+	    (json_int_t)o->r.epoch, "members", members_json(o, &n));
+	r = PERC_ERR_NOMEM;
+	if (v == NULL ||
+	    (r = perc_jws_sign(&text, o->k->statement_key, "perch-roster+jwt",
+		 v, false)) != 0 ||
+	    (r = db_conf_roster_put(o->k->db, o->c->id, text)) != 0)
+		goto out;
+	o->k->count.rosters++;
+	event = event_json(o, text, n);
+	r = event != NULL ? kmf_broadcast_live(o->k, o->c, "roster", event)
+			  : PERC_ERR_NOMEM;
+out:
+	json_decref(event);
+	json_decref(v);
+	perc_json_free(text);
+	return r;
+}
+
+int
+kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s)
+{
+	char *text = NULL, *data = NULL;
+	json_t *event = NULL;
+	int64_t n = o->live;
+	int r;
+
+	if ((r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
+		return r;
+	r = PERC_ERR_NOMEM;
+	if ((event = event_json(o, text, (size_t)n)) != NULL &&
+	    (data = perc_json_text(event)) != NULL)
+		r = kmf_stream_event(
+		    o->k, s, (uint64_t)o->c->event_no, "roster", data);
+	perc_json_free(data);
+	json_decref(event);
+	free(text);
+	return r;
+}
+
+int
+kmf_notice(char **textp, struct kmf_keeper *k, const char *conf,
+    const char *event, const char *member, const char *reason)
+{
+	json_t *v;
+	int r;
+
+	v = json_pack("{s:s, s:I, s:s, s:s, s:s}", "iss", k->base, "iat",
+	    (json_int_t)(k->now_ms / 1000), "conference", conf, "event", event,
+	    "reason", reason);
+	if (v == NULL)
+		return PERC_ERR_NOMEM;
+	r = PERC_ERR_NOMEM;
+	if (member == NULL ||
+	    json_object_set_new(v, "member", json_string(member)) == 0)
+		r = perc_jws_sign(
+		    textp, k->statement_key, "perch-notice+jwt", v, false);
+	json_decref(v);
+	return r;
+}
+
+int
+kmf_op_roster(struct kmf_job *j)
+{
+	char *text = NULL;
+	int r;
+
+	if (j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 410, "ended", "the conference is over");
+	if (j->me.state != DB_MEMBER_LIVE)
+		return kmf_refuse(
+		    j, 409, "not_joined", "ask for the keys first");
+	if ((r = db_conf_roster(j->k->db, &text, j->conf.id)) != 0)
+		return r;
+	r = kmf_answer_text(j, 200, "application/jwt", text);
+	free(text);
+	return r;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * REQ-W-3.1: other software of the same user gets nothing out of the vault.
+ * Root may always attach, so the whole program becomes nobody first. A plain
+ * process shows that the same attempts succeed where nothing forbids them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vaultproc.h"
+
+#define NOBODY 65534
+
+/* What a neighbour may try, in a child of its own; 0: all was refused. */
+static int
+neighbour(pid_t pid)
+{
+	static const char *const names[] = { "mem", "maps", "environ" };
+	char path[64], buf[16];
+	struct iovec l = { buf, sizeof(buf) }, r = { &l, sizeof(buf) };
+	size_t i;
+	int fd;
+
+	if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) == 0)
+		return 1;
+	if (process_vm_readv(pid, &l, 1, &r, 1, 0) >= 0 || errno != EPERM)
+		return 2;
+	for (i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, names[i]);
+		if ((fd = open(path, O_RDONLY)) >= 0)
+			return 3 + (int)i;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/fd/0", pid);
+	if (readlink(path, buf, sizeof(buf)) >= 0)
+		return 6;
+	return 0;
+}
+
+static int
+attempt(pid_t target)
+{
+	int status;
+	pid_t pid;
+
+	if ((pid = fork()) == 0)
+		_exit(neighbour(target));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_an_ordinary_process_is_open(void **state)
+{
+	pid_t pid;
+
+	if (getuid() == 0)
+		skip(); /* the build is out of reach for nobody */
+	if ((pid = fork()) == 0) {
+		execlp("sleep", "sleep", "10", NULL);
+		_exit(127);
+	}
+	(void)usleep(100000);
+	assert_int_equal(attempt(pid), 1);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static void
+test_REQ_W_3_1_same_user_cannot_look_inside(void **state)
+{
+	struct proc *p = *state;
+	struct kit_conf c;
+
+	if (getuid() == 0)
+		skip();
+	proc_start(p, "--user-config");
+	proc_join(p, &c);
+	assert_int_equal(attempt(p->pid), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_ordinary_process_is_open),
+		cmocka_unit_test_setup_teardown(
+		    test_REQ_W_3_1_same_user_cannot_look_inside, proc_setup,
+		    proc_teardown),
+	};
+
+	if (getuid() == 0) {
+		if (setgroups(0, NULL) != 0 || setegid(NOBODY) != 0 ||
+		    seteuid(NOBODY) != 0)
+			return 99;
+		if (eaccess(proc_binary(), X_OK) != 0) {
+			if (seteuid(0) != 0)
+				return 99;
+		} else if (seteuid(0) != 0 ||
+		    setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
+		    setresuid(NOBODY, NOBODY, NOBODY) != 0) {
+			return 99;
+		}
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

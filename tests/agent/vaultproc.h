@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real perch-vault as a child, and the front's end of its channel. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "vaultkit.h"
+
+struct proc {
+	char dir[64], conf[96], keys[96];
+	struct kit_kmf kmf;
+	struct perc_loop *loop;
+	struct perc_chan *chan;
+	struct kit k; /* its queue and front only */
+	pid_t pid;
+	int err; /* its standard error */
+};
+
+/* cmocka's: a directory with configuration and pinned keys of a new KMF. */
+int proc_setup(void **state);
+int proc_teardown(void **state);
+void proc_file_write(const char *path, const char *text);
+const char *proc_binary(void);
+void proc_start(struct proc *p, const char *option);
+/* HELLO; the report of READY. The caller frees it and p->k.seal. */
+json_t *proc_ready(struct proc *p);
+/* HELLO, OPEN, KEY and one pushed EPOCH. */
+void proc_join(struct proc *p, struct kit_conf *c);
+/* Wait for its end; what it logged; its exit status. */
+int proc_end(struct proc *p, char *text, size_t cap);
