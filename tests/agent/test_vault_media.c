@@ -403,7 +403,8 @@ feedback(
 
 	p[9] = (uint8_t)(media >> 24);
 	p[12] = (uint8_t)media;
-	memcpy(p + 13, fci, n);
+	if (n > 0)
+		memcpy(p + 13, fci, n);
 	kit_send_raw(k, VAULT_RTCP_IN, p, 13 + n);
 	kit_settle(k, 5);
 }

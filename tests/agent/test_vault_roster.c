@@ -247,8 +247,8 @@ test_malformed_roster(void **state)
 		"{\"members\":[1]}",
 		"{\"members\":[{\"member\":\"m_x\",\"ssrcs\":[]}]}",
 		"{\"members\":[{\"member\":\"\",\"name\":\"\",\"ssrcs\":[]}]}",
-		"{\"members\":[{\"member\":\"m_x\",\"name\":\"x\",\"ssrcs\":"
-		"[{\"ssrc\":-1,\"media\":\"audio\"}]}]}",
+		("{\"members\":[{\"member\":\"m_x\",\"name\":\"x\",\"ssrcs\":"
+		 "[{\"ssrc\":-1,\"media\":\"audio\"}]}]}"),
 		"{\"seq\":-1}",
 		"{\"seq\":null}",
 		"{\"epoch\":\"1\"}",
