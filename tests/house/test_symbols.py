@@ -65,4 +65,11 @@ if vault:
            if re.match(r"^(MHD_|curl_|SSL_|gnutls_|srtp_|perc_httpc?d?_)", s)}
     tap.ok(not net, "perch-vault contains no TLS, no HTTP, no libsrtp",
            *sorted(net))
+    out = subprocess.run(["objdump", "-p", vault], text=True, check=True,
+                         capture_output=True).stdout
+    needed = re.findall(r"NEEDED\s+(\S+)", out)
+    bad = [n for n in needed
+           if re.match(r"lib(ssl|curl|gnutls|microhttpd|srtp|nss)", n)]
+    tap.ok(needed and not bad, "perch-vault is linked with "
+           + " ".join(n.split(".")[0] for n in needed), *bad)
 tap.done()
