@@ -203,7 +203,8 @@ import(struct perc_jwk *k, const json_t *o)
 	    (text = perc_json_text(all)) == NULL)
 		goto out;
 	k->cj = cjose_jwk_import(text, strlen(text), &err);
-	r = k->cj != NULL ? 0 : perc_cjose_err(&err, PERC_ERR_FORMAT);
+	/* A point off the curve is CJOSE_ERR_NO_MEMORY there: not believed. */
+	r = k->cj != NULL ? 0 : PERC_ERR_FORMAT;
 out:
 	json_decref(all);
 	perc_json_free(text);
