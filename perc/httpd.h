@@ -58,6 +58,9 @@ void perc_httpd_free(struct perc_httpd *h);
 /* New certificate for new connections; the old pair stays on any error. */
 PERC_MUST int perc_httpd_reload_cert(struct perc_httpd *h,
     const char *cert_file, const char *key_file, char *why, size_t whycap);
+/* Would this pair do? */
+PERC_MUST int perc_httpd_check_cert(const char *cert_file,
+    const char *key_file, char *why, size_t whycap);
 unsigned perc_httpd_port(const struct perc_httpd *h);
 unsigned perc_httpd_conns(const struct perc_httpd *h);
 

@@ -142,6 +142,17 @@ out:
 }
 
 int
+perc_httpd_check_cert(const char *cert_file, const char *key_file, char *why,
+    size_t whycap)
+{
+	struct httpd_pair *p = NULL;
+	int r = httpd_tls_load(&p, cert_file, key_file, why, whycap);
+
+	pair_free(p);
+	return r;
+}
+
+int
 httpd_tls_init(struct perc_httpd *h)
 {
 	if (gnutls_session_ticket_key_generate(&h->ticket_key) < 0)
