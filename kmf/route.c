@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Paths are compared segment by segment; an id that is not formed like one of
+ * ours is no path at all, so nothing but base64url ever reaches the keeper
+ * from here.
+ */
+#include "kmf/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kmf/intake.h"
+
+#define CONF "/v1/conferences/{c}"
+#define WELL "/.well-known/"
+
+static const struct kmf_route routes[] = {
+	/* without a token */
+	{ "GET", "/c/{c}", KMF_H_DESCRIPTOR, 0, KMF_PUBLIC, 0 },
+	{ "GET", WELL "oauth-protected-resource", KMF_H_RESOURCE, 0, KMF_PUBLIC,
+	    0 },
+	{ "GET", WELL "oauth-protected-resource" CONF, KMF_H_RESOURCE, 0,
+	    KMF_PUBLIC, 0 },
+	{ "GET", WELL "oauth-authorization-server", KMF_H_SERVER, 0, KMF_PUBLIC,
+	    0 },
+	{ "GET", WELL "jwks.json", KMF_H_JWKS, 0, KMF_PUBLIC, 0 },
+	{ "GET", "/healthz", KMF_H_HEALTH, 0, KMF_PUBLIC, 0 },
+	{ "GET", "/readyz", KMF_H_READY, KMF_OP_READY, KMF_PUBLIC, 0 },
+	{ "GET", "/metrics", KMF_H_METRICS, KMF_OP_METRICS, KMF_PUBLIC, 0 },
+	{ "POST", "/oauth/token", KMF_H_TOKEN, 0, KMF_PUBLIC, 32768 },
+	/* members */
+	{ "POST", CONF "/keys", KMF_H_CALL, KMF_OP_KEYS, KMF_MEMBER | KMF_NONCE,
+	    4096 },
+	{ "PUT", CONF "/lease", KMF_H_CALL, KMF_OP_LEASE_RENEW, KMF_MEMBER,
+	    4096 },
+	{ "DELETE", CONF "/lease", KMF_H_CALL, KMF_OP_LEASE_END, KMF_MEMBER,
+	    16384 },
+	{ "GET", CONF "/roster", KMF_H_CALL, KMF_OP_ROSTER, KMF_MEMBER, 0 },
+	{ "GET", CONF "/events", KMF_H_EVENTS, 0, KMF_MEMBER, 0 },
+	/* both */
+	{ "GET", CONF, KMF_H_CALL, KMF_OP_CONF_GET, KMF_CLIENT | KMF_MEMBER,
+	    0 },
+	/* schedulers and auditors */
+	{ "POST", "/v1/conferences", KMF_H_CALL, KMF_OP_CONF_CREATE, KMF_CLIENT,
+	    KMF_BODY_MAX },
+	{ "GET", "/v1/conferences", KMF_H_CALL, KMF_OP_CONF_LIST,
+	    KMF_CLIENT | KMF_QUERY, 0 },
+	{ "PATCH", CONF, KMF_H_CALL, KMF_OP_CONF_PATCH, KMF_CLIENT,
+	    KMF_BODY_MAX },
+	{ "DELETE", CONF, KMF_H_CALL, KMF_OP_CONF_DELETE, KMF_CLIENT, 0 },
+	{ "POST", CONF "/invitations", KMF_H_CALL, KMF_OP_INV_CREATE,
+	    KMF_CLIENT, 16384 },
+	{ "GET", CONF "/invitations", KMF_H_CALL, KMF_OP_INV_LIST,
+	    KMF_CLIENT | KMF_QUERY, 0 },
+	{ "DELETE", CONF "/invitations/{i}", KMF_H_CALL, KMF_OP_INV_DELETE,
+	    KMF_CLIENT, 0 },
+	{ "GET", CONF "/invitations/{i.ics}", KMF_H_CALL, KMF_OP_INV_ICS,
+	    KMF_CLIENT, 0 },
+	{ "GET", CONF "/members", KMF_H_CALL, KMF_OP_MEMBER_LIST,
+	    KMF_CLIENT | KMF_QUERY, 0 },
+	{ "DELETE", CONF "/members/{m}", KMF_H_CALL, KMF_OP_MEMBER_EVICT,
+	    KMF_CLIENT, 0 },
+	{ "POST", CONF "/rekey", KMF_H_CALL, KMF_OP_CONF_REKEY, KMF_CLIENT,
+	    4096 },
+	{ "POST", CONF "/end", KMF_H_CALL, KMF_OP_CONF_END, KMF_CLIENT, 4096 },
+	{ "POST", CONF "/explain", KMF_H_CALL, KMF_OP_CONF_EXPLAIN, KMF_CLIENT,
+	    16384 },
+	{ "GET", "/v1/audit", KMF_H_CALL, KMF_OP_AUDIT, KMF_CLIENT | KMF_QUERY,
+	    0 },
+};
+
+static bool
+take_id(char out[static KMF_ID_MAX], const char *seg, size_t n,
+    const char *prefix, const char *suffix)
+{
+	size_t s = strlen(suffix);
+
+	if (n < s || n - s >= KMF_ID_MAX ||
+	    strncmp(seg + n - s, suffix, s) != 0)
+		return false;
+	memcpy(out, seg, n - s);
+	out[n - s] = '\0';
+	return kmf_id_ok(out, prefix);
+}
+
+/* One segment against one of the pattern. */
+static bool
+segment_is(struct kmf_params *p, const char *pat, size_t patlen,
+    const char *seg, size_t n)
+{
+	static const struct {
+		const char *name, *prefix, *suffix;
+		bool conf;
+	} kinds[] = { { "{c}", "c_", "", true }, { "{m}", "m_", "", false },
+		{ "{i}", "i_", "", false },
+		{ "{i.ics}", "i_", ".ics", false } };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (patlen == strlen(kinds[i].name) &&
+		    strncmp(pat, kinds[i].name, patlen) == 0)
+			return take_id(kinds[i].conf ? p->conf : p->obj, seg, n,
+			    kinds[i].prefix, kinds[i].suffix);
+	return patlen == n && strncmp(pat, seg, n) == 0;
+}
+
+static bool
+path_is(struct kmf_params *p, const char *pat, const char *path)
+{
+	size_t m, n;
+
+	memset(p, 0, sizeof(*p));
+	while (*pat == '/' && *path == '/') {
+		pat++;
+		path++;
+		m = strcspn(pat, "/");
+		n = strcspn(path, "/");
+		if (!segment_is(p, pat, m, path, n))
+			return false;
+		pat += m;
+		path += n;
+	}
+	return *pat == '\0' && *path == '\0';
+}
+
+int
+kmf_route_find(const struct kmf_route **rp, struct kmf_params *p,
+    const char *method, const char *path, char *allow, size_t allowcap)
+{
+	struct kmf_params found;
+	size_t i, n = 0;
+
+	allow[0] = '\0';
+	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!path_is(&found, routes[i].path, path))
+			continue;
+		if (strcmp(method, routes[i].method) == 0) {
+			*rp = &routes[i];
+			*p = found;
+			return 0;
+		}
+		n +=
+		    (size_t)snprintf(allow + n, n < allowcap ? allowcap - n : 0,
+			"%s%s", n == 0 ? "" : ", ", routes[i].method);
+	}
+	return n == 0 ? PERC_ERR_NOTFOUND : PERC_ERR_UNSUPPORTED;
+}
