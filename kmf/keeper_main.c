@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kmf/handover.h"
 #include "perc/conf.h"
 #include "perc/proc.h"
 #include "perc/sandbox.h"
@@ -46,6 +47,14 @@ root_read(const struct kmf_conf *c)
 	return s;
 }
 
+/* In the place of a front that died. */
+static void
+on_front(unsigned n, int fd, void *arg)
+{
+	if (kmf_keeper_front_add(arg, fd) != 0)
+		log_warnx("front event=refused index=%u", n);
+}
+
 static void
 on_term(int signo, void *arg)
 {
@@ -72,6 +81,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 {
 	struct kmf_keeper_opts o = { .base_url = c->base_url, .mdds = c->mdds };
 	struct kmf_keeper *k = NULL;
+	struct kmf_handover handover = { 0 };
 	struct perc_loop *l = NULL;
 	struct perc_secret *root;
 	char file[4096], why[512] = "";
@@ -95,8 +105,12 @@ kmf_keeper_main(const struct kmf_conf *c)
 	for (i = 0; i < c->fronts; i++)
 		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
 			fatalx("front event=refused index=%d", i);
+	if (kmf_handover_watch(&handover, l, PERC_PROC_FD + (int)c->fronts,
+		on_front, k) != 0)
+		fatalx("supervisor event=missing");
 	log_info("keeper event=ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
+	kmf_handover_stop(&handover);
 	kmf_keeper_free(k);
 	perc_loop_free(l);
 	return r == 0 ? 0 : 1;

@@ -4,10 +4,17 @@
  * is started. The supervisor runs this program again for every role; what a
  * role may use stands at known descriptors:
  *
- *   keeper   PERC_PROC_FD + i = channel to front i (0 .. fronts - 1)
+ *   keeper   PERC_PROC_FD + i = channel to front i (0 .. fronts - 1),
+ *            PERC_PROC_FD + fronts = the supervisor (kmf/handover.h)
  *   front i  PERC_PROC_FD = channel to the keeper,
- *            PERC_PROC_FD + 1 = channel to the fetcher
- *   fetcher  PERC_PROC_FD + i = channel to front i
+ *            PERC_PROC_FD + 1 = channel to the fetcher,
+ *            PERC_PROC_FD + 2 = the supervisor: one octet, "ready",
+ *            PERC_PROC_FD + 3 = the listening socket,
+ *            PERC_PROC_FD + 4 = that of the metrics (front 0 only)
+ *   fetcher  as the keeper
+ *
+ * A front that died is replaced: its new channels travel to the keeper and
+ * the fetcher over their sockets to the supervisor.
  *
  * Every role reads the same file and throws away what is not its own.
  */
@@ -31,10 +38,11 @@ struct kmf_issuer { /* "[issuer label]": an identity provider */
 	char *scope;	 /* what perch asks for when logging in */
 	char *jwks_file; /* keys from a file instead of discovery; or NULL */
 	char *ca_file;	 /* trust for this provider's TLS; NULL: system */
-	char *groups_claim;
+	char *email_claim, *groups_claim;
 };
 
 struct kmf_conf {
+	const char *file;     /* as given, borrowed */
 	char *base_url;	      /* public, no trailing slash: BASE */
 	char *listen;
 	char *metrics_listen; /* NULL: on the public port */
@@ -43,9 +51,9 @@ struct kmf_conf {
 	char *root_key;	      /* file, 32 octets, 0600 */
 	char *user;	      /* to become; NULL: stay */
 	char **mdds;	      /* base URLs of MDDs, NULL-terminated */
-	int64_t fronts;
+	int64_t fronts;	      /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
-	bool syslog, allow_bearer;
+	bool syslog;
 	int log_level;	      /* enum perc_log_level */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
 	size_t nissuers;
@@ -55,6 +63,26 @@ struct kmf_conf {
 PERC_MUST int kmf_conf_load(struct kmf_conf *c, const char *file, char *why,
     size_t whycap);
 void kmf_conf_clear(struct kmf_conf *c);
+void kmf_conf_print_help(void);
+
+/* Everything serve would open, one line per problem to stderr; the number of
+ * problems. The second drops privileges for good, then tries the database. */
+int kmf_conf_check(const struct kmf_conf *c);
+int kmf_conf_check_db(const struct kmf_conf *c);
+
+struct kmf_init_opts {
+	const char *dir, *url, *mdd, *listen;
+	const char *cert, *key; /* NULL: a self-signed one is made */
+};
+/* `perch-kmf init`; prints what was made and what to do next. Exit code. */
+int kmf_init(const struct kmf_init_opts *o);
+/* A P-256 key and a certificate for host, localhost and 127.0.0.1, as PEM
+ * files; nothing is overwritten. */
+PERC_MUST int kmf_selfsigned(const char *cert_file, const char *key_file,
+    const char *host);
+
+/* `perch-kmf serve`: runs the roles until SIGTERM. Exit code. */
+int kmf_supervise(const struct kmf_conf *c);
 
 /* The roles; each returns the exit code of its process. */
 int kmf_keeper_main(const struct kmf_conf *c);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What serve would open, opened now: one line for each problem. The same
+ * checks run before serve starts any process, so that a start that cannot
+ * succeed changes nothing. The database is left to its user: opened by root
+ * it would leave files behind that the keeper cannot write.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "kmf/keeper.h"
+#include "kmf/kmf.h"
+#include "perc/conf.h"
+#include "perc/httpd.h"
+#include "perc/proc.h"
+
+static int
+problem(const char *why)
+{
+	fprintf(stderr, "perch-kmf: %s\n", why);
+	return 1;
+}
+
+static int
+check_secret(const char *path)
+{
+	struct perc_conf_error e;
+	int fd;
+
+	if (perc_conf_open_secret(&fd, path, &e) != 0)
+		return problem(e.text);
+	close(fd);
+	return 0;
+}
+
+static int
+check_file(const char *path, const char *what)
+{
+	char why[512];
+
+	if (access(path, R_OK) == 0)
+		return 0;
+	snprintf(why, sizeof(why), "%s: cannot read %s: %m", path, what);
+	return problem(why);
+}
+
+static int
+check_state(const struct kmf_conf *c)
+{
+	char why[512];
+	struct stat st;
+
+	if (stat(c->state_dir, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	snprintf(why, sizeof(why),
+	    "%s: no such state directory; make one with 'perch-kmf init'",
+	    c->state_dir);
+	return problem(why);
+}
+
+static int
+check_listen(const char *listen)
+{
+	char why[512];
+	int fd;
+
+	if (listen == NULL)
+		return 0;
+	if (perc_httpd_listen(&fd, listen, false, why, sizeof(why)) != 0)
+		return problem(why);
+	close(fd);
+	return 0;
+}
+
+int
+kmf_conf_check(const struct kmf_conf *c)
+{
+	char why[512] = "";
+	int bad = 0;
+	size_t i;
+
+	if (check_state(c) != 0)
+		return 1; /* all else lies in there */
+	bad += check_secret(c->root_key);
+	bad += check_secret(c->tls_key);
+	if (perc_httpd_check_cert(c->tls_cert, c->tls_key, why, sizeof(why)) !=
+	    0)
+		bad += problem(why);
+	for (i = 0; i < c->nissuers; i++) {
+		if (c->issuers[i].ca_file != NULL)
+			bad += check_file(c->issuers[i].ca_file, "the CA");
+		if (c->issuers[i].jwks_file != NULL)
+			bad += check_file(c->issuers[i].jwks_file, "the keys");
+	}
+	bad += check_listen(c->listen);
+	bad += check_listen(c->metrics_listen);
+	return bad;
+}
+
+int
+kmf_conf_check_db(const struct kmf_conf *c)
+{
+	char why[512] = "", path[4096];
+	struct db *db = NULL;
+	int bad;
+
+	if (perc_proc_drop(c->user, NULL) != 0) {
+		snprintf(why, sizeof(why), "%s: no such user as '%s'", c->file,
+		    c->user);
+		return problem(why);
+	}
+	snprintf(path, sizeof(path), "%s/%s", c->state_dir, KMF_DB_FILE);
+	if ((bad = check_file(path, "the database")) != 0)
+		return bad;
+	if (db_open(&db, path, why, sizeof(why)) != 0)
+		bad = problem(why);
+	db_close(db);
+	return bad;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * perch-kmf.conf as a table, and what check-config looks at. A minimal file
+ * has two lines, base_url and mdds; all else has its place in state_dir.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kmf/kmf.h"
+#include "perc/conf.h"
+
+#define AT(m) offsetof(struct kmf_conf, m)
+#define IN(m) offsetof(struct kmf_issuer, m)
+
+static const struct perc_conf_item main_items[] = {
+	{ .name = "base_url",
+	    .type = PERC_CONF_URL,
+	    .offset = AT(base_url),
+	    .required = true,
+	    .help = "public base URL of this KMF, as users reach it" },
+	{ .name = "listen",
+	    .type = PERC_CONF_HOSTPORT,
+	    .offset = AT(listen),
+	    .def = "0.0.0.0:8443",
+	    .help = "where to serve HTTPS" },
+	{ .name = "metrics_listen",
+	    .type = PERC_CONF_HOSTPORT,
+	    .offset = AT(metrics_listen),
+	    .help = "serve /metrics there (HTTPS) instead of publicly" },
+	{ .name = "tls_cert",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(tls_cert),
+	    .help = "PEM certificate chain; default tls.crt in state_dir" },
+	{ .name = "tls_key",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(tls_key),
+	    .help = "PEM key, mode 0600; default tls.key in state_dir" },
+	{ .name = "state_dir",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(state_dir),
+	    .def = ".",
+	    .help = "database and keys; relative to this file" },
+	{ .name = "root_key",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(root_key),
+	    .help = "root key, mode 0600; default root.key in state_dir" },
+	{ .name = "user",
+	    .type = PERC_CONF_STR,
+	    .offset = AT(user),
+	    .help = "run as this user when started by root" },
+	{ .name = "mdds",
+	    .type = PERC_CONF_LIST,
+	    .offset = AT(mdds),
+	    .required = true,
+	    .help = "base URLs of the media distributors, first is default" },
+	{ .name = "fronts",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(fronts),
+	    .def = "0",
+	    .min = 0,
+	    .max = KMF_FRONTS_MAX,
+	    .help = "front processes; 0 is one per processor" },
+	{ .name = "max_conns",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(max_conns),
+	    .def = "4096",
+	    .min = 8,
+	    .max = 60000,
+	    .help = "open connections per front" },
+	{ .name = "max_conns_per_ip",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(max_conns_per_ip),
+	    .def = "1024",
+	    .min = 0,
+	    .max = 60000,
+	    .help = "of one address per front; 0 is no bound" },
+	{ .name = "syslog",
+	    .type = PERC_CONF_BOOL,
+	    .offset = AT(syslog),
+	    .def = "no",
+	    .help = "log to syslog instead of stderr" },
+	{ .name = "log_level",
+	    .type = PERC_CONF_ENUM,
+	    .offset = AT(log_level),
+	    .def = "info",
+	    .choices = "error|warn|info|debug",
+	    .help = "how much to log" },
+	{ 0 }
+};
+
+static const struct perc_conf_item issuer_items[] = {
+	{ .name = "url",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(url),
+	    .required = true,
+	    .help = "issuer identifier, exactly as in its tokens (iss)" },
+	{ .name = "name",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(name),
+	    .help = "shown to people; default the label" },
+	{ .name = "client_id",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(client_id),
+	    .def = "perch",
+	    .help = "of perch at this provider" },
+	{ .name = "audience",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(audience),
+	    .help = "accepted aud of its access tokens besides base_url" },
+	{ .name = "scope",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(scope),
+	    .def = "openid email profile",
+	    .help = "what perch asks for when people log in" },
+	{ .name = "jwks_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = IN(jwks_file),
+	    .help = "its public keys from a file instead of discovery" },
+	{ .name = "ca_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = IN(ca_file),
+	    .help = "trust for its HTTPS; default the system's" },
+	{ .name = "email_claim",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(email_claim),
+	    .def = "email",
+	    .help = "claim with the e-mail address" },
+	{ .name = "groups_claim",
+	    .type = PERC_CONF_STR,
+	    .offset = IN(groups_claim),
+	    .def = "groups",
+	    .help = "claim with the list of groups" },
+	{ 0 }
+};
+
+static int
+issuer_open(void *conf, const char *label, void **targetp)
+{
+	struct kmf_conf *c = conf;
+	struct kmf_issuer *i;
+	size_t n;
+
+	for (n = 0; n < c->nissuers; n++)
+		if (strcmp(c->issuers[n].label, label) == 0)
+			return PERC_ERR_EXISTS;
+	if (c->nissuers == KMF_ISSUERS_MAX)
+		return PERC_ERR_LIMIT;
+	i = &c->issuers[c->nissuers];
+	if ((i->label = strdup(label)) == NULL)
+		return PERC_ERR_NOMEM;
+	c->nissuers++;
+	*targetp = i;
+	return 0;
+}
+
+static const struct perc_conf_section sections[] = {
+	{ .name = NULL, .items = main_items },
+	{ .name = "issuer", .items = issuer_items, .open = issuer_open }, { 0 }
+};
+
+static int
+beside(char **pathp, const char *dir, const char *name)
+{
+	if (*pathp != NULL)
+		return 0;
+	return asprintf(pathp, "%s/%s", dir, name) < 0 ? PERC_ERR_NOMEM : 0;
+}
+
+/* What the table cannot say: defaults made of other settings. */
+static int
+conf_complete(struct kmf_conf *c, char *why, size_t whycap)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t i, n;
+	int r;
+
+	if ((r = beside(&c->tls_cert, c->state_dir, "tls.crt")) != 0 ||
+	    (r = beside(&c->tls_key, c->state_dir, "tls.key")) != 0 ||
+	    (r = beside(&c->root_key, c->state_dir, "root.key")) != 0)
+		return r;
+	if (c->fronts == 0)
+		c->fronts = cores < 1	     ? 1
+		    : cores > KMF_FRONTS_MAX ? KMF_FRONTS_MAX
+					     : cores;
+	for (i = 0; c->mdds[i] != NULL; i++) {
+		n = strlen(c->mdds[i]);
+		while (n > 0 && c->mdds[i][n - 1] == '/')
+			c->mdds[i][--n] = '\0';
+		if (strncmp(c->mdds[i], "https://", 8) == 0 && n > 8)
+			continue;
+		snprintf(why, whycap, "%s: 'mdds' must be https URLs", c->file);
+		return PERC_ERR_FORMAT;
+	}
+	if (i == 0) {
+		snprintf(why, whycap,
+		    "%s: 'mdds' names no media distributor; add its base URL",
+		    c->file);
+		return PERC_ERR_FORMAT;
+	}
+	for (i = 0; i < c->nissuers; i++)
+		if (c->issuers[i].name == NULL &&
+		    (c->issuers[i].name = strdup(c->issuers[i].label)) == NULL)
+			return PERC_ERR_NOMEM;
+	return 0;
+}
+
+int
+kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
+{
+	struct perc_conf_error e;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->file = file;
+	if ((r = perc_conf_load(c, file, sections, &e)) != 0) {
+		snprintf(why, whycap, "%s", e.text);
+		return r;
+	}
+	snprintf(why, whycap, "%s: out of memory", file);
+	return conf_complete(c, why, whycap);
+}
+
+void
+kmf_conf_clear(struct kmf_conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nissuers; i++) {
+		perc_conf_clear(&c->issuers[i], issuer_items);
+		free(c->issuers[i].label);
+	}
+	perc_conf_clear(c, main_items);
+	memset(c, 0, sizeof(*c));
+}
+
+void
+kmf_conf_print_help(void)
+{
+	perc_conf_print_help(sections);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * perch-kmf: arguments, and which role this process is. The supervisor runs
+ * this same program once per role ("role" is for it alone).
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "kmf/kmf.h"
+#include "perc/log.h"
+
+static const char usage[] =
+    "usage:\n"
+    "  perch-kmf init DIR [--url BASE] [--mdd URL] [--listen HOST:PORT]\n"
+    "                     [--cert FILE --key FILE]\n"
+    "  perch-kmf serve -c FILE\n"
+    "  perch-kmf check-config -c FILE\n"
+    "  perch-kmf --help | --help-config | --version\n"
+    "\n"
+    "The key management function: it knows the conferences and who is\n"
+    "invited, and hands each endpoint the conference's key over HTTPS.\n"
+    "\n"
+    "  init          make DIR with keys, database, certificate, settings\n"
+    "  serve         run; SIGTERM ends, SIGHUP reloads the certificate\n"
+    "  check-config  open all that serve would, tell every problem\n";
+
+struct args {
+	const char *conf;
+	struct kmf_init_opts init;
+};
+
+static int
+bad_usage(const char *why)
+{
+	fprintf(stderr, "perch-kmf: %s; try perch-kmf --help\n", why);
+	return 2;
+}
+
+static int
+args_get(struct args *a, int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument,
+						     NULL, 'c' },
+		{ "url", required_argument, NULL, 'u' },
+		{ "mdd", required_argument, NULL, 'm' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "cert", required_argument, NULL, 't' },
+		{ "key", required_argument, NULL, 'k' }, { 0 } };
+	const char **to[128] = { ['c'] = &a->conf,
+		['u'] = &a->init.url,
+		['m'] = &a->init.mdd,
+		['l'] = &a->init.listen,
+		['t'] = &a->init.cert,
+		['k'] = &a->init.key };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+		if (c == '?')
+			return -1;
+		*to[c] = optarg;
+	}
+	return 0;
+}
+
+static int
+conf_get(struct kmf_conf *c, const struct args *a)
+{
+	char why[700];
+
+	if (a->conf == NULL)
+		return bad_usage("-c FILE is missing");
+	if (kmf_conf_load(c, a->conf, why, sizeof(why)) != 0) {
+		fprintf(stderr, "perch-kmf: %s\n", why);
+		return 1;
+	}
+	return 0;
+}
+
+/* role NAME INDEX -c FILE; started by the supervisor only. */
+static int
+run_role(int argc, char **argv, const struct args *a)
+{
+	static char label[32];
+	struct kmf_conf c;
+	const char *role;
+	unsigned index;
+	int code;
+
+	if (argc < 3)
+		return bad_usage("a role needs a name and a number");
+	role = argv[1];
+	index = (unsigned)atoi(argv[2]);
+	if ((code = conf_get(&c, a)) != 0)
+		return code;
+	(void)signal(SIGINT, SIG_IGN); /* the supervisor tells us */
+	if (strcmp(role, "front") == 0)
+		snprintf(label, sizeof(label), "front%u", index);
+	else
+		snprintf(label, sizeof(label), "%s", role);
+	perc_log_init("perch-kmf", label, c.syslog, c.log_level);
+	code = 2;
+	if (strcmp(role, "keeper") == 0)
+		code = kmf_keeper_main(&c);
+	else if (strcmp(role, "fetcher") == 0)
+		code = kmf_fetch_main(&c);
+	else if (strcmp(role, "front") == 0)
+		code = kmf_front_main(&c, index);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
+run_init(int argc, char **argv, struct args *a)
+{
+	if (argc != 2)
+		return bad_usage("init needs one directory");
+	if ((a->init.cert == NULL) != (a->init.key == NULL))
+		return bad_usage("--cert and --key go together");
+	a->init.dir = argv[1];
+	return kmf_init(&a->init);
+}
+
+static int
+run_check(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	if (kmf_conf_check(&c) + kmf_conf_check_db(&c) != 0)
+		code = 1;
+	else
+		printf("%s: good\n", a->conf);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
+run_serve(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	perc_log_init("perch-kmf", "main", c.syslog, c.log_level);
+	code = kmf_supervise(&c);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct args a = { 0 };
+	const char *verb = argc > 1 ? argv[1] : "--help";
+
+	(void)umask(077);
+	if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (strcmp(verb, "--version") == 0) {
+		puts("perch-kmf " PACKAGE_VERSION);
+		return 0;
+	}
+	if (strcmp(verb, "--help-config") == 0) {
+		kmf_conf_print_help();
+		return 0;
+	}
+	argc--;
+	argv++;
+	if (args_get(&a, argc, argv) != 0)
+		return 2;
+	argc -= optind - 1; /* argv[0] stays the verb */
+	argv[optind - 1] = argv[0];
+	argv += optind - 1;
+	if (strcmp(verb, "init") == 0)
+		return run_init(argc, argv, &a);
+	if (strcmp(verb, "serve") == 0 && argc == 1)
+		return run_serve(argc, argv, &a);
+	if (strcmp(verb, "check-config") == 0 && argc == 1)
+		return run_check(argc, argv, &a);
+	if (strcmp(verb, "role") == 0)
+		return run_role(argc, argv, &a);
+	return bad_usage("no such command");
+}
