@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One front: HTTPS on one side, the keeper on the other, one loop between.
+ * It opens its files, drops privileges, shuts the cage and only then listens
+ * to strangers. It holds the TLS key and the one answer it is writing; no
+ * database, no root key, no key of any conference but in passing.
+ */
+#include "config.h"
+
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kmf/front.h"
+#include "kmf/verify.h"
+#include "perc/crypto.h"
+#include "perc/json.h"
+#include "perc/log.h"
+#include "perc/proc.h"
+#include "perc/sandbox.h"
+#include "perc/secret.h"
+
+#define FD_KEEPER  PERC_PROC_FD
+#define FD_FETCHER (PERC_PROC_FD + 1)
+#define FD_READY   (PERC_PROC_FD + 2)
+#define FD_LISTEN  (PERC_PROC_FD + 3)
+#define FD_METRICS (PERC_PROC_FD + 4)
+
+#define DEADLINE_MS 15000
+#define TICK_MS	    1000
+#define FRAME_MAX   (2u << 20)
+
+/* --- requests ------------------------------------------------------------- */
+static struct front_req *
+req_new(struct front *f, struct perc_httpd_req *r)
+{
+	struct front_req *q = calloc(1, sizeof(*q));
+
+	f->count[COUNT_REQUESTS]++;
+	if (q == NULL) {
+		perc_httpd_reply(r, 503, NULL, 0, NULL, 0, false);
+		return NULL;
+	}
+	q->f = f;
+	q->r = r;
+	perc_random_id(q->id, sizeof(q->id), "r_");
+	return q;
+}
+
+static const char *
+field(const struct front_req *q, const char *name)
+{
+	const char *v = perc_httpd_header(q->r, name, NULL);
+
+	return v == NULL || strlen(v) > 256 ? "" : v;
+}
+
+static void
+relay_call(struct front_req *q)
+{
+	const char *query = perc_httpd_query(q->r);
+	struct kmf_call c = { .op = q->route->op,
+		.conf = q->par.conf,
+		.obj = q->par.obj,
+		.if_match = field(q, "If-Match"),
+		.idempotency_key = field(q, "Idempotency-Key") };
+
+	c.body = perc_httpd_body(q->r, &c.body_len);
+	if ((q->route->flags & KMF_QUERY) != 0)
+		c.arg = query == NULL ? "" : query;
+	else if (q->route->op == KMF_OP_KEYS)
+		c.arg = q->proof.seal_jkt;
+	front_call(q, &c, front_relay);
+}
+
+static int
+route_take(struct front_req *q)
+{
+	struct perc_httpd_header allow = { "Allow", NULL };
+	char methods[64];
+	size_t len;
+	int r;
+
+	r = kmf_route_find(&q->route, &q->par, perc_httpd_method(q->r),
+	    perc_httpd_path(q->r), methods, sizeof(methods));
+	allow.value = methods;
+	if (r == PERC_ERR_UNSUPPORTED)
+		front_problem_with(q, 405, "method_not_allowed",
+		    "not with this method", &allow, 1);
+	else if (r != 0)
+		front_problem(q, 404, "not_found", "there is no such thing");
+	if (r != 0)
+		return r;
+	(void)perc_httpd_body(q->r, &len);
+	if (len > q->route->max_body) {
+		front_problem(q, 413, "too_large", "the body is too large");
+		return PERC_ERR_LIMIT;
+	}
+	return 0;
+}
+
+static void
+dispatch(struct front_req *q)
+{
+	switch (q->route->handler) {
+	case KMF_H_TOKEN:
+		front_token(q);
+		return;
+	case KMF_H_CALL:
+	case KMF_H_EVENTS:
+		if (front_auth(q) != 0)
+			return;
+		if (q->route->handler == KMF_H_EVENTS)
+			front_events(q);
+		else
+			relay_call(q);
+		return;
+	default:
+		front_meta(q);
+	}
+}
+
+static void
+on_request(struct perc_httpd_req *r, void *arg)
+{
+	struct front *f = arg;
+	struct front_req *q = req_new(f, r);
+
+	if (q == NULL || route_take(q) != 0)
+		return;
+	if (q->route->handler == KMF_H_METRICS &&
+	    f->conf->metrics_listen != NULL)
+		front_problem(q, 404, "not_found", "there is no such thing");
+	else
+		dispatch(q);
+}
+
+static void
+on_metrics_request(struct perc_httpd_req *r, void *arg)
+{
+	struct front_req *q = req_new(arg, r);
+
+	if (q == NULL || route_take(q) != 0)
+		return;
+	if (q->route->handler == KMF_H_METRICS ||
+	    q->route->handler == KMF_H_HEALTH ||
+	    q->route->handler == KMF_H_READY)
+		dispatch(q);
+	else
+		front_problem(q, 404, "not_found", "there is no such thing");
+}
+
+/* --- channels ------------------------------------------------------------- */
+static int
+serve(struct front *f)
+{
+	struct perc_httpd_conf c = { .listen_fd = FD_LISTEN,
+		.cert_file = f->conf->tls_cert,
+		.key_file = f->conf->tls_key,
+		.max_body = KMF_BODY_MAX,
+		.deadline_ms = DEADLINE_MS,
+		.max_conns = (unsigned)f->conf->max_conns,
+		.max_conns_per_ip = (unsigned)f->conf->max_conns_per_ip };
+	char why[512];
+	int r;
+
+	if ((r = perc_httpd_new(
+		 &f->httpd, f->loop, &c, on_request, f, why, sizeof(why))) != 0)
+		goto bad;
+	if (f->index == 0 && f->conf->metrics_listen != NULL) {
+		c.listen_fd = FD_METRICS;
+		c.max_conns = 16;
+		if ((r = perc_httpd_new(&f->metrics, f->loop, &c,
+			 on_metrics_request, f, why, sizeof(why))) != 0)
+			goto bad;
+	}
+	return 0;
+bad:
+	log_warnx("front.start err=\"%s\"", why);
+	return r;
+}
+
+/* Both the public keys and the nonce keys; again at every rotation. */
+static int
+on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front *f = arg;
+	struct perc_jwks *set = NULL;
+	struct kmf_welcome w;
+	char *text = NULL;
+	int r;
+
+	if ((r = kmf_welcome_decode(&w, m->data, m->len)) != 0)
+		return r;
+	if ((r = perc_jwks_from_json(&set, w.jwks, strlen(w.jwks))) != 0)
+		goto out;
+	if ((text = strdup(w.jwks)) == NULL) {
+		r = PERC_ERR_NOMEM;
+		goto out;
+	}
+	if (f->jwks_text == NULL || strcmp(f->jwks_text, text) != 0)
+		front_cache_empty(f->cache);
+	perc_jwks_free(f->jwks);
+	free(f->jwks_text);
+	f->jwks = set;
+	f->jwks_text = text;
+	set = NULL;
+	memcpy(f->nonce_key, w.nonce_key, sizeof(f->nonce_key));
+	memcpy(f->prev_nonce_key, w.prev_nonce_key, sizeof(f->nonce_key));
+	perc_chan_state_set(c, FRONT_RUNNING);
+	if (!f->welcomed) {
+		f->welcomed = true;
+		perc_loop_stop(f->loop);
+	}
+out:
+	perc_wipe(&w, sizeof(w));
+	perc_jwks_free(set);
+	return r;
+}
+
+static int
+on_keys(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front *f = arg;
+	json_t *jwks = NULL;
+	struct kmf_keys k;
+	size_t i;
+	int r;
+
+	if ((r = kmf_keys_decode(&k, m->data, m->len)) != 0)
+		return r;
+	for (i = 0; i < f->conf->nissuers; i++)
+		if (strcmp(f->conf->issuers[i].url, k.issuer) == 0)
+			break;
+	if (i == f->conf->nissuers)
+		return PERC_ERR_DENIED;
+	if (k.jwks[0] != '\0' &&
+	    perc_json_parse(
+		&jwks, k.jwks, strlen(k.jwks), FRAME_MAX, NULL, 0) == 0) {
+		json_decref(f->keys[i].jwks);
+		f->keys[i].jwks = jwks;
+	}
+	f->keys[i].fetched_s = k.fetched_s;
+	snprintf(f->keys[i].why, sizeof(f->keys[i].why), "%s", k.why);
+	front_idp_keys(f, i);
+	return 0;
+}
+
+static const struct perc_chan_rule keeper_rules[] = {
+	{ KMF_MSG_WELCOME, FRONT_STARTING | FRONT_RUNNING, 65536, on_welcome },
+	{ KMF_MSG_REPLY, FRONT_RUNNING, FRAME_MAX, front_on_reply },
+	{ KMF_MSG_EVENT, FRONT_RUNNING, FRAME_MAX, front_on_event },
+	{ KMF_MSG_STREAM_END, FRONT_RUNNING, 4096, front_on_stream_end },
+};
+
+static const struct perc_chan_rule fetcher_rules[] = {
+	{ KMF_MSG_KEYS, ~0u, FRAME_MAX, on_keys },
+};
+
+/* Without the keeper a front is nothing; the supervisor starts another. */
+static void
+on_keeper_gone(struct perc_chan *c, int why, void *arg)
+{
+	struct front *f = arg;
+
+	if (!f->stopping)
+		log_warnx("front.stop reason=keeper_gone why=\"%s\"",
+		    perc_strerror(why));
+	perc_chan_free(f->keeper);
+	f->keeper = NULL;
+	perc_loop_stop(f->loop);
+}
+
+/* Keys that we have go on being good. */
+static void
+on_fetcher_gone(struct perc_chan *c, int why, void *arg)
+{
+	struct front *f = arg;
+
+	perc_chan_free(f->fetcher);
+	f->fetcher = NULL;
+}
+
+/* --- timers and signals --------------------------------------------------- */
+static void
+on_tick(void *arg)
+{
+	struct front *f = arg;
+	int64_t now = perc_now_ms();
+
+	front_calls_tick(f, now);
+	front_idp_tick(f, now);
+	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
+		fatalx("front.tick err=no_memory");
+}
+
+static void
+on_hb(void *arg)
+{
+	struct front *f = arg;
+
+	front_streams_hb(f);
+	if (perc_timer_set(f->loop, &f->hb, FRONT_HB_MS, on_hb, f) != 0)
+		fatalx("front.hb err=no_memory");
+}
+
+static void
+on_drained(void *arg)
+{
+	struct front *f = arg;
+
+	perc_loop_stop(f->loop);
+}
+
+static void
+on_term(int signo, void *arg)
+{
+	struct front *f = arg;
+
+	if (f->stopping)
+		return;
+	f->stopping = true;
+	if (f->httpd == NULL) {
+		perc_loop_stop(f->loop);
+		return;
+	}
+	front_streams_stop(f);
+	perc_httpd_drain(f->httpd, FRONT_DRAIN_MS, on_drained, f);
+}
+
+static void
+on_hup(int signo, void *arg)
+{
+	struct front *f = arg;
+	char why[512];
+
+	if (perc_httpd_reload_cert(f->httpd, f->conf->tls_cert,
+		f->conf->tls_key, why, sizeof(why)) != 0)
+		log_warnx(
+		    "front.reload err=\"%s\" certificate=the_old_one", why);
+	else
+		log_info("front.reload certificate=%s", f->conf->tls_cert);
+	if (f->metrics != NULL &&
+	    perc_httpd_reload_cert(f->metrics, f->conf->tls_cert,
+		f->conf->tls_key, why, sizeof(why)) != 0)
+		log_warnx("front.reload what=metrics err=\"%s\"", why);
+}
+
+/* --- life ----------------------------------------------------------------- */
+static int
+front_open(struct front *f)
+{
+	int r;
+
+	if ((f->streams = calloc(FRONT_STREAMS_MAX, sizeof(*f->streams))) ==
+	    NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_loop_new(&f->loop)) != 0 ||
+	    (r = front_cache_new(&f->cache)) != 0 ||
+	    (r = front_limit_new(&f->limit)) != 0 ||
+	    (r = kmf_verify_init()) != 0 ||
+	    (r = perc_chan_new(&f->keeper, f->loop, FD_KEEPER, keeper_rules,
+		 sizeof(keeper_rules) / sizeof(keeper_rules[0]), on_keeper_gone,
+		 f)) != 0 ||
+	    (r = perc_chan_new(&f->fetcher, f->loop, FD_FETCHER, fetcher_rules,
+		 sizeof(fetcher_rules) / sizeof(fetcher_rules[0]),
+		 on_fetcher_gone, f)) != 0 ||
+	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0 ||
+	    (r = perc_loop_signal(f->loop, SIGHUP, on_hup, f)) != 0)
+		return r;
+	perc_chan_state_set(f->keeper, FRONT_STARTING);
+	return 0;
+}
+
+/* Where a new certificate may be read from later. */
+static int
+cage(const struct kmf_conf *conf)
+{
+	struct perc_cage_report report;
+	char cert[4096], key[4096];
+	const char *ro[3] = { cert, key, NULL }, *none[] = { NULL };
+	int r;
+
+	snprintf(cert, sizeof(cert), "%s", conf->tls_cert);
+	snprintf(key, sizeof(key), "%s", conf->tls_key);
+	ro[0] = dirname(cert);
+	ro[1] = dirname(key);
+	r = perc_sandbox(PERC_CAGE_NET, none, ro, &report);
+	if (r == PERC_ERR_UNSUPPORTED) {
+		log_warnx("front.cage err=\"the kernel has none\"");
+		return 0;
+	}
+	if (r == 0)
+		log_debug("front.cage seccomp=%d landlock=%d", report.seccomp,
+		    report.landlock_abi);
+	return r;
+}
+
+static int
+front_start(struct front *f)
+{
+	int r;
+
+	/* The keeper's first word, or nobody could be let in. */
+	if ((r = perc_loop_run(f->loop)) != 0)
+		return r;
+	if (!f->welcomed)
+		return PERC_ERR_CLOSED;
+	if ((r = serve(f)) != 0 ||
+	    (r = perc_proc_drop(f->conf->user, NULL)) != 0 ||
+	    (r = perc_process_harden()) != 0 || (r = cage(f->conf)) != 0)
+		return r;
+	on_tick(f);
+	on_hb(f);
+	if (write(FD_READY, "r", 1) != 1)
+		return PERC_ERR_SYS;
+	close(FD_READY);
+	return 0;
+}
+
+static void
+front_close(struct front *f)
+{
+	size_t i;
+
+	front_calls_end(f);
+	f->stopping = true;
+	if (f->streams != NULL)
+		front_streams_stop(f);
+	front_idp_tick(f, INT64_MAX);
+	perc_httpd_free(f->metrics);
+	perc_httpd_free(f->httpd);
+	perc_chan_free(f->keeper);
+	perc_chan_free(f->fetcher);
+	for (i = 0; i < KMF_ISSUERS_MAX; i++)
+		json_decref(f->keys[i].jwks);
+	front_cache_free(f->cache);
+	front_limit_free(f->limit);
+	perc_jwks_free(f->jwks);
+	free(f->jwks_text);
+	free(f->streams);
+	kmf_verify_done();
+	perc_loop_free(f->loop);
+	perc_wipe(f, sizeof(*f));
+	free(f);
+}
+
+int
+kmf_front_main(const struct kmf_conf *c, unsigned index)
+{
+	struct front *f = calloc(1, sizeof(*f));
+	int r = PERC_ERR_NOMEM, code = 1;
+
+	if (f == NULL)
+		fatalx("front.start err=no_memory");
+	f->conf = c;
+	f->index = index;
+	if ((r = front_open(f)) != 0 || (r = front_start(f)) != 0) {
+		if (!f->stopping)
+			log_warnx("front.start err=\"%s\"", perc_strerror(r));
+		goto out;
+	}
+	f->serving = true;
+	if (perc_loop_run(f->loop) == 0 && f->stopping)
+		code = 0;
+out:
+	front_close(f);
+	return code;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What the files of a front share. A front owns its connections and the
+ * requests on them; it decides who somebody is, never what he may do.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "kmf/intake.h"
+#include "kmf/kmf.h"
+#include "kmf/msg.h"
+#include "kmf/route.h"
+#include "perc/chan.h"
+#include "perc/httpd.h"
+#include "perc/jose.h"
+#include "perc/loop.h"
+
+#define FRONT_CALLS_MAX	    8192  /* calls under way with the keeper */
+#define FRONT_STREAMS_MAX   65536 /* open event streams */
+#define FRONT_CALL_MS	    10000 /* the keeper answers within, or 503 */
+#define FRONT_PARK_MS	    5000  /* an exchange waits for new keys */
+#define FRONT_DRAIN_MS	    5000
+#define FRONT_HB_MS	    10000
+#define FRONT_STREAM_MAX    (256u << 10) /* octets a slow reader may owe */
+#define FRONT_DPOP_WINDOW_S 120
+
+enum front_state { /* of its channels */
+	FRONT_STARTING = 1,
+	FRONT_RUNNING = 2,
+};
+
+enum front_count { /* for /metrics */
+	COUNT_REQUESTS,
+	COUNT_2XX,
+	COUNT_4XX,
+	COUNT_5XX,
+	COUNT_REFUSED, /* credentials */
+	COUNT_EXCHANGED,
+	COUNT_EXCHANGE_FAILED,
+	COUNT_LIMITED,
+	COUNT_CACHE_HITS,
+	COUNT_EVENTS,
+	COUNT_LAST
+};
+
+struct front;
+struct front_stream;
+struct front_cache;
+struct front_limit;
+
+/* One request. It lives until it is answered. */
+struct front_req {
+	struct front *f;
+	struct perc_httpd_req *r;
+	const struct kmf_route *route;
+	struct kmf_params par;
+	char id[32];   /* request id */
+	unsigned call; /* place in f->calls + 1; 0: no call under way */
+	uint32_t call_id;
+	int64_t until_ms;
+	void (*on_reply)(struct front_req *, const struct kmf_reply *);
+	/* who: strings live in claims or form */
+	struct kmf_identity who;
+	json_t *claims;
+	struct perc_dpop proof;
+	bool proved;
+	char replay[PERC_JKT_LEN + 1];
+	char arg2[PERC_JKT_LEN + 1];
+	/* token endpoint */
+	struct kmf_form form;
+	const struct kmf_issuer *issuer;
+	bool parked; /* waits for keys of issuer */
+	struct front_req *park_next;
+	/* events */
+	struct front_stream *stream;
+};
+
+struct front_keys {   /* of one issuer */
+	json_t *jwks; /* NULL: none yet */
+	int64_t fetched_s, wanted_ms;
+	char why[160];
+};
+
+struct front {
+	const struct kmf_conf *conf;
+	unsigned index;
+	struct perc_loop *loop;
+	struct perc_httpd *httpd, *metrics;
+	struct perc_chan *keeper, *fetcher;
+	int ready_fd;
+	bool welcomed, serving, stopping;
+	char *jwks_text;
+	struct perc_jwks *jwks;
+	uint8_t nonce_key[32], prev_nonce_key[32];
+	struct front_keys keys[KMF_ISSUERS_MAX];
+	struct front_req *calls[FRONT_CALLS_MAX];
+	unsigned call_next, ncalls;
+	uint32_t call_count;
+	struct front_req *parked;
+	struct front_stream **streams; /* FRONT_STREAMS_MAX places */
+	unsigned stream_next, nstreams;
+	uint32_t stream_count;
+	struct front_cache *cache;
+	struct front_limit *limit;
+	struct perc_timer tick, hb;
+	uint64_t count[COUNT_LAST];
+};
+
+/* front_reply.c: the last act of a request; q is freed. */
+void front_reply(struct front_req *q, unsigned status,
+    const struct perc_httpd_header *headers, size_t n, const void *body,
+    size_t len, bool secret);
+void front_problem(
+    struct front_req *q, unsigned status, const char *code, const char *detail);
+/* As above with more headers. */
+void front_problem_with(struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct perc_httpd_header *headers, size_t n);
+void front_json(struct front_req *q, unsigned status, json_t *body);
+/* 401 or 400 with challenges; error NULL: none were shown (RFC 6750 3.1). */
+void front_challenge(
+    struct front_req *q, unsigned status, const char *error, const char *why);
+void front_relay(struct front_req *q, const struct kmf_reply *a);
+/* RFC 6749 5.2 */
+void front_token_error(
+    struct front_req *q, unsigned status, const char *error, const char *text);
+void front_token_relay(struct front_req *q, const struct kmf_reply *a);
+void front_req_free(struct front_req *q);
+void front_refused(const struct front_req *q, const char *reason);
+
+/* front_call.c */
+void front_call(struct front_req *q, struct kmf_call *c,
+    void (*on_reply)(struct front_req *, const struct kmf_reply *));
+int
+front_on_reply(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+void front_calls_tick(struct front *f, int64_t now_ms);
+void front_calls_end(struct front *f); /* all: 503 */
+
+/* front_auth.c: 0 and q->who is filled, or the request has been answered. */
+PERC_MUST int front_auth(struct front_req *q);
+/* The DPoP field of a request. PERC_ERR_NOTFOUND: there is none. On other
+ * errors *why tells. token NULL: none goes with it. */
+PERC_MUST int
+front_proof(struct front_req *q, const char *token, const char **why);
+bool front_nonce_ok(const struct front *f, const char *nonce);
+void front_nonce_make(const struct front *f, char *out);
+/* Our own access token: signature, decision, cache. *claims is the caller's.
+ * *why is a static phrase. */
+PERC_MUST int front_own_token(
+    struct front *f, json_t **claims, const char *token, const char **why);
+void front_identity_own(struct kmf_identity *id, const json_t *claims);
+
+/* front_cache.c: verified access tokens by hash until they expire. */
+PERC_MUST int front_cache_new(struct front_cache **cp);
+void front_cache_free(struct front_cache *c);
+void front_cache_empty(struct front_cache *c);
+json_t *front_cache_get(struct front_cache *c, const char *token,
+    int64_t now_s); /* a new reference, or NULL */
+void front_cache_put(
+    struct front_cache *c, const char *token, json_t *claims, int64_t exp_s);
+
+/* front_limit.c: failed exchanges per address. */
+PERC_MUST int front_limit_new(struct front_limit **lp);
+void front_limit_free(struct front_limit *l);
+bool front_limit_reached(
+    struct front_limit *l, const struct sockaddr *sa, int64_t now_ms);
+void front_limit_fail(
+    struct front_limit *l, const struct sockaddr *sa, int64_t now_ms);
+
+/* front_token.c, front_idp.c, front_stream.c, front_meta.c */
+void front_token(struct front_req *q);
+/* subject_token of an identity provider -> q->who, then q goes on. */
+void front_idp(struct front_req *q);
+void front_idp_keys(struct front *f, size_t issuer); /* new ones came */
+void front_idp_tick(struct front *f, int64_t now_ms);
+void front_exchange(struct front_req *q); /* who is known: ask for token1 */
+void front_events(struct front_req *q);
+int
+front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+int front_on_stream_end(
+    struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+void front_streams_hb(struct front *f);
+void front_streams_stop(struct front *f);
+void front_meta(struct front_req *q);

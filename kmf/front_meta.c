@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What anyone may read: metadata (RFC 9728, RFC 8414), public keys, health
+ * and numbers. A conference's descriptor is the same for every well-formed
+ * id, so it tells nobody which conferences exist.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmf/front.h"
+#include "perc/log.h"
+#include "perc/json.h"
+
+static void
+resource_put(char *out, size_t cap, const struct front_req *q)
+{
+	if (q->par.conf[0] == '\0')
+		snprintf(out, cap, "%s", q->f->conf->base_url);
+	else
+		snprintf(out, cap, "%s/v1/conferences/%s", q->f->conf->base_url,
+		    q->par.conf);
+}
+
+static void
+descriptor(struct front_req *q)
+{
+	const char *base = q->f->conf->base_url;
+	char resource[600], token[600];
+
+	resource_put(resource, sizeof(resource), q);
+	snprintf(token, sizeof(token), "%s/oauth/token", base);
+	front_json(q, 200,
+	    json_pack("{s:s, s:s, s:s, s:s}", "conference", q->par.conf, "kmf",
+		base, "resource", resource, "token_endpoint", token));
+}
+
+static void
+resource(struct front_req *q)
+{
+	const char *base = q->f->conf->base_url;
+	char name[600];
+
+	resource_put(name, sizeof(name), q);
+	front_json(q, 200,
+	    json_pack("{s:s, s:[s], s:[s], s:b, s:[s]}", "resource", name,
+		"authorization_servers", base, "bearer_methods_supported",
+		"header", "dpop_bound_access_tokens_required", 1,
+		"dpop_signing_alg_values_supported", "ES256"));
+}
+
+static json_t *
+providers(const struct kmf_conf *c)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; list != NULL && i < c->nissuers; i++)
+		if (json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:s}", "issuer",
+			    c->issuers[i].url, "client_id",
+			    c->issuers[i].client_id, "scope",
+			    c->issuers[i].scope, "name", c->issuers[i].name)) !=
+		    0)
+			break;
+	return list;
+}
+
+static void
+server(struct front_req *q)
+{
+	const char *base = q->f->conf->base_url;
+	char token[600], jwks[600];
+
+	snprintf(token, sizeof(token), "%s/oauth/token", base);
+	snprintf(jwks, sizeof(jwks), "%s/.well-known/jwks.json", base);
+	front_json(q, 200,
+	    json_pack("{s:s, s:s, s:s, s:[s,s], s:[s,s], s:[s], s:[s], "
+		      "s:[], s:o}",
+		"issuer", base, "token_endpoint", token, "jwks_uri", jwks,
+		"grant_types_supported",
+		"urn:ietf:params:oauth:grant-type:token-exchange",
+		"client_credentials", "token_endpoint_auth_methods_supported",
+		"none", "private_key_jwt",
+		"token_endpoint_auth_signing_alg_values_supported", "ES256",
+		"dpop_signing_alg_values_supported", "ES256",
+		"response_types_supported", "perch_identity_providers",
+		providers(q->f->conf)));
+}
+
+static void
+text_reply(struct front_req *q, unsigned status, const char *text)
+{
+	static const struct perc_httpd_header type = { "Content-Type",
+		"text/plain; charset=utf-8" };
+
+	front_reply(q, status, &type, 1, text, strlen(text), false);
+}
+
+static void
+jwks(struct front_req *q)
+{
+	static const struct perc_httpd_header type = { "Content-Type",
+		"application/jwk-set+json" };
+	const char *text = q->f->jwks_text;
+
+	front_reply(q, 200, &type, 1, text, strlen(text), false);
+}
+
+/* --- readiness ------------------------------------------------------------ */
+/* An issuer without keys is named, but the KMF is ready: guests and the
+ * members of other issuers can come. */
+static void
+on_ready(struct front_req *q, const struct kmf_reply *a)
+{
+	const struct front *f = q->f;
+	char text[4096];
+	size_t n, i;
+
+	n = (size_t)snprintf(text, sizeof(text), "%s%.*s%s",
+	    a->status < 300 ? "ready\n" : "not ready\n",
+	    (int)(a->body_len > 2000 ? 2000 : a->body_len), a->body, a->detail);
+	if (n > 0 && n < sizeof(text) - 1 && text[n - 1] != '\n')
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
+	for (i = 0; i < f->conf->nissuers && n < sizeof(text); i++)
+		if (f->keys[i].jwks == NULL)
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+			    "issuer %s: no keys yet: %s\n",
+			    f->conf->issuers[i].label, f->keys[i].why);
+	text_reply(q, a->status < 300 ? 200 : 503, text);
+}
+
+static void
+ready(struct front_req *q)
+{
+	struct kmf_call c = { .op = KMF_OP_READY };
+
+	if (q->f->stopping)
+		text_reply(q, 503, "not ready\nstopping\n");
+	else
+		front_call(q, &c, on_ready);
+}
+
+/* --- metrics -------------------------------------------------------------- */
+static const char *const counters[COUNT_LAST] = {
+	[COUNT_REQUESTS] = "requests_total",
+	[COUNT_2XX] = "answers_2xx_total",
+	[COUNT_4XX] = "answers_4xx_total",
+	[COUNT_5XX] = "answers_5xx_total",
+	[COUNT_REFUSED] = "refused_total",
+	[COUNT_EXCHANGED] = "exchanges_total",
+	[COUNT_EXCHANGE_FAILED] = "exchange_failures_total",
+	[COUNT_LIMITED] = "exchange_limited_total",
+	[COUNT_CACHE_HITS] = "token_cache_hits_total",
+	[COUNT_EVENTS] = "events_total",
+};
+
+static void
+number(FILE *f, const char *name, const char *type, unsigned front,
+    unsigned long long v)
+{
+	fprintf(f,
+	    "# TYPE perch_kmf_front_%s %s\n"
+	    "perch_kmf_front_%s{front=\"%u\"} %llu\n",
+	    name, type, name, front, v);
+}
+
+static void
+on_metrics(struct front_req *q, const struct kmf_reply *a)
+{
+	struct front *f = q->f;
+	char *text = NULL;
+	size_t len = 0, i;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL) {
+		front_problem(q, 500, "no_memory", "try again");
+		return;
+	}
+	for (i = 0; i < COUNT_LAST; i++)
+		number(out, counters[i], "counter", f->index, f->count[i]);
+	number(
+	    out, "connections", "gauge", f->index, perc_httpd_conns(f->httpd));
+	number(out, "streams", "gauge", f->index, f->nstreams);
+	number(out, "calls_pending", "gauge", f->index, f->ncalls);
+	if (a->status < 300)
+		fprintf(out, "%.*s", (int)a->body_len, a->body);
+	if (fclose(out) == 0)
+		text_reply(q, 200, text);
+	else
+		front_problem(q, 500, "no_memory", "try again");
+	free(text);
+}
+
+static void
+metrics(struct front_req *q)
+{
+	struct kmf_call c = { .op = KMF_OP_METRICS };
+
+	front_call(q, &c, on_metrics);
+}
+
+static void
+health(struct front_req *q)
+{
+	text_reply(q, 200, "ok\n");
+}
+
+void
+front_meta(struct front_req *q)
+{
+	static void (*const by[])(struct front_req *) = {
+		[KMF_H_DESCRIPTOR] = descriptor,
+		[KMF_H_RESOURCE] = resource,
+		[KMF_H_SERVER] = server,
+		[KMF_H_JWKS] = jwks,
+		[KMF_H_HEALTH] = health,
+		[KMF_H_READY] = ready,
+		[KMF_H_METRICS] = metrics,
+	};
+
+	by[q->route->handler](q);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Answers. Whoever was refused hears a dull, constant text; the log has the
+ * reason and the request id that ties the two together.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmf/front.h"
+#include "kmf/nonce.h"
+#include "perc/json.h"
+#include "perc/log.h"
+#include "perc/secret.h"
+
+#define PROBLEM "application/problem+json"
+#define JSON	"application/json"
+
+static const struct {
+	unsigned status;
+	const char *title;
+} titles[] = {
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 409, "Conflict" },
+	{ 410, "Gone" },
+	{ 412, "Precondition Failed" },
+	{ 413, "Content Too Large" },
+	{ 415, "Unsupported Media Type" },
+	{ 422, "Unprocessable Content" },
+	{ 428, "Precondition Required" },
+	{ 429, "Too Many Requests" },
+	{ 503, "Service Unavailable" },
+};
+
+static const char *
+title_of(unsigned status)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+		if (titles[i].status == status)
+			return titles[i].title;
+	return status >= 500 ? "Internal Server Error" : "Refused";
+}
+
+void
+front_req_free(struct front_req *q)
+{
+	if (q->call != 0) {
+		q->f->calls[q->call - 1] = NULL;
+		q->f->ncalls--;
+	}
+	json_decref(q->claims);
+	kmf_form_clear(&q->form);
+	perc_wipe(q, sizeof(*q));
+	free(q);
+}
+
+static void
+count_status(struct front *f, unsigned status)
+{
+	f->count[status < 300  ? COUNT_2XX
+		: status < 500 ? COUNT_4XX
+			       : COUNT_5XX]++;
+}
+
+void
+front_reply(struct front_req *q, unsigned status,
+    const struct perc_httpd_header *headers, size_t n, const void *body,
+    size_t len, bool secret)
+{
+	count_status(q->f, status);
+	log_debug("front.answer id=%s status=%u", q->id, status);
+	perc_httpd_reply(q->r, status, headers, n, body, len, secret);
+	front_req_free(q);
+}
+
+void
+front_problem_with(struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct perc_httpd_header *headers, size_t n)
+{
+	struct perc_httpd_header all[8] = { { "Content-Type", PROBLEM } };
+	json_t *o;
+	char *text;
+
+	if (n > 6)
+		n = 6;
+	if (n != 0)
+		memcpy(all + 1, headers, n * sizeof(all[0]));
+	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank",
+	    "title", title_of(status), "status", (int)status, "code", code,
+	    "detail", detail, "request_id", q->id);
+	text = o == NULL ? NULL : perc_json_text(o);
+	json_decref(o);
+	front_reply(q, status, all, n + 1, text == NULL ? "" : text,
+	    text == NULL ? 0 : strlen(text), false);
+	perc_json_free(text);
+}
+
+void
+front_problem(
+    struct front_req *q, unsigned status, const char *code, const char *detail)
+{
+	front_problem_with(q, status, code, detail, NULL, 0);
+}
+
+void
+front_json(struct front_req *q, unsigned status, json_t *body)
+{
+	static const struct perc_httpd_header type = { "Content-Type", JSON };
+	char *text = body == NULL ? NULL : perc_json_text(body);
+
+	json_decref(body);
+	if (text == NULL) {
+		front_problem(q, 500, "no_memory", "try again");
+		return;
+	}
+	front_reply(q, status, &type, 1, text, strlen(text), false);
+	perc_json_free(text);
+}
+
+/* --- refusals ------------------------------------------------------------- */
+static void
+peer_put(char *out, size_t cap, const struct sockaddr *sa)
+{
+	const void *a = NULL;
+
+	snprintf(out, cap, "unknown");
+	if (sa == NULL)
+		return;
+	if (sa->sa_family == AF_INET)
+		a = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+	else if (sa->sa_family == AF_INET6)
+		a = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+	if (a != NULL &&
+	    inet_ntop(sa->sa_family, a, out, (socklen_t)cap) == NULL)
+		snprintf(out, cap, "unknown");
+}
+
+void
+front_refused(const struct front_req *q, const char *reason)
+{
+	static struct perc_log_limit limit = { .burst = 50, .per_ms = 10000 };
+	char peer[64];
+
+	q->f->count[COUNT_REFUSED]++;
+	if (!perc_log_allow(&limit))
+		return;
+	peer_put(peer, sizeof(peer), perc_httpd_peer(q->r));
+	log_info("front.refuse id=%s peer=%s route=\"%s %s\" reason=\"%s\"",
+	    q->id, peer, q->route == NULL ? "-" : q->route->method,
+	    q->route == NULL ? "-" : q->route->path, reason);
+}
+
+void
+front_challenge(
+    struct front_req *q, unsigned status, const char *error, const char *why)
+{
+	struct perc_httpd_header h[2];
+	char challenge[128], nonce[KMF_NONCE_LEN + 1];
+	size_t n = 1;
+
+	front_refused(q, why);
+	if (error == NULL)
+		snprintf(challenge, sizeof(challenge),
+		    "DPoP realm=\"perch\", algs=\"ES256\"");
+	else
+		snprintf(challenge, sizeof(challenge),
+		    "DPoP realm=\"perch\", algs=\"ES256\", error=\"%s\"",
+		    error);
+	h[0] = (struct perc_httpd_header){ "WWW-Authenticate", challenge };
+	if (error != NULL && strcmp(error, "use_dpop_nonce") == 0) {
+		front_nonce_make(q->f, nonce);
+		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
+	}
+	front_problem_with(q, status, error == NULL ? "unauthorized" : error,
+	    "credentials are missing or not good for this", h, n);
+}
+
+void
+front_token_error(
+    struct front_req *q, unsigned status, const char *error, const char *text)
+{
+	struct perc_httpd_header h[4] = { { "Content-Type", JSON },
+		{ "Pragma", "no-cache" } };
+	char nonce[KMF_NONCE_LEN + 1], *body;
+	size_t n = 2;
+	json_t *o;
+
+	if (strcmp(error, "use_dpop_nonce") == 0) {
+		front_nonce_make(q->f, nonce);
+		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
+	} else if (status < 500) {
+		q->f->count[COUNT_EXCHANGE_FAILED]++;
+		front_limit_fail(
+		    q->f->limit, perc_httpd_peer(q->r), perc_now_ms());
+	}
+	/* RFC 6749 5.2: 401 names a scheme; ours is the assertion. */
+	if (status == 401)
+		h[n++] = (struct perc_httpd_header){ "WWW-Authenticate",
+			"DPoP realm=\"perch\", algs=\"ES256\"" };
+	o = json_pack("{s:s, s:s}", "error", error, "error_description", text);
+	body = o == NULL ? NULL : perc_json_text(o);
+	json_decref(o);
+	front_reply(q, status, h, n, body == NULL ? "" : body,
+	    body == NULL ? 0 : strlen(body), false);
+	perc_json_free(body);
+}
+
+/* --- the keeper's answers ------------------------------------------------- */
+static void
+relay_problem(struct front_req *q, const struct kmf_reply *a)
+{
+	struct perc_httpd_header h[2];
+	char seconds[16];
+	size_t n = 0;
+
+	if (a->status == 401) {
+		front_challenge(q, 401, a->code, a->detail);
+		return;
+	}
+	if (a->status == 403 || a->status == 404)
+		front_refused(q, a->code);
+	if (a->retry_after_s != 0) {
+		snprintf(seconds, sizeof(seconds), "%u", a->retry_after_s);
+		h[n++] = (struct perc_httpd_header){ "Retry-After", seconds };
+	}
+	front_problem_with(q, a->status, a->code, a->detail, h, n);
+}
+
+void
+front_relay(struct front_req *q, const struct kmf_reply *a)
+{
+	struct perc_httpd_header h[6];
+	char nonce[KMF_NONCE_LEN + 1];
+	bool secret = a->secret_header[0] != '\0';
+	size_t n = 0;
+
+	if (a->status >= 300) {
+		relay_problem(q, a);
+		return;
+	}
+	if (a->content_type[0] != '\0')
+		h[n++] = (struct perc_httpd_header){ "Content-Type",
+			a->content_type };
+	if (a->location[0] != '\0')
+		h[n++] = (struct perc_httpd_header){ "Location", a->location };
+	if (a->etag[0] != '\0')
+		h[n++] = (struct perc_httpd_header){ "ETag", a->etag };
+	if (secret)
+		h[n++] = (struct perc_httpd_header){ "Encryption-Key",
+			a->secret_header };
+	if (q->who.who == KMF_WHO_MEMBER) {
+		front_nonce_make(q->f, nonce);
+		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
+	}
+	front_reply(q, a->status, h, n, a->body, a->body_len, secret);
+}
+
+void
+front_token_relay(struct front_req *q, const struct kmf_reply *a)
+{
+	static const struct perc_httpd_header h[] = { { "Content-Type", JSON },
+		{ "Pragma", "no-cache" } };
+
+	if (a->status >= 300) {
+		front_refused(q, a->code);
+		front_token_error(q, a->status, a->code, a->detail);
+		return;
+	}
+	q->f->count[COUNT_EXCHANGED]++;
+	front_reply(q, a->status, h, 2, a->body, a->body_len, true);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Event streams (docs/wire/events.md): the keeper's EVENTs as text. A stream
+ * begins as a waiting request; the keeper's first word opens it with 200 or
+ * ends it with an error's status, so that a client learns at once why it may
+ * not. A member whom the keeper has nothing to tell yet is let in after a
+ * short silence. A comment line every 10 s shows life in both directions.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmf/front.h"
+#include "kmf/nonce.h"
+#include "perc/log.h"
+#include "perc/secret.h"
+
+#define PLACE(id)  ((id) % FRONT_STREAMS_MAX)
+#define SILENCE_MS 300 /* no refusal within: the stream is open */
+
+struct front_stream {
+	struct front *f;
+	uint32_t id;
+	struct front_req *q;	     /* until it is open */
+	struct perc_httpd_stream *s; /* from then on */
+	struct perc_timer silence;
+};
+
+static struct front_stream *
+stream_new(struct front *f)
+{
+	struct front_stream *st = calloc(1, sizeof(*st));
+	unsigned i, at;
+
+	for (i = 0; st != NULL && i < FRONT_STREAMS_MAX; i++) {
+		at = f->stream_next;
+		f->stream_next = (at + 1) % FRONT_STREAMS_MAX;
+		if (f->streams[at] != NULL)
+			continue;
+		f->stream_count = f->stream_count % 60000 + 1;
+		st->f = f;
+		st->id = f->stream_count * FRONT_STREAMS_MAX + at;
+		f->streams[at] = st;
+		f->nstreams++;
+		return st;
+	}
+	free(st);
+	return NULL;
+}
+
+static void
+stream_free(struct front_stream *st, bool tell)
+{
+	struct front *f = st->f;
+
+	perc_timer_stop(f->loop, &st->silence);
+	f->streams[PLACE(st->id)] = NULL;
+	f->nstreams--;
+	if (tell && f->keeper != NULL &&
+	    perc_chan_send(f->keeper, KMF_MSG_UNSUBSCRIBE, st->id, NULL, 0) !=
+		0)
+		log_warnx("front.unsubscribe err=failed");
+	free(st);
+}
+
+static struct front_stream *
+stream_find(struct front *f, uint32_t id)
+{
+	struct front_stream *st = f->streams[PLACE(id)];
+
+	return st != NULL && st->id == id ? st : NULL;
+}
+
+/* The HTTP side is gone: client left, too slow, or closed by us. */
+static void
+on_gone(struct perc_httpd_stream *s, void *arg)
+{
+	stream_free(arg, true);
+}
+
+static uint64_t
+last_event_id(const struct front_req *q)
+{
+	const char *text = perc_httpd_header(q->r, "Last-Event-ID", NULL);
+
+	if (text == NULL || strspn(text, "0123456789") != strlen(text) ||
+	    strlen(text) > 18)
+		return 0;
+	return strtoull(text, NULL, 10);
+}
+
+static int
+stream_start(struct front_stream *st)
+{
+	struct front_req *q = st->q;
+	char nonce[KMF_NONCE_LEN + 1];
+	const struct perc_httpd_header h = { "DPoP-Nonce", nonce };
+	int r;
+
+	front_nonce_make(st->f, nonce);
+	if ((r = perc_httpd_stream_open(
+		 &st->s, q->r, &h, 1, FRONT_STREAM_MAX, on_gone, st)) != 0)
+		return r;
+	st->f->count[COUNT_2XX]++;
+	st->q = NULL;
+	front_req_free(q);
+	return 0;
+}
+
+static void
+stream_refuse(struct front_stream *st, unsigned status, const char *code,
+    const char *detail)
+{
+	struct front_req *q = st->q;
+
+	stream_free(st, status == 503);
+	if (status == 401)
+		front_challenge(q, 401, code, detail);
+	else
+		front_problem(q, status, code, detail);
+}
+
+static void
+on_silence(void *arg)
+{
+	struct front_stream *st = arg;
+
+	if (st->q != NULL && stream_start(st) != 0)
+		stream_refuse(st, 503, "unavailable", "try again");
+}
+
+void
+front_events(struct front_req *q)
+{
+	struct front *f = q->f;
+	struct kmf_subscribe sub = { .id = q->who,
+		.conf = q->par.conf,
+		.last_event_id = last_event_id(q),
+		.replay_hash = q->replay,
+		.replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1 };
+	struct front_stream *st;
+	uint8_t *buf = NULL;
+	size_t len;
+	int r;
+
+	if (f->stopping || (st = stream_new(f)) == NULL) {
+		front_problem(q, 503, "unavailable", "try again");
+		return;
+	}
+	if ((r = perc_timer_set(
+		 f->loop, &st->silence, SILENCE_MS, on_silence, st)) == 0)
+		r = kmf_subscribe_encode(&buf, &len, &sub);
+	if (r == 0)
+		r = perc_chan_send(
+		    f->keeper, KMF_MSG_SUBSCRIBE, st->id, buf, len);
+	perc_secmem_free(buf);
+	if (r != 0) {
+		stream_free(st, false);
+		front_problem(q, 503, "unavailable", "try again");
+		return;
+	}
+	st->q = q;
+}
+
+static void
+stream_say(struct front_stream *st, const char *text, size_t n)
+{
+	if (perc_httpd_stream_write(st->s, text, n) == PERC_ERR_LIMIT)
+		log_info("front.stream event=dropped reason=slow");
+}
+
+int
+front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front *f = arg;
+	struct front_stream *st = stream_find(f, m->id);
+	struct kmf_event e;
+	char *text = NULL;
+	int r, n;
+
+	if ((r = kmf_event_decode(&e, m->data, m->len)) != 0)
+		return r;
+	if (st == NULL)
+		return 0; /* left meanwhile */
+	if (strpbrk(e.name, "\r\n") != NULL || strpbrk(e.data, "\r\n") != NULL)
+		return PERC_ERR_FORMAT;
+	if (st->q != NULL && stream_start(st) != 0) {
+		stream_refuse(st, 503, "unavailable", "try again");
+		return 0;
+	}
+	n = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n",
+	    e.event_id, e.name, e.data);
+	if (n < 0)
+		return PERC_ERR_NOMEM;
+	f->count[COUNT_EVENTS]++;
+	stream_say(st, text, (size_t)n);
+	perc_wipe(text, (size_t)n);
+	free(text);
+	return 0;
+}
+
+int
+front_on_stream_end(
+    struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front *f = arg;
+	struct front_stream *st = stream_find(f, m->id);
+	struct kmf_stream_end e;
+	int r;
+
+	if ((r = kmf_stream_end_decode(&e, m->data, m->len)) != 0)
+		return r;
+	if (st == NULL)
+		return 0;
+	if (st->q != NULL)
+		stream_refuse(st, e.status < 400 ? 503 : e.status,
+		    e.code[0] == '\0' ? "unavailable" : e.code, e.detail);
+	else
+		perc_httpd_stream_close(st->s);
+	return 0;
+}
+
+void
+front_streams_hb(struct front *f)
+{
+	struct front_stream *st;
+	unsigned i, left = f->nstreams;
+
+	for (i = 0; left != 0 && i < FRONT_STREAMS_MAX; i++) {
+		if ((st = f->streams[i]) == NULL)
+			continue;
+		left--;
+		if (st->s != NULL)
+			stream_say(st, ": hb\n\n", 6);
+	}
+}
+
+/* When stopping: who still waits for the first word hears that. */
+void
+front_streams_stop(struct front *f)
+{
+	struct front_stream *st;
+	unsigned i, left = f->nstreams;
+
+	for (i = 0; left != 0 && i < FRONT_STREAMS_MAX; i++) {
+		if ((st = f->streams[i]) == NULL)
+			continue;
+		left--;
+		if (st->q != NULL)
+			stream_refuse(st, 503, "unavailable", "try again");
+	}
+}
