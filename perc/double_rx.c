@@ -259,17 +259,6 @@ index_add(const struct rx_stream *s, struct packet *p, uint64_t index)
 	p->index[p->n++] = index;
 }
 
-/* A sender that repeats a field across a wrap of SEQ names the ROC before. */
-static void
-index_add_hint(const struct rx_stream *s, struct packet *p)
-{
-	uint64_t index = (uint64_t)p->roc << 16 | p->inner.seq;
-
-	index_add(s, p, index);
-	if (p->inner.seq < 0x8000)
-		index_add(s, p, index + 0x10000);
-}
-
 /*
  * The indices that this packet may have, likeliest first: near the highest
  * one so far; after a long silence, with the ROC of its field, if that leads
@@ -278,7 +267,7 @@ index_add_hint(const struct rx_stream *s, struct packet *p)
 static void
 indices_list(const struct rx_stream *s, struct packet *p)
 {
-	uint64_t index;
+	uint64_t by_field = (uint64_t)p->roc << 16 | p->inner.seq, index;
 	unsigned i;
 
 	p->n = 0;
@@ -287,11 +276,11 @@ indices_list(const struct rx_stream *s, struct packet *p)
 			return;
 		index_add(s, p, index);
 		if (p->roc_known && p->roc > index >> 16)
-			index_add_hint(s, p);
+			index_add(s, p, by_field);
 		return;
 	}
 	if (p->roc_known)
-		index_add_hint(s, p);
+		index_add(s, p, by_field);
 	for (i = 0; i < s->ncand; i++)
 		if (perc_index_guess(&index, s->cand[i].hint, p->inner.seq) ==
 		    0)

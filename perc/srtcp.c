@@ -166,9 +166,9 @@ stream_known(const struct perc_srtcp *s, uint32_t ssrc)
 static int
 stream_check(const struct perc_srtcp *s, const uint8_t *p, size_t n, size_t min)
 {
-	if (n < min || n > PERC_MTU_MAX)
+	if (n < min)
 		return PERC_ERR_SHORT;
-	if (p[0] >> 6 != 2)
+	if (n > PERC_MTU_MAX || p[0] >> 6 != 2)
 		return PERC_ERR_FORMAT;
 	return s->streams == PERC_SRTCP_STREAMS_MAX &&
 		!stream_known(s, be32(p + 4))
