@@ -16,23 +16,6 @@
 #include "perc/json.h"
 #include "perc/proc.h"
 
-/* cjose loses the one octet of an empty encrypted key (ECDH-ES) per JWE. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:libcjose\n";
-}
-
-const char *__lsan_default_options(void);
-
-const char *
-__lsan_default_options(void)
-{
-	return "print_suppressions=0";
-}
-
 static int64_t
 now_s(void)
 {

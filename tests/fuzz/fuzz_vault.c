@@ -19,14 +19,6 @@
 #define CONF "c_fuzz"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-/* cjose loses the one octet of an empty encrypted key (ECDH-ES) per JWE. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-	return "leak:libcjose\n";
-}
 
 static struct {
 	struct vault_config config;
