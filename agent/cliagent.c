@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A user's commands: one request to the agent on this machine, its progress
+ * as it comes, one result. An invitation code need not stand on the command
+ * line, where every process of the machine could read it.
+ */
+#include "agent/cli.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "agent/agentconf.h"
+#include "agent/text.h"
+#include "perc/json.h"
+#include "perc/loop.h"
+#include "perc/secret.h"
+
+#define LINE_MAX_LEN (4u << 20)
+#define CODE_MAX     256
+#define WAIT_S	     30
+
+struct talk { /* one conversation with the agent */
+	int fd;
+	struct text in;
+	bool quiet;	     /* no progress (--json) */
+	int64_t deadline_ms; /* 0: none */
+};
+
+static int
+talk_open(struct talk *t, const struct cli *c)
+{
+	const char *given = c->opt[CLI_SOCKET] != NULL ? c->opt[CLI_SOCKET]
+						       : getenv("PERCH_SOCKET");
+	char *path = given != NULL ? text_dup(given)
+				   : agent_conf_runtime_path("agent.sock");
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int r = CLI_UNREACHABLE;
+
+	memset(t, 0, sizeof(*t));
+	t->quiet = cli_json(c);
+	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (path == NULL || t->fd < 0 || strlen(path) >= sizeof(un.sun_path)) {
+		cli_complain("the socket's path is too long");
+	} else {
+		strcpy(un.sun_path, path);
+		if (connect(t->fd, (struct sockaddr *)&un, sizeof(un)) == 0)
+			r = CLI_OK;
+		else
+			cli_complain(
+			    "no perch-agent at %s: %s", path, strerror(errno));
+	}
+	free(path);
+	return r;
+}
+
+static void
+talk_close(struct talk *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	text_clear(&t->in);
+}
+
+static bool
+talk_say(struct talk *t, const json_t *j)
+{
+	char *line = json_dumps(j, JSON_COMPACT);
+	struct text out = { 0 };
+	bool ok;
+
+	text_add(&out, line != NULL ? line : "");
+	text_add(&out, "\n");
+	ok = line != NULL && !out.failed &&
+	    send(t->fd, out.p, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
+	text_free(line);
+	text_clear(&out);
+	return ok;
+}
+
+/* Some octets, or why not: false at the end or when time is over. */
+static bool
+talk_more(struct talk *t)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	int64_t left = -1;
+	char buf[16384];
+	ssize_t n;
+
+	if (t->deadline_ms != 0) {
+		left = t->deadline_ms - perc_now_ms();
+		if (left < 0)
+			left = 0;
+	}
+	if (poll(&p, 1, (int)left) <= 0)
+		return false;
+	if ((n = recv(t->fd, buf, sizeof(buf) - 1, 0)) <= 0)
+		return false;
+	buf[n] = '\0';
+	text_add(&t->in, buf);
+	return !t->in.failed && t->in.len < LINE_MAX_LEN;
+}
+
+/* The next line as JSON, or NULL. */
+static json_t *
+talk_line(struct talk *t)
+{
+	struct text rest = { 0 };
+	json_t *j = NULL;
+	char *end;
+
+	while (t->in.p == NULL || (end = strchr(t->in.p, '\n')) == NULL)
+		if (!talk_more(t))
+			return NULL;
+	*end = '\0';
+	j = json_loads(t->in.p, 0, NULL);
+	text_add(&rest, end + 1);
+	text_clear(&t->in);
+	t->in = rest;
+	return j;
+}
+
+static void
+show_event(const struct talk *t, const json_t *j)
+{
+	const json_t *device = json_object_get(j, "device");
+	const json_t *open = json_object_get(j, "open");
+
+	if (json_object_get(j, "progress") != NULL && !t->quiet)
+		cli_say("%s", cli_get(j, "progress"));
+	if (device != NULL) {
+		fprintf(t->quiet ? stderr : stdout,
+		    "Open  %s\nand enter the code  %s\n",
+		    cli_get(device, "verification_uri"),
+		    cli_get(device, "user_code"));
+		fflush(stdout);
+	}
+	if (open != NULL)
+		fprintf(t->quiet ? stderr : stdout,
+		    "Open this in a browser on this machine:\n%s\n",
+		    cli_get(open, "url"));
+}
+
+/* xdg-open, where there is a desktop; the URL was printed anyway. */
+static void
+browser_open(const json_t *j)
+{
+	const char *url = json_string_value(
+	    json_object_get(json_object_get(j, "open"), "url"));
+	pid_t pid;
+
+	if (url == NULL || strncmp(url, "https://", 8) != 0 ||
+	    (getenv("DISPLAY") == NULL && getenv("WAYLAND_DISPLAY") == NULL))
+		return;
+	if ((pid = fork()) == 0) {
+		(void)!freopen("/dev/null", "w", stderr);
+		execlp("xdg-open", "xdg-open", url, (char *)NULL);
+		_exit(127);
+	}
+}
+
+static int
+exit_of(const char *code)
+{
+	static const struct {
+		const char *code;
+		int status;
+	} all[] = {
+		{ "unreachable", CLI_UNREACHABLE },
+		{ "not_ready", CLI_UNREACHABLE },
+		{ "login_required", CLI_LOGIN },
+		{ "usage", CLI_USAGE },
+		{ "bad_uri", CLI_USAGE },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(code, all[i].code) == 0)
+			return all[i].status;
+	return CLI_FAILED;
+}
+
+/* Send, show what comes, until the end. *result is new on CLI_OK. */
+static int
+talk_ask(struct talk *t, json_t *ask, json_t **result)
+{
+	json_t *j, *e;
+	int r;
+
+	json_object_set_new(ask, "id", json_integer(1));
+	if (!talk_say(t, ask)) {
+		cli_complain("perch-agent does not listen");
+		return CLI_UNREACHABLE;
+	}
+	while ((j = talk_line(t)) != NULL) {
+		show_event(t, j);
+		browser_open(j);
+		if ((e = json_object_get(j, "error")) != NULL) {
+			r = exit_of(cli_get(e, "code"));
+			if (r != CLI_LOGIN || !isatty(0))
+				cli_complain("%s", cli_get(e, "text"));
+			json_decref(j);
+			return r;
+		}
+		if ((e = json_object_get(j, "result")) != NULL) {
+			*result = json_incref(e);
+			json_decref(j);
+			return CLI_OK;
+		}
+		json_decref(j);
+	}
+	cli_complain(t->deadline_ms != 0 && perc_now_ms() >= t->deadline_ms
+		? "no media yet; the agent goes on trying (perch status)"
+		: "perch-agent went away");
+	return CLI_UNREACHABLE;
+}
+
+static int
+ask_once(const struct cli *c, json_t *ask, json_t **result)
+{
+	struct talk t;
+	int r;
+
+	if ((r = talk_open(&t, c)) == CLI_OK)
+		r = talk_ask(&t, ask, result);
+	talk_close(&t);
+	json_decref(ask);
+	return r;
+}
+
+/* ---- telling people where media goes
+ * -------------------------------------------- */
+
+static void
+show_in(const json_t *s)
+{
+	const char *codec = cli_get(s, "codec");
+	int port = (int)json_integer_value(json_object_get(s, "port"));
+	int pt = (int)json_integer_value(json_object_get(s, "pt"));
+	bool audio = strcmp(cli_get(s, "media"), "audio") == 0;
+
+	cli_say("  send your %s as RTP (%s, payload type %d) to "
+		"127.0.0.1:%d",
+	    cli_get(s, "media"), codec, pt, port);
+	if (audio && strncmp(codec, "opus", 4) == 0)
+		cli_say("    ffmpeg -re -i FILE -vn -c:a libopus "
+			"-payload_type %d -f rtp rtp://127.0.0.1:%d",
+		    pt, port);
+	else if (!audio && strncasecmp(codec, "vp8", 3) == 0)
+		cli_say("    ffmpeg -re -i FILE -an -c:v libvpx -deadline "
+			"realtime -payload_type %d -f rtp "
+			"\"rtp://127.0.0.1:%d?pkt_size=1100\"",
+		    pt, port);
+}
+
+static void
+show_media(const json_t *conf)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(conf, "in"), i, s) show_in(s);
+	json_array_foreach(json_object_get(conf, "out"), i, s)
+	{
+		if (cli_get(s, "sdp")[0] == '\0')
+			continue;
+		cli_say("  hear %s (%s): %s", cli_get(s, "name"),
+		    cli_get(s, "media"), cli_get(s, "sdp"));
+		cli_say("    ffplay -protocol_whitelist file,udp,rtp %s",
+		    cli_get(s, "sdp"));
+	}
+}
+
+static const char *
+count(const json_t *o, const char *name)
+{
+	static char text[24];
+
+	text_put(text, sizeof(text), "%lld",
+	    (long long)json_integer_value(json_object_get(o, name)));
+	return text;
+}
+
+static void
+show_conference(const json_t *j)
+{
+	static const char *const troubles[] = { "kmf_trouble", "mdd_trouble" };
+	const char *title = cli_get(j, "title");
+	const json_t *roster = json_object_get(j, "roster");
+
+	cli_say("%s  %s", title[0] != '\0' ? title : cli_get(j, "uri"),
+	    cli_get(j, "conference"));
+	cli_say("  %s: %s", cli_get(j, "state"), cli_get(j, "words"));
+	if (strcmp(cli_get(j, "state"), "over") == 0)
+		return;
+	cli_say("  you are %s, with the key of epoch %s", cli_get(j, "name"),
+	    count(j, "epoch"));
+	for (size_t i = 0; i < 2; i++)
+		if (cli_get(j, troubles[i])[0] != '\0')
+			cli_say("  trouble: %s", cli_get(j, troubles[i]));
+	if (roster != NULL)
+		cli_say("  roster of %s%s%s", count(roster, "members"),
+		    json_is_false(json_object_get(roster, "fresh"))
+			? ", STALE: do not rely on it"
+			: "",
+		    json_is_true(json_object_get(roster, "forked"))
+			? ", FORKED: somebody shows others another one"
+			: "");
+	show_media(j);
+}
+
+int
+cli_status(const struct cli *c)
+{
+	json_t *j = NULL, *one;
+	const json_t *all;
+	size_t i;
+	int r;
+
+	if ((r = ask_once(c, json_pack("{s:s}", "cmd", "status"), &j)) !=
+	    CLI_OK)
+		return r;
+	all = json_object_get(j, "conferences");
+	if (cli_json(c)) {
+		cli_print_json(j);
+	} else {
+		if (json_array_size(all) == 0)
+			cli_say("Not in a conference.");
+		json_array_foreach(all, i, one) show_conference(one);
+		one = json_object_get(j, "protection");
+		cli_say("keys: %s memory, seccomp %s, landlock %s",
+		    cli_get(one, "secret_memory"),
+		    json_is_true(json_object_get(one, "seccomp")) ? "on"
+								  : "OFF",
+		    json_is_true(json_object_get(one, "landlock")) ? "on"
+								   : "OFF");
+	}
+	json_decref(j);
+	return CLI_OK;
+}
+
+int
+cli_roster(const struct cli *c)
+{
+	static const char *const head[] = { "NAME", "IDENTITY", "KIND",
+		"MEMBER" };
+	struct cli_table t = { .columns = 4 };
+	json_t *j = NULL, *m, *id;
+	size_t i;
+	int r;
+
+	r = ask_once(c,
+	    json_pack("{s:s, s:s?}", "cmd", "roster", "conference",
+		c->nargs > 0 ? c->arg[0] : NULL),
+	    &j);
+	if (r != CLI_OK)
+		return r;
+	if (cli_json(c)) {
+		cli_print_json(j);
+		json_decref(j);
+		return CLI_OK;
+	}
+	cli_table_row(&t, head);
+	json_array_foreach(json_object_get(j, "members"), i, m)
+	{
+		const char *cells[4] = { cli_get(m, "name") };
+
+		id = json_object_get(m, "identity");
+		cells[1] = cli_get(id, "email");
+		if (cells[1][0] == '\0')
+			cells[1] = cli_get(id, "sub");
+		cells[2] = cli_get(m, "kind");
+		cells[3] = cli_get(m, "member");
+		cli_table_row(&t, cells);
+	}
+	cli_table_print(&t);
+	m = json_object_get(j, "state");
+	if (json_is_true(json_object_get(m, "forked")))
+		cli_say("FORKED: others may have been shown another roster");
+	else if (!json_is_true(json_object_get(m, "fresh")))
+		cli_say("STALE: the KMF has not confirmed it of late");
+	json_decref(j);
+	return CLI_OK;
+}
+
+int
+cli_leave(const struct cli *c)
+{
+	json_t *j = NULL;
+	int r = ask_once(c,
+	    json_pack("{s:s, s:s?}", "cmd", "leave", "conference",
+		c->nargs > 0 ? c->arg[0] : NULL),
+	    &j);
+
+	if (r != CLI_OK)
+		return r;
+	if (cli_json(c))
+		cli_print_json(j);
+	else
+		cli_say("Left; all keys are erased.");
+	json_decref(j);
+	return CLI_OK;
+}
+
+/* ---- login and join
+ * ------------------------------------------------------------------ */
+
+static int
+login(const struct cli *c, const char *kmf)
+{
+	json_t *j = NULL;
+	int r = ask_once(c,
+	    json_pack("{s:s, s:s, s:s, s:s?}", "cmd", "login", "kmf", kmf,
+		"method", c->opt[CLI_BROWSER] != NULL ? "browser" : "device",
+		"provider", c->opt[CLI_PROVIDER]),
+	    &j);
+
+	if (r != CLI_OK)
+		return r;
+	if (cli_json(c))
+		cli_print_json(j);
+	else
+		cli_say("Logged in at %s.", cli_get(j, "issuer"));
+	json_decref(j);
+	return CLI_OK;
+}
+
+int
+cli_login(const struct cli *c)
+{
+	const char *kmf = c->nargs > 0 ? c->arg[0] : c->opt[CLI_KMF];
+
+	if (kmf == NULL) {
+		cli_complain("login: which KMF? Give a conference's URI, or "
+			     "--kmf URL");
+		return CLI_USAGE;
+	}
+	return login(c, kmf);
+}
+
+/* A line of standard input, unseen on a terminal. */
+static bool
+read_secret(const char *prompt, char *out, size_t cap)
+{
+	struct termios old, off;
+	bool tty = isatty(0) && tcgetattr(0, &old) == 0;
+	bool ok;
+
+	if (tty) {
+		fprintf(stderr, "%s", prompt);
+		off = old;
+		off.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(0, TCSAFLUSH, &off);
+	}
+	ok = fgets(out, (int)cap, stdin) != NULL;
+	if (tty) {
+		(void)tcsetattr(0, TCSAFLUSH, &old);
+		fputc('\n', stderr);
+	}
+	if (ok)
+		out[strcspn(out, "\r\n")] = '\0';
+	return ok;
+}
+
+static int
+join(const struct cli *c, const char *uri, const char *code)
+{
+	int64_t wait_s =
+	    c->opt[CLI_WAIT] != NULL ? atoi(c->opt[CLI_WAIT]) : WAIT_S;
+	json_t *ask = json_pack(
+	    "{s:s, s:s, s:s?}", "cmd", "join", "uri", uri, "code", code);
+	json_t *j = NULL;
+	struct talk t;
+	int r;
+
+	if ((r = talk_open(&t, c)) == CLI_OK) {
+		t.deadline_ms = perc_now_ms() + wait_s * 1000;
+		r = talk_ask(&t, ask, &j);
+	}
+	talk_close(&t);
+	json_decref(ask);
+	if (r == CLI_OK && cli_json(c))
+		cli_print_json(j);
+	else if (r == CLI_OK)
+		show_media(j);
+	json_decref(j);
+	return r;
+}
+
+/* No code, no login, but a person: ask for one, or log in. */
+static int
+join_asking(const struct cli *c, const char *uri)
+{
+	char code[CODE_MAX] = "";
+	int r;
+
+	if (!read_secret(
+		"Invitation code (none: log in instead): ", code, sizeof(code)))
+		return CLI_LOGIN;
+	if (code[0] != '\0')
+		r = join(c, uri, code);
+	else if ((r = login(c, uri)) == CLI_OK)
+		r = join(c, uri, NULL);
+	perc_wipe(code, sizeof(code));
+	return r;
+}
+
+int
+cli_join(const struct cli *c)
+{
+	const char *code = c->opt[CLI_CODE];
+	char line[CODE_MAX] = "";
+	int r;
+
+	if (code != NULL && strcmp(code, "-") == 0) {
+		if (!read_secret("Invitation code: ", line, sizeof(line))) {
+			cli_complain("join: no code on standard input");
+			return CLI_USAGE;
+		}
+		code = line;
+	}
+	r = join(c, c->arg[0], code);
+	perc_wipe(line, sizeof(line));
+	if (r == CLI_LOGIN && code == NULL && isatty(0))
+		r = join_asking(c, c->arg[0]);
+	return r;
+}
