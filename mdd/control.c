@@ -74,6 +74,13 @@ on_hup(int signo, void *arg)
  * --------------------------------------------------------------- */
 
 static void
+tell(char what)
+{
+	if (send(CTL_LINK, &what, 1, MSG_NOSIGNAL) != 1)
+		log_warn("supervisor does not hear us");
+}
+
+static void
 tell_ready(struct ctl *c)
 {
 	if (c->told || !ctl_ready(c))
@@ -81,8 +88,7 @@ tell_ready(struct ctl *c)
 	c->told = true;
 	log_info("ready url=%s port=%u workers=%u", c->conf->base_url,
 	    perc_httpd_port(c->httpd), c->workers);
-	if (send(CTL_LINK, "R", 1, MSG_NOSIGNAL) != 1)
-		log_warn("supervisor does not hear us");
+	tell(MDD_CONTROL_READY);
 }
 
 static void
@@ -222,6 +228,7 @@ start(struct ctl *c)
 		c->loop, &c->link_io, CTL_LINK, EPOLLIN, on_link, c) != 0)
 		fatal("cannot watch the supervisor");
 	cage(c);
+	tell(MDD_CONTROL_SERVES);
 	tick(c);
 }
 

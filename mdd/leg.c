@@ -137,6 +137,37 @@ room_source(const struct mdd_room *room, uint32_t ssrc)
 	return NULL;
 }
 
+/* SSRCs that could still be added. */
+static unsigned
+room_places(const struct mdd_legs *l, const struct mdd_room *room)
+{
+	unsigned i, n = l->sources_max - room->nsrc;
+
+	for (i = 0; i < room->nsrc; i++)
+		n += room->src[i].legs == 0;
+	return n;
+}
+
+/*
+ * A place for a new SSRC, if need be that of one whose leg is gone. Its outer
+ * SEQ is then forgotten here; should its member come back, perc_srtp_protect
+ * refuses what would repeat a nonce, and that member's first packets are lost.
+ */
+static struct mdd_source *
+room_source_new(const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
+{
+	struct mdd_source *s = room->src;
+
+	if (room->nsrc < l->sources_max)
+		s = &room->src[room->nsrc++];
+	else
+		while (s->legs > 0) /* room_admit saw that there is one */
+			s++;
+	memset(s, 0, sizeof(*s));
+	s->ssrc = ssrc;
+	return s;
+}
+
 static bool
 leg_has(const struct mdd_leg *leg, uint32_t ssrc)
 {
@@ -184,7 +215,7 @@ room_admit(struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
 	for (i = 0; i < j->nssrcs; i++)
 		if (room_source(room, j->ssrcs[i]) == NULL)
 			fresh++;
-	if (room->nsrc + fresh > l->sources_max)
+	if (fresh > room_places(l, room))
 		return PERC_ERR_LIMIT;
 	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
 		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
@@ -197,20 +228,23 @@ room_admit(struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
  */
 
 static void
-leg_sources(struct mdd_leg *leg)
+leg_sources(const struct mdd_legs *l, struct mdd_leg *leg)
 {
-	struct mdd_room *room = leg->room;
 	struct mdd_source *s;
 	unsigned i;
 
-	for (i = 0; i < leg->nssrcs; i++) {
-		if ((s = room_source(room, leg->ssrcs[i])) == NULL) {
-			s = &room->src[room->nsrc++];
-			memset(s, 0, sizeof(*s));
-			s->ssrc = leg->ssrcs[i];
+	/* Those that are known first, lest a new one takes their place. */
+	for (i = 0; i < leg->nssrcs; i++)
+		if ((s = room_source(leg->room, leg->ssrcs[i])) != NULL) {
+			leg->src[i] = s;
+			s->legs++;
 		}
-		leg->src[i] = s;
-	}
+	for (i = 0; i < leg->nssrcs; i++)
+		if (leg->src[i] == NULL) {
+			leg->src[i] =
+			    room_source_new(l, leg->room, leg->ssrcs[i]);
+			leg->src[i]->legs++;
+		}
 }
 
 static void
@@ -269,7 +303,7 @@ mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
 	if (leg->next != NULL)
 		leg->next->linkp = &leg->next;
 	room->first = leg;
-	leg_sources(leg);
+	leg_sources(l, leg);
 	l->n++;
 	*lp = leg;
 	return 0;
@@ -297,12 +331,15 @@ void
 mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 {
 	struct mdd_room *room = leg->room;
+	unsigned i;
 
 	if (l->gone != NULL)
 		l->gone(leg, why, l->arg);
 	if (leg->state == MDD_LEG_UP)
 		l->up--;
 	leg_forget(leg);
+	for (i = 0; i < leg->nssrcs; i++)
+		leg->src[i]->legs--;
 	*leg->linkp = leg->next;
 	if (leg->next != NULL)
 		leg->next->linkp = leg->linkp;

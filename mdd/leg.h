@@ -17,13 +17,13 @@
 #include "perc/srtp.h"
 
 #define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
-#define MDD_SOURCES_PER_LEG 4 /* sizes the SSRC table of a conference */
+#define MDD_SOURCES_PER_LEG 2 /* sizes the SSRC table of a conference */
 
 /*
- * One SSRC of a conference, known until the conference is empty: when its
- * member comes back with a new leg, the outer SEQ goes on where it stopped,
- * because the keys of the other legs still remember it (a GCM nonce never
- * repeats, and no receiver could follow a jump backwards).
+ * One SSRC of a conference, known as long as there is room even when its leg
+ * is gone: when its member comes back with a new leg, the outer SEQ goes on
+ * where it stopped, because the keys of the other legs still remember it (a GCM
+ * nonce never repeats, and no receiver could follow a jump backwards).
  */
 struct mdd_source {
 	uint32_t ssrc;
@@ -31,6 +31,7 @@ struct mdd_source {
 	uint16_t top;	 /* highest outer SEQ sent */
 	uint16_t shift;	 /* added to the sender's SEQ */
 	uint8_t fir_seq;
+	unsigned legs;	/* that have it; 0: the place may be taken */
 	unsigned nacks; /* since nack_ms */
 	int64_t nack_ms, refresh_ms;
 };

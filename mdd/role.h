@@ -8,6 +8,10 @@
 
 #include "mdd/conf.h"
 
+/* Control to supervisor, one octet each, in this order. */
+#define MDD_CONTROL_SERVES 'S' /* caged, and the port is open: workers now */
+#define MDD_CONTROL_READY  'R' /* every worker answers */
+
 /* What the user starts: opens sockets, starts the rest, restarts workers. */
 int mdd_supervisor_main(const char *conf_file, struct mdd_conf *c);
 /* The HTTPS join API; descriptors 3 (supervisor) and 4 (listening TCP). */

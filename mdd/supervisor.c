@@ -253,20 +253,27 @@ on_hup(int signo, void *arg)
 	children_signal(arg, SIGHUP);
 }
 
-/* One octet from control: every worker answers and the port is open. */
+/* What control says, an octet each (mdd/role.h). */
 static void
 on_link(int fd, uint32_t events, void *arg)
 {
 	struct sup *s = arg;
-	char c;
+	char c = 0;
+	unsigned i;
 
-	if (recv(fd, &c, 1, MSG_DONTWAIT) == 1) {
-		s->ready = true;
-		perc_proc_notify("READY=1");
+	if (recv(fd, &c, 1, MSG_DONTWAIT) != 1) {
+		/* Closed: its SIGCHLD tells the rest. */
+		perc_loop_del(s->link_io);
+		s->link_io = NULL;
 		return;
 	}
-	perc_loop_del(s->link_io); /* closed: its SIGCHLD tells the rest */
-	s->link_io = NULL;
+	if (c == MDD_CONTROL_SERVES)
+		for (i = 0; i < s->n && !s->stopping; i++)
+			worker_start(s, i);
+	if (c == MDD_CONTROL_READY) {
+		s->ready = true;
+		perc_proc_notify("READY=1");
+	}
 }
 
 int
@@ -297,8 +304,6 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	if (perc_loop_add(s->loop, &s->link_io, s->link, EPOLLIN, on_link, s) !=
 	    0)
 		fatal("cannot watch control");
-	for (i = 0; i < s->n; i++)
-		worker_start(s, i);
 	r = perc_loop_run(s->loop);
 	r = r != 0 ? 1 : s->status;
 	for (i = 0; i < s->n; i++)
