@@ -54,10 +54,9 @@ class Kmf:
         return self
 
     def admin(self):
-        jwk = json.loads((self.state / "admin-client.jwk").read_text())
-        client_id = jwk.pop("client_id", None) or jwk.get("kid")
-        return rest.Scheduler(self.url, self.ca, jose.Key(jwk),
-                              client_id).login()
+        client = json.loads((self.state / "admin-client.jwk").read_text())
+        return rest.Scheduler(self.url, self.ca, jose.Key(client["key"]),
+                              client["client_id"]).login()
 
 
 class Mdd:

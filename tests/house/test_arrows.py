@@ -18,7 +18,7 @@ LIBRARY = {
     r"microhttpd\.h": {"perc/httpd_int.h"},
     r"gnutls/": {"perc/httpd_int.h"},
     r"curl/": {"perc/httpc_int.h"},
-    r"oauth2/": {"kmf/token.c"},
+    r"oauth2/": {"kmf/verify.c"},
     r"jwt\.h": {"mdd/token2.c", "agent/assertion.c"},
     r"cjose/": {"perc/jose_cjose.h"},
     r"srtp2/": {"perc/srtcp.c"},
