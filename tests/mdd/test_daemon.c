@@ -510,8 +510,8 @@ test_bodies(void **state)
 		"{\"ufrag\": \"mine\", \"pwd\": \"short\"}",
 		"{\"ufrag\": \"a b c\", \"pwd\": \"0123456789012345678901\"}",
 		"{\"ufrag\": \"mine\", \"pwd\": \"0123456789012345678901\"} x",
-		"{\"ufrag\": \"mine\", \"ufrag\": \"mine\","
-		" \"pwd\": \"0123456789012345678901\"}" };
+		("{\"ufrag\": \"mine\", \"ufrag\": \"mine\","
+		 " \"pwd\": \"0123456789012345678901\"}") };
 	struct member m;
 	size_t i;
 
