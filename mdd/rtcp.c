@@ -283,8 +283,8 @@ packet_next(struct rtcp_pkt *k, const uint8_t *p, size_t left)
 }
 
 void
-mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
-    int64_t now_ms)
+mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
+    size_t n, int64_t now_ms)
 {
 	uint8_t buf[RTCP_COMPOUND_MAX];
 	struct perc_wire out;
@@ -292,6 +292,17 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	bool any = false;
 	size_t at;
 
+	compound_begin(&out, buf);
+	for (at = 0; packet_next(&k, p + at, n - at); at += k.n)
+		any |= packet_take(w, leg, &k, &out, now_ms);
+	if (any && out.err == 0)
+		compound_send_all(w, leg, buf, out.pos);
+}
+
+void
+mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
+    int64_t now_ms)
+{
 	if (leg->state != MDD_LEG_UP) {
 		w->count[MDD_DROP_NO_KEYS]++;
 		return;
@@ -310,11 +321,7 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	}
 	w->count[MDD_IN_RTCP]++;
 	leg->heard_ms = now_ms;
-	compound_begin(&out, buf);
-	for (at = 0; packet_next(&k, p + at, n - at); at += k.n)
-		any |= packet_take(w, leg, &k, &out, now_ms);
-	if (any && out.err == 0)
-		compound_send_all(w, leg, buf, out.pos);
+	mdd_rtcp_relay(w, leg, p, n, now_ms);
 }
 
 void

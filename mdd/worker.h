@@ -56,6 +56,9 @@ void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
+/* An opened compound of leg: relay what is to be relayed. */
+void mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg,
+    const uint8_t *p, size_t n, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 
