@@ -92,24 +92,40 @@ dots_remove(char *path)
 	*out = '\0';
 }
 
+/* Octets of the host at the start of auth: a name, or "[v6]". 0: neither. */
+static size_t
+host_length(const char *auth, size_t n)
+{
+	const char *end;
+
+	if (n > 0 && auth[0] == '[') {
+		end = memchr(auth, ']', n);
+		return end != NULL && end - auth > 2 ? (size_t)(end - auth) + 1
+						     : 0;
+	}
+	end = memchr(auth, ':', n);
+	n = end != NULL ? (size_t)(end - auth) : n;
+	return memchr(auth, '@', n) == NULL && memchr(auth, '[', n) == NULL &&
+		memchr(auth, ']', n) == NULL
+	    ? n
+	    : 0;
+}
+
 /* Lower-case host, no default port, no user. n: octets before the path. */
 static int
 authority_normal(char *auth, size_t *n)
 {
-	char *colon;
+	size_t host = host_length(auth, *n), port = *n - host;
 
-	for (size_t i = 0; i < *n; i++)
-		auth[i] = (char)tolower((unsigned char)auth[i]);
-	if (*n == 0 || memchr(auth, '@', *n) != NULL)
+	if (host == 0 || (port > 0 && auth[host] != ':') ||
+	    (port > 1 && strspn(auth + host + 1, "0123456789") < port - 1))
 		return PERC_ERR_FORMAT;
-	colon = memrchr(auth, ':', *n);
-	if (colon == NULL || memchr(colon, ']', *n - (size_t)(colon - auth)))
-		return 0;
+	for (size_t i = 0; i < host; i++)
+		auth[i] = (char)tolower((unsigned char)auth[i]);
 	/* An empty port, or the default one (section 6.2.3). */
-	if (colon + 1 == auth + *n ||
-	    (auth + *n - colon == 4 && memcmp(colon, ":443", 4) == 0))
-		*n = (size_t)(colon - auth);
-	return *n > 0 ? 0 : PERC_ERR_FORMAT;
+	if (port == 1 || (port == 4 && memcmp(auth + host, ":443", 4) == 0))
+		*n = host;
+	return 0;
 }
 
 int

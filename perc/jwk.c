@@ -188,26 +188,76 @@ keep_members(struct perc_jwk *k, const json_t *o)
 
 /* --- import ------------------------------------------------------------- */
 
-/* Give cjose the checked members and nothing else. */
+/* As perc_json_text(), in secret memory. */
+static char *
+secret_text(const json_t *o)
+{
+	size_t n = json_dumpb(o, NULL, 0, JSON_COMPACT);
+	char *text = n > 0 ? perc_secmem_alloc(n + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	(void)json_dumpb(o, text, n, JSON_COMPACT);
+	text[n] = '\0';
+	return text;
+}
+
+/* Give cjose these members and nothing else. */
 static int
-import(struct perc_jwk *k, const json_t *o)
+import(cjose_jwk_t **cjp, const json_t *o)
 {
 	cjose_err err = { 0 };
-	json_t *all = json_copy(k->pub);
-	char *text = NULL;
-	int r = PERC_ERR_NOMEM;
+	char *text = secret_text(o);
 
-	if (all == NULL ||
-	    (k->private &&
-		json_object_set(all, "d", json_object_get(o, "d")) != 0) ||
-	    (text = perc_json_text(all)) == NULL)
-		goto out;
-	k->cj = cjose_jwk_import(text, strlen(text), &err);
+	if (text == NULL)
+		return PERC_ERR_NOMEM;
+	*cjp = cjose_jwk_import(text, strlen(text), &err);
+	perc_secmem_free(text);
 	/* A point off the curve is CJOSE_ERR_NO_MEMORY there: not believed. */
-	r = k->cj != NULL ? 0 : PERC_ERR_FORMAT;
-out:
+	return *cjp != NULL ? 0 : PERC_ERR_FORMAT;
+}
+
+/* What the private half signs, the public half verifies. */
+static bool
+halves_match(const cjose_jwk_t *private, const cjose_jwk_t *public)
+{
+	cjose_err err = { 0 };
+	cjose_header_t *h = cjose_header_new(&err);
+	cjose_jws_t *jws = NULL;
+	bool good = h != NULL &&
+	    cjose_header_set(h, CJOSE_HDR_ALG, "ES256", &err) &&
+	    (jws = cjose_jws_sign(private, h, (const uint8_t *)"x", 1, &err)) !=
+		NULL &&
+	    cjose_jws_verify(jws, public, &err);
+
+	cjose_jws_release(jws);
+	cjose_header_release(h);
+	return good;
+}
+
+/*
+ * cjose believes the x and y that come along with a d, be they off the curve:
+ * the thumbprint would be that of another key. So the public half is imported
+ * by itself, which checks the point, and has to match.
+ */
+static int
+import_halves(struct perc_jwk *k, const json_t *o)
+{
+	cjose_jwk_t *public = NULL;
+	json_t *all = NULL;
+	int r;
+
+	if (!k->private)
+		return import(&k->cj, k->pub);
+	if ((r = import(&public, k->pub)) != 0)
+		return r;
+	if ((all = json_copy(k->pub)) == NULL ||
+	    json_object_set(all, "d", json_object_get(o, "d")) != 0)
+		r = PERC_ERR_NOMEM;
+	else if ((r = import(&k->cj, all)) == 0 && !halves_match(k->cj, public))
+		r = PERC_ERR_FORMAT;
 	json_decref(all);
-	perc_json_free(text);
+	cjose_jwk_release(public);
 	return r;
 }
 
@@ -234,7 +284,8 @@ from_object(struct perc_jwk **kp, const json_t *o, bool public_only)
 		r = PERC_ERR_UNSUPPORTED;
 	if (r == 0 && k->private && octets_member(o, "d", 32, 32) == NULL)
 		r = PERC_ERR_FORMAT;
-	if (r != 0 || (r = purpose(k, o)) != 0 || (r = import(k, o)) != 0 ||
+	if (r != 0 || (r = purpose(k, o)) != 0 ||
+	    (r = import_halves(k, o)) != 0 ||
 	    (r = thumbprint(k->jkt, k->pub)) != 0 ||
 	    (r = keep_members(k, o)) != 0)
 		goto out;
@@ -295,8 +346,7 @@ perc_jwk_private_json(char **textp, const struct perc_jwk *k)
 {
 	cjose_err err = { 0 };
 	json_t *o = NULL;
-	char *text, *out;
-	size_t n;
+	char *text;
 	int r;
 
 	if (!k->private)
@@ -310,13 +360,8 @@ perc_jwk_private_json(char **textp, const struct perc_jwk *k)
 		return r;
 	r = PERC_ERR_NOMEM;
 	if (json_object_update(o, k->pub) == 0 &&
-	    (n = json_dumpb(o, NULL, 0, JSON_COMPACT)) > 0 &&
-	    (out = perc_secmem_alloc(n + 1)) != NULL) {
-		(void)json_dumpb(o, out, n, JSON_COMPACT);
-		out[n] = '\0';
-		*textp = out;
+	    (*textp = secret_text(o)) != NULL)
 		r = 0;
-	}
 	wipe_private(o);
 	json_decref(o);
 	return r;

@@ -434,7 +434,10 @@ test_uris_that_are_refused(void **state)
 	static const char *const bad[] = { "", "a", "http://a/", "https:/a",
 		"https:///x", "https://:443/", "https://u@a/", "https://a/%",
 		"https://a/%4", "https://a/%zz", "https://a/ b", "https://a/\n",
-		"https://a/\xc3\xa9", "https://a\\b/", "https://a/<x>" };
+		"https://a/\xc3\xa9", "https://a\\b/", "https://[2001:DB8::443",
+		"https://[]/", "https://a:b:443/", "https://a:x/",
+		"https://[::1]x/", "https://a]/", "https://[::1]:4:4/",
+		"https://a/<x>" };
 	char out[PERC_HTU_MAX], big[4096];
 
 	for (size_t i = 0; i < COUNT(bad); i++)

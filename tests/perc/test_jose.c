@@ -183,6 +183,7 @@ test_kid_alg_use_are_kept(void **state)
 
 #define X  "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\""
 #define Y  "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\""
+#define D  "\"d\":\"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI\""
 #define EC "\"kty\":\"EC\",\"crv\":\"P-256\""
 
 static const struct {
@@ -271,6 +272,31 @@ test_private_members_are_seen(void **state)
 	    perc_jwk_from_json(&k, text, strlen(text), true), PERC_ERR_DENIED);
 	assert_int_equal(perc_jwk_from_json(&k, text, strlen(text), false),
 	    PERC_ERR_UNSUPPORTED);
+}
+
+/* cjose takes any x and y beside a d; found by fuzz_jwk. */
+static void
+test_a_private_key_matches_its_public_half(void **state)
+{
+	static const char *const bad[] = {
+		/* another point, and one off the curve */
+		"{" EC ",\"x\":\"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs\","
+		"\"y\":\"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA\"," D "}",
+		"{" EC "," X
+		",\"y\":\"y_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"," D "}",
+		/* d of 0, and beyond the order */
+		"{" EC "," X "," Y
+		",\"d\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+		"{" EC "," X "," Y
+		",\"d\":\"_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE\"}",
+	};
+	struct perc_jwk *k = NULL;
+
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (perc_jwk_from_json(&k, bad[i], strlen(bad[i]), false) !=
+		    PERC_ERR_FORMAT)
+			fail_msg("taken: %s", bad[i]);
+	perc_jwk_free(key("{" EC "," X "," Y "," D "}", false));
 }
 
 /* --- JWS ---------------------------------------------------------------- */
@@ -887,6 +913,7 @@ main(void)
 		cmocka_unit_test(test_kid_alg_use_are_kept),
 		cmocka_unit_test(test_bad_keys),
 		cmocka_unit_test(test_private_members_are_seen),
+		cmocka_unit_test(test_a_private_key_matches_its_public_half),
 		cmocka_unit_test(test_RFC_7515_A3_ES256),
 		cmocka_unit_test(test_RFC_7515_A2_RS256),
 		cmocka_unit_test(test_sign_and_verify),
