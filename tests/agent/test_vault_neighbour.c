@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "vaultproc.h"
 
 #define NOBODY 65534
@@ -81,6 +82,9 @@ test_REQ_W_3_1_same_user_cannot_look_inside(void **state)
 	struct proc *p = *state;
 	struct kit_conf c;
 
+#ifdef PERCH_SANITIZED
+	skip(); /* the leak checker attaches, so the process stays open */
+#endif
 	if (getuid() == 0)
 		skip();
 	proc_start(p, "--user-config");
