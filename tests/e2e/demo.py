@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The conversation of demo.sh, and its proofs. Everything goes through the real
 # programs; what listens in does so from outside.
+import json
 import os
 import pathlib
 import re
@@ -326,10 +327,9 @@ class Demo:
 
     def prove_hop_keys_useless(self):
         """What the forwarder holds for Carol's leg, tried as inner key."""
-        early = [p for p in self.leg.packets if p.at < self.evicted_at]
+        early = self.received(before=self.evicted_at)
         keys = self.opener.learn(early)
-        pick = [p for p in early if media.rtp(p.data) and
-                media.rtp(p.data).ssrc in keys][:100]
+        pick = [p for p in early if media.rtp(p.data).ssrc in keys][:100]
         hop = self.leg.material
         tried = opened = 0
         for p in pick:
@@ -343,9 +343,58 @@ class Demo:
                     f"{tried} (they take the outer layer off; the inner one "
                     "stays)")
 
+    def prove_memory_searched(self):
+        """Every 16 octets that the forwarder has, tried as the key of one
+        packet; our own memory, which has it, shows that the search finds."""
+        early = self.received(before=self.evicted_at)
+        keys = self.opener.learn(early)
+        packet = next(p for p in early if self.opener.open(p, keys)
+                      and len(self.opener.open(p, keys)) >= 16)
+        head = media.rtp(packet.data)
+        key, roc = keys[head.ssrc]
+        raw = bytearray.fromhex(key)    # so that it stands somewhere
+        session = self.opener.core("kdf", master_key=key,
+                                   master_salt=self.opener.salt.hex())
+        args = [self.opener.salt.hex(), session["keys"]["rtp_salt"], head.ssrc,
+                roc, head.seq, self.opener.inner(packet)[:16].hex(),
+                self.opener.open(packet, keys)[:16].hex()]
+        tool = self.w.bin("tests/tools/keyscan")
+
+        def scan(pid, *what):
+            r = self.w.run([tool, pid, *what], check=False, seconds=120)
+            return r.returncode, {k: int(v) for k, v in re.findall(
+                r"(\w+)=(\d+)", r.stdout)}
+        own, _ = scan(os.getpid(), *args)
+        total = {"octets": 0, "unreadable": 0, "tried": 0, "found": 0}
+        held = 0
+        for pid in family(self.mdd.proc.p.pid):
+            code, n = scan(pid, *args)
+            if code == 2:
+                tell("The forwarder's memory may not be read here (needs "
+                     "root); that proof is left out.")
+                return
+            total = {k: total[k] + n.get(k, 0) for k in total}
+            held += scan(pid, "find", self.leg.material["tx_key"].hex())[1][
+                "found"]
+        del raw
+        self.proved(own == 1, "the search finds the key where it is: in this "
+                    "script")
+        hop = "a hop key of Carol's leg was seen there" if held else \
+            "hop keys are out of sight too, in secret memory"
+        self.proved(total["tried"] > 10000 and total["found"] == 0,
+                    f"of {total['octets'] / 1e6:.1f} MB that the forwarder's "
+                    f"processes can write, {total['unreadable'] / 1e6:.1f} MB "
+                    f"secret even to root, {total['tried']} windows of 16 "
+                    f"octets were tried as key: {total['found']} fit ({hop})")
+
+    def received(self, after=0.0, before=1e18):
+        """RTP that the forwarder sent to Carol's home-made endpoint."""
+        return [p for p in list(self.leg.packets)
+                if after <= p.at < before and media.rtp(p.data)]
+
     def prove_eviction(self):
-        early = [p for p in self.leg.packets if p.at < self.evicted_at]
-        late = [p for p in self.leg.packets if p.at >= self.quiet_from]
+        early = self.received(before=self.evicted_at)
+        late = self.received(after=self.quiet_from)
         old = self.opener.learn(early)
         good = sum(self.opener.open(p, old) is not None for p in early[-200:])
         self.proved(old and good > 100,
@@ -383,6 +432,18 @@ class Demo:
         lost = media.ffmpeg_missing(log)
         self.proved(lost == 0, f"his ffmpeg missed {lost} packets")
 
+        after = self.local(self.ears["Carol"].port, after=self.quiet_from)
+        self.proved(not after, f"Carol's own agent gave out {len(after)} "
+                    "packets after she was evicted")
+
+    def prove_nothing_undecryptable(self):
+        c = self.state("Bob")["vault"]["counters"]
+        names = ("no_key", "unknown_spi", "inner_auth_failed", "replayed",
+                 "malformed")
+        self.proved(c["opened"] > 500 and not any(c[n] for n in names),
+                    f"Bob's vault opened {c['opened']} packets; " +
+                    ", ".join(f"{n} {c[n]}" for n in names))
+
     def end(self):
         self.admin.call("POST", self.path + "/end")
         began = time.time()
@@ -400,7 +461,7 @@ class Demo:
 
         def receipts():
             items = self.admin.call("GET", "/v1/audit?limit=200").body["items"]
-            got = [i for i in items if "receipt" in str(i.get("type", ""))]
+            got = [i for i in items if '"receipt"' in json.dumps(i)]
             return len(got) >= 3 and got
         try:
             got = world.wait_for(receipts, 5, every=0.3, say="receipts")
@@ -422,11 +483,22 @@ class Demo:
             self.tap.stop()
             self.prove_forwarder_deaf()
             self.prove_no_gap()
+        self.prove_nothing_undecryptable()
         self.prove_hop_keys_useless()
+        self.prove_memory_searched()
         self.prove_eviction()
         core.close()
         if not self.w.keep:
             self.end()
+
+
+def family(pid):
+    """pid and every process below it."""
+    out = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            out += family(int(child))
+    return out
 
 
 def in_namespace():

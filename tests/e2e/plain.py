@@ -151,6 +151,14 @@ class Opener:
                 keys[int(ssrc, 16)] = (k["key"], k["roc"])
         return keys
 
+    def inner(self, packet):
+        """The payload with the outer layer off: what the forwarder sees."""
+        n = tail_length(packet.data)
+        r = self.core("srtp_unprotect", master_key=self.hop["rx_key"].hex(),
+                      master_salt=self.hop["rx_salt"].hex(), roc=0,
+                      packet=packet.data[:len(packet.data) - n].hex())
+        return media.rtp(bytes.fromhex(r["packet"])).payload
+
     def open(self, packet, keys):
         """The payload that was said, or None."""
         head = media.rtp(packet.data)
