@@ -134,6 +134,13 @@ static const struct perc_conf_item issuer_items[] = {
 	    .offset = IN(groups_claim),
 	    .def = "groups",
 	    .help = "claim with the list of groups" },
+	{ .name = "cooldown_s",
+	    .type = PERC_CONF_INT,
+	    .offset = IN(cooldown_s),
+	    .def = "30",
+	    .min = 1,
+	    .max = 3600,
+	    .help = "least seconds between key fetches that tokens cause" },
 	{ 0 }
 };
 

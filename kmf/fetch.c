@@ -33,7 +33,6 @@
 #define REFRESH_MS  (3600 * 1000)
 #define RETRY_MS    5000 /* after a failure, doubling */
 #define RETRY_MAX   300000
-#define COOLDOWN_MS 30000 /* between fetches that tokens caused */
 #define URL_MAX	    1024
 
 enum step { OIDC, OAUTH, JWKS, STEPS };
@@ -300,7 +299,7 @@ on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	i = &f->issuers[m->id];
 	if (i->req != NULL)
 		return 0; /* one is under way: its end tells all */
-	if (perc_now_ms() - i->started_ms < COOLDOWN_MS)
+	if (perc_now_ms() - i->started_ms < i->conf->cooldown_s * 1000)
 		tell(i, e);
 	else
 		start(i);

@@ -15,7 +15,7 @@
 #include "perc/crypto.h"
 
 #define PLACES	  4096
-#define FAILURES  30 /* per window */
+#define FAILURES  60 /* per window */
 #define WINDOW_MS 60000
 
 struct front_limit {

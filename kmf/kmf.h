@@ -39,6 +39,7 @@ struct kmf_issuer { /* "[issuer label]": an identity provider */
 	char *jwks_file; /* keys from a file instead of discovery; or NULL */
 	char *ca_file;	 /* trust for this provider's TLS; NULL: system */
 	char *email_claim, *groups_claim;
+	int64_t cooldown_s; /* between fetches that unknown kids cause */
 };
 
 struct kmf_conf {

@@ -67,6 +67,7 @@ def refused(fn, *args, **kw):
 
 class Raw:
     """One request as written here, whatever HTTP thinks of it."""
+    source = "127.0.0.1"    # failures are counted per address
 
     def __init__(self, k, method, path, headers=(), body=b""):
         self.status, self.headers, self.body = 0, [], b""
@@ -76,7 +77,8 @@ class Raw:
         if body or method in ("POST", "PUT"):
             lines.append(f"Content-Length: {len(body)}")
         data = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-        with socket.create_connection(("127.0.0.1", k.port), 10) as s:
+        with socket.create_connection(("127.0.0.1", k.port), 10,
+                                      (self.source, 0)) as s:
             with world.tls(k.ca).wrap_socket(
                     s, server_hostname="localhost") as t:
                 t.sendall(data)
