@@ -183,6 +183,8 @@ on_metrics(struct front_req *q, const struct kmf_reply *a)
 		number(out, counters[i], "counter", f->index, f->count[i]);
 	number(
 	    out, "connections", "gauge", f->index, perc_httpd_conns(f->httpd));
+	number(out, "malformed_total", "counter", f->index,
+	    perc_httpd_malformed(f->httpd));
 	number(out, "streams", "gauge", f->index, f->nstreams);
 	number(out, "calls_pending", "gauge", f->index, f->ncalls);
 	if (a->status < 300)

@@ -44,6 +44,12 @@ print_api(FILE *f, const struct ctl *c)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		fprintf(f, "perch_mdd_join_total{result=\"%s\"} %llu\n",
 		    t[i].name, (unsigned long long)t[i].v);
+	fprintf(f,
+	    "# HELP perch_mdd_http_malformed_total Requests refused unread, "
+	    "connections without one.\n"
+	    "# TYPE perch_mdd_http_malformed_total counter\n"
+	    "perch_mdd_http_malformed_total %llu\n",
+	    (unsigned long long)perc_httpd_malformed(c->httpd));
 }
 
 static void

@@ -129,6 +129,8 @@ conn_closed(struct perc_httpd *h, void **ctx)
 	h->progress = true;
 	if (c == NULL)
 		return;
+	if (!c->asked)
+		h->malformed++;
 	if (c->stream != NULL)
 		c->stream->c = NULL;
 	if (c->req != NULL)
@@ -402,4 +404,10 @@ perc_httpd_conns(const struct perc_httpd *h)
 	    MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
 	return i == NULL ? 0 : i->num_connections;
+}
+
+uint64_t
+perc_httpd_malformed(const struct perc_httpd *h)
+{
+	return h->malformed;
 }

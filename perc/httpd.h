@@ -63,6 +63,9 @@ PERC_MUST int perc_httpd_check_cert(const char *cert_file,
     const char *key_file, char *why, size_t whycap);
 unsigned perc_httpd_port(const struct perc_httpd *h);
 unsigned perc_httpd_conns(const struct perc_httpd *h);
+/* Requests that were refused or broke off before the owner saw them, and
+ * connections that ended without one. */
+uint64_t perc_httpd_malformed(const struct perc_httpd *h);
 
 /* Of a request: all valid until it is answered. */
 const char *perc_httpd_method(const struct perc_httpd_req *r);

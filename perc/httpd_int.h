@@ -42,7 +42,7 @@ struct httpd_conn {
 	int fd;
 	enum httpd_phase phase;
 	int64_t until_ms; /* cut off when passed; 0: never */
-	bool cut;
+	bool cut, asked;
 	struct perc_httpd_req *req;
 	struct perc_httpd_stream *stream;
 	struct httpd_conn *next, **prevp;
@@ -92,6 +92,7 @@ struct perc_httpd {
 	struct perc_httpd_stream *wake, **wake_end;
 	unsigned quiet; /* turns in a row that moved nothing */
 	bool progress, draining, dying;
+	uint64_t malformed;
 	int64_t drain_until_ms;
 	perc_loop_fn done;
 	void *done_arg;

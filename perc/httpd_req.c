@@ -111,6 +111,7 @@ httpd_req_begin(void *cls, const char *uri, struct MHD_Connection *mc)
 	}
 	r->bad = !target_ok(r);
 	r->c->req = r;
+	r->c->asked = true;
 	r->c->phase = HTTPD_WAITING;
 	r->c->until_ms = perc_now_ms() + r->h->deadline_ms;
 	r->h->progress = true;
@@ -143,6 +144,8 @@ httpd_req_completed(void *cls, struct MHD_Connection *mc, void **ctx,
 	h->progress = true;
 	if (r == NULL)
 		return;
+	if (!r->handed)
+		h->malformed++;
 	if ((c = r->c) != NULL) {
 		c->phase = HTTPD_WAITING;
 		c->until_ms = perc_now_ms() + (h->draining ? 0 : HTTPD_IDLE_MS);

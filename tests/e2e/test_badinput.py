@@ -167,6 +167,9 @@ def healthy(server):
     return server.proc.alive() and b" 200 " in out[:20]
 
 
+MALFORMED = "perch_(?:kmf_front|mdd_http)_malformed_total"
+
+
 def hostile_http(name, server):
     for what, data in HTTP.items():
         out = talk(server.port, server.ca, data)
@@ -182,6 +185,10 @@ def hostile_http(name, server):
     tap.ok(healthy(server), f"{name}: service goes on beside half a handshake")
     for s in open_ones:
         s.close()
+    # a front answers for itself, and we cannot choose which one we get
+    counted = world.wait_for(
+        lambda: metric(server, MALFORMED), 10, say="a count of the malformed")
+    tap.ok(counted >= 5, f"{name}: {counted:.0f} malformed requests counted")
 
 
 def metric(server, pattern):
@@ -219,7 +226,7 @@ def hostile_datagrams(mdd):
 
 with world.World("perch-bad-") as w:
     mdd = stack.Mdd(w)
-    kmf = stack.Kmf(w, mdd_url=mdd.url)
+    kmf = stack.Kmf(w, mdd_url=mdd.url, extra="fronts = 1")
     kmf_cases(w, kmf)
     mdd.configure(kmf)
     configuration(w, "perch-mdd", ["serve"], mdd.conf, mdd.key, "tls_key",
