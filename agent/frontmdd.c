@@ -18,9 +18,9 @@
 #include "perc/secret.h"
 #include "perc/stun.h"
 
-#define GRANT	    "urn:ietf:params:oauth:grant-type:token-exchange"
-#define ACCESS_TYPE "urn:ietf:params:oauth:token-type:access_token"
-#define ANSWER_MAX 65536
+#define GRANT	       "urn:ietf:params:oauth:grant-type:token-exchange"
+#define ACCESS_TYPE    "urn:ietf:params:oauth:token-type:access_token"
+#define ANSWER_MAX     65536
 #define RENEW_AGAIN_MS 5000
 
 static void on_retry(void *arg);
