@@ -31,8 +31,9 @@ def options(text):
 
 
 def names(text):
-    """Configuration names: first word of a line "name (type, ...". """
-    return set(re.findall(r"^\s*([a-z][a-z0-9_]+)(?=\s|$)", text, re.M))
+    """Configuration names: "name = value", and "#name =" where a default
+    holds."""
+    return set(re.findall(r"^#?([a-z][a-z0-9_]+) =", text, re.M))
 
 
 def shown(page):
