@@ -17,7 +17,7 @@
 
 struct token_ctx {
 	struct mdd_token *t;
-	const char *issuer, *audience;
+	const char *audience;
 	int64_t now_s, iat_s;
 };
 
@@ -34,14 +34,6 @@ id_copy(char *out, const char *s)
 			return false;
 	memcpy(out, s, n + 1);
 	return true;
-}
-
-static bool
-claim_iss(struct token_ctx *x, const json_t *p)
-{
-	const char *s = perc_json_str(p, "iss");
-
-	return s != NULL && strcmp(s, x->issuer) == 0;
 }
 
 /* A string and ours; the KMF never writes a list, so a list is refused. */
@@ -155,7 +147,6 @@ static const struct {
 	bool (*ok)(struct token_ctx *x, const json_t *payload);
 	const char *why;
 } claims[] = {
-	{ claim_iss, "iss" },
 	{ claim_aud, "aud is not us" },
 	{ claim_exp, "exp" },
 	{ claim_iat, "iat" },
@@ -186,7 +177,8 @@ claims_check(struct token_ctx *x, const json_t *payload, const char **why)
 	return 0;
 }
 
-/* Whose keys to try: by the unverified iss, which is compared again later. */
+/* iss chooses the keys: exactly a configured issuer, or nothing. What the
+ * signature is checked over afterwards is the same text. */
 static int
 issuer_find(unsigned *at, const struct mdd_issuer *issuers, unsigned n,
     const char *text, size_t len, const char **why)
@@ -223,7 +215,6 @@ mdd_token_check(struct mdd_token *t, const struct mdd_issuer *issuers,
 	memset(t, 0, sizeof(*t));
 	if ((r = issuer_find(&t->issuer, issuers, n, text, len, why)) != 0)
 		return r;
-	x.issuer = issuers[t->issuer].issuer;
 	*why = "signature, key, algorithm or typ";
 	if ((r = perc_jws_verify_set(&j, text, len, PERC_JOSE_TOKEN_MAX,
 		 issuers[t->issuer].keys, "at+jwt")) != 0)

@@ -11,8 +11,10 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +346,51 @@ test_hmac_with_public_key(void **state)
 	json_decref(c);
 }
 
+/* A KMF's key set may hold a key of another kind. It signs no token2. */
+static void
+test_rsa_key_in_the_set(void **state)
+{
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	struct mdd_issuer one = { "one", KMF, NULL };
+	uint8_t sig[256], n[256];
+	char n64[400], jwks[600], *text;
+	const char *why = NULL;
+	struct mdd_token t;
+	json_t *c = good();
+	size_t len = sizeof(sig);
+	BIGNUM *bn = NULL;
+
+	assert_true(rsa != NULL && md != NULL);
+	assert_int_equal(EVP_PKEY_get_bn_param(rsa, "n", &bn), 1);
+	assert_int_equal(BN_bn2binpad(bn, n, sizeof(n)), sizeof(n));
+	perc_b64_put(n64, n, sizeof(n));
+	(void)snprintf(jwks, sizeof(jwks),
+	    "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"r\",\"alg\":\"RS256\","
+	    "\"e\":\"AQAB\",\"n\":\"%s\"}]}",
+	    n64);
+	assert_int_equal(perc_jwks_from_json(&one.keys, jwks, strlen(jwks)), 0);
+	text = raw(
+	    "{\"alg\":\"RS256\",\"typ\":\"at+jwt\",\"kid\":\"r\"}", c, sig, 0);
+	assert_int_equal(
+	    EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, rsa), 1);
+	assert_int_equal(EVP_DigestSign(md, sig, &len, (const uint8_t *)text,
+			     strlen(text) - 1),
+	    1);
+	free(text);
+	text = raw("{\"alg\":\"RS256\",\"typ\":\"at+jwt\",\"kid\":\"r\"}", c,
+	    sig, len);
+	assert_int_not_equal(
+	    mdd_token_check(&t, &one, 1, US, text, strlen(text), NOW, &why), 0);
+	assert_string_equal(why, "algorithm"); /* the signature was good */
+	free(text);
+	perc_jwks_free(one.keys);
+	BN_free(bn);
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_free(rsa);
+	json_decref(c);
+}
+
 static void
 test_form(void **state)
 {
@@ -428,6 +475,7 @@ main(void)
 		cmocka_unit_test(test_typ_keeps_kinds_apart),
 		cmocka_unit_test(test_signature_and_algorithm),
 		cmocka_unit_test(test_hmac_with_public_key),
+		cmocka_unit_test(test_rsa_key_in_the_set),
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_leeway),
 	};
