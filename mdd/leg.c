@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mdd/room.h"
 #include "perc/dtls.h"
 #include "perc/secret.h"
 
@@ -82,170 +83,8 @@ mdd_legs_clear(struct mdd_legs *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* ---- conferences --------------------------------------------------------- */
-
-static struct mdd_room *
-room_find(struct mdd_legs *l, const char *key)
-{
-	uint32_t h = mdd_table_hash(&l->by_key, key, strlen(key));
-	struct mdd_node *n;
-
-	for (n = mdd_table_first(&l->by_key, h); n != NULL;
-	     n = mdd_table_next(n))
-		if (strcmp(MDD_OWNER(n, struct mdd_room, by_key)->key, key) ==
-		    0)
-			return MDD_OWNER(n, struct mdd_room, by_key);
-	return NULL;
-}
-
-static struct mdd_room *
-room_make(struct mdd_legs *l, const char *key)
-{
-	struct mdd_room *room = l->free_rooms;
-
-	if (room == NULL)
-		return NULL;
-	l->free_rooms = room->next_free;
-	l->nrooms++;
-	room->first = NULL;
-	room->legs = room->nsrc = 0;
-	memcpy(room->key, key, strlen(key) + 1);
-	mdd_table_add(&l->by_key, &room->by_key,
-	    mdd_table_hash(&l->by_key, key, strlen(key)));
-	return room;
-}
-
-static void
-room_drop_empty(struct mdd_legs *l, struct mdd_room *room)
-{
-	if (room->legs > 0)
-		return;
-	mdd_table_del(&room->by_key);
-	room->next_free = l->free_rooms;
-	l->free_rooms = room;
-	l->nrooms--;
-}
-
-static struct mdd_source *
-room_source(const struct mdd_room *room, uint32_t ssrc)
-{
-	unsigned i;
-
-	for (i = 0; i < room->nsrc; i++)
-		if (room->src[i].ssrc == ssrc)
-			return &room->src[i];
-	return NULL;
-}
-
-/* SSRCs that could still be added. */
-static unsigned
-room_places(const struct mdd_legs *l, const struct mdd_room *room)
-{
-	unsigned i, n = l->sources_max - room->nsrc;
-
-	for (i = 0; i < room->nsrc; i++)
-		n += room->src[i].legs == 0;
-	return n;
-}
-
-/*
- * A place for a new SSRC, if need be that of one whose leg is gone. Its outer
- * SEQ is then forgotten here; should its member come back, perc_srtp_protect
- * refuses what would repeat a nonce, and that member's first packets are lost.
- */
-static struct mdd_source *
-room_source_new(const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
-{
-	struct mdd_source *s = room->src;
-
-	if (room->nsrc < l->sources_max)
-		s = &room->src[room->nsrc++];
-	else
-		while (s->legs > 0) /* room_admit saw that there is one */
-			s++;
-	memset(s, 0, sizeof(*s));
-	s->ssrc = ssrc;
-	return s;
-}
-
-static bool
-leg_has(const struct mdd_leg *leg, uint32_t ssrc)
-{
-	unsigned i;
-
-	for (i = 0; i < leg->nssrcs; i++)
-		if (leg->ssrcs[i] == ssrc)
-			return true;
-	return false;
-}
-
-struct mdd_leg *
-mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp)
-{
-	struct mdd_leg *leg;
-
-	for (leg = room->first; leg != NULL; leg = leg->next)
-		if (leg->state == MDD_LEG_UP && leg_has(leg, ssrc)) {
-			*sp = mdd_leg_source(leg, ssrc);
-			return leg;
-		}
-	return NULL;
-}
-
-/* Limits and SSRCs (RFC 3550 section 8.2: one space for the conference). A
- * member with too many tries loses its oldest leg that is not up. */
-static int
-room_admit(struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
-{
-	struct mdd_leg *leg, *oldest = NULL;
-	unsigned i, same = 0, fresh = 0;
-
-	for (leg = room->first; leg != NULL; leg = leg->next) {
-		if (strcmp(leg->member, j->member) == 0) {
-			same++;
-			if (leg->state != MDD_LEG_UP &&
-			    (oldest == NULL || leg->serial < oldest->serial))
-				oldest = leg;
-			continue;
-		}
-		for (i = 0; i < j->nssrcs; i++)
-			if (leg_has(leg, j->ssrcs[i]))
-				return PERC_ERR_CONFLICT;
-	}
-	for (i = 0; i < j->nssrcs; i++)
-		if (room_source(room, j->ssrcs[i]) == NULL)
-			fresh++;
-	if (fresh > room_places(l, room))
-		return PERC_ERR_LIMIT;
-	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
-		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
-	else if (room->legs > l->limits.max_conference_legs)
-		return PERC_ERR_LIMIT;
-	return 0;
-}
-
 /* ---- legs -----------------------------------------------------------------
  */
-
-static void
-leg_sources(const struct mdd_legs *l, struct mdd_leg *leg)
-{
-	struct mdd_source *s;
-	unsigned i;
-
-	/* Those that are known first, lest a new one takes their place. */
-	for (i = 0; i < leg->nssrcs; i++)
-		if ((s = room_source(leg->room, leg->ssrcs[i])) != NULL) {
-			leg->src[i] = s;
-			s->legs++;
-		}
-	for (i = 0; i < leg->nssrcs; i++)
-		if (leg->src[i] == NULL) {
-			leg->src[i] =
-			    room_source_new(l, leg->room, leg->ssrcs[i]);
-			leg->src[i]->legs++;
-		}
-}
 
 static void
 leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
@@ -282,17 +121,17 @@ mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
 
 	if (mdd_leg_by_id(l, j->leg) != NULL)
 		return PERC_ERR_EXISTS;
-	if ((room = room_find(l, j->conference)) == NULL &&
-	    (room = room_make(l, j->conference)) == NULL)
+	if ((room = mdd_room_find(l, j->conference)) == NULL &&
+	    (room = mdd_room_make(l, j->conference)) == NULL)
 		return PERC_ERR_LIMIT;
 	/* Held up by the count: admitting may end the only other leg. */
 	room->legs++;
-	r = room_admit(l, room, j);
+	r = mdd_room_admit(l, room, j);
 	if (r == 0 && (leg = l->free_legs) == NULL)
 		r = PERC_ERR_LIMIT;
 	if (r != 0) {
 		room->legs--;
-		room_drop_empty(l, room);
+		mdd_room_drop_empty(l, room);
 		return r;
 	}
 	l->free_legs = leg->next;
@@ -303,7 +142,7 @@ mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
 	if (leg->next != NULL)
 		leg->next->linkp = &leg->next;
 	room->first = leg;
-	leg_sources(l, leg);
+	mdd_room_give_sources(l, leg);
 	l->n++;
 	*lp = leg;
 	return 0;
@@ -319,7 +158,7 @@ leg_forget(const struct mdd_leg *gone)
 
 	for (i = 0; i < gone->nssrcs; i++) {
 		for (p = gone->room->first; p != NULL; p = p->next)
-			if (p != gone && leg_has(p, gone->ssrcs[i]))
+			if (p != gone && mdd_leg_has(p, gone->ssrcs[i]))
 				break;
 		for (o = gone->room->first; p == NULL && o != NULL; o = o->next)
 			if (o->tx != NULL)
@@ -353,7 +192,7 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 	leg->next = l->free_legs;
 	l->free_legs = leg;
 	l->n--;
-	room_drop_empty(l, room);
+	mdd_room_drop_empty(l, room);
 }
 
 struct mdd_leg *

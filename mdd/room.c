@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Conferences and the SSRCs in them. One space of SSRCs for a conference (RFC
+ * 3550 section 8.2): nobody may rewrite one (RFC 8723 section 4), so the
+ * second member that claims it is refused at the door.
+ */
+#include "mdd/room.h"
+
+#include <string.h>
+
+struct mdd_room *
+mdd_room_find(struct mdd_legs *l, const char *key)
+{
+	uint32_t h = mdd_table_hash(&l->by_key, key, strlen(key));
+	struct mdd_node *n;
+
+	for (n = mdd_table_first(&l->by_key, h); n != NULL;
+	     n = mdd_table_next(n))
+		if (strcmp(MDD_OWNER(n, struct mdd_room, by_key)->key, key) ==
+		    0)
+			return MDD_OWNER(n, struct mdd_room, by_key);
+	return NULL;
+}
+
+struct mdd_room *
+mdd_room_make(struct mdd_legs *l, const char *key)
+{
+	struct mdd_room *room = l->free_rooms;
+
+	if (room == NULL)
+		return NULL;
+	l->free_rooms = room->next_free;
+	l->nrooms++;
+	room->first = NULL;
+	room->legs = room->nsrc = 0;
+	memcpy(room->key, key, strlen(key) + 1);
+	mdd_table_add(&l->by_key, &room->by_key,
+	    mdd_table_hash(&l->by_key, key, strlen(key)));
+	return room;
+}
+
+void
+mdd_room_drop_empty(struct mdd_legs *l, struct mdd_room *room)
+{
+	if (room->legs > 0)
+		return;
+	mdd_table_del(&room->by_key);
+	room->next_free = l->free_rooms;
+	l->free_rooms = room;
+	l->nrooms--;
+}
+
+static struct mdd_source *
+room_source(const struct mdd_room *room, uint32_t ssrc)
+{
+	unsigned i;
+
+	for (i = 0; i < room->nsrc; i++)
+		if (room->src[i].ssrc == ssrc)
+			return &room->src[i];
+	return NULL;
+}
+
+/* SSRCs that could still be added. */
+static unsigned
+room_places(const struct mdd_legs *l, const struct mdd_room *room)
+{
+	unsigned i, n = l->sources_max - room->nsrc;
+
+	for (i = 0; i < room->nsrc; i++)
+		n += room->src[i].legs == 0;
+	return n;
+}
+
+/*
+ * A place for a new SSRC, if need be that of one whose leg is gone. Its outer
+ * SEQ is then forgotten here; should its member come back, perc_srtp_protect
+ * refuses what would repeat a nonce, and that member's first packets are lost.
+ */
+static struct mdd_source *
+room_source_new(const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
+{
+	struct mdd_source *s = room->src;
+
+	if (room->nsrc < l->sources_max)
+		s = &room->src[room->nsrc++];
+	else
+		while (s->legs > 0) /* mdd_room_admit saw that there is one */
+			s++;
+	memset(s, 0, sizeof(*s));
+	s->ssrc = ssrc;
+	return s;
+}
+
+bool
+mdd_leg_has(const struct mdd_leg *leg, uint32_t ssrc)
+{
+	unsigned i;
+
+	for (i = 0; i < leg->nssrcs; i++)
+		if (leg->ssrcs[i] == ssrc)
+			return true;
+	return false;
+}
+
+struct mdd_leg *
+mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp)
+{
+	struct mdd_leg *leg;
+
+	for (leg = room->first; leg != NULL; leg = leg->next)
+		if (leg->state == MDD_LEG_UP && mdd_leg_has(leg, ssrc)) {
+			*sp = mdd_leg_source(leg, ssrc);
+			return leg;
+		}
+	return NULL;
+}
+
+/* Limits and SSRCs (RFC 3550 section 8.2: one space for the conference). A
+ * member with too many tries loses its oldest leg that is not up. */
+int
+mdd_room_admit(
+    struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
+{
+	struct mdd_leg *leg, *oldest = NULL;
+	unsigned i, same = 0, fresh = 0;
+
+	for (leg = room->first; leg != NULL; leg = leg->next) {
+		if (strcmp(leg->member, j->member) == 0) {
+			same++;
+			if (leg->state != MDD_LEG_UP &&
+			    (oldest == NULL || leg->serial < oldest->serial))
+				oldest = leg;
+			continue;
+		}
+		for (i = 0; i < j->nssrcs; i++)
+			if (mdd_leg_has(leg, j->ssrcs[i]))
+				return PERC_ERR_CONFLICT;
+	}
+	for (i = 0; i < j->nssrcs; i++)
+		if (room_source(room, j->ssrcs[i]) == NULL)
+			fresh++;
+	if (fresh > room_places(l, room))
+		return PERC_ERR_LIMIT;
+	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
+		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
+	else if (room->legs > l->limits.max_conference_legs)
+		return PERC_ERR_LIMIT;
+	return 0;
+}
+
+void
+mdd_room_give_sources(const struct mdd_legs *l, struct mdd_leg *leg)
+{
+	struct mdd_source *s;
+	unsigned i;
+
+	/* Those that are known first, lest a new one takes their place. */
+	for (i = 0; i < leg->nssrcs; i++)
+		if ((s = room_source(leg->room, leg->ssrcs[i])) != NULL) {
+			leg->src[i] = s;
+			s->legs++;
+		}
+	for (i = 0; i < leg->nssrcs; i++)
+		if (leg->src[i] == NULL) {
+			leg->src[i] =
+			    room_source_new(l, leg->room, leg->ssrcs[i]);
+			leg->src[i]->legs++;
+		}
+}
