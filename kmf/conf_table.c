@@ -193,6 +193,11 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 		c->fronts = cores < 1	     ? 1
 		    : cores > KMF_FRONTS_MAX ? KMF_FRONTS_MAX
 					     : cores;
+	if (strchr(c->base_url + 8, '/') != NULL) {
+		snprintf(why, whycap, "%s: 'base_url' must have no path: %s",
+		    c->file, "well-known documents hang on the host");
+		return PERC_ERR_FORMAT;
+	}
 	for (i = 0; c->mdds[i] != NULL; i++) {
 		n = strlen(c->mdds[i]);
 		while (n > 0 && c->mdds[i][n - 1] == '/')

@@ -45,7 +45,7 @@ fail(const char *fmt, const char *what)
 	return 1;
 }
 
-/* https://host[:port][/path], no trailing slash; host without brackets. */
+/* https://host[:port], no trailing slash; host without brackets. */
 static int
 url_take(struct init *i)
 {
@@ -61,6 +61,8 @@ url_take(struct init *i)
 		return PERC_ERR_FORMAT;
 	snprintf(i->url, sizeof(i->url), "%.*s", (int)n, url);
 	p = i->url + 8;
+	if (strchr(p, '/') != NULL)
+		return PERC_ERR_FORMAT;
 	if (*p == '[') {
 		p++;
 		h = strcspn(p, "]");
@@ -196,7 +198,7 @@ kmf_init(const struct kmf_init_opts *o)
 
 	(void)umask(077);
 	if (url_take(&i) != 0)
-		return fail("%s", "--url must be a plain https:// URL");
+		return fail("%s", "--url must be https://HOST[:PORT]");
 	defaults_take(&i);
 	if (dir_make(&i) != 0)
 		return 1;

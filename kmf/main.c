@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "kmf/kmf.h"
@@ -87,6 +88,7 @@ static int
 run_role(int argc, char **argv, const struct args *a)
 {
 	static char label[32];
+	char name[48];
 	struct kmf_conf c;
 	const char *role;
 	unsigned index;
@@ -103,6 +105,8 @@ run_role(int argc, char **argv, const struct args *a)
 		snprintf(label, sizeof(label), "front%u", index);
 	else
 		snprintf(label, sizeof(label), "%s", role);
+	snprintf(name, sizeof(name), "kmf-%s", label);
+	(void)prctl(PR_SET_NAME, name); /* else it is called "exe" */
 	perc_log_init("perch-kmf", label, c.syslog, c.log_level);
 	code = 2;
 	if (strcmp(role, "keeper") == 0)
