@@ -17,7 +17,8 @@ MAN = tap.TOP / "docs" / "man"
 PROGRAMS = [("perch-kmf", "perch-kmf.8", "perch-kmf.conf.5"),
             ("perch-mdd", "perch-mdd.8", "perch-mdd.conf.5"),
             ("perch-agent", "perch-agent.8", "perch-agent.conf.5"),
-            ("perch", "perch.1", None)]
+            ("perch", "perch.1", None),
+            ("perch-vault", None, "perch-vault.conf.5")]
 
 
 def run(*argv):
@@ -47,28 +48,40 @@ def shown(page):
     return flags, set(re.findall(r"[\w-]+", text))
 
 
-for program, page, conf in PROGRAMS:
-    path = tap.BUILD / program
-    if not tap.ok(path.exists() and (MAN / page).exists(),
-                  f"{program} and {page} are there"):
-        continue
+def check_page(path, page):
     code, text = run(path, "--help")
     flags, words = shown(MAN / page)
-    tap.ok(code == 0 and len(text) > 100, f"{program} --help", text)
+    tap.ok(code == 0 and len(text) > 100, f"{path.name} --help", text)
     missing = sorted(o for o in options(text) if o not in flags)
     tap.ok(not missing, f"{page} names every option", *missing)
-    verbs = set(re.findall(rf"^\s+{program} ([a-z][a-z-]+)", text, re.M))
+    verbs = set(re.findall(rf"^\s+{path.name} ([a-z][a-z-]+)", text, re.M))
     missing = sorted(v for v in verbs if v not in words)
     tap.ok(not missing, f"{page} names every command", *missing)
     tap.ok("EXAMPLES" in (MAN / page).read_text(), f"{page} has an example")
-    if not conf:
-        continue
+
+
+def check_settings(path, conf):
     code, text = run(path, "--help-config")
     found = names(text)
-    tap.ok(code == 0 and len(found) > 3, f"{program} --help-config", text)
-    have = (MAN / conf).read_text() if (MAN / conf).exists() else ""
-    missing = sorted(n for n in found if not re.search(rf"\b{n}\b", have))
+    tap.ok(code == 0 and len(found) > 3, f"{path.name} --help-config", text)
+    have = (MAN / conf).read_text()
+    missing = sorted(n for n in found
+                     if not re.search(rf"^\.It Ic {n}\b", have, re.M))
     tap.ok(not missing, f"{conf} names every setting", *missing)
+    extra = set(re.findall(r"^\.It Ic ([a-z_0-9]+) =", have, re.M)) - found
+    tap.ok(not extra, f"{conf} names no other", *sorted(extra))
+
+
+for program, page, conf in PROGRAMS:
+    path = tap.BUILD / program
+    pages = [p for p in (page, conf) if p]
+    if not tap.ok(path.exists() and all((MAN / p).exists() for p in pages),
+                  f"{program}: {' and '.join(pages)}"):
+        continue
+    if page:
+        check_page(path, page)
+    if conf:
+        check_settings(path, conf)
 
 if not shutil.which("mandoc"):
     tap.skip("mandoc -T lint", "no mandoc here")
