@@ -30,6 +30,7 @@ struct page {
 struct perc_arena {
 	uint8_t *base;
 	uint32_t npages, used;
+	uint32_t low;		   /* no page below is free */
 	uint32_t partial[CLASSES]; /* first page with a free slot */
 	struct page page[];
 };
@@ -78,7 +79,7 @@ run_find(const struct perc_arena *a, size_t n)
 {
 	uint32_t have = 0;
 
-	for (uint32_t i = 0; i < a->npages; i++) {
+	for (uint32_t i = a->low; i < a->npages; i++) {
 		if (a->page[i].kind != PAGE_FREE) {
 			i += a->page[i].kind == PAGE_RUN ? a->page[i].run - 1
 							 : 0;
@@ -101,6 +102,8 @@ run_take(struct perc_arena *a, size_t n)
 	for (uint32_t i = 1; i < n; i++)
 		a->page[at + i].kind = PAGE_TAIL;
 	a->used += (uint32_t)n;
+	if (at == a->low)
+		a->low += (uint32_t)n;
 	return at;
 }
 
@@ -216,6 +219,7 @@ small_put(struct perc_arena *a, uint32_t at, unsigned slot)
 		list_remove(a, at);
 		pg->kind = PAGE_FREE;
 		a->used--;
+		a->low = at < a->low ? at : a->low;
 	}
 }
 
@@ -234,4 +238,5 @@ perc_arena_put(struct perc_arena *a, void *p)
 	for (uint32_t i = 0; i < n; i++)
 		a->page[at + i].kind = PAGE_FREE;
 	a->used -= n;
+	a->low = at < a->low ? at : a->low;
 }

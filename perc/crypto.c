@@ -112,9 +112,6 @@ int
 perc_hmac_sha256(uint8_t out[static PERC_SHA256_LEN], const void *key,
     size_t keylen, const void *in, size_t n)
 {
-	/* A NULL key would mean "the one before" to HMAC(). */
-	if (key == NULL)
-		key = "";
 	if (keylen > INT_MAX)
 		return PERC_ERR_INVAL;
 	return HMAC(EVP_sha256(), key, (int)keylen, in, n, out, NULL) != NULL

@@ -399,7 +399,8 @@ struct perc_jwks {
 	struct perc_jwk *key[KEYS_MAX];
 };
 
-/* Keys that we do not do are skipped, and of two with one kid the second. */
+/* Keys that we do not do are skipped. Of two with one kid the first is found.
+ */
 static int
 set_fill(struct perc_jwks *s, const json_t *keys)
 {
@@ -409,8 +410,7 @@ set_fill(struct perc_jwks *s, const json_t *keys)
 
 		if (r == PERC_ERR_NOMEM)
 			return r;
-		if (r != 0 || perc_jwks_find(s, k->kid) != NULL ||
-		    k->use == PERC_JWK_ENC) {
+		if (r != 0 || k->use == PERC_JWK_ENC) {
 			perc_jwk_free(k);
 			continue;
 		}

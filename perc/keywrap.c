@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL's wrap ciphers need EVP_CIPHER_CTX_FLAG_WRAP_ALLOW, take the whole
- * input in one update, and on a failed unwrap leave octets of the attempt in
- * the output: those are wiped here.
+ * OpenSSL's wrap ciphers need EVP_CIPHER_CTX_FLAG_WRAP_ALLOW and take the
+ * whole input in one update. Version 3.0 wipes the output of a failed unwrap;
+ * we do it again, since the contract is ours and the lengths are checked here.
  */
 #include "perc/keywrap.h"
 

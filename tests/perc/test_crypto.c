@@ -41,7 +41,7 @@ test_RFC_4231_hmac(void **state)
 	assert_hex(out, 32,
 	    "5bdcc146bf60754e6a042426089575c7"
 	    "5a003f089d2739839dec58b964ec3843");
-	/* An absent key is an empty key, not the one before. */
+	/* An absent key is an empty key. */
 	assert_int_equal(perc_hmac_sha256(out, NULL, 0, "", 0), 0);
 	assert_hex(out, 32,
 	    "b613679a0814d9ec772f95d778c35fc5"

@@ -223,6 +223,12 @@ static const struct {
 	{ "{" EC "," X
 	  ",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0=\"}",
 	    PERC_ERR_FORMAT },
+	{ "{" EC ",\"x\":\"AH_Nzid9q8RdQYPG7_bbS3tYBzM1e-nvE7rPbjx70VRF\"," Y
+	  "}",
+	    PERC_ERR_FORMAT },
+	{ "{" EC ",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV\"," Y
+	  "}",
+	    PERC_ERR_FORMAT },
 	/* alg and use that do not fit */
 	{ "{" EC "," X "," Y ",\"alg\":\"RS256\"}", PERC_ERR_UNSUPPORTED },
 	{ "{" EC "," X "," Y ",\"alg\":\"HS256\"}", PERC_ERR_UNSUPPORTED },
@@ -508,9 +514,10 @@ static void
 test_forms_that_are_no_jws(void **state)
 {
 	static const char *const bad[] = { "", ".", "..", "e30.e30", "e30.e30.",
-		"e30.e30.AA.AA", "e30.e30.AA.", " e30.e30.AA", "e30.e30.AA\n",
-		"e30=.e30.AA", "e30.e30.A", "e30.e30.AB", "e31.e30.AA",
-		".e30.AA" };
+		"e30.e30.AA.AA", "e30.e30.AA.AA.AA",
+		"e30.e30.AA.AA.AA.AA.AA.AA.AA.AA.AA", "e30.e30.AA.",
+		" e30.e30.AA", "e30.e30.AA\n", "e30=.e30.AA", "e30.e30.A",
+		"e30.e30.AB", "e31.e30.AA", ".e30.AA" };
 	struct perc_jws j;
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -755,6 +762,7 @@ test_seal_parts_have_their_lengths(void **state)
 		"..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAA",
 		"..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAB",
 		"..AAAAAAAAAAAAAAAA.A.AAAAAAAAAAAAAAAAAAAAAA",
+		"..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAA", /* 96-bit tag */
 		"..AAAAAAAAAAAAAAAA.AAAA.", "..AAAAAAAAAAAAAAAA.AAAA", "...."
 	};
 	struct perc_jwk *mine = generate();
@@ -878,11 +886,14 @@ fill_arena(void)
 	struct perc_jwk *k = NULL;
 	struct perc_jws j;
 	size_t size = 1 << 18;
-	char *text = NULL;
+	char *text = NULL, *sealed = NULL;
+	size_t n;
 
 	if (perc_secmem_init(1 << 20) != 0 ||
 	    perc_jwk_from_json(&k, a3_key, strlen(a3_key), false) != 0 ||
-	    perc_jws_verify(&j, a3_token, strlen(a3_token), 8192, k, NULL) != 0)
+	    perc_jws_verify(&j, a3_token, strlen(a3_token), 8192, k, NULL) !=
+		0 ||
+	    perc_jwe_seal(&sealed, k, "t", "a", 1) != 0)
 		_exit(1);
 	perc_jws_clear(&j);
 	for (; size >= 4096; size /= 2)
@@ -893,6 +904,9 @@ fill_arena(void)
 		_exit(2);
 	if (perc_jwe_seal(&text, k, "t", "a", 1) != PERC_ERR_NOMEM)
 		_exit(3);
+	if (perc_jwe_open(&text, &n, k, sealed, strlen(sealed), 8192) !=
+	    PERC_ERR_NOMEM)
+		_exit(4);
 }
 
 static void

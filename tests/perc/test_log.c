@@ -76,6 +76,20 @@ test_warn_tells_errno_and_keeps_it(void **state)
 }
 
 static void
+test_a_lost_stderr_leaves_errno_alone(void **state)
+{
+	int keep = dup(2);
+
+	perc_log_init("p", NULL, 0, PERC_LOG_DEBUG);
+	close(2);
+	errno = ENOENT;
+	log_info("nobody hears");
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(dup2(keep, 2), 2);
+	close(keep);
+}
+
+static void
 test_levels(void **state)
 {
 	perc_log_init("p", NULL, 0, PERC_LOG_WARN);
@@ -166,6 +180,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_form_of_a_line),
 		cmocka_unit_test(test_warn_tells_errno_and_keeps_it),
+		cmocka_unit_test(test_a_lost_stderr_leaves_errno_alone),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_nobody_forges_a_second_line),
 		cmocka_unit_test(test_a_long_line_ends_in_time),

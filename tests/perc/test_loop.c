@@ -188,6 +188,28 @@ test_timers_run_in_order(void **state)
 	}
 }
 
+/* The one that fills a hole may be earlier than the parent of that hole. */
+static void
+test_a_hole_in_the_heap_is_filled_upwards(void **state)
+{
+	static const int due[] = { 1, 1000, 2, 1001, 1002, 3, 4 };
+	static struct tick k[COUNT(due)];
+
+	norder = 0;
+	memset(k, 0, sizeof(k));
+	for (int i = 0; i < (int)COUNT(due); i++) {
+		k[i].id = due[i];
+		assert_int_equal(
+		    perc_timer_set(loop, &k[i].t, due[i], on_tick, &k[i]), 0);
+	}
+	perc_timer_stop(loop, &k[3].t);
+	turn_for(40);
+	assert_int_equal(norder, 4);
+	assert_memory_equal(order, ((int[]){ 1, 2, 3, 4 }), 4 * sizeof(int));
+	perc_timer_stop(loop, &k[1].t);
+	perc_timer_stop(loop, &k[4].t);
+}
+
 static void
 test_a_timer_stops_its_neighbour(void **state)
 {
@@ -327,6 +349,7 @@ main(void)
 		T(test_deleting_the_other_of_one_batch),
 		T(test_deleting_oneself),
 		T(test_timers_run_in_order),
+		T(test_a_hole_in_the_heap_is_filled_upwards),
 		T(test_a_timer_stops_its_neighbour),
 		T(test_a_timer_of_0_ms_starves_nobody),
 		T(test_signals_are_events),
