@@ -35,6 +35,7 @@
 #define CONSENT_MS	 5000 /* RFC 7675: 4 to 6 s */
 #define CONSENT_AGAIN_MS 500
 #define CONSENT_LOST_MS	 4000	     /* after the first unanswered check */
+#define REFUSED_MAX	 3	     /* checks in a row that were turned away */
 #define PRIORITY	 1862270975u /* peer-reflexive, RFC 8445 section 5.1.2 */
 #define STREAMS_OUT	 8
 #define STREAMS_IN	 1024
@@ -58,6 +59,8 @@ struct front_leg {
 	uint64_t tie_breaker;
 	uint8_t txid[12]; /* of the check under way */
 	bool asking;
+	unsigned refused; /* checks */
+	bool counted;	  /* this check already */
 	int64_t asked_ms, started_ms, consent_ms;
 	struct perc_timer check, dtls_timer, lost;
 	char why[FRONT_WORDS_MAX];
@@ -105,6 +108,23 @@ leg_lost(struct front_leg *l, const char *why)
 	later(l, &l->lost, 0, on_lost);
 }
 
+/*
+ * A closed port or an error (which bears no integrity): somebody on the path
+ * says that we are not known. Ask at once; when that is said again and
+ * again, it is true or as good as true, and joining anew harms nobody.
+ */
+static void
+refused(struct front_leg *l)
+{
+	if (l->state == LEG_LOST || l->state == LEG_ICE)
+		return;
+	if (!l->asking)
+		later(l, &l->check, 0, on_check);
+	else if (!l->counted && ++l->refused >= REFUSED_MAX)
+		leg_lost(l, "the distributor does not know us any more");
+	l->counted = l->asking; /* once for each check */
+}
+
 /* ---- sending ----------------------------------------------------------------
  */
 
@@ -120,6 +140,8 @@ leg_flush(struct front_leg *l)
 		if (n <= 0 && errno == EINTR)
 			continue;
 		if (n <= 0) { /* full or refused: this one is lost */
+			if (errno == ECONNREFUSED)
+				refused(l);
 			l->count.dropped++;
 			n = 1;
 		}
@@ -147,8 +169,11 @@ out_done(struct front_leg *l, size_t n)
 static void
 leg_send_now(struct front_leg *l, const uint8_t *p, size_t n)
 {
-	if (send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		l->count.dropped++;
+	if (send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return;
+	if (errno == ECONNREFUSED)
+		refused(l);
+	l->count.dropped++;
 }
 
 void
@@ -207,6 +232,7 @@ check_send(struct front_leg *l)
 		l->asking = true;
 		l->asked_ms = perc_now_ms();
 	}
+	l->counted = false;
 	if (perc_stun_request(msg, &n, l->txid, l->username, l->pwd, PRIORITY,
 		true, l->tie_breaker) == 0)
 		leg_send_now(l, msg, n);
@@ -275,11 +301,14 @@ stun_in(struct front_leg *l, const uint8_t *p, size_t n)
 	if (perc_stun_parse(&m, p, n) != 0 || !l->asking ||
 	    memcmp(m.txid, l->txid, sizeof(l->txid)) != 0)
 		return;
-	/* An error bears no integrity: never reason enough to give up, but
-	 * the next check need not wait. */
+	if (m.type == 0x0111) {
+		refused(l);
+		return;
+	}
 	if (m.type != 0x0101 || perc_stun_verify(&m, l->pwd) != 0)
 		return;
 	l->asking = false;
+	l->refused = 0;
 	l->consent_ms = perc_now_ms();
 	jitter = perc_random_u32() % 2001;
 	later(l, &l->check, CONSENT_MS - 1000 + jitter, on_check);
@@ -433,14 +462,6 @@ datagram(struct front_leg *l, uint8_t *p, size_t n)
 	default:
 		break;
 	}
-}
-
-/* The other end refuses: ask at once whether it still knows us. */
-static void
-refused(struct front_leg *l)
-{
-	if (!l->asking && l->state != LEG_LOST)
-		later(l, &l->check, 0, on_check);
 }
 
 static void
