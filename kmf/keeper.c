@@ -28,7 +28,7 @@ static void
 due_set(struct kmf_keeper *k, int64_t in_ms)
 {
 	if (perc_timer_set(k->loop, &k->due, in_ms, due_fire, k) != 0)
-		log_warnx("timer event=failed");
+		log_warnx("timer.failed");
 }
 
 static void
@@ -40,7 +40,7 @@ due_fire(void *arg)
 	if ((r = kmf_turn_begin(k)) == 0)
 		r = kmf_room_tick_all(k);
 	if (r != 0) {
-		log_warnx("tick event=failed why=\"%s\"", perc_strerror(r));
+		log_warnx("tick.failed why=\"%s\"", perc_strerror(r));
 		due_set(k, 1000);
 	}
 }
@@ -77,7 +77,7 @@ turn_end(void *arg)
 	k->count.commits++;
 	if ((r = db_commit(k->db)) != 0) {
 		k->count.commit_failures++;
-		log_warnx("commit event=failed why=\"%s\"", perc_strerror(r));
+		log_warnx("commit.failed why=\"%s\"", perc_strerror(r));
 		db_rollback(k->db);
 		k->scrub = false;
 		kmf_out_fail(k);
@@ -156,7 +156,7 @@ on_front_gone(struct perc_chan *ch, int why, void *arg)
 {
 	struct kmf_front *f = arg;
 
-	log_info("front event=gone why=\"%s\"", perc_strerror(why));
+	log_info("front.gone why=\"%s\"", perc_strerror(why));
 	kmf_stream_front_gone(f->k, f);
 	f->chan = NULL; /* the struct stays: answers may still name it */
 	perc_chan_free(ch);
@@ -208,9 +208,9 @@ purge_fire(void *arg)
 	if (kmf_turn_begin(k) != 0 ||
 	    db_replay_purge(k->db, k->now_ms / 1000) != 0 ||
 	    db_idem_purge(k->db, k->now_ms) != 0)
-		log_warnx("purge event=failed");
+		log_warnx("purge.failed");
 	if (perc_timer_set(k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k))
-		log_warnx("timer event=failed");
+		log_warnx("timer.failed");
 }
 
 /* Nonces of DPoP live as long as their key: this one and the one before. */
@@ -224,10 +224,10 @@ rotate_fire(void *arg)
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	for (f = k->fronts; f != NULL; f = f->next)
 		if (f->chan != NULL && welcome(k, f) != 0)
-			log_warnx("front event=overrun type=welcome");
+			log_warnx("front.overrun type=welcome");
 	if (perc_timer_set(
 		k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k))
-		log_warnx("timer event=failed");
+		log_warnx("timer.failed");
 }
 
 static int64_t

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ADMIN_ID    "admin"
@@ -85,7 +86,9 @@ file_write(const struct init *n, const char *file, mode_t mode,
 		return r;
 	fd = open(
 	    path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0 || write(fd, data, len) != (ssize_t)len || fsync(fd) != 0) {
+	/* fchmod: what is public stays readable under a strict umask. */
+	if (fd < 0 || fchmod(fd, mode) != 0 ||
+	    write(fd, data, len) != (ssize_t)len || fsync(fd) != 0) {
 		snprintf(n->why, n->cap, "%s: %s", path, strerror(errno));
 		r = PERC_ERR_SYS;
 	}

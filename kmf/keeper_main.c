@@ -27,7 +27,7 @@ secmem_start(void)
 	     i++)
 		r = perc_secmem_init(sizes[i]);
 	if (r != 0)
-		fatalx("secmem event=failed why=\"%s\" hint=\"raise the "
+		fatalx("secmem.failed why=\"%s\" hint=\"raise the "
 		       "limit of locked memory (LimitMEMLOCK) to 4 MiB\"",
 		    perc_strerror(r));
 }
@@ -39,9 +39,9 @@ root_read(const struct kmf_conf *c)
 	struct perc_secret *s = NULL;
 
 	if (perc_conf_read_secret(&s, c->root_key, KMF_ROOT_KEY_LEN, &e) != 0)
-		fatalx("root_key event=refused why=\"%s\"", e.text);
+		fatalx("root_key.refused why=\"%s\"", e.text);
 	if (s->len != KMF_ROOT_KEY_LEN)
-		fatalx("root_key event=refused why=\"%s: must have %d "
+		fatalx("root_key.refused why=\"%s: must have %d "
 		       "octets\"",
 		    c->root_key, KMF_ROOT_KEY_LEN);
 	return s;
@@ -52,7 +52,7 @@ static void
 on_front(unsigned n, int fd, void *arg)
 {
 	if (kmf_keeper_front_add(arg, fd) != 0)
-		log_warnx("front event=refused index=%u", n);
+		log_warnx("front.refused index=%u", n);
 }
 
 static void
@@ -68,12 +68,12 @@ cage(const struct kmf_conf *c)
 	struct perc_cage_report rep = { 0 };
 
 	if (perc_process_harden() != 0)
-		fatalx("harden event=failed");
+		fatalx("harden.failed");
 	if (perc_sandbox(PERC_CAGE_KEEPER, rw, NULL, &rep) != 0)
-		log_warnx("sandbox event=missing seccomp=%d landlock=%d",
-		    rep.seccomp, rep.landlock);
-	log_info("keeper event=caged seccomp=%d landlock=%d memory=%s",
-	    rep.seccomp, rep.landlock, perc_secmem_level_name());
+		log_warnx("sandbox.missing seccomp=%d landlock=%d", rep.seccomp,
+		    rep.landlock);
+	log_info("keeper.caged seccomp=%d landlock=%d memory=%s", rep.seccomp,
+	    rep.landlock, perc_secmem_level_name());
 }
 
 int
@@ -90,25 +90,25 @@ kmf_keeper_main(const struct kmf_conf *c)
 	secmem_start();
 	root = root_read(c);
 	if (perc_proc_drop(c->user, NULL) != 0)
-		fatal("user event=refused name=%s", c->user);
+		fatal("user.refused name=%s", c->user);
 	snprintf(file, sizeof(file), "%s/%s", c->state_dir, KMF_DB_FILE);
 	o.db_file = file;
 	o.root = root->data;
 	if (perc_loop_new(&l) != 0 ||
 	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0)
-		fatalx("keeper event=refused why=\"%s\"", why);
+		fatalx("keeper.refused why=\"%s\"", why);
 	perc_secret_free(root);
 	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
 	    perc_loop_signal(l, SIGINT, on_term, l) != 0)
-		fatal("signal event=failed");
+		fatal("signal.failed");
 	cage(c);
 	for (i = 0; i < c->fronts; i++)
 		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
-			fatalx("front event=refused index=%d", i);
-	if (kmf_handover_watch(&handover, l, PERC_PROC_FD + (int)c->fronts,
-		on_front, k) != 0)
-		fatalx("supervisor event=missing");
-	log_info("keeper event=ready fronts=%d", (int)c->fronts);
+			fatalx("front.refused index=%d", i);
+	if (kmf_handover_watch(
+		&handover, l, PERC_PROC_FD + (int)c->fronts, on_front, k) != 0)
+		fatalx("supervisor.missing");
+	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
 	kmf_handover_stop(&handover);
 	kmf_keeper_free(k);

@@ -48,7 +48,7 @@ kmf_mark_undo(struct kmf_keeper *k)
 		if (s->ending == k->mark_no)
 			s->ending = 0;
 	if (!db_broken(k->db) && db_mark_undo(k->db) != 0)
-		log_warnx("mark event=undo_failed");
+		log_warnx("mark.undo_failed");
 }
 
 int
@@ -80,7 +80,7 @@ kmf_reply_queue(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 
 	if (kmf_reply_encode(&buf, &len, r) != 0 ||
 	    kmf_out_add(k, f, KMF_MSG_REPLY, id, buf, len) != 0)
-		log_warnx("reply event=lost why=memory");
+		log_warnx("reply.lost why=memory");
 }
 
 static void
@@ -113,7 +113,7 @@ kmf_out_send(struct kmf_keeper *k)
 		if (o->front->chan != NULL &&
 		    perc_chan_send(
 			o->front->chan, o->type, o->id, o->buf, o->len) != 0)
-			log_warnx("front event=overrun type=%u", o->type);
+			log_warnx("front.overrun type=%u", o->type);
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = f->next)
 		if (f->chan != NULL)
@@ -229,7 +229,7 @@ kmf_stream_refuse(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 
 	if (kmf_stream_end_encode(&buf, &len, &e) != 0 ||
 	    kmf_out_add(k, f, KMF_MSG_STREAM_END, id, buf, len) != 0)
-		log_warnx("stream event=lost why=memory");
+		log_warnx("stream.lost why=memory");
 }
 
 int

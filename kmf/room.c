@@ -314,7 +314,7 @@ room_tick_alone(struct kmf_keeper *k, struct db_conf *c)
 		return r;
 	if ((r = room_tick(k, c)) == 0)
 		return kmf_mark_keep(k);
-	log_warnx("room event=tick_failed conference=%s why=\"%s\"", c->id,
+	log_warnx("room.tick_failed conference=%s why=\"%s\"", c->id,
 	    perc_strerror(r));
 	kmf_mark_undo(k);
 	if (db_broken(k->db))
