@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The epoch engine against a model that knows nothing but the promises of
+ * kmf/rekey.h: random histories of joins, leaves, evictions and pauses, and
+ * after every step every promise is looked at.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmf/rekey.h"
+
+#define PEOPLE 12
+#define EPOCHS 4096
+
+struct model { /* who is in, and who may know which epoch */
+	struct kmf_rekey r;
+	struct kmf_policy p;
+	int64_t now;
+	bool live[PEOPLE];
+	int64_t joined[PEOPLE], left[PEOPLE]; /* left 0: never */
+	bool evicted[PEOPLE];
+	uint8_t knows[EPOCHS][PEOPLE];
+	int64_t made[EPOCHS];
+	unsigned epochs, rosters;
+	uint32_t roster_epoch;
+	bool seen_spi[KMF_SPIS];
+};
+
+static uint64_t seed;
+
+static uint32_t
+rnd(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 20) % n;
+}
+
+static unsigned
+live(const struct model *m)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < PEOPLE; i++)
+		n += m->live[i];
+	return n;
+}
+
+/* What the keeper does with orders. */
+static void
+obey(struct model *m, unsigned orders)
+{
+	unsigned i, spi, guard = 0;
+
+	for (; orders != 0;
+	     orders = kmf_rekey_tick(&m->r, &m->p, m->now, live(m))) {
+		assert_true(guard++ < 4); /* orders come to an end */
+		assert_false(orders & KMF_DO_END);
+		if (orders & KMF_DO_EPOCH) {
+			kmf_rekey_made(&m->r, m->now);
+			assert_true(m->r.epoch < EPOCHS);
+			m->made[m->r.epoch] = m->now;
+			m->epochs++;
+			spi = kmf_rekey_spi(&m->r, m->r.epoch);
+			assert_false(m->seen_spi[spi]);
+			m->seen_spi[spi] = true;
+			for (i = 0; i < PEOPLE; i++)
+				m->knows[m->r.epoch][i] |= m->live[i];
+		} else {
+			kmf_rekey_signed(&m->r, m->now);
+			m->rosters++;
+			m->roster_epoch = m->r.epoch;
+		}
+	}
+}
+
+static void
+join(struct model *m, unsigned who)
+{
+	unsigned orders;
+
+	m->live[who] = true;
+	m->joined[who] = m->now;
+	orders = kmf_rekey_join(&m->r, &m->p, m->now, live(m));
+	obey(m, orders);
+	m->knows[m->r.epoch][who] = 1; /* is given the newest */
+	assert_true(m->r.epoch_ms != 0);
+	/* Reads at most join_window_ms of the past. */
+	if (m->p.rekey_on_join)
+		assert_true(m->now - m->made[m->r.epoch] == 0 ||
+		    m->now - m->made[m->r.epoch] <
+			(int64_t)m->p.join_window_ms);
+}
+
+static void
+leave(struct model *m, unsigned who, bool evict)
+{
+	m->live[who] = false;
+	m->left[who] = m->now;
+	m->evicted[who] = evict;
+	obey(m,
+	    evict ? kmf_rekey_evict(&m->r, &m->p, m->now, live(m))
+		  : kmf_rekey_leave(&m->r, &m->p, m->now, live(m)));
+}
+
+static void
+check(struct model *m)
+{
+	int64_t due = kmf_rekey_due(&m->r, &m->p, live(m)), since;
+	unsigned i;
+
+	if (live(m) == 0) {
+		assert_int_equal(m->r.epoch_ms, 0); /* nothing to renew */
+		assert_int_equal(due, 0);
+		return;
+	}
+	assert_true(due > m->now); /* all that was due is done */
+	assert_true(
+	    m->now - m->r.epoch_ms <= (int64_t)m->p.max_epoch_age_s * 1000);
+	/* The roster is of this epoch, and signed again in time. */
+	assert_int_equal(m->roster_epoch, m->r.epoch);
+	assert_true(due <= m->now + KMF_ROSTER_PERIOD_MS);
+	for (i = 0; i < PEOPLE; i++) {
+		if (m->live[i]) { /* everybody there knows the newest */
+			assert_true(m->knows[m->r.epoch][i]);
+			continue;
+		}
+		if (m->left[i] == 0)
+			continue;
+		since = m->now - m->left[i];
+		if (m->evicted[i] ||
+		    (m->p.rekey_on_leave && m->left[i] > m->joined[i]))
+			assert_true(since <= (int64_t)m->p.leave_window_ms ||
+			    !m->knows[m->r.epoch][i]);
+	}
+}
+
+/* Time moves from due to due, as the keeper's timer does it. */
+static void
+pass(struct model *m, int64_t ms)
+{
+	int64_t until = m->now + ms, due;
+
+	for (;;) {
+		due = kmf_rekey_due(&m->r, &m->p, live(m));
+		if (due == 0 || due > until)
+			break;
+		if (due > m->now)
+			m->now = due;
+		obey(m, kmf_rekey_tick(&m->r, &m->p, m->now, live(m)));
+	}
+	m->now = until;
+}
+
+static void
+history(uint64_t s)
+{
+	static struct model m;
+	unsigned step, who;
+
+	seed = s * 0x9e3779b97f4a7c15u + 1;
+	memset(&m, 0, sizeof(m));
+	m.now = 1000000;
+	m.r.spi_start = (uint16_t)rnd(65536);
+	m.r.spi_step = (uint16_t)rnd(65536) | 1;
+	m.p = (struct kmf_policy){ .rekey_on_join = rnd(4) != 0,
+		.rekey_on_leave = rnd(4) != 0,
+		.join_window_ms = rnd(3000),
+		.leave_window_ms = rnd(500),
+		.max_epoch_age_s = 5 + rnd(60) };
+	for (step = 0; step < 400; step++) {
+		who = rnd(PEOPLE);
+		if (m.live[who])
+			leave(&m, who, rnd(3) == 0);
+		else
+			join(&m, who);
+		check(&m);
+		pass(&m, rnd(4) == 0 ? rnd(20000) : rnd(300));
+		check(&m);
+	}
+}
+
+static void
+test_REQ_W_5_promises_hold_in_any_history(void **state)
+{
+	uint64_t s;
+
+	for (s = 1; s <= 400; s++)
+		history(s);
+}
+
+/* REQ-V-3: n joins within the window cost one epoch. */
+static void
+test_REQ_V_3_burst(void **state)
+{
+	static struct model m;
+	unsigned i;
+
+	memset(&m, 0, sizeof(m));
+	m.now = 1000;
+	m.r.spi_step = 1;
+	m.p =
+	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false };
+	for (i = 0; i < PEOPLE; i++) {
+		join(&m, i);
+		pass(&m, 100);
+	}
+	assert_int_equal(m.epochs, 1);
+	assert_true(m.rosters > 1 && m.rosters <= PEOPLE + 1);
+	/* REQ-V-4: and n leaves too */
+	for (i = 1; i < PEOPLE; i++) {
+		leave(&m, i, false);
+		pass(&m, 10);
+	}
+	pass(&m, 250);
+	assert_int_equal(m.epochs, 2);
+	/* evictions in quick succession: one at once, one at the end */
+	for (i = 1; i < PEOPLE; i++)
+		join(&m, i);
+	pass(&m, 1000);
+	m.epochs = 0;
+	for (i = 1; i < PEOPLE - 1; i++) {
+		leave(&m, i, true);
+		pass(&m, 10);
+	}
+	pass(&m, 250);
+	assert_int_equal(m.epochs, 2);
+}
+
+/* join_window_ms 0: strictly nothing of the past, even within one ms. */
+static void
+test_no_window_no_past(void **state)
+{
+	static struct model m;
+
+	memset(&m, 0, sizeof(m));
+	m.now = 1000;
+	m.r.spi_step = 3;
+	m.p = (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0, false };
+	join(&m, 0);
+	join(&m, 1);
+	assert_int_equal(m.r.epoch, 2);
+	assert_false(m.knows[1][1]);
+}
+
+/* All 65,536 SPIs, each once; then the conference must end. */
+static void
+test_spi_walk_has_full_period(void **state)
+{
+	struct kmf_rekey r = { .spi_start = 0xbeef, .spi_step = 0x1235 };
+	struct kmf_policy p = { true, true, 0, 0, 300, 0, 15, 0, false };
+	static bool seen[KMF_SPIS];
+	int64_t now = 1;
+	int i;
+
+	for (i = 0; i < KMF_SPIS; i++) {
+		assert_int_equal(
+		    kmf_rekey_join(&r, &p, ++now, 1), KMF_DO_EPOCH);
+		kmf_rekey_made(&r, now);
+		assert_false(seen[kmf_rekey_spi(&r, r.epoch)]);
+		seen[kmf_rekey_spi(&r, r.epoch)] = true;
+	}
+	assert_int_equal(kmf_rekey_join(&r, &p, ++now, 1), KMF_DO_END);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_REQ_W_5_promises_hold_in_any_history),
+		cmocka_unit_test(test_REQ_V_3_burst),
+		cmocka_unit_test(test_no_window_no_past),
+		cmocka_unit_test(test_spi_walk_has_full_period),
+	};
+
+	return cmocka_run_group_tests_name("rekey", tests, NULL, NULL);
+}
