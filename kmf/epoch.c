@@ -76,6 +76,7 @@ kmf_epoch_make(struct kmf_room *o)
 		 json_pack("{s:i, s:i, s:i}", "epoch", (int)o->r.epoch, "spi",
 		     (int)e.spi, "members", (int)o->live))) != 0)
 		return r;
+	o->k->scrub_soon = true;
 	o->k->count.epochs++;
 	return kmf_epoch_push(o);
 }

@@ -83,9 +83,9 @@ turn_end(void *arg)
 		kmf_out_fail(k);
 		return;
 	}
+	kmf_out_send(k); /* first: nobody waits for the scrubbing */
 	if (k->scrub && db_scrub(k->db) == 0)
 		k->scrub = false;
-	kmf_out_send(k);
 	kmf_due_arm(k);
 }
 
@@ -209,6 +209,8 @@ purge_fire(void *arg)
 	    db_replay_purge(k->db, k->now_ms / 1000) != 0 ||
 	    db_idem_purge(k->db, k->now_ms) != 0)
 		log_warnx("purge.failed");
+	k->scrub = k->scrub || k->scrub_soon;
+	k->scrub_soon = false;
 	if (perc_timer_set(k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k))
 		log_warnx("timer.failed");
 }
@@ -249,7 +251,9 @@ recover(struct kmf_keeper *k)
 		db_rollback(k->db);
 		return r;
 	}
-	return db_commit(k->db);
+	if ((r = db_commit(k->db)) != 0)
+		return r;
+	return db_scrub(k->db); /* what a crash kept us from scrubbing */
 }
 
 static int

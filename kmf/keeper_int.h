@@ -80,7 +80,8 @@ struct kmf_keeper {
 	int64_t (*clock)(void *);
 	void *clock_arg;
 	int64_t now_ms;	 /* of this turn */
-	bool scrub;	 /* keys were destroyed in this turn */
+	bool scrub;	 /* a conference's keys were destroyed in this turn */
+	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
 	struct kmf_stream *streams;
 	struct kmf_out *out, **out_tail;

@@ -562,6 +562,24 @@ test_REQ_F_8_3c_after_the_end_no_key_is_left(void **state)
 	assert_false(kit_on_disk(&t, sealed.data, sealed.len));
 }
 
+/* A key that was replaced is destroyed, sealed form and all. */
+static void
+test_REQ_F_8_3b_replaced_key_is_destroyed(void **state)
+{
+	struct db_epoch e;
+
+	kit_join(&t, &alice, conf);
+	assert_int_equal(db_epoch_find(t.k->db, &e, conf, 1), 0);
+	assert_true(kit_on_disk(&t, e.key.data, e.key.len));
+	kit_pass(&t, 2000);
+	kit_join(&t, &bob, conf);
+	t.k->purge.fn(t.k->purge.arg);
+	kit_pass(&t, 10);
+	assert_false(kit_on_disk(&t, e.key.data, e.key.len));
+	assert_int_equal(db_epoch_find(t.k->db, &e, conf, 1), 0);
+	assert_int_equal(e.key.len, 0);
+}
+
 static void
 test_ends_by_time(void **state)
 {
@@ -731,6 +749,7 @@ main(void)
 		T(test_guest_evicted_cannot_reuse_the_code),
 		T(test_REQ_F_8_3a_uninvited_meanwhile_gets_no_key),
 		T(test_REQ_F_8_3c_after_the_end_no_key_is_left),
+		T(test_REQ_F_8_3b_replaced_key_is_destroyed),
 		T(test_ends_by_time),
 		T(test_too_early_says_when),
 		T(test_empty_room_forgets_its_keys),
