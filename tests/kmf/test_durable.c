@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Nothing leaves before it is durable: a keeper is killed between many calls
+ * and has lost nothing that it acknowledged; on a full disk every call of the
+ * turn hears 503, nothing is half done, and the process goes on.
+ */
+#include "tests/kmf/kit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "perc/proc.h"
+
+#define ROUNDS 4 /* 200 calls each: below KMF_INVITATIONS_MAX */
+#define CALLS  400
+
+static struct kit t;
+static char conf[40];
+
+static int
+setup(void **state)
+{
+	kit_open(&t);
+	kit_conf(&t, conf, NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	kit_close(&t);
+	return 0;
+}
+
+/* --- kill -9 ----------------------------------------------------------- */
+
+struct acks {
+	char id[CALLS][40];
+	unsigned n, want;
+	pid_t child;
+};
+
+static int
+on_reply(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct acks *a = arg;
+	struct kmf_reply r;
+	json_t *v;
+
+	assert_int_equal(kmf_reply_decode(&r, m->data, m->len), 0);
+	assert_int_equal(r.status, 201);
+	v = json_loadb((const char *)r.body, r.body_len, 0, NULL);
+	assert_non_null(v);
+	snprintf(a->id[a->n++], sizeof(a->id[0]), "%s", perc_json_str(v, "id"));
+	json_decref(v);
+	if (a->n == a->want) /* in the midst of answering the rest */
+		kill(a->child, SIGKILL);
+	return 0;
+}
+
+static int
+on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	return 0;
+}
+
+static const struct perc_chan_rule rules[] = {
+	{ KMF_MSG_WELCOME, ~0u, 65536, on_welcome },
+	{ KMF_MSG_REPLY, ~0u, 65536, on_reply },
+};
+
+static bool gone;
+
+static void
+on_close(struct perc_chan *c, int why, void *arg)
+{
+	gone = true;
+}
+
+static void
+child_run(int fd)
+{
+	const struct kmf_keeper_opts o = {
+		.db_file = t.db_file, .base_url = KIT_BASE, .root = t.root
+	};
+	struct perc_loop *l;
+	struct kmf_keeper *k;
+	char why[256];
+
+	if (perc_loop_new(&l) != 0 ||
+	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0 ||
+	    kmf_keeper_front_add(k, fd) != 0)
+		_exit(2);
+	_exit(perc_loop_run(l) != 0);
+}
+
+static void
+send_calls(struct perc_chan *c, unsigned n)
+{
+	static const char body[] = "{\"name\": \"x\"}";
+	struct kmf_call call = { .op = KMF_OP_INV_CREATE,
+		.conf = conf,
+		.body = (const uint8_t *)body,
+		.body_len = sizeof(body) - 1 };
+	uint8_t *buf;
+	size_t len;
+
+	call.id.who = KMF_WHO_CLIENT;
+	call.id.sub = "admin";
+	call.id.scope = "scheduler";
+	while (n-- > 0) {
+		assert_int_equal(kmf_call_encode(&buf, &len, &call), 0);
+		assert_int_equal(
+		    perc_chan_send(c, KMF_MSG_CALL, n + 1, buf, len), 0);
+		perc_secmem_free(buf);
+	}
+}
+
+static void
+round_run(struct acks *a, unsigned want)
+{
+	struct perc_loop *l;
+	struct perc_chan *c;
+	int sv[2], turns, status;
+
+	memset(a, 0, sizeof(*a));
+	a->want = want;
+	gone = false;
+	assert_int_equal(perc_proc_pair(sv), 0);
+	fflush(stdout);
+	if ((a->child = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(sv[1]);
+		child_run(sv[0]);
+	}
+	close(sv[0]);
+	assert_int_equal(perc_loop_new(&l), 0);
+	assert_int_equal(perc_chan_new(&c, l, sv[1], rules, 2, on_close, a), 0);
+	for (turns = 0; turns < 2000 && !gone; turns++) {
+		if (turns < 20) /* several turns, each a transaction */
+			send_calls(c, 10);
+		assert_int_equal(perc_loop_turn(l, 1), 0);
+	}
+	assert_int_equal(waitpid(a->child, &status, 0), a->child);
+	assert_true(WIFSIGNALED(status));
+	perc_chan_free(c);
+	perc_loop_free(l);
+}
+
+static void
+test_acknowledged_survives_the_kill(void **state)
+{
+	static struct acks a;
+	struct db *db;
+	struct db_inv inv;
+	char why[256];
+	unsigned i, n;
+
+	kit_stop(&t); /* the database is the child's */
+	for (i = 0; i < ROUNDS; i++) {
+		round_run(&a, 5 + 40 * i);
+		assert_true(a.n >= a.want);
+		assert_int_equal(db_open(&db, t.db_file, why, sizeof(why)), 0);
+		for (n = 0; n < a.n; n++)
+			if (db_inv_find(db, &inv, a.id[n]) != 0)
+				fail_msg("round %u: %s is lost", i, a.id[n]);
+		db_close(db);
+	}
+	kit_start(&t);
+}
+
+/* --- a full disk ------------------------------------------------------- */
+
+static void
+disk_limit(bool full)
+{
+	struct rlimit l;
+	struct stat st;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	assert_int_equal(stat(t.db_file, &st), 0);
+	l.rlim_cur = full ? 1024 : l.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void
+test_full_disk_loses_nothing(void **state)
+{
+	struct kmf_call c = { .op = KMF_OP_TOKEN1, .conf = conf };
+	struct kit_end bob;
+	struct kit_event *e;
+	struct kit_reply *r;
+	uint32_t s;
+	unsigned i, before;
+
+	kit_end_open(&bob, "bob");
+	kit_join(&t, &bob, conf);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_READY, "", "", NULL)->status, 200);
+	disk_limit(true);
+	r = kit_admin(&t, KMF_OP_INV_CREATE, conf, "", "{}");
+	assert_int_equal(r->status, 503);
+	assert_string_equal(r->code, "unavailable");
+	before = t.replies;
+	for (i = 0; i < 20; i++) { /* many of one turn: each hears of it */
+		c.id.who = KMF_WHO_PERSON;
+		c.id.iss = "https://idp.example";
+		c.id.sub = "bob";
+		c.id.jkt = "another-key";
+		kit_send(&t, &c);
+	}
+	kit_wait(&t, before + 20);
+	s = kit_stream(&t, &bob);
+	e = kit_event(&t, s, "");
+	if (e != NULL) /* reading alone may well succeed */
+		assert_true(strcmp(e->name, "roster") == 0 || e->status == 503);
+	disk_limit(false);
+	r = kit_admin(&t, KMF_OP_INV_LIST, conf, "", NULL);
+	assert_int_equal(r->status, 200);
+	assert_int_equal(json_array_size(json_object_get(r->json, "items")), 0);
+	r = kit_admin(&t, KMF_OP_INV_CREATE, conf, "", "{}");
+	assert_int_equal(r->status, 201);
+	assert_int_equal(kit_keys(&t, &bob)->status, 200);
+	assert_true(t.k->count.commit_failures > 0 || t.k->count.failed > 0);
+	kit_end_close(&bob);
+}
+
+/* Many calls in one turn are few commits. */
+static void
+test_calls_of_a_turn_share_a_commit(void **state)
+{
+	struct kmf_call c = { .op = KMF_OP_CONF_GET, .conf = conf };
+	uint64_t commits = t.k->count.commits;
+	unsigned i, before = t.replies;
+
+	c.id.who = KMF_WHO_CLIENT;
+	c.id.sub = "admin";
+	c.id.scope = "scheduler";
+	for (i = 0; i < 200; i++)
+		kit_send(&t, &c);
+	kit_wait(&t, before + 200);
+	assert_true(t.k->count.commits - commits < 20);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_acknowledged_survives_the_kill),
+		T(test_full_disk_loses_nothing),
+		T(test_calls_of_a_turn_share_a_commit),
+	};
+
+	return cmocka_run_group_tests_name("durable", tests, NULL, NULL);
+}
