@@ -512,7 +512,13 @@ def main():
     proofs = Proofs()
     with world.World("perch-demo-", keep=keep) as w:
         d = Demo(w, proofs)
-        d.run()
+        try:
+            d.run()
+        except (world.Broken, rest.Refused, OSError) as e:
+            w.tell()
+            print(f"The demonstration broke off: {e}")
+            w.keep = False
+            return 1
         if keep:
             how_to_play(d)
     print(f"{time.monotonic() - T0:6.1f} s  " + (
