@@ -56,8 +56,10 @@ class Proofs:
 def speech(w, name, text):
     wav = w.dir / f"{name}.wav"
     raw = w.dir / f"{name}.raw.wav"
+    # its sound library leaves a directory in /tmp unless it has another
+    env = dict(os.environ, XDG_RUNTIME_DIR=str(w.dir), HOME=str(w.dir))
     w.run(["espeak-ng", "-v", "en", "-s", "150", "-w", raw,
-           " ".join(text.split())])
+           " ".join(text.split())], env=env)
     w.run(["ffmpeg", "-v", "error", "-y", "-i", raw, "-ar", "48000", "-ac",
            "1", wav])
     raw.unlink()

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import subprocess
-import tempfile
 import time
 
 # DER: SEQUENCE { INTEGER 1, OCTET STRING d, [0] prime256v1, [1] point }
@@ -59,14 +58,9 @@ class Key:
         self.kid = jwk.get("kid", self.thumbprint())
         der = _EC_HEAD + unb64u(jwk["d"]) + _EC_MID + unb64u(jwk["x"]) + \
             unb64u(jwk["y"])
-        fd, self.path = tempfile.mkstemp(prefix="perch-key-")
-        os.write(fd, b"-----BEGIN EC PRIVATE KEY-----\n" +
+        self.fd = os.memfd_create("key")
+        os.write(self.fd, b"-----BEGIN EC PRIVATE KEY-----\n" +
                  base64.encodebytes(der) + b"-----END EC PRIVATE KEY-----\n")
-        os.close(fd)
-
-    def close(self):
-        if os.path.exists(self.path):
-            os.unlink(self.path)
 
     def thumbprint(self):
         """RFC 7638: the required members, in order, without spaces."""
@@ -76,8 +70,9 @@ class Key:
     def sign(self, header, payload):
         text = b64u(compact(header)) + "." + b64u(compact(payload))
         der = subprocess.run(
-            ["openssl", "dgst", "-sha256", "-sign", self.path],
-            input=text.encode(), check=True, capture_output=True).stdout
+            ["openssl", "dgst", "-sha256", "-sign",
+             f"/proc/self/fd/{self.fd}"], input=text.encode(), check=True,
+            capture_output=True, pass_fds=[self.fd]).stdout
         return text + "." + b64u(_der_to_raw(der))
 
     def dpop(self, method, url, token=None, nonce=None, **more):

@@ -86,13 +86,20 @@ def gaps(seqs):
     return missing
 
 
+def _crc_step(crc):
+    for _ in range(8):
+        crc = (crc << 1 ^ (0x04c11db7 if crc & 1 << 31 else 0)) & 0xffffffff
+    return crc
+
+
+_CRC = [_crc_step(n << 24) for n in range(256)]
+
+
 def _crc(page):
+    """Ogg's: not zlib's, most significant bit first, nothing inverted."""
     crc = 0
     for byte in page:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x04c11db7 if crc & 1 << 31 else 0)) \
-                & 0xffffffff
+        crc = (crc << 8 & 0xffffffff) ^ _CRC[crc >> 24 ^ byte]
     return crc
 
 

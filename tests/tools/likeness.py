@@ -9,6 +9,7 @@
 # sample, and its normalised correlation taken. The answer is the median over
 # those seconds. Opus at 64 kbit/s keeps the wave itself, so the same speech
 # gives more than 0.8; other speech of the same voice stays below 0.3.
+import itertools
 import math
 import operator
 import statistics
@@ -45,43 +46,49 @@ def loudness(samples):
     return out
 
 
-def correlation(a, b):
-    n = min(len(a), len(b))
-    if n == 0:
-        return 0.0
-    a, b = a[:n], b[:n]
-    ma, mb = sum(a) / n, sum(b) / n
-    saa = sum(x * x for x in a) - n * ma * ma
-    sbb = sum(x * x for x in b) - n * mb * mb
-    if saa <= 1e-9 or sbb <= 1e-9:
-        return 0.0
-    return (sum(map(operator.mul, a, b)) - n * ma * mb) / math.sqrt(saa * sbb)
+class Sums:
+    """Sum and sum of squares of any stretch, from running totals."""
+
+    def __init__(self, x):
+        self.x = x
+        self.s = [0.0, *itertools.accumulate(x)]
+        self.q = [0.0, *itertools.accumulate(v * v for v in x)]
+
+    def correlation(self, at, other, o, n):
+        """Pearson's, of n values from self[at] and from other[o]."""
+        sa, sb = self.s[at + n] - self.s[at], other.s[o + n] - other.s[o]
+        va = self.q[at + n] - self.q[at] - sa * sa / n
+        vb = other.q[o + n] - other.q[o] - sb * sb / n
+        if va <= 1e-9 or vb <= 1e-9:
+            return 0.0
+        dot = sum(map(operator.mul, self.x[at:at + n], other.x[o:o + n]))
+        return (dot - sa * sb / n) / math.sqrt(va * vb)
 
 
 def align(source, recording, least_s=1.0):
     """(lag in frames, correlation of loudness): source[i] is recording[i+lag].
     """
-    a, b = loudness(source), loudness(recording)
-    least = min(int(least_s * 100), len(a), len(b))
+    a, b = Sums(loudness(source)), Sums(loudness(recording))
+    na, nb = len(a.x), len(b.x)
+    least = max(1, min(int(least_s * 100), na, nb))
     best = (0, -1.0)
-    for lag in range(-len(a) + least, len(b) - least + 1):
-        lo, hi = max(0, -lag), min(len(a), len(b) - lag)
+    for lag in range(-na + least, nb - least + 1):
+        lo, hi = max(0, -lag), min(na, nb - lag)
         # little overlap correlates by chance: weigh by its share
-        c = correlation(a[lo:hi], b[lo + lag:hi + lag])
-        c *= math.sqrt((hi - lo) / min(len(a), len(b)))
+        c = a.correlation(lo, b, lo + lag, hi - lo)
+        c *= math.sqrt((hi - lo) / min(na, nb))
         if c > best[1]:
             best = (lag, c)
     return best
 
 
-def shift(piece, recording, around, reach):
-    """The best correlation of piece within reach samples, and where."""
+def shift(source, at, recording, around, reach):
+    """The best correlation of a second from source[at] within reach samples,
+    and where."""
     best = (-1.0, around)
-    for at in range(around - reach, around + reach + 1):
-        if at < 0 or at + len(piece) > len(recording):
-            continue
-        part = recording[at:at + len(piece)]
-        best = max(best, (correlation(piece, part), at))
+    for o in range(max(0, around - reach),
+                   min(around + reach, len(recording.x) - RATE) + 1):
+        best = max(best, (source.correlation(at, recording, o, RATE), o))
     return best
 
 
@@ -90,14 +97,14 @@ def likeness(source, recording):
     lag, loud = align(source, recording)
     values, offset, reach = [], lag * FRAME, 3 * FRAME
     level = math.sqrt(sum(x * x for x in source) / max(1, len(source)))
+    a, b = Sums(source), Sums(recording)
     for at in range(0, len(source) - RATE + 1, RATE):
-        piece = source[at:at + RATE]
-        power = math.sqrt(sum(x * x for x in piece) / RATE)
+        power = math.sqrt((a.q[at + RATE] - a.q[at]) / RATE)
         if power < 0.3 * level:
             continue            # a pause says nothing
         if at + offset < 0 or at + offset + RATE > len(recording):
             continue            # not recorded
-        value, found = shift(piece, recording, at + offset, reach)
+        value, found = shift(a, at, b, at + offset, reach)
         if value > 0.5:         # once found, the clock runs evenly
             offset, reach = found - at, 8
         values.append(value)
