@@ -25,8 +25,7 @@
 #define CTL_DEADLINE_MS 10000
 #define CTL_GRACE_MS	2000
 
-/* ---- the KMFs' keys
- * ------------------------------------------------------------- */
+/* ---- the KMFs' keys --------------------------------------------------- */
 
 static int
 keys_load(struct ctl *c, unsigned i)
@@ -70,8 +69,7 @@ on_hup(int signo, void *arg)
 	log_info("reloaded kmfs=%d", ok);
 }
 
-/* ---- the supervisor
- * --------------------------------------------------------------- */
+/* ---- the supervisor --------------------------------------------------- */
 
 static void
 tell(char what)
@@ -148,9 +146,7 @@ after_turn(void *arg)
 	tell_ready(arg);
 }
 
-/* ---- start
- * ----------------------------------------------------------------------------
- */
+/* ---- start ------------------------------------------------------------ */
 
 /* The directories of what SIGHUP reads, since files there get replaced. */
 static void

@@ -65,8 +65,7 @@ struct ctl {
 	uint64_t joins, refused, unauthorized, full; /* of the API */
 };
 
-/* ---- control_legs.c: the records, and the way to the workers ---------------
- */
+/* ---- control_legs.c: the records, and the way to the workers ---------- */
 
 /* Ask the worker of the token's conference for a leg; req is answered later
  * by join_answer. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
@@ -87,8 +86,7 @@ void ctl_legs_tick(struct ctl *c, int64_t now_ms);
 void ctl_legs_clear(struct ctl *c);
 bool ctl_ready(const struct ctl *c); /* every worker is */
 
-/* ---- join.c: the HTTP API ---------------------------------------------------
- */
+/* ---- join.c: the HTTP API --------------------------------------------- */
 
 void join_request(struct perc_httpd_req *r, void *ctl);
 /* A worker's word on a join: a is NULL when it gave none in time. */
@@ -98,7 +96,6 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
 void join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
     const char *title);
 
-/* ---- metrics.c
- * --------------------------------------------------------------- */
+/* ---- metrics.c -------------------------------------------------------- */
 
 void metrics_reply(struct ctl *c, struct perc_httpd_req *r);

@@ -12,8 +12,7 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-/* ---- conferences ------------------------------------------------------------
- */
+/* ---- conferences ------------------------------------------------------ */
 
 static void
 room_key(char out[MDD_CONF_KEY_MAX + 1], const struct ctl *c,
@@ -80,8 +79,7 @@ room_put(struct ctl_room *room)
 	free(room);
 }
 
-/* ---- legs
- * --------------------------------------------------------------------- */
+/* ---- legs ------------------------------------------------------------- */
 
 struct ctl_leg *
 ctl_leg_find(struct ctl *c, const char *id)
@@ -242,8 +240,7 @@ ctl_legs_clear(struct ctl *c)
 	mdd_table_clear(&c->rooms);
 }
 
-/* ---- workers
- * -------------------------------------------------------------------- */
+/* ---- workers ---------------------------------------------------------- */
 
 static int
 on_ready(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)

@@ -66,7 +66,6 @@ hop_up(struct mdd_worker *w, struct mdd_leg *leg)
 {
 	int r = hop_contexts(w, leg);
 
-	w->handshakes--;
 	leg->dtls_until_ms = perc_now_ms() + MDD_DTLS_LINGER_MS;
 	if (r != 0) {
 		log_warnx(
@@ -92,9 +91,7 @@ hop_failed(struct mdd_worker *w, struct mdd_leg *leg, int r)
 		mdd_leg_end(&w->legs, leg, MDD_LEGS_BROKEN);
 		return;
 	}
-	perc_dtls_free(leg->dtls);
-	leg->dtls = NULL;
-	w->handshakes--;
+	mdd_leg_dtls_free(&w->legs, leg);
 }
 
 /* What the last step of OpenSSL means for the leg, which may end here. */
@@ -126,7 +123,7 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms)
 {
 	if (!mdd_leg_credit(&w->legs, leg, now_ms) ||
-	    (leg->dtls == NULL && w->handshakes >= MDD_HANDSHAKES_MAX)) {
+	    (leg->dtls == NULL && w->legs.dtls >= w->dtls_max)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
@@ -134,7 +131,7 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 		leg->owner = w;
 		if (perc_dtls_new(&leg->dtls, w->id, true, leg->pin, NULL, 0,
 			hop_send, leg) == 0)
-			w->handshakes++;
+			w->legs.dtls++;
 	}
 	if (leg->dtls == NULL) {
 		w->count[MDD_DROP_DTLS]++;

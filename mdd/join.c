@@ -62,8 +62,7 @@ join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
 	problem(r, status, code, title, status == 503 ? &retry : NULL);
 }
 
-/* ---- the token
- * ---------------------------------------------------------------- */
+/* ---- the token -------------------------------------------------------- */
 
 static void
 refuse(struct ctl *c, struct perc_httpd_req *r, const char *why)
@@ -140,8 +139,7 @@ body_ok(struct perc_httpd_req *r)
 	return ok;
 }
 
-/* ---- POST, PUT, DELETE
- * ---------------------------------------------------------- */
+/* ---- POST, PUT, DELETE ------------------------------------------------ */
 
 static void
 post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
@@ -249,8 +247,7 @@ delete_join(struct ctl *c, struct perc_httpd_req *r, const char *id)
 	perc_httpd_reply(r, 204, NULL, 0, NULL, 0, false);
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------- */
+/* ---- the rest --------------------------------------------------------- */
 
 static void
 get_health(struct ctl *c, struct perc_httpd_req *r, const char *rest)

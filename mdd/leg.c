@@ -51,10 +51,20 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 	return 0;
 }
 
-static void
-leg_keys_free(struct mdd_leg *leg)
+void
+mdd_leg_dtls_free(struct mdd_legs *l, struct mdd_leg *leg)
 {
+	if (leg->dtls == NULL)
+		return;
 	perc_dtls_free(leg->dtls);
+	leg->dtls = NULL;
+	l->dtls--;
+}
+
+static void
+leg_keys_free(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	mdd_leg_dtls_free(l, leg);
 	perc_srtp_free(leg->rx);
 	perc_srtp_free(leg->tx);
 	perc_srtcp_free(leg->rx_rtcp);
@@ -70,7 +80,7 @@ mdd_legs_clear(struct mdd_legs *l)
 		if (l->pool[i].state == MDD_LEG_FREE)
 			continue;
 		perc_timer_stop(l->loop, &l->pool[i].timer);
-		leg_keys_free(&l->pool[i]);
+		leg_keys_free(l, &l->pool[i]);
 		perc_wipe(&l->pool[i], sizeof(l->pool[i]));
 	}
 	mdd_table_clear(&l->by_id);
@@ -83,8 +93,7 @@ mdd_legs_clear(struct mdd_legs *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* ---- legs -----------------------------------------------------------------
- */
+/* ---- legs ------------------------------------------------------------- */
 
 static void
 leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
@@ -187,7 +196,7 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 	mdd_table_del(&leg->by_ufrag);
 	mdd_table_del(&leg->by_addr);
 	perc_timer_stop(l->loop, &leg->timer);
-	leg_keys_free(leg);
+	leg_keys_free(l, leg);
 	perc_wipe(leg, sizeof(*leg));
 	leg->next = l->free_legs;
 	l->free_legs = leg;
@@ -290,11 +299,9 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
 		else if (now_ms - leg->heard_ms >= l->limits.idle_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_SILENT);
-		else if (leg->state == MDD_LEG_UP && leg->dtls != NULL &&
-		    now_ms >= leg->dtls_until_ms) {
-			perc_dtls_free(leg->dtls);
-			leg->dtls = NULL;
-		}
+		else if (leg->state == MDD_LEG_UP &&
+		    now_ms >= leg->dtls_until_ms)
+			mdd_leg_dtls_free(l, leg);
 	}
 }
 

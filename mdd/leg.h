@@ -89,7 +89,7 @@ struct mdd_legs {
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;
-	unsigned n, up, nrooms;
+	unsigned n, up, nrooms, dtls; /* dtls: associations alive */
 	struct perc_loop *loop;
 	mdd_gone_fn gone;
 	void *arg;
@@ -110,6 +110,8 @@ struct mdd_leg *mdd_leg_by_addr(struct mdd_legs *l, const struct mdd_addr *a);
 /* From now on leg lives at a; whoever was there is nowhere. */
 void
 mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a);
+/* OpenSSL's part of a leg goes; NULL is fine. */
+void mdd_leg_dtls_free(struct mdd_legs *l, struct mdd_leg *leg);
 /* Hop keys stand: legs that its member had before end. */
 void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
 /* End what is silent or past its time. */

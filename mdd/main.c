@@ -87,7 +87,7 @@ control(const char *file)
 	return r;
 }
 
-/* worker INDEX LEVEL SYSLOG */
+/* worker INDEX LEVEL SYSLOG MAX_LEGS */
 static int
 worker(char *argv[])
 {
@@ -96,7 +96,7 @@ worker(char *argv[])
 	(void)snprintf(role, sizeof(role), "worker %.8s", argv[2]);
 	perc_log_init("perch-mdd", role, atoi(argv[4]),
 	    (enum perc_log_level)atoi(argv[3]));
-	return mdd_worker_main();
+	return mdd_worker_main((unsigned)strtoul(argv[5], NULL, 10));
 }
 
 static const struct {
@@ -133,7 +133,7 @@ main(int argc, char *argv[])
 	int o;
 
 	perc_log_init("perch-mdd", NULL, 0, PERC_LOG_INFO);
-	if (argc == 5 && strcmp(argv[1], "worker") == 0)
+	if (argc == 6 && strcmp(argv[1], "worker") == 0)
 		return worker(argv);
 	while ((o = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1)
 		switch (o) {

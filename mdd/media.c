@@ -120,6 +120,7 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	}
 	w->count[MDD_IN_RTP]++;
 	leg->heard_ms = now_ms;
+	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
 	if (source_follow(s, leg, h.seq, &rw))
 		w->count[MDD_REWRITTEN]++;
 	media_forward(w, leg, &rw, p, len, p + body, t.len);

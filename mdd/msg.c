@@ -231,7 +231,7 @@ mdd_stats_get(struct mdd_stats *m, const void *p, size_t n)
 	return perc_wire_end(&w);
 }
 
-/* ---- a descriptor for control ------------------------------------------- */
+/* ---- a descriptor for control ----------------------------------------- */
 
 union pass_room {
 	struct cmsghdr head;

@@ -84,8 +84,7 @@ compound_send_all(struct mdd_worker *w, const struct mdd_leg *from,
 			compound_send(w, to, p, n);
 }
 
-/* ---- what goes to everybody ------------------------------------------------
- */
+/* ---- what goes to everybody ------------------------------------------- */
 
 static bool
 relay_sr(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
@@ -126,8 +125,7 @@ relay_bye(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
 	return true;
 }
 
-/* ---- what goes to one ------------------------------------------------------
- */
+/* ---- what goes to one ------------------------------------------------- */
 
 static void
 feedback_head(struct perc_wire *out, uint8_t *buf, uint8_t fmt, uint8_t type,
@@ -222,8 +220,7 @@ feedback_nack(struct mdd_worker *w, struct mdd_leg *leg,
 	compound_send(w, to, buf, out.pos);
 }
 
-/* ---- the compound
- * ------------------------------------------------------------ */
+/* ---- the compound ----------------------------------------------------- */
 
 static const struct {
 	uint8_t type, count; /* count 0: any (it is the FMT of feedback) */

@@ -56,8 +56,7 @@ mdd_ignore_signal(int signo, void *arg)
 {
 }
 
-/* ---- sockets ----------------------------------------------------------------
- */
+/* ---- sockets ---------------------------------------------------------- */
 
 static void
 udp_address(struct sockaddr_storage *ss, socklen_t *len, const char *host,
@@ -101,21 +100,21 @@ udp_open(struct sup_worker *w, const char *host, unsigned port)
 		: ((struct sockaddr_in6 *)&ss)->sin6_port);
 }
 
-/* ---- processes --------------------------------------------------------------
- */
+/* ---- processes -------------------------------------------------------- */
 
 static void
 worker_start(struct sup *s, unsigned i)
 {
-	char level[8], sys[8], index[8];
+	char level[8], sys[8], index[8], legs[8];
 	char *argv[] = { (char *)"perch-mdd", (char *)"worker", index, level,
-		sys, NULL };
+		sys, legs, NULL };
 	struct mdd_worker_note note = { i, s->worker[i].port };
 	int sv[2], fds[2], r;
 
 	(void)snprintf(index, sizeof(index), "%u", i);
 	(void)snprintf(level, sizeof(level), "%d", s->conf->log_level);
 	(void)snprintf(sys, sizeof(sys), "%d", s->conf->syslog);
+	(void)snprintf(legs, sizeof(legs), "%u", (unsigned)s->conf->max_legs);
 	if ((r = perc_proc_pair(sv)) != 0)
 		fatal("socketpair");
 	fds[0] = s->worker[i].udp;

@@ -20,8 +20,6 @@ worker_gone(struct mdd_leg *leg, enum mdd_count why, void *arg)
 	int n;
 
 	w->count[why]++;
-	if (leg->dtls != NULL && leg->state != MDD_LEG_UP)
-		w->handshakes--;
 	if (leg->state == MDD_LEG_UP && why != MDD_LEGS_REPLACED)
 		mdd_rtcp_bye(w, leg);
 	log_info("leg ended id=%s conference=%s %s", leg->id, leg->room->key,
@@ -40,6 +38,8 @@ mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop, int udp,
 	int r;
 
 	w->loop = loop;
+	if (w->dtls_max == 0)
+		w->dtls_max = MDD_HANDSHAKES_MAX;
 	w->udp = udp;
 	if ((w->id == NULL &&
 		(r = perc_dtls_id_generate(

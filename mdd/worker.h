@@ -16,10 +16,10 @@
 #include "perc/dtls.h"
 #include "perc/loop.h"
 
-#define MDD_HANDSHAKES_MAX   256  /* at once; OpenSSL takes 53 KB for each */
+#define MDD_HANDSHAKES_MAX   256  /* associations of OpenSSL at once */
 #define MDD_TRIES_MAX	     5	  /* failed handshakes of one leg */
 #define MDD_STRANGER_ANSWERS 50	  /* STUN errors a second to unknown people */
-#define MDD_DTLS_LINGER_MS   5000 /* to repeat the last flight */
+#define MDD_DTLS_LINGER_MS   1500 /* to repeat the last flight */
 
 #define MDD_CERT_DAYS 30 /* the pin is what counts, not the date */
 
@@ -33,7 +33,8 @@ struct mdd_worker {
 	struct perc_timer tick;
 	int udp;
 	bool ready; /* limits are known, pools are made */
-	unsigned handshakes, answers;
+	unsigned answers;
+	unsigned dtls_max; /* 0 before init: MDD_HANDSHAKES_MAX */
 	uint64_t count[MDD_COUNTS];
 };
 
@@ -57,10 +58,10 @@ void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
 void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 /* An opened compound of leg: relay what is to be relayed. */
-void mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg,
-    const uint8_t *p, size_t n, int64_t now_ms);
+void mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
+    size_t n, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 
 /* The process: descriptors 3 (UDP) and 4 (channel). Returns at the end. */
-int mdd_worker_main(void);
+int mdd_worker_main(unsigned max_legs);

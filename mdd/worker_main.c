@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "mdd/role.h"
 #include "perc/log.h"
@@ -35,8 +36,7 @@ struct worker_proc {
 	struct worker_in in;
 };
 
-/* ---- the socket ------------------------------------------------------------
- */
+/* ---- the socket ------------------------------------------------------- */
 
 static void
 in_init(struct worker_in *in)
@@ -76,8 +76,7 @@ udp_ready(int fd, uint32_t events, void *arg)
 	mdd_batch_flush(p->w.out);
 }
 
-/* ---- control
- * ----------------------------------------------------------------- */
+/* ---- control ---------------------------------------------------------- */
 
 static void
 stats_send(struct mdd_worker *w)
@@ -201,8 +200,48 @@ control_gone(struct perc_chan *c, int why, void *arg)
 	perc_loop_stop(p->w.loop);
 }
 
-/* ---- start
- * ------------------------------------------------------------------- */
+/* ---- memory */
+
+/* What OpenSSL was seen to take, rounded up. */
+#define MEM_BASE       (1024u << 10)
+#define MEM_LEG	       (3u << 10)
+#define MEM_DTLS       (92u << 10)
+#define MEM_DTLS_LEAST 16
+#define MEM_LEFT       (256u << 10) /* of the limit, for others who lock pages */
+
+/*
+ * Hop keys and the DTLS key live where OpenSSL allocates: in secret pages, as
+ * many as we may lock. A full arena must refuse a handshake, not a leg that
+ * is up, hence the bound on associations. libsrtp's RTCP keys stay in the
+ * ordinary heap of this undumpable process (NSS cannot be moved).
+ */
+static void
+memory_make(struct mdd_worker *w, unsigned max_legs)
+{
+	size_t least = MEM_BASE + (size_t)max_legs * MEM_LEG;
+	size_t size = least + MDD_HANDSHAKES_MAX * (size_t)MEM_DTLS;
+	struct rlimit lim;
+
+	least += MEM_DTLS_LEAST * (size_t)MEM_DTLS;
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) == 0 &&
+	    lim.rlim_max != RLIM_INFINITY && size + MEM_LEFT > lim.rlim_max)
+		size = lim.rlim_max < least + MEM_LEFT
+		    ? 0
+		    : (size_t)lim.rlim_max - MEM_LEFT;
+	if (size == 0 || perc_secmem_init(size) != 0) {
+		log_warnx("hop keys in ordinary memory: let %zu KiB be locked "
+			  "(LimitMEMLOCK) to have them in secret pages",
+		    (least + MEM_LEFT) >> 10);
+		return;
+	}
+	w->dtls_max = (unsigned)((size - least) / MEM_DTLS) + MEM_DTLS_LEAST;
+	if (w->dtls_max > MDD_HANDSHAKES_MAX)
+		w->dtls_max = MDD_HANDSHAKES_MAX;
+	log_info("memory=%s kib=%zu handshakes=%u", perc_secmem_level_name(),
+	    size >> 10, w->dtls_max);
+}
+
+/* ---- start ------------------------------------------------------------ */
 
 struct warm { /* datagrams on their way to one end of the handshake */
 	uint8_t buf[8192];
@@ -282,12 +321,15 @@ cage(void)
 }
 
 int
-mdd_worker_main(void)
+mdd_worker_main(unsigned max_legs)
 {
 	struct worker_proc *p = calloc(1, sizeof(*p));
 	int r;
 
-	if (p == NULL || perc_loop_new(&p->w.loop) != 0)
+	if (p == NULL)
+		fatal("cannot start");
+	memory_make(&p->w, max_legs); /* before anybody asks OpenSSL */
+	if (perc_loop_new(&p->w.loop) != 0)
 		fatal("cannot start");
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));

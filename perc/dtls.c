@@ -36,7 +36,7 @@ struct perc_dtls {
 	void *arg;
 };
 
-/* ---- the BIO ------------------------------------------------------------ */
+/* ---- the BIO ---------------------------------------------------------- */
 
 static int
 bio_write(BIO *b, const char *p, int n)
@@ -98,7 +98,7 @@ perc_dtls_bio_new(void)
 	return m;
 }
 
-/* ---- one association ----------------------------------------------------- */
+/* ---- one association -------------------------------------------------- */
 
 /* Called by OpenSSL instead of chain building (RFC 5763 section 5). */
 int
@@ -347,8 +347,7 @@ perc_dtls_close(struct perc_dtls *d)
 	d->state = PERC_DTLS_CLOSED;
 }
 
-/* ---- keys -----------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------- */
 
 int
 perc_dtls_keys(struct perc_dtls *d, struct perc_dtls_keys *k)

@@ -74,7 +74,7 @@ stun_hmac(uint8_t out[static STUN_MI_LEN], const uint8_t *p, size_t n,
 	return 0;
 }
 
-/* ---- reading ------------------------------------------------------------ */
+/* ---- reading ---------------------------------------------------------- */
 
 static int
 attr_mapped(struct perc_stun *m, const uint8_t *v, size_t n)
@@ -242,7 +242,7 @@ perc_stun_verify(const struct perc_stun *m, const char *pwd)
 	return r;
 }
 
-/* ---- writing ------------------------------------------------------------ */
+/* ---- writing ---------------------------------------------------------- */
 
 static void
 stun_begin(

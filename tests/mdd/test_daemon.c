@@ -51,8 +51,7 @@ struct member { /* an endpoint and its token */
 	unsigned port;
 };
 
-/* ---- the daemon ------------------------------------------------------------
- */
+/* ---- the daemon ------------------------------------------------------- */
 
 static void
 path_of(char out[128], const char *name)
@@ -113,8 +112,7 @@ daemon_start(void)
 	assert_true(daemon_pid > 0);
 }
 
-/* ---- HTTP -------------------------------------------------------------------
- */
+/* ---- HTTP ------------------------------------------------------------- */
 
 struct answer {
 	int err, status;
@@ -205,8 +203,7 @@ metric_reaches(const char *name, const char *label, uint64_t want)
 	    (unsigned long long)got, (unsigned long long)want);
 }
 
-/* ---- members
- * ------------------------------------------------------------------ */
+/* ---- members ---------------------------------------------------------- */
 
 static json_t *
 claims(const struct member *m)
@@ -286,8 +283,7 @@ two(struct member *a, struct member *b, const char *conference)
 	assert_true(peer_connect(&b->p, 5000));
 }
 
-/* ---- tests
- * --------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------ */
 
 /* The conference's EKT key: endpoints have it, the MDD never sees it. */
 static struct perc_ekt *
@@ -567,8 +563,37 @@ test_ssrc_of_another(void **state)
 	member_end(&thief);
 }
 
-/* ---- set-up
- * --------------------------------------------------------------------- */
+/* A full conference: everybody hears one. More handshakes at a time than the
+ * worker's secret memory holds are put off, not lost. */
+static void
+test_forty_eight_legs(void **state)
+{
+	enum { N = 48 };
+	static struct member m[N];
+	static char names[N][8];
+	uint8_t d[PEER_PACKET], e[PEER_PACKET];
+	const uint8_t *tail;
+	size_t n, got, tl;
+	unsigned i;
+
+	for (i = 0; i < N; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "m_%u", i);
+		member_join(&m[i], names[i], "c_many", 1000 + i);
+	}
+	for (i = 0; i < N; i++)
+		assert_true(peer_connect(&m[i].p, 8000));
+	n = peer_rtp(&m[0].p, d, 1000, 1, "to all", 6, "", 1);
+	peer_send(&m[0].p, d, n);
+	for (i = 1; i < N; i++) {
+		got = peer_recv(&m[i].p, e, 128, 191, 2000);
+		assert_int_equal(got, n);
+		assert_true(peer_open_rtp(&m[i].p, e, got, &tail, &tl) > 0);
+	}
+	for (i = 0; i < N; i++)
+		member_end(&m[i]);
+}
+
+/* ---- set-up ----------------------------------------------------------- */
 
 static int
 world_make(void **state)
@@ -642,6 +667,7 @@ main(void)
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_leave_and_renew),
 		cmocka_unit_test(test_ssrc_of_another),
+		cmocka_unit_test(test_forty_eight_legs),
 	};
 
 	return cmocka_run_group_tests_name("mdd", tests, world_make, world_end);

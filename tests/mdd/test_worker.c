@@ -362,7 +362,7 @@ test_strangers_get_little(void **state)
 	tx = x->w.count[MDD_TX_DATAGRAMS];
 	assert_false(peer_handshake(&evil, 300)); /* before any check */
 	assert_int_equal(x->w.count[MDD_TX_DATAGRAMS], tx);
-	assert_int_equal(x->w.handshakes, 0);
+	assert_int_equal(x->w.legs.dtls, 0);
 	strcpy(evil.ufrag, "AAAAAAAA");
 	assert_false(peer_stun(&evil, x->a.pwd, true));
 	assert_int_equal(x->w.count[MDD_DROP_STUN_USER], 1);
@@ -408,7 +408,7 @@ test_wrong_certificate(void **state)
 	}
 	assert_int_equal(x->w.count[MDD_DTLS_REFUSED], MDD_TRIES_MAX);
 	assert_int_equal(x->w.legs.n, 0);
-	assert_int_equal(x->w.handshakes, 0);
+	assert_int_equal(x->w.legs.dtls, 0);
 	peer_close(&evil);
 }
 
@@ -561,8 +561,7 @@ test_silence_and_expiry(void **state)
 	assert_int_equal(x->w.count[MDD_GAUGE_CONFERENCES], 0);
 }
 
-/* ---- RTCP ------------------------------------------------------------------
- */
+/* ---- RTCP ------------------------------------------------------------- */
 
 static void
 rtcp_send(struct peer *p, const void *c, size_t n)
