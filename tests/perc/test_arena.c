@@ -130,6 +130,17 @@ test_a_hole_is_found_again(void **state)
 	assert_ptr_equal(perc_arena_get(arena, 3 * PERC_ARENA_PAGE), a);
 	perc_arena_put(arena, a);
 	perc_arena_put(arena, b);
+	/* A hole stays known while larger blocks pass it by. */
+	a = perc_arena_get(arena, 2 * PERC_ARENA_PAGE);
+	b = perc_arena_get(arena, 3 * PERC_ARENA_PAGE);
+	perc_arena_put(arena, a);
+	a = perc_arena_get(arena, (PAGES - 5) * PERC_ARENA_PAGE);
+	assert_non_null(a);
+	assert_ptr_equal(perc_arena_get(arena, 2 * PERC_ARENA_PAGE), base);
+	assert_null(perc_arena_get(arena, 1));
+	perc_arena_put(arena, base);
+	perc_arena_put(arena, a);
+	perc_arena_put(arena, b);
 }
 
 static void

@@ -215,7 +215,7 @@ static const struct {
 	{ "{" EC "," X ",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5Q\"}",
 	    PERC_ERR_FORMAT },
 	{ "{" EC "," X
-	  ",\"y\":\"AMfxRM0bvZt-hyzf7bnufvSzaV1uqQskrYpGIyiFiOWt\"}",
+	  ",\"y\":\"AMfxRM0bvZt-hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt\"}",
 	    PERC_ERR_FORMAT },
 	{ "{" EC "," X
 	  ",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a1\"}",
@@ -223,7 +223,7 @@ static const struct {
 	{ "{" EC "," X
 	  ",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0=\"}",
 	    PERC_ERR_FORMAT },
-	{ "{" EC ",\"x\":\"AH_Nzid9q8RdQYPG7_bbS3tYBzM1e-nvE7rPbjx70VRF\"," Y
+	{ "{" EC ",\"x\":\"AH_Nzidw9sRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF\"," Y
 	  "}",
 	    PERC_ERR_FORMAT },
 	{ "{" EC ",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV\"," Y
