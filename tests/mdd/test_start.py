@@ -212,7 +212,6 @@ def life(mdd, w, key):
     tap.ok(not left, "nobody is left", *left)
     text = mdd.proc.text()
     tap.ok("Sanitizer" not in text, "no sanitizer complained", text[-2000:])
-    second.close()
 
 
 def killed(mdd, key):
@@ -237,7 +236,6 @@ def main():
         refusals(mdd, w)
         life(mdd, w, key)
         killed(mdd, key)
-    key.close()
 
 
 try:
