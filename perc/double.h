@@ -81,7 +81,7 @@ struct perc_double_stats {
 	uint64_t opened, replayed, inner_auth_failed, no_key, unknown_spi,
 	    not_listed, malformed, unwraps, unwraps_limited, keys_installed,
 	    rollbacks_refused;
-	uint64_t fields_refused; /* did not unwrap, or not for this SSRC */
+	uint64_t fields_refused; /* Full fields that brought nothing */
 	uint64_t roc_hints;	 /* packets that only a field's ROC opened */
 	unsigned keys, candidates; /* held now */
 };

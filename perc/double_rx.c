@@ -150,12 +150,15 @@ epoch_heal(struct rx_stream *s, struct rx_key *k, const struct perc_tail *t)
 /* What the key of a good field is to us: known, refused, or a candidate. */
 static enum rx_verdict
 key_judge(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
-    const struct perc_ekt_plain *plain, uint64_t hash)
+    const struct perc_ekt_plain *plain, struct rx_field *f)
 {
-	uint64_t hint = (uint64_t)plain->roc << 16 | p->inner.seq;
-	struct rx_key *known = rx_key_find(s, p->tail.spi, hash), k;
+	uint64_t hint = (uint64_t)plain->roc << 16 | p->inner.seq, hash;
+	struct rx_key *known, k;
 
-	if (known != NULL) {
+	if (key_hash(plain, &hash) != 0)
+		return RX_NONE;
+	f->roc = plain->roc;
+	if ((known = rx_key_find(s, p->tail.spi, hash)) != NULL) {
 		known->hint = hint;
 		epoch_heal(s, known, &p->tail);
 		return RX_GOOD;
@@ -181,23 +184,23 @@ field_open(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
     struct rx_field *f)
 {
 	struct perc_ekt_plain plain;
-	enum rx_verdict v = RX_DROP;
+	enum rx_verdict v;
 	int err;
 
 	r->stats.unwraps++;
 	err = perc_ekt_open(r->ekt, p->tail.spi, p->tail.ciphertext,
 	    p->tail.ciphertext_len, &plain);
-	if (err == 0 && plain.ssrc != s->ssrc)
+	if (err != 0) /* our own trouble is no verdict on the field */
+		v = err == PERC_ERR_AUTH || err == PERC_ERR_FORMAT ? RX_DROP
+								   : RX_NONE;
+	else if (plain.ssrc != s->ssrc)
 		v = RX_IGNORE; /* step 5: the packet may be processed */
-	else if (err == 0 &&
-	    plain.keylen == perc_ekt_keylen(r->ekt, p->tail.spi) &&
-	    key_hash(&plain, &f->hash) == 0) {
-		f->roc = plain.roc;
-		v = key_judge(r, s, p, &plain, f->hash);
-		goto out;
-	}
-	r->stats.fields_refused++;
-out:
+	else if (plain.keylen != perc_ekt_keylen(r->ekt, p->tail.spi))
+		v = RX_DROP; /* step 6 */
+	else
+		v = key_judge(r, s, p, &plain, f);
+	if (v != RX_GOOD)
+		r->stats.fields_refused++;
 	perc_wipe(&plain, sizeof(plain));
 	return v;
 }

@@ -33,8 +33,7 @@ struct rx_field { /* the last Full field, so that repeats cost nothing */
 	uint16_t spi, epoch;
 	size_t len;
 	uint8_t ct[RX_CT_MAX];
-	uint64_t hash; /* RX_GOOD: the key in it, */
-	uint32_t roc;  /* and its ROC */
+	uint32_t roc; /* RX_GOOD: the ROC in it */
 };
 
 struct rx_bucket { /* one token a millisecond * rate / 1000 */
