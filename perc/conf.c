@@ -104,11 +104,9 @@ unknown_name(struct loader *l, const char *name)
 		}
 	}
 	return complain(l, PERC_ERR_FORMAT,
-	    "unknown name '%.64s'%s%s%s (%s check-config --help-config lists "
-	    "all)",
-	    name, near != NULL ? "; did you mean '" : "",
-	    near != NULL ? near : "", near != NULL ? "'?" : "",
-	    program_invocation_short_name);
+	    "unknown name '%.64s'%s%s%s (%s --help-config lists all)", name,
+	    near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+	    near != NULL ? "'?" : "", program_invocation_short_name);
 }
 
 /* --- sections ----------------------------------------------------------- */

@@ -181,15 +181,14 @@ static const struct {
 } wrong[] = {
 	{ "lisen = 1:1\n",
 	    "1: unknown name 'lisen'; did you mean 'listen'? (test_conf "
-	    "check-config --help-config lists all)",
+	    "--help-config lists all)",
 	    PERC_ERR_FORMAT },
 	{ "\nstatedir = x\n",
 	    "2: unknown name 'statedir'; did you mean 'state_dir'? (test_conf "
-	    "check-config --help-config lists all)",
+	    "--help-config lists all)",
 	    PERC_ERR_FORMAT },
 	{ "zzzzzzzz = 1\n",
-	    "1: unknown name 'zzzzzzzz' (test_conf check-config --help-config "
-	    "lists all)",
+	    "1: unknown name 'zzzzzzzz' (test_conf --help-config lists all)",
 	    PERC_ERR_FORMAT },
 	{ "name = x\n",
 	    "'listen' is missing; add the line 'listen = ...' (address to "

@@ -54,6 +54,31 @@ static const char rfc7638_key[] =
     "AI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awap"
     "JzKnqDKgw\",\"e\": \"AQAB\",\"alg\": \"RS256\",\"kid\": \"2011-04-29\"}";
 
+/* By joserfc 1.6.5: PS256, and ECDH-ES with apu and apv to the key of A.3. */
+#define PS_N                                                                   \
+	"vyXiAvKeEZI1EXRubxZRxRRzxI4v3IpaLHPvnqYmm6SuDDK8i2ajlXAG6ZGUr1jfwV2g" \
+	"OD"                                                                   \
+	"OwPelRqN7KALlZVuHl2OJCugKUwh6PDCKtJIcfb6SuFr6M4DoRWdTZHu-"            \
+	"k3mqOzafYCWLr"                                                        \
+	"75FZIp2c-_A0knbfjBj_7ioBY073Om471A7GrrsFDKLofdLlns2_"                 \
+	"UHUlUJ54ZoGLspJgjQ"                                                   \
+	"fwOK1s1DOnbeKcA45LDO0C2FJyXPVjQxMl7vpGAcXnG0LTx8ield7upJnxgCt9K3bjsQ" \
+	"Lq"                                                                   \
+	"uAZrBOSFsBTgQYwTqN8F1WaFUzW6yrsdu4xPFhFfpAjbV_-M8uRdef7MjYlwLw"
+static const char ps_token[] =
+    "eyJhbGciOiJQUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJqb2UifQ.haxWxLaZ6Dq_r8"
+    "0rcVBnvmOeJHs_fJgGBIvbYmyeeXIyoDIGDc6iG2p0UJWVxvC68U_PxLZuFghqVNtmDCie"
+    "Alhw6WsmyKVRzz-PCQO22KnJPUV3gRRKVwS0Ccdwwngc2tRcdPlSIRvpZPbX1iUgDTUiLL"
+    "cQw_8nV52yLAP0QcZrUChuDJfJruvUjGBb2X4-OMHCKT70y2PlI4a2Z_qXNreG-6iQ4Z78"
+    "uL0-x9zVpWWx0Bcx83hv0hnFJe-1n-PcuW43-ymLX5oI2TtFjm8xc4u0BH2uFOhcOyrmr1"
+    "uH2nd_cKTm-jALxWbqtoWP8T0IPZXm5JK6A6YwcldkJ6icZg";
+static const char foreign_seal[] =
+    "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImN0eSI6IkpXVCIsImFwdSI6Il"
+    "FXeHBZMlUiLCJhcHYiOiJRbTlpIiwiZXBrIjp7ImNydiI6IlAtMjU2IiwieCI6Im51bGpL"
+    "b3RGREFVUDJMTzVzd0JrTUhyQks2T2hZSEJhOFdoc3Rhc0NDbm8iLCJ5IjoiUk5tZTFOTD"
+    "lyODFEWmlUMzNaSWlxczZaaTJwUTJiakFsZ05qZGdXYWprMCIsImt0eSI6IkVDIn19..KH"
+    "1v6XlV7bq09s0V.a78_FYq30U9CdqLavKk.hWc3TUIHSOXjuLBkE9I5ag";
+
 static struct perc_jwk *
 key(const char *text, bool public_only)
 {
@@ -338,6 +363,22 @@ test_RFC_7515_A2_RS256(void **state)
 	assert_string_equal(perc_jwk_alg(ps), "PS256");
 	assert_int_equal(verify(ps, a2_token, NULL), PERC_ERR_DENIED);
 	perc_jwk_free(k);
+	perc_jwk_free(ps);
+}
+
+static void
+test_PS256_only_where_the_key_says_so(void **state)
+{
+	struct perc_jwk *rs =
+	    key("{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"" PS_N "\"}", true);
+	struct perc_jwk *ps =
+	    key("{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"" PS_N
+		"\",\"alg\":\"PS256\"}",
+		true);
+
+	assert_int_equal(verify(ps, ps_token, "JWT"), 0);
+	assert_int_equal(verify(rs, ps_token, "JWT"), PERC_ERR_DENIED);
+	perc_jwk_free(rs);
 	perc_jwk_free(ps);
 }
 
@@ -674,6 +715,21 @@ test_seal_and_open(void **state)
 }
 
 static void
+test_a_seal_of_another_implementation(void **state)
+{
+	struct perc_jwk *k = key(a3_key, false);
+	char *inner = NULL;
+	size_t n;
+
+	assert_int_equal(perc_jwe_open(&inner, &n, k, foreign_seal,
+			     strlen(foreign_seal), 8192),
+	    0);
+	assert_string_equal(inner, "inner.jwt.text");
+	perc_secmem_free(inner);
+	perc_jwk_free(k);
+}
+
+static void
 test_every_changed_character_of_a_seal(void **state)
 {
 	struct perc_jwk *mine = generate();
@@ -930,6 +986,7 @@ main(void)
 		cmocka_unit_test(test_a_private_key_matches_its_public_half),
 		cmocka_unit_test(test_RFC_7515_A3_ES256),
 		cmocka_unit_test(test_RFC_7515_A2_RS256),
+		cmocka_unit_test(test_PS256_only_where_the_key_says_so),
 		cmocka_unit_test(test_sign_and_verify),
 		cmocka_unit_test(test_typ_with_and_without_application),
 		cmocka_unit_test(test_every_changed_character_is_refused),
@@ -941,6 +998,7 @@ main(void)
 		cmocka_unit_test(test_sets_without_a_usable_key),
 		cmocka_unit_test(test_a_kid_twice),
 		cmocka_unit_test(test_seal_and_open),
+		cmocka_unit_test(test_a_seal_of_another_implementation),
 		cmocka_unit_test(test_every_changed_character_of_a_seal),
 		cmocka_unit_test(test_seal_headers_are_judged_first),
 		cmocka_unit_test(test_seal_parts_have_their_lengths),
