@@ -213,10 +213,17 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 		    c->file);
 		return PERC_ERR_FORMAT;
 	}
-	for (i = 0; i < c->nissuers; i++)
+	for (i = 0; i < c->nissuers; i++) {
+		if (strncmp(c->issuers[i].url, "https://", 8) != 0) {
+			snprintf(why, whycap,
+			    "%s: 'url' of issuer %s must be an https URL",
+			    c->file, c->issuers[i].label);
+			return PERC_ERR_FORMAT;
+		}
 		if (c->issuers[i].name == NULL &&
 		    (c->issuers[i].name = strdup(c->issuers[i].label)) == NULL)
 			return PERC_ERR_NOMEM;
+	}
 	return 0;
 }
 
@@ -228,12 +235,15 @@ kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
 
 	memset(c, 0, sizeof(*c));
 	c->file = file;
-	if ((r = perc_conf_load(c, file, sections, &e)) != 0) {
+	if ((r = perc_conf_load(c, file, sections, &e)) != 0)
 		snprintf(why, whycap, "%s", e.text);
-		return r;
+	else {
+		snprintf(why, whycap, "%s: out of memory", file);
+		r = conf_complete(c, why, whycap);
 	}
-	snprintf(why, whycap, "%s: out of memory", file);
-	return conf_complete(c, why, whycap);
+	if (r != 0)
+		kmf_conf_clear(c);
+	return r;
 }
 
 void

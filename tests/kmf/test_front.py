@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import sys
 import time
 
@@ -48,6 +49,16 @@ def test_public_documents(s):
     assert Raw(s.k, "GET", "/readyz").status == 200
     m = Raw(s.k, "GET", "/metrics").body.decode()
     assert "perch_kmf_front_requests_total{" in m, m
+
+
+def test_REQ_WS_6_1a_https_only(s):
+    """Plain HTTP is no conversation; neither is TLS 1.1."""
+    with socket.create_connection(("127.0.0.1", s.k.port), 5) as t:
+        t.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            assert b"HTTP/1" not in t.recv(4096)
+        except ConnectionError:
+            pass
 
 
 def test_routes(s):

@@ -110,12 +110,13 @@ def test_bad_configuration(s):
                          ("fronts = 99", "fronts"),
                          ("[issuer x]\nurl = https://a\nur = 1", "ur"),
                          ("[issuer x]\nname = y", "url"),
+                         ("[issuer x]\nurl = http://idp", "https"),
                          ("[isuer x]", "isuer"), ("rubbish", "name = value")):
         conf.write_text(good + line + "\n")
         for verb in ("serve", "check-config"):
             fails(s, d, needle, verb)
             r = kmf_run(s, verb, "-c", conf, code=1)
-            assert "perch-kmf.conf:" in r.stderr  # file and line
+            assert "perch-kmf.conf:" in r.stderr  # file (and line)
     conf.write_text(good.replace("mdds =", "#mdds ="))
     fails(s, d, "mdds")
     conf.write_text(good.replace(f"https://localhost:{port}",
