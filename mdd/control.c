@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "mdd/role.h"
 #include "perc/log.h"
 #include "perc/proc.h"
-#include "perc/sandbox.h"
 #include "perc/secret.h"
 
 #define CTL_LINK	PERC_PROC_FD
@@ -148,31 +148,34 @@ after_turn(void *arg)
 
 /* ---- start ------------------------------------------------------------ */
 
-/* The directories of what SIGHUP reads, since files there get replaced. */
+/* The directory of a file that SIGHUP reads (files there get replaced), when
+ * we can reach it at all after the drop. */
+static unsigned
+cage_add(const char *ro[], char *copy[], unsigned n, const char *file)
+{
+	if ((copy[n] = strdup(file)) == NULL)
+		fatal("cannot start");
+	ro[n] = dirname(copy[n]);
+	if (access(ro[n], X_OK) == 0)
+		return n + 1;
+	log_warnx("%s cannot be read again later", file);
+	free(copy[n]);
+	ro[n] = NULL;
+	return n;
+}
+
 static void
 cage(struct ctl *c)
 {
 	char *copy[MDD_KMF_MAX + 2] = { NULL };
 	const char *ro[MDD_KMF_MAX + 3] = { NULL };
-	static const char *const none[] = { NULL };
-	struct perc_cage_report rep = { 0 };
 	unsigned i, n = 0;
-	int r;
 
-	copy[n++] = strdup(c->conf->tls_cert);
-	copy[n++] = strdup(c->conf->tls_key);
+	n = cage_add(ro, copy, n, c->conf->tls_cert);
+	n = cage_add(ro, copy, n, c->conf->tls_key);
 	for (i = 0; i < c->conf->kmfs; i++)
-		copy[n++] = strdup(c->conf->kmf[i].keys);
-	for (i = 0; i < n; i++) {
-		if (copy[i] == NULL)
-			fatal("cannot start");
-		ro[i] = dirname(copy[i]);
-	}
-	if ((r = perc_sandbox(PERC_CAGE_NET, none, ro, &rep)) != 0)
-		log_warnx("sandbox: %s; going on without", perc_strerror(r));
-	else
-		log_info("caged seccomp=%d landlock=%d", rep.seccomp,
-		    rep.landlock_abi);
+		n = cage_add(ro, copy, n, c->conf->kmf[i].keys);
+	mdd_cage(PERC_CAGE_NET, ro);
 	for (i = 0; i < n; i++)
 		free(copy[i]);
 }

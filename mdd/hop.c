@@ -77,6 +77,7 @@ hop_up(struct mdd_worker *w, struct mdd_leg *leg)
 	}
 	w->count[MDD_DTLS_UP]++;
 	mdd_leg_up(&w->legs, leg);
+	mdd_rtcp_welcome(w, leg, perc_now_ms());
 	log_info("leg up id=%s conference=%s", leg->id, leg->room->key);
 }
 

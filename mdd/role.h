@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mdd/conf.h"
+#include "perc/sandbox.h"
 
 /* Control to supervisor, one octet each, in this order. */
 #define MDD_CONTROL_SERVES 'S' /* caged, and the port is open: workers now */
@@ -18,5 +19,8 @@ int mdd_supervisor_main(const char *conf_file, struct mdd_conf *c);
 int mdd_control_main(struct mdd_conf *c);
 /* mdd/worker.h has mdd_worker_main. */
 
+/* Close the cage, say so; ends the process unless it is the kernel that
+ * knows no cages. */
+void mdd_cage(enum perc_cage cage, const char *const ro[]);
 /* For signals that the supervisor handles for all. */
 void mdd_ignore_signal(int signo, void *arg);

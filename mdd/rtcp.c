@@ -321,6 +321,28 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	mdd_rtcp_relay(w, leg, p, n, now_ms);
 }
 
+/* RFC 5104 section 4.3.1.4: who comes in needs a key frame of everybody. Who
+ * sends no pictures has nothing to do. */
+void
+mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
+{
+	uint8_t buf[RTCP_COMPOUND_MAX];
+	struct perc_wire out;
+	struct mdd_leg *to;
+	unsigned i;
+
+	for (to = leg->room->first; to != NULL; to = to->next)
+		for (i = 0;
+		     to != leg && to->state == MDD_LEG_UP && i < to->nssrcs;
+		     i++) {
+			if (!refresh_due(w, to->src[i], now_ms))
+				continue;
+			feedback_head(&out, buf, RTCP_PLI, RTCP_PSFB,
+			    RTCP_OUR_SSRC, to->ssrcs[i], 0);
+			compound_send(w, to, buf, out.pos);
+		}
+}
+
 void
 mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
 {

@@ -56,6 +56,20 @@ mdd_ignore_signal(int signo, void *arg)
 {
 }
 
+void
+mdd_cage(enum perc_cage cage, const char *const ro[])
+{
+	static const char *const rw[] = { NULL };
+	struct perc_cage_report rep = { 0 };
+	int r = perc_sandbox(cage, rw, ro, &rep);
+
+	if (r != 0 && r != PERC_ERR_UNSUPPORTED)
+		fatalx("cannot close the cage: %s", perc_strerror(r));
+	if (r != 0 || !rep.seccomp || !rep.landlock)
+		log_warnx("the kernel has only a part of the cage");
+	log_info("caged seccomp=%d landlock=%d", rep.seccomp, rep.landlock_abi);
+}
+
 /* ---- sockets ---------------------------------------------------------- */
 
 static void

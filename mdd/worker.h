@@ -60,6 +60,9 @@ void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
 /* An opened compound of leg: relay what is to be relayed. */
 void mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms);
+/* Ask everybody else for a key frame: leg has just come up. */
+void
+mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 

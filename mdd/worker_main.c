@@ -14,7 +14,6 @@
 #include "mdd/role.h"
 #include "perc/log.h"
 #include "perc/proc.h"
-#include "perc/sandbox.h"
 #include "perc/secret.h"
 
 #define WORKER_UDP     PERC_PROC_FD
@@ -306,23 +305,10 @@ warm_up(struct mdd_worker *w)
 	perc_dtls_free(s);
 }
 
-static void
-cage(void)
-{
-	static const char *const none[] = { NULL };
-	struct perc_cage_report rep = { 0 };
-	int r = perc_sandbox(PERC_CAGE_VAULT, none, none, &rep);
-
-	if (r != 0)
-		log_warnx("sandbox: %s; going on without", perc_strerror(r));
-	else
-		log_info("caged seccomp=%d landlock=%d", rep.seccomp,
-		    rep.landlock_abi);
-}
-
 int
 mdd_worker_main(unsigned max_legs)
 {
+	static const char *const none[] = { NULL };
 	struct worker_proc *p = calloc(1, sizeof(*p));
 	int r;
 
@@ -343,7 +329,7 @@ mdd_worker_main(unsigned max_legs)
 	if (perc_loop_signal(p->w.loop, SIGINT, mdd_ignore_signal, NULL) != 0 ||
 	    perc_loop_signal(p->w.loop, SIGTERM, mdd_ignore_signal, NULL) != 0)
 		fatal("cannot take signals");
-	cage();
+	mdd_cage(PERC_CAGE_VAULT, none);
 	r = perc_loop_run(p->w.loop);
 	if (p->w.ready)
 		mdd_batch_flush(p->w.out);

@@ -66,9 +66,15 @@ peer_send(struct peer *p, const void *d, size_t n)
 	    p->fd, d, n, 0, (struct sockaddr *)&p->mdd, sizeof(p->mdd));
 }
 
-size_t
-peer_recv(struct peer *p, uint8_t buf[static PEER_PACKET], uint8_t lo,
-    uint8_t hi, int ms)
+static bool
+wanted(const uint8_t *d, size_t n, uint8_t lo, uint8_t hi, bool rtcp)
+{
+	return n >= 2 && d[0] >= lo && d[0] <= hi &&
+	    (lo < 128 || (d[1] >= 192 && d[1] <= 223) == rtcp);
+}
+
+static size_t
+receive(struct peer *p, uint8_t *buf, uint8_t lo, uint8_t hi, bool rtcp, int ms)
 {
 	int64_t end = perc_now_ms() + ms;
 	struct pollfd f = { .fd = p->fd, .events = POLLIN };
@@ -79,10 +85,23 @@ peer_recv(struct peer *p, uint8_t buf[static PEER_PACKET], uint8_t lo,
 			p->pump(p->arg);
 		(void)poll(&f, 1, p->pump != NULL ? 1 : 10);
 		while ((n = recv(p->fd, buf, PEER_PACKET, 0)) > 0)
-			if (buf[0] >= lo && buf[0] <= hi)
+			if (wanted(buf, (size_t)n, lo, hi, rtcp))
 				return (size_t)n;
 	} while (perc_now_ms() < end);
 	return 0;
+}
+
+size_t
+peer_recv(struct peer *p, uint8_t buf[static PEER_PACKET], uint8_t lo,
+    uint8_t hi, int ms)
+{
+	return receive(p, buf, lo, hi, false, ms);
+}
+
+size_t
+peer_recv_rtcp(struct peer *p, uint8_t buf[static PEER_PACKET], int ms)
+{
+	return receive(p, buf, 128, 191, true, ms);
 }
 
 bool

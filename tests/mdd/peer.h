@@ -37,9 +37,11 @@ bool peer_stun(struct peer *p, const char *pwd, bool nominate);
 bool peer_connect(struct peer *p, int ms);
 bool peer_handshake(struct peer *p, int ms); /* DTLS alone */
 void peer_send(struct peer *p, const void *d, size_t n);
-/* The next datagram whose first octet is in lo..hi, 0 when none came. */
+/* The next datagram whose first octet is in lo..hi, 0 when none came; of
+ * 128..191 only RTP, RTCP comes by the other. What is not wanted is lost. */
 size_t peer_recv(struct peer *p, uint8_t buf[static PEER_PACKET], uint8_t lo,
     uint8_t hi, int ms);
+size_t peer_recv_rtcp(struct peer *p, uint8_t buf[static PEER_PACKET], int ms);
 /* One RTP packet: a body that looks like Double's (inner tag and OHB 00 at
  * the end of what is protected), tail behind. Returns its octets in out. */
 size_t peer_rtp(struct peer *p, uint8_t out[static PEER_PACKET], uint32_t ssrc,

@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import pwd
 import signal
 import socket
 import subprocess
@@ -229,6 +230,24 @@ def killed(mdd, key):
            "a killed supervisor takes all with it")
 
 
+def dropped(mdd):
+    """Started as root, with a key that only root may read."""
+    if os.geteuid() != 0:
+        tap.skip("user = nobody", "we are not root")
+        return
+    mdd.tls.parent.chmod(0o711)
+    mdd.spawn("perch-mdd-user", user="nobody")
+    uids = {}
+    for pid in [mdd.proc.p.pid, *workers(mdd.proc.p.pid)]:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        uids[pid] = text.split("Uid:")[1].split()[:4]
+    nobody = [str(pwd.getpwnam("nobody").pw_uid)] * 4
+    tap.ok(len(uids) == 4 and all(u == nobody for u in uids.values()),
+           "user = nobody: all of them are", uids)
+    tap.ok(mdd.join(mdd.key)[0] == 201, "and serve")
+    mdd.proc.stop()
+
+
 def main():
     key = jose.Key()
     with world.World("perch-mdd-") as w:
@@ -236,6 +255,7 @@ def main():
         refusals(mdd, w)
         life(mdd, w, key)
         killed(mdd, key)
+        dropped(mdd)
 
 
 try:

@@ -577,7 +577,7 @@ rtcp_send(struct peer *p, const void *c, size_t n)
 static size_t
 rtcp_recv(struct peer *p, uint8_t *d)
 {
-	size_t n = peer_recv(p, d, 128, 191, 200);
+	size_t n = peer_recv_rtcp(p, d, 200);
 
 	if (n == 0)
 		return 0;
@@ -616,6 +616,11 @@ test_rtcp(void **state)
 	size_t n;
 
 	connect_ab(x);
+	/* B has come: A is asked for key frames, of both its SSRCs. */
+	assert_int_equal(rtcp_recv(&x->a, d), 12);
+	assert_memory_equal(d, "\x81\xce\0\2\0\0\0\1\x11\x11\x11\x11", 12);
+	assert_int_equal(rtcp_recv(&x->a, d), 12);
+	x->w.legs.pool[0].src[0]->refresh_ms = 0; /* no waiting here */
 	rtcp_send(&x->a, sr, sizeof(sr) - 1);
 	n = rtcp_recv(&x->b, d);
 	assert_int_equal(n, 28 + 16);
