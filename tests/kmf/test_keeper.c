@@ -455,7 +455,7 @@ test_REQ_W_5_evicted_is_shut_out(void **state)
 	kit_pass(&t, 1000);
 	sa = kit_stream(&t, &alice);
 	sb = kit_stream(&t, &bob);
-	last_roster(sb);
+	json_decref(last_roster(sb));
 	r = kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, bob.member, NULL);
 	assert_int_equal(r->status, 204);
 	kit_turn(&t);
