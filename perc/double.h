@@ -52,7 +52,8 @@ PERC_MUST int perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi,
 void perc_double_tx_key_frame(struct perc_double_tx *t);
 /*
  * Seal plain RTP (n octets; SSRC must be ours) into out, with OHB and
- * EKTField: at most n + PERC_DOUBLE_ROOM octets. The inner ROC follows SEQ.
+ * EKTField: at most n + PERC_DOUBLE_ROOM octets. The inner ROC starts from
+ * the clock of the first switch and follows SEQ.
  * PERC_ERR_STATE: no live key (ttl over): nothing may be sent.
  * PERC_ERR_REPLAY: SEQ used already. PERC_ERR_INVAL: another SSRC.
  */

@@ -126,6 +126,9 @@ rx_table_list(struct rx_table *t, const uint32_t *ssrcs, size_t n)
 		} else if (s->unlisted_at == 0) {
 			s->unlisted_at = ++t->clock;
 			rx_stream_wipe(s);
+			/* who comes back counts from 0 again; hashes and
+			 * window still refuse what was there before */
+			s->epochs.n = 0;
 		}
 	}
 	for (i = 0; i < n && r == 0; i++)

@@ -9,7 +9,10 @@
  * and the evicted still have.
  *
  * SEQ and ROC go on across keys (RFC 3711 section 3.3.1), so one window
- * guards the nonces of all of them.
+ * guards the nonces of all of them. They must also go on when an endpoint
+ * leaves and comes back under its SSRC, or receivers take it for a replay of
+ * itself; so the ROC starts from the clock, always ahead of where it can have
+ * been, and receivers are told it by the tag (RFC 8870 section 4.1).
  */
 #include "perc/double.h"
 
@@ -27,6 +30,7 @@
 #define TX_VIDEO_MS	1000
 #define TX_WINDOW	PERC_REPLAY_MIN
 #define TX_WINDOW_WORDS 2
+#define TX_ROC_MS_LOG2	8 /* a wrap each 256 ms is 256,000 packets a second */
 #define TX_EPOCH_MAX	0xffff
 
 struct tx_key {
@@ -46,6 +50,7 @@ struct perc_double_tx {
 	unsigned nkeys;
 	struct tx_key key[TX_KEYS]; /* [0] encrypts, the last is announced */
 	struct perc_epochs epochs;
+	uint64_t start; /* first index, less its SEQ */
 	struct perc_replay sent;
 	uint64_t sent_bits[TX_WINDOW_WORDS];
 	int64_t full_ms; /* when the last Full left */
@@ -171,6 +176,8 @@ perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi, int64_t now_ms)
 	t->key[t->nkeys++] = k;
 	t->burst = TX_BURST;
 	t->field_len = 0;
+	if (!t->sent.started)
+		t->start = (uint64_t)(uint32_t)(now_ms >> TX_ROC_MS_LOG2) << 16;
 out:
 	perc_wipe(&k, sizeof(k));
 	return r;
@@ -222,7 +229,7 @@ index_find(const struct perc_double_tx *t, uint16_t seq, uint64_t *index)
 {
 	int r;
 
-	*index = seq;
+	*index = t->start | seq;
 	if (!t->sent.started)
 		return 0;
 	if ((r = perc_index_guess(index, t->sent.top, seq)) != 0)

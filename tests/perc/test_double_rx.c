@@ -564,6 +564,41 @@ converse(enum perc_double_profile profile, enum perc_ekt_cipher cipher)
 	perc_double_tx_free(t);
 }
 
+/* A member leaves and comes back under its SSRC, with an application that
+ * numbers from anywhere: a new sender, and no replay of its old self. */
+static void
+test_sender_returns(void **state)
+{
+	static const uint32_t both[] = { A, B }, only_b[] = { B };
+	uint8_t p[64], out[256], back[256];
+	struct perc_double_tx *t;
+	unsigned life, i;
+	uint16_t spi = 1;
+	int64_t now = 0;
+	size_t n, len;
+
+	for (life = 0; life < 6; life++) {
+		CALL(perc_double_tx_new(&t, ekt, A, PERC_FULL_AUDIO));
+		CALL(perc_double_tx_switch(t, spi, now));
+		for (i = 0; i < 40; i++, now += 20) {
+			n = rtp_make(
+			    p, A, (uint16_t)(60000 - 9000 * life + i), 40);
+			CALL(perc_double_tx_seal(
+			    t, now, p, n, out, sizeof(out), &len));
+			CALL(perc_double_rx_open(
+			    rx, now, out, len, back, &info, &missing));
+		}
+		perc_double_tx_free(t);
+		if (life % 2 == 0) { /* the roster told, or the key changed */
+			CALL(perc_double_rx_list(rx, only_b, 1));
+			CALL(perc_double_rx_list(rx, both, 2));
+		} else {
+			learn(++spi, 1000000);
+		}
+		now += 500;
+	}
+}
+
 static void
 test_converse_128(void **state)
 {
@@ -644,6 +679,7 @@ main(void)
 		T(test_late_joiner_roc),
 		T(test_wrong_roc),
 		T(test_roc_hint),
+		T(test_sender_returns),
 		T(test_converse_128),
 		T(test_converse_256),
 		T(test_list),
