@@ -98,7 +98,11 @@ emit(enum perc_log_level level, int err, const char *fmt, va_list ap)
 			line[i] = '?';
 	if (target.use_syslog) {
 		line[n] = '\0';
-		syslog(levels[level].priority, "%s", line);
+		if (target.role != NULL)
+			syslog(levels[level].priority, "[%s] %s", target.role,
+			    line);
+		else
+			syslog(levels[level].priority, "%s", line);
 		return;
 	}
 	line[n++] = '\n';

@@ -89,7 +89,7 @@ test_RFC_9449_section_7_1(void **state)
 
 /* A proof without ath where a token was shown: check 11. */
 static void
-test_a_token_needs_its_ath(void **state)
+test_REQ_W_4_2_a_token_needs_its_ath(void **state)
 {
 	assert_int_equal(
 	    check(figure2, "POST", "https://server.example.com/token", TOKEN,
@@ -483,7 +483,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_RFC_9449_section_4_1),
 		cmocka_unit_test(test_RFC_9449_section_7_1),
-		cmocka_unit_test(test_a_token_needs_its_ath),
+		cmocka_unit_test(test_REQ_W_4_2_a_token_needs_its_ath),
 		cmocka_unit_test(test_the_window),
 		cmocka_unit_test(test_make_and_check),
 		cmocka_unit_test(test_a_malleated_signature_is_the_same_proof),

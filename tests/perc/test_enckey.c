@@ -99,6 +99,22 @@ test_accepted(void **state)
 	}
 }
 
+/* Material with another usage, or none, is never taken for an EKT key. */
+static void
+test_REQ_W_3_2_usage_binds_the_key(void **state)
+{
+	static const char *const others[] = { "usage=ekt; ", "usage=EKT2; ",
+		"usage=\"\"; ", "usage=other; ", "" };
+	char text[512];
+
+	for (size_t i = 0; i < COUNT(others); i++) {
+		snprintf(text, sizeof(text),
+		    "%skeyid=k1; key=" K16 "; spi=1" REST, others[i]);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(n, 0);
+	}
+}
+
 #define WITHOUT_KEY "usage=EKT; keyid=k1; spi=1" REST "; key="
 #define WITHOUT_SPI "usage=EKT; keyid=k1; key=" K16 REST "; spi="
 #define NO_TTL                                                                 \
@@ -359,6 +375,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_example),
 		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_REQ_W_3_2_usage_binds_the_key),
 		cmocka_unit_test(test_refused_and_wiped),
 		cmocka_unit_test(test_a_NUL_ends_nothing),
 		cmocka_unit_test(test_bounds),

@@ -64,7 +64,7 @@ arena_hides(void)
 }
 
 static void
-test_arena_hides_from_the_kernel(void **state)
+test_REQ_W_3_1_arena_hides_from_the_kernel(void **state)
 {
 	assert_int_equal(in_child(arena_hides), 0);
 }
@@ -219,7 +219,7 @@ arena_and_fork(void)
 }
 
 static void
-test_a_forked_child_sees_no_secret(void **state)
+test_REQ_W_3_1_a_forked_child_sees_no_secret(void **state)
 {
 	assert_int_equal(in_child(arena_and_fork), 0);
 	assert_int_equal(perc_secret_new(&shared, 32), 0);
@@ -277,7 +277,7 @@ hardened(void)
 }
 
 static void
-test_harden(void **state)
+test_REQ_W_3_1_harden(void **state)
 {
 	assert_int_equal(in_child(hardened), 0);
 }
@@ -286,14 +286,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arena_hides_from_the_kernel),
+		cmocka_unit_test(test_REQ_W_3_1_arena_hides_from_the_kernel),
 		cmocka_unit_test(test_library_heaps_move),
 		cmocka_unit_test(test_json_may_stay_with_malloc),
 		cmocka_unit_test(test_after_OpenSSL_is_too_late),
 		cmocka_unit_test(test_full_arena_fails_and_says_so_once),
 		cmocka_unit_test(test_realloc_moves_and_keeps),
-		cmocka_unit_test(test_a_forked_child_sees_no_secret),
-		cmocka_unit_test(test_harden),
+		cmocka_unit_test(test_REQ_W_3_1_a_forked_child_sees_no_secret),
+		cmocka_unit_test(test_REQ_W_3_1_harden),
 		/* Last: they wake OpenSSL in this process. */
 		cmocka_unit_test(test_secrets_without_an_arena),
 		cmocka_unit_test(test_wipe_and_equal),
