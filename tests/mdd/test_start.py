@@ -18,6 +18,7 @@ import urllib.request
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "tools"), str(TESTS / "e2e")]
 import jose
+import plain
 import tap
 import world
 
@@ -230,6 +231,28 @@ def killed(mdd, key):
            "a killed supervisor takes all with it")
 
 
+def v6(mdd):
+    """Media over IPv6: a check by nobody we know is answered with 401."""
+    if not pathlib.Path("/proc/net/if_inet6").exists():
+        tap.skip("IPv6", "none here")
+        return
+    mdd.spawn("perch-mdd-v6", media_host="::1", workers=1)
+    a = json.loads(mdd.join(mdd.key)[1])
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.connect((a["host"], a["port"]))
+        s.send(plain.stun(plain.BINDING, os.urandom(12),
+                          [(0x0006, b"AAAAAAAA:x")], b"no such password"))
+        answer = s.recv(600)
+        tap.ok(a["host"] == "::1" and answer[:2] == b"\x01\x11" and
+               b"\0\0\4\1" in answer, "IPv6: 401 for a stranger", answer)
+        s.send(plain.stun(plain.BINDING, os.urandom(12),
+                          [(0x0006, f"{a['ufrag']}:x".encode()),
+                           (0x802a, bytes(8))], a["pwd"].encode()))
+        tap.ok(s.recv(600)[:2] == b"\x01\x01", "and success for a member")
+    mdd.proc.stop()
+
+
 def dropped(mdd):
     """Started as root, with a key that only root may read."""
     if os.geteuid() != 0:
@@ -255,6 +278,7 @@ def main():
         refusals(mdd, w)
         life(mdd, w, key)
         killed(mdd, key)
+        v6(mdd)
         dropped(mdd)
 
 
