@@ -217,6 +217,8 @@ own_key(struct kit *k, const struct kit_conf *c, uint8_t key[32])
 	uint32_t roc;
 	size_t n;
 
+	kit_settle(k, 20);
+	kit_drop(k, VAULT_MEDIA_OUT);
 	memcpy(set.key, c->key, 16);
 	memcpy(set.salt, c->salt, 12);
 	kit_app_send(k, VAULT_AUDIO, 111);
@@ -267,6 +269,7 @@ test_REQ_W_3_3_keys_go(void **state)
 	struct kit_kmf kmf;
 	bool secret;
 	unsigned i;
+	char *jwe;
 
 #ifdef PERCH_SANITIZED
 	free(k);
@@ -296,6 +299,16 @@ test_REQ_W_3_3_keys_go(void **state)
 	is_gone(old.key, 16);
 	is_gone(first, 16);
 	is_held(c.key, 16, secret);
+
+	kit_conf_rekey(&c); /* by KEY: another delivery key comes with it */
+	memcpy(first, k->delivery, 32);
+	perc_random(k->delivery, sizeof(k->delivery));
+	jwe = kit_answer(&kmf, &c, k, NULL);
+	assert_int_equal(kit_err(kit_call(k, VAULT_KEY, 2, CONF, jwe)), 0);
+	free(jwe);
+	is_gone(first, 32);
+	is_held(k->delivery, 32, secret);
+	own_key(k, &c, second);
 
 	assert_int_equal(kit_err(kit_call(k, VAULT_LEAVE, 1, CONF)), 0);
 	is_gone(old.key, 16);

@@ -422,6 +422,11 @@ test_member_is_constant(void **state)
 			     json_pack("{s:[{s:i,s:s}]}", "ssrcs", "ssrc", 99,
 				 "media", "audio")),
 	    PERC_ERR_CONFLICT);
+	w->k.ssrc[0] += 16;
+	assert_int_equal(key(w, NULL), PERC_ERR_CONFLICT);
+	w->k.ssrc[0] -= 16;
+	w->k.ssrc[1] += 16;
+	assert_int_equal(key(w, NULL), PERC_ERR_CONFLICT);
 	expect_state(w, "live", 5);
 }
 
