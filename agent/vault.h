@@ -37,6 +37,10 @@
 #define VAULT_WANTED_MAX  4    /* SPIs asked for within that time */
 #define VAULT_QUEUE_MAX	  (8u << 20) /* octets waiting for the front */
 
+/* The channel's states, a bit each. */
+#define VAULT_STATE_START 1u /* HELLO is awaited */
+#define VAULT_STATE_READY 2u
+
 enum vault_slot_state {
 	VAULT_SLOT_FREE,   /* no conference */
 	VAULT_SLOT_OPEN,   /* named, no key yet */
@@ -170,16 +174,18 @@ struct vault_setup {
 	const char *report; /* JSON object; members are added to it */
 };
 
-/* ---- vault.c ------------------------------------------------------------ */
+/* ---- vaultlife.c -------------------------------------------------------- */
 /* Makes both keys; takes over the descriptors. The loop stops when the front
  * goes away, after everything was wiped. */
 PERC_MUST int vault_new(
     struct vault **vp, struct perc_loop *l, const struct vault_setup *setup);
 void vault_free(struct vault *v); /* wipes everything */
-/* One message, as from the channel; non-zero: the channel must end. */
-PERC_MUST int vault_input(struct vault *v, const struct perc_chan_msg *m);
 /* Wipe every conference and tell the front, receipts and all. */
 void vault_stop(struct vault *v, const char *reason);
+
+/* ---- vault.c: messages --------------------------------------------------- */
+/* One message, as from the channel; non-zero: the channel must end. */
+PERC_MUST int vault_input(struct vault *v, const struct perc_chan_msg *m);
 /* Set the words of the coming DONE; returns err. */
 int vault_refuse(struct vault *v, int err, const char *why);
 
@@ -201,8 +207,11 @@ char *vault_report_text(const struct vault *v, const char *base);
 /* *proofp: free() it. PERC_ERR_DENIED: not a request to a pinned KMF. */
 PERC_MUST int vault_proof(struct vault *v, struct perc_wire *w, char **proofp);
 
-/* ---- vaultkey.c: operations; words by vault_refuse ---------------------- */
+/* ---- vaultkey.c, vaultepoch.c: words by vault_refuse --------------------- */
 PERC_MUST int vault_key_take(struct vault_slot *s, const char *jwe);
+/* Take the set into use. The slot has its table, receiver and senders. */
+PERC_MUST int vault_epoch_install(struct vault_slot *s, uint64_t epoch,
+    const struct perc_enckey *k, int64_t life_ms);
 PERC_MUST int vault_epoch_take(
     struct vault_slot *s, const char *statement, const char *sealed);
 /* The epoch's record if it is held; NULL. */
