@@ -178,15 +178,18 @@ tell(struct init *i)
 	const char *d = i->o->dir;
 
 	printf("%s is ready to be the KMF of %s\n\n", d, i->url);
-	printf("  start it       perch-kmf serve -c %s/%s\n", d, CONF_FILE);
-	printf("  administrate   perch login, with %s/%s (keep it secret)\n", d,
-	    KMF_ADMIN_FILE);
-	printf(
-	    "  give to MDDs and users' machines   %s/%s\n", d, KMF_KEYS_FILE);
+	printf("start it:\n  perch-kmf serve -c %s/%s\n", d, CONF_FILE);
+	printf("schedule, with the administrator's key (keep it secret):\n"
+	       "  perch --client %s/%s",
+	    d, KMF_ADMIN_FILE);
 	if (i->o->cert == NULL)
-		printf("  trust there, self-signed           %s/tls.crt\n", d);
-	printf("\nBack up %s/%s apart from the database: who has both has\n"
-	       "every live conference.\n",
+		printf(" --ca %s/tls.crt", d);
+	printf(" conference create --title Test\n");
+	printf("give to MDDs and users' machines, it holds public keys:\n"
+	       "  %s/%s\n",
+	    d, KMF_KEYS_FILE);
+	printf("back up %s/%s apart from the database: who has both has every "
+	       "live conference.\n",
 	    d, KMF_ROOT_FILE);
 }
 
