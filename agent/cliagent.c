@@ -145,6 +145,7 @@ show_event(const struct talk *t, const json_t *j)
 		fprintf(t->quiet ? stderr : stdout,
 		    "Open this in a browser on this machine:\n%s\n",
 		    cli_get(open, "url"));
+	fflush(stdout);
 }
 
 /* xdg-open, where there is a desktop; the URL was printed anyway. */
