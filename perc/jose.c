@@ -18,6 +18,7 @@
 
 #define HEADER_MAX  4096 /* octets of a decoded header */
 #define RSA_SIG_MAX 1024 /* octets of a signature */
+#define PARTY_MAX   128	 /* of apu or apv */
 
 struct part {
 	const char *p;
@@ -359,13 +360,43 @@ member_is(const json_t *o, const char *name, const char *want)
 	return have != NULL && strcmp(have, want) == 0;
 }
 
+/* A member of at most max octets of canonical base64url; *n: how many. */
+static bool
+octets_are(const json_t *o, const char *name, size_t max, size_t *n)
+{
+	const char *s = perc_json_str(o, name);
+	uint8_t raw[PARTY_MAX];
+
+	*n = max;
+	return s != NULL && perc_b64_get(raw, n, s, strlen(s)) == 0;
+}
+
+/*
+ * cjose's decoder ends in an assertion on "AA=A": what it will decode, the
+ * ephemeral key and the party information, is decoded by us before.
+ */
+static bool
+agreement_is_sound(const json_t *h)
+{
+	static const char *const parties[] = { "apu", "apv" };
+	const json_t *epk = json_object_get(h, "epk");
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(parties) / sizeof(parties[0]); i++)
+		if (json_object_get(h, parties[i]) != NULL &&
+		    !octets_are(h, parties[i], PARTY_MAX, &n))
+			return false;
+	return member_is(epk, "kty", "EC") && member_is(epk, "crv", "P-256") &&
+	    json_object_get(epk, "d") == NULL && octets_are(epk, "x", 32, &n) &&
+	    n == 32 && octets_are(epk, "y", 32, &n) && n == 32;
+}
+
 /* One algorithm, one encryption, an ephemeral P-256 key; nothing else. */
 static int
 seal_judge(const json_t *h)
 {
 	static const char *const refused[] = { "crit", "zip", "jku", "x5u",
-		"p2c" };
-	const json_t *epk = json_object_get(h, "epk");
+		"p2c", "p2s" };
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (json_object_get(h, refused[i]) != NULL)
@@ -374,10 +405,7 @@ seal_judge(const json_t *h)
 	    !member_is(h, "enc", "A256GCM") ||
 	    !typ_is(perc_json_str(h, "cty"), "JWT"))
 		return PERC_ERR_DENIED;
-	if (!member_is(epk, "kty", "EC") || !member_is(epk, "crv", "P-256") ||
-	    json_object_get(epk, "d") != NULL)
-		return PERC_ERR_FORMAT;
-	return 0;
+	return agreement_is_sound(h) ? 0 : PERC_ERR_FORMAT;
 }
 
 /* The five parts: ECDH-ES has no encrypted key; GCM's nonce is 12 octets,

@@ -787,9 +787,17 @@ static const struct {
 	{ "{" OK ",\"epk\":{" EC "," X
 	  ",\"y\":\"y_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}}",
 	    PERC_ERR_AUTH },
-	{ "{" OK ",\"epk\":{" EC "," X "}}", PERC_ERR_AUTH },
+	{ "{" OK ",\"epk\":{" EC "," X "}}", PERC_ERR_FORMAT },
 	{ "{" OK ",\"epk\":{" EC ",\"x\":\"AA\",\"y\":\"AA\"}}",
-	    PERC_ERR_AUTH },
+	    PERC_ERR_FORMAT },
+	/* found by fuzz_jws: an assertion of cjose's */
+	{ "{" OK ",\"epk\":{" EC
+	  ",\"x\":\"f83OJ3D2xF1Bg=vub9tLe1gHMzV76e8Tus9uPHvRVEU\"," Y "}}",
+	    PERC_ERR_FORMAT },
+	{ "{" OK "," EPK ",\"apu\":\"AA=A\"}", PERC_ERR_FORMAT },
+	{ "{" OK "," EPK ",\"apv\":\"A\"}", PERC_ERR_FORMAT },
+	{ "{" OK "," EPK ",\"apv\":7}", PERC_ERR_FORMAT },
+	{ "{" OK "," EPK ",\"apu\":\"\",\"apv\":\"AAAA\"}", PERC_ERR_AUTH },
 };
 
 static void
