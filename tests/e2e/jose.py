@@ -62,6 +62,9 @@ class Key:
         os.write(self.fd, b"-----BEGIN EC PRIVATE KEY-----\n" +
                  base64.encodebytes(der) + b"-----END EC PRIVATE KEY-----\n")
 
+    def close(self):
+        os.close(self.fd)
+
     def thumbprint(self):
         """RFC 7638: the required members, in order, without spaces."""
         text = json.dumps(self.public, sort_keys=True, separators=(",", ":"))
