@@ -29,11 +29,11 @@
 #include "perc/sandbox.h"
 #include "perc/secret.h"
 
-#define FETCH_MAX   (256u << 10) /* octets of one document */
-#define REFRESH_MS  (3600 * 1000)
-#define RETRY_MS    5000 /* after a failure, doubling */
-#define RETRY_MAX   300000
-#define URL_MAX	    1024
+#define FETCH_MAX  (256u << 10) /* octets of one document */
+#define REFRESH_MS (3600 * 1000)
+#define RETRY_MS   5000 /* after a failure, doubling */
+#define RETRY_MAX  300000
+#define URL_MAX	   1024
 
 enum step { OIDC, OAUTH, JWKS, STEPS };
 

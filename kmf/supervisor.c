@@ -4,7 +4,10 @@
  * hands them their ends of the socketpairs, and waits. A front that dies is
  * replaced, with fresh channels that travel to the two others. Without the
  * keeper there is nothing to serve, so its end is ours. The supervisor itself
- * never reads a key or a request.
+ * never reads a request.
+ *
+ * A front that gave up root cannot read root's new certificate, so a reload
+ * then means new fronts, one after the other; the port stays open in here.
  */
 #include "config.h"
 
@@ -32,8 +35,9 @@
 struct slot {
 	struct sup *s;
 	unsigned index;
-	pid_t pid; /* 0: not running */
-	int ready; /* its "ready" socket, -1: heard or gone */
+	pid_t pid;     /* 0: not running */
+	bool renewing; /* it was told to make room for an heir */
+	int ready;     /* its "ready" socket, -1: heard or gone */
 	struct perc_io *io;
 	struct perc_timer respawn;
 };
@@ -45,7 +49,7 @@ struct sup {
 	int keeper_sock, fetcher_sock; /* handover */
 	pid_t keeper, fetcher;
 	struct slot slots[KMF_FRONTS_MAX];
-	unsigned nready, deaths;
+	unsigned nready, deaths, rolling; /* fronts still to be renewed */
 	int64_t deaths_since_ms;
 	bool stopping, told;
 	int code;
@@ -53,6 +57,7 @@ struct sup {
 };
 
 static void front_start(void *arg);
+static void roll_next(struct sup *s);
 
 /* --- starting ------------------------------------------------------------- */
 static int
@@ -115,6 +120,8 @@ on_ready(int fd, uint32_t events, void *arg)
 	f->io = NULL;
 	close(f->ready);
 	f->ready = -1;
+	if (f->s->rolling != 0)
+		roll_next(f->s);
 	if (!f->s->told && f->s->nready == (unsigned)f->s->conf->fronts) {
 		f->s->told = true;
 		log_info("kmf.ready url=%s fronts=%u", f->s->conf->base_url,
@@ -228,6 +235,11 @@ front_died(struct slot *f, int status)
 		s->nready--;
 	if (s->stopping)
 		return;
+	if (f->renewing) {
+		f->renewing = false;
+		front_start(f);
+		return;
+	}
 	log_warnx("kmf.front_died front=%u status=%d signal=%d", f->index,
 	    WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
@@ -326,13 +338,42 @@ on_stop(int signo, void *arg)
 		on_kill(s);
 }
 
+/* The last front first; the next when its heir is ready. */
+static void
+roll_next(struct sup *s)
+{
+	struct slot *f;
+
+	if (s->rolling == 0 || s->stopping)
+		return;
+	f = &s->slots[--s->rolling];
+	log_info(
+	    "kmf.reload certificate=%s front=%u", s->conf->tls_cert, f->index);
+	f->renewing = f->pid != 0;
+	if (f->renewing)
+		(void)kill(f->pid, SIGTERM);
+}
+
 static void
 on_hup(int signo, void *arg)
 {
 	struct sup *s = arg;
+	char why[512];
 	unsigned i;
 
 	log_info("kmf.reload what=certificate other_settings=need_a_restart");
+	if (perc_httpd_check_cert(
+		s->conf->tls_cert, s->conf->tls_key, why, sizeof(why)) != 0) {
+		log_warnx("kmf.reload err=\"%s\" certificate=the_old_one", why);
+		return;
+	}
+	if (s->conf->user != NULL && geteuid() == 0) {
+		if (s->rolling == 0) {
+			s->rolling = (unsigned)s->conf->fronts;
+			roll_next(s);
+		}
+		return;
+	}
 	for (i = 0; i < (unsigned)s->conf->fronts; i++)
 		if (s->slots[i].pid != 0)
 			(void)kill(s->slots[i].pid, SIGHUP);

@@ -201,8 +201,9 @@ drained(struct perc_httpd *h, int64_t now)
 	for (c = h->conns; c != NULL; c = c->next) {
 		if (now >= h->drain_until_ms)
 			httpd_conn_cut(c);
-		else if (c->phase == HTTPD_WAITING && c->req == NULL)
-			httpd_conn_cut(c); /* idle */
+		else if (c->phase == HTTPD_WAITING && c->req == NULL &&
+		    c->asked)
+			httpd_conn_cut(c); /* idle; a new one may ask once */
 	}
 	return h->conns == NULL || now >= h->drain_until_ms + TICK_MS;
 }

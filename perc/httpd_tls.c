@@ -142,8 +142,8 @@ out:
 }
 
 int
-perc_httpd_check_cert(const char *cert_file, const char *key_file, char *why,
-    size_t whycap)
+perc_httpd_check_cert(
+    const char *cert_file, const char *key_file, char *why, size_t whycap)
 {
 	struct httpd_pair *p = NULL;
 	int r = httpd_tls_load(&p, cert_file, key_file, why, whycap);

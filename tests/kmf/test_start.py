@@ -6,6 +6,7 @@
 import hashlib
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -197,6 +198,9 @@ def up(s, name, extra="fronts = 2"):
     k.url = f"https://localhost:{k.port}"
     k.ca, k.conf = k.dir / "tls.crt", k.dir / "perch-kmf.conf"
     k.conf.write_text(k.conf.read_text().replace("\n\n", f"\n{extra}\n\n", 1))
+    if "user = nobody" in extra:
+        for f in (k.dir, k.dir / "perch.db"):
+            shutil.chown(f, "nobody")
     (s.w.logs / "perch-kmf.log").unlink(missing_ok=True)
     k.serve()
     k.proc.wait_log("kmf.ready")
@@ -262,6 +266,26 @@ def test_reload(s):
     k.proc.p.send_signal(signal.SIGHUP)
     k.proc.wait_log("certificate=the_old_one")
     assert peer(k) == new
+    assert k.proc.stop() == 0
+
+
+def test_reload_without_root(s):
+    """Fronts that gave up root are renewed, one after the other."""
+    if os.geteuid() != 0:
+        return
+    k = up(s, "reload-user", "fronts = 2\nuser = nobody")
+    nobody = pwd.getpwnam("nobody")
+    old, fronts = peer(k), children(k.proc.p.pid)["front"]
+    for p in fronts:
+        assert pathlib.Path(f"/proc/{p}").stat().st_uid in (0, nobody.pw_uid)
+    cert, key = s.w.certificate("newer")
+    shutil.copy(key, k.dir / "tls.key")
+    shutil.copy(cert, k.dir / "tls.crt")
+    k.proc.p.send_signal(signal.SIGHUP)
+    world.wait_for(lambda: all(peer(k) != old for _ in range(6)), 8)
+    world.wait_for(lambda: not set(children(k.proc.p.pid)["front"]) &
+                   set(fronts), 8)
+    assert "front_died" not in k.proc.text()
     assert k.proc.stop() == 0
 
 
