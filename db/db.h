@@ -205,8 +205,13 @@ PERC_MUST int db_member_lease(struct db *db, const char *id, int64_t lease_ms,
 /* The earliest lease of a live member; 0: nobody is live. */
 PERC_MUST int db_member_next_lease(struct db *db, int64_t *lease_ms,
     const char *conf);
-/* After a pause of ours: no live lease ends before at_ms. */
-PERC_MUST int db_member_lease_grace(struct db *db, int64_t at_ms);
+/*
+ * After a pause of ours, or when the clock was set: live leases begin anew
+ * (and last min_ms at least), what lies in the future is moved to now_ms, and
+ * every live conference is due.
+ */
+PERC_MUST int db_clock_recover(struct db *db, int64_t now_ms,
+    int64_t min_ms);
 /* Forget all delivery keys of a conference. */
 PERC_MUST int db_member_wipe_keys(struct db *db, const char *conf);
 

@@ -111,8 +111,14 @@ const char *const db_statements[ST_MAX] = {
 	[ST_MEMBER_NEXT_LEASE] = "SELECT coalesce(min(lease_ms), 0) "
 				 "FROM member WHERE conference = ? "
 				 "AND state = 1",
-	[ST_MEMBER_LEASE_GRACE] =
-	    "UPDATE member SET lease_ms = max(lease_ms, ?) WHERE state = 1",
+	[ST_LEASE_RECOVER] =
+	    "UPDATE member SET lease_ms = ?1 + max(?2, 1000 * (SELECT "
+	    "json_extract(policy, '$.lease_s') FROM conference AS c "
+	    "WHERE c.id = member.conference)) WHERE state = 1",
+	[ST_CONF_RECOVER] =
+	    "UPDATE conference SET epoch_ms = min(epoch_ms, ?1), "
+	    "rekey_ms = min(rekey_ms, ?1), roster_ms = min(roster_ms, ?1), "
+	    "due_ms = ?1 WHERE state = 1",
 	[ST_MEMBER_WIPE_KEYS] = "UPDATE member SET sealed_delivery = NULL "
 				"WHERE conference = ?",
 	[ST_SSRC_ADD] = "INSERT INTO ssrc (conference, ssrc) VALUES (?, ?)",

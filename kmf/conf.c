@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Scheduling. A change is checked as a whole before anything is written, and
- * who is no longer invited is put out in the same transaction.
+ * Scheduling: a conference is checked as a whole before anything is written.
  */
 #include "kmf/keeper_int.h"
 
@@ -12,8 +11,8 @@
 
 #define LIST_MAX 100
 
-static int
-body_get(struct kmf_job *j, json_t **bodyp)
+int
+kmf_conf_body(struct kmf_job *j, json_t **bodyp)
 {
 	char why[128] = "";
 	int r;
@@ -90,8 +89,8 @@ window_check(struct kmf_job *j, const struct db_conf *c)
 }
 
 /* Title, window and policy out of body into c; what it lacks stays. */
-static int
-fields_get(struct kmf_job *j, const json_t *body, struct db_conf *c,
+int
+kmf_conf_fields(struct kmf_job *j, const json_t *body, struct db_conf *c,
     struct kmf_policy *p)
 {
 	const char *bad = unknown_member(body);
@@ -122,8 +121,8 @@ fields_get(struct kmf_job *j, const json_t *body, struct db_conf *c,
 	return policy_put(c, p);
 }
 
-static int
-invitees_get(
+int
+kmf_conf_invitees(
     struct kmf_job *j, const json_t *body, struct db_invitee **vp, size_t *np)
 {
 	const json_t *a = json_object_get(body, "invitees");
@@ -145,8 +144,8 @@ etag_put(struct kmf_job *j, const struct db_conf *c)
 	    j->a.etag, sizeof(j->a.etag), "\"%lld\"", (long long)c->version);
 }
 
-static int
-conf_answer(struct kmf_job *j, uint16_t status)
+int
+kmf_conf_answer(struct kmf_job *j, uint16_t status)
 {
 	etag_put(j, &j->conf);
 	return kmf_answer_json(j, status, kmf_conf_json(j->k, &j->conf));
@@ -204,8 +203,10 @@ conf_create(struct kmf_job *j, const json_t *body)
 	int r;
 
 	kmf_policy_default(&j->policy);
-	if ((r = fields_get(j, body, c, &j->policy)) != 0 || j->a.status != 0 ||
-	    (r = invitees_get(j, body, &list, &n)) != 0 || j->a.status != 0)
+	if ((r = kmf_conf_fields(j, body, c, &j->policy)) != 0 ||
+	    j->a.status != 0 ||
+	    (r = kmf_conf_invitees(j, body, &list, &n)) != 0 ||
+	    j->a.status != 0)
 		return r;
 	if ((r = conf_new(j, c)) != 0 || (r = db_conf_add(j->k->db, c)) != 0 ||
 	    (r = invitees_add(j, list, n)) != 0 ||
@@ -214,7 +215,7 @@ conf_create(struct kmf_job *j, const json_t *body)
 		goto out;
 	snprintf(j->a.location, sizeof(j->a.location), "%s/v1/conferences/%s",
 	    j->k->base, c->id);
-	r = conf_answer(j, 201);
+	r = kmf_conf_answer(j, 201);
 out:
 	free(list);
 	return r;
@@ -228,7 +229,7 @@ kmf_op_conf_create(struct kmf_job *j)
 
 	if ((r = kmf_idem_check(j)) != 0)
 		return r < 0 ? r : 0;
-	if ((r = body_get(j, &body)) == 0 && j->a.status == 0 &&
+	if ((r = kmf_conf_body(j, &body)) == 0 && j->a.status == 0 &&
 	    (r = conf_create(j, body)) == 0)
 		r = kmf_idem_keep(j);
 	json_decref(body);
@@ -256,7 +257,7 @@ kmf_op_conf_get(struct kmf_job *j)
 {
 	if (j->call->id.who == KMF_WHO_MEMBER)
 		return kmf_answer_json(j, 200, descriptor_json(j));
-	return conf_answer(j, 200);
+	return kmf_conf_answer(j, 200);
 }
 
 static int
@@ -326,128 +327,4 @@ kmf_op_conf_list(struct kmf_job *j)
 		n > (size_t)limit));
 	free(list);
 	return r;
-}
-
-static bool
-same_invitee(const struct db_invitee *a, const struct db_invitee *b)
-{
-	return strcmp(a->email, b->email) == 0 && strcmp(a->iss, b->iss) == 0 &&
-	    strcmp(a->sub, b->sub) == 0 && strcmp(a->group, b->group) == 0 &&
-	    strcmp(a->role, b->role) == 0 && strcmp(a->kind, b->kind) == 0;
-}
-
-/* The new list replaces the old; who stays keeps the id, who goes is out. */
-static int
-invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
-{
-	struct db_invitee *have = NULL;
-	size_t i, o, nhave;
-	bool *kept = NULL;
-	int r;
-
-	if ((r = db_invitee_list(j->k->db, &have, &nhave, j->conf.id)) != 0)
-		return r;
-	r = PERC_ERR_NOMEM;
-	if ((kept = calloc(nhave + 1, sizeof(*kept))) == NULL)
-		goto out;
-	for (r = 0, i = 0; r == 0 && i < n; i++) {
-		for (o = 0; o < nhave; o++)
-			if (!kept[o] && same_invitee(&want[i], &have[o]))
-				break;
-		if (o < nhave)
-			kept[o] = true;
-		else
-			r = db_invitee_add(j->k->db, j->conf.id, &want[i]);
-	}
-	for (o = 0; r == 0 && o < nhave; o++)
-		if (!kept[o] &&
-		    (r = db_invitee_delete(j->k->db, have[o].id)) == 0)
-			r = kmf_drop_via(
-			    j->k, &j->conf, have[o].id, j->call->id.sub);
-out:
-	free(kept);
-	free(have);
-	return r;
-}
-
-/* RFC 9110, 13.1.1; RFC 6585, 3. */
-static int
-precondition(struct kmf_job *j)
-{
-	const char *want = j->call->if_match;
-	char have[32];
-
-	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
-	if (want[0] == '\0')
-		return kmf_refuse(j, 428, "if_match_required",
-		    "send If-Match with the ETag you last saw");
-	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
-		return kmf_refuse(j, 412, "changed",
-		    "it was changed meanwhile; read it again");
-	if (j->conf.state == DB_CONF_ENDED)
-		return kmf_refuse(j, 409, "ended", "it is over");
-	return 0;
-}
-
-static int
-conf_patch(struct kmf_job *j, const json_t *body)
-{
-	struct db_invitee *list = NULL;
-	struct db_conf *c = &j->conf;
-	struct kmf_room room;
-	json_t *event = NULL;
-	size_t n = 0;
-	int r;
-
-	if ((r = fields_get(j, body, c, &j->policy)) != 0 || j->a.status != 0 ||
-	    (r = invitees_get(j, body, &list, &n)) != 0 || j->a.status != 0)
-		goto out;
-	c->version++;
-	if ((r = db_conf_put(j->k->db, c)) != 0 ||
-	    (list != NULL && (r = invitees_replace(j, list, n)) != 0) ||
-	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CHANGED, j->call->id.sub, c->id,
-		 "", NULL)) != 0)
-		goto out;
-	event = kmf_conf_event_json(c);
-	if ((r = kmf_broadcast(j->k, c, NULL, "conference", event)) != 0 ||
-	    (r = kmf_room_load(&room, j->k, c)) != 0 ||
-	    (r = kmf_room_settle(&room, 0)) != 0)
-		goto out;
-	r = conf_answer(j, 200);
-out:
-	json_decref(event);
-	free(list);
-	return r;
-}
-
-int
-kmf_op_conf_patch(struct kmf_job *j)
-{
-	json_t *body = NULL;
-	int r;
-
-	if ((r = precondition(j)) != 0 || j->a.status != 0)
-		return r;
-	if ((r = body_get(j, &body)) == 0 && j->a.status == 0)
-		r = conf_patch(j, body);
-	json_decref(body);
-	return r;
-}
-
-int
-kmf_op_conf_delete(struct kmf_job *j)
-{
-	struct kmf_room room;
-	int r;
-
-	if (j->conf.state != DB_CONF_ENDED &&
-	    ((r = kmf_room_load(&room, j->k, &j->conf)) != 0 ||
-		(r = kmf_room_end(&room, j->call->id.sub, "deleted")) != 0))
-		return r;
-	if ((r = kmf_audit(j->k, KMF_AUDIT_CONF_DELETED, j->call->id.sub,
-		 j->conf.id, "", NULL)) != 0 ||
-	    (r = db_conf_delete(j->k->db, j->conf.id)) != 0)
-		return r;
-	j->a.status = 204;
-	return 0;
 }

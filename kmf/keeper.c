@@ -13,13 +13,35 @@
 
 #define CALL_MAX (KMF_BODY_MAX + 65536u)
 
+/*
+ * Leases and epochs are measured by the wall clock, for they outlive us. When
+ * it is set, or the machine slept, all endpoints get a fresh lease: else a
+ * step forward would put everybody out, and one back would keep the dead in.
+ */
+static int
+clock_look(struct kmf_keeper *k)
+{
+	int64_t skew = k->now_ms - k->steady(k->clock_arg);
+	int64_t step = skew - k->skew_ms;
+
+	k->skew_ms = skew;
+	if (step > -KMF_CLOCK_STEP_MS && step < KMF_CLOCK_STEP_MS)
+		return 0;
+	log_warnx("clock.stepped by_ms=%lld", (long long)step);
+	return db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS);
+}
+
 int
 kmf_turn_begin(struct kmf_keeper *k)
 {
+	int r;
+
 	if (db_in_transaction(k->db))
 		return 0;
 	k->now_ms = k->clock(k->clock_arg);
-	return db_begin(k->db);
+	if ((r = db_begin(k->db)) != 0)
+		return r;
+	return clock_look(k);
 }
 
 static void due_fire(void *arg);
@@ -238,6 +260,12 @@ wall(void *arg)
 	return perc_wall_ms();
 }
 
+static int64_t
+steady(void *arg)
+{
+	return perc_now_ms();
+}
+
 /* We were away: those who were live get the time to come back, so that our
  * own pause causes no wave of rekeys. */
 static int
@@ -247,7 +275,7 @@ recover(struct kmf_keeper *k)
 
 	if ((r = kmf_turn_begin(k)) != 0)
 		return r;
-	if ((r = db_member_lease_grace(k->db, k->now_ms + 30000)) != 0) {
+	if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0) {
 		db_rollback(k->db);
 		return r;
 	}
@@ -282,7 +310,9 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->out_tail = &k->out;
 	k->mdds = o->mdds;
 	k->clock = o->clock != NULL ? o->clock : wall;
+	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;
+	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
 	if ((r = db_open(&k->db, o->db_file, why, cap)) != 0)

@@ -39,7 +39,8 @@ struct kmf_keeper_opts {
 	const char *db_file, *base_url;
 	char *const *mdds;     /* NULL-terminated, at least one */
 	const uint8_t *root;   /* KMF_ROOT_KEY_LEN octets, copied */
-	int64_t (*clock)(void *); /* ms since 1970; NULL: perc_wall_ms */
+	int64_t (*clock)(void *);  /* ms since 1970; NULL: perc_wall_ms */
+	int64_t (*steady)(void *); /* ms, never set; NULL: perc_now_ms */
 	void *clock_arg;
 };
 

@@ -33,6 +33,8 @@
 #define KMF_SEALED_ANSWER_S 60
 #define KMF_NONCE_ROTATE_MS (10 * 60 * 1000)
 #define KMF_PURGE_MS 10000
+#define KMF_CLOCK_STEP_MS 2000 /* a larger jump: the clock was set */
+#define KMF_GRACE_MS 30000     /* to come back to us after a pause of ours */
 #define KMF_INVITEES_MAX 1000  /* of one conference */
 #define KMF_INVITATIONS_MAX 1000
 #define KMF_MEMBERS_MAX 5000   /* rows of one conference, gone ones too */
@@ -77,9 +79,10 @@ struct kmf_keeper {
 	struct perc_jwk *token_key, *statement_key;
 	char *jwks; /* public, JSON text */
 	uint8_t nonce_key[32], prev_nonce_key[32];
-	int64_t (*clock)(void *);
+	int64_t (*clock)(void *), (*steady)(void *);
 	void *clock_arg;
 	int64_t now_ms;	 /* of this turn */
+	int64_t skew_ms; /* clock - steady, as last seen */
 	bool scrub;	 /* a conference's keys were destroyed in this turn */
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
@@ -256,6 +259,13 @@ PERC_MUST int kmf_word_get(char *out, size_t cap, const json_t *o,
 PERC_MUST int kmf_text_check(const char *s, size_t max);
 PERC_MUST int kmf_invitees_get(struct db_invitee **vp, size_t *np,
     const json_t *a, char *why, size_t cap);
+/* Shared by create and change; refuse, or leave the status at 0. */
+PERC_MUST int kmf_conf_body(struct kmf_job *j, json_t **bodyp);
+PERC_MUST int kmf_conf_fields(struct kmf_job *j, const json_t *body,
+    struct db_conf *c, struct kmf_policy *p);
+PERC_MUST int kmf_conf_invitees(struct kmf_job *j, const json_t *body,
+    struct db_invitee **vp, size_t *np);
+PERC_MUST int kmf_conf_answer(struct kmf_job *j, uint16_t status);
 int kmf_op_conf_create(struct kmf_job *j);
 int kmf_op_conf_list(struct kmf_job *j);
 int kmf_op_conf_get(struct kmf_job *j);

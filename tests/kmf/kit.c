@@ -22,6 +22,14 @@ clock_fn(void *arg)
 	return ((struct kit *)arg)->now_ms;
 }
 
+static int64_t
+steady_fn(void *arg)
+{
+	const struct kit *t = arg;
+
+	return t->now_ms - t->set_ms;
+}
+
 static void
 reply_clear(struct kit_reply *r)
 {
@@ -133,6 +141,7 @@ kit_start(struct kit *t)
 		.mdds = mdds,
 		.root = t->root,
 		.clock = clock_fn,
+		.steady = steady_fn,
 		.clock_arg = t };
 	char why[256] = "";
 	int sv[2];

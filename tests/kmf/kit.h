@@ -46,6 +46,7 @@ struct kit {
 	char dir[64], db_file[128];
 	uint8_t root[32];
 	int64_t now_ms;
+	int64_t set_ms; /* how far the clock was set, unlike time passing */
 	struct perc_loop *loop;
 	struct kmf_keeper *k;
 	struct perc_chan *chan;

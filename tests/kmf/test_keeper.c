@@ -666,6 +666,37 @@ test_restart_keeps_everybody(void **state)
 	assert_int_equal(alice.epoch, 2);
 }
 
+static void
+clock_set(int64_t by_ms)
+{
+	t.now_ms += by_ms;
+	t.set_ms += by_ms;
+}
+
+/* The clock is set, either way: nobody is put out, nobody lives for ever. */
+static void
+test_clock_steps_put_nobody_out(void **state)
+{
+	static const int64_t steps[] = { 900 * 1000, -900 * 1000 };
+	struct kit_reply *r;
+	unsigned i;
+
+	kit_join(&t, &alice, conf);
+	kit_join(&t, &bob, conf);
+	for (i = 0; i < 2; i++) {
+		clock_set(steps[i]);
+		kit_pass(&t, 1000);
+		r = kit_as(&t, &alice, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}");
+		assert_int_equal(r->status, 200);
+		r = kit_as(&t, &bob, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}");
+		assert_int_equal(r->status, 200);
+	}
+	kit_pass(&t, 32000); /* but a lease still ends, after the grace */
+	assert_int_equal(
+	    kit_as(&t, &bob, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}")->status,
+	    409);
+}
+
 /* A stream that was away begins with the newest epoch and roster. */
 static void
 test_stream_resumes_with_the_newest(void **state)
@@ -754,6 +785,7 @@ main(void)
 		T(test_too_early_says_when),
 		T(test_empty_room_forgets_its_keys),
 		T(test_restart_keeps_everybody),
+		T(test_clock_steps_put_nobody_out),
 		T(test_stream_resumes_with_the_newest),
 		T(test_receipt_is_kept_even_after_the_end),
 	};
