@@ -49,7 +49,7 @@ enum step {
 
 static const struct {
 	const char *name;
-	enum step bare; /* its yardstick */
+	enum step bare; /* what it is held against */
 	unsigned gcm;	/* AES-GCM operations that it cannot do without */
 	enum step lib;	/* libsrtp's way to the same, STEPS: none */
 } steps[STEPS] = {

@@ -109,7 +109,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			step_receive(&h, p, false);
 		}
 	}
-	/* no abort: a fuzzer that watches memcmp learns true packets by heart */
+	/* no abort: a fuzzer that watches memcmp learns true packets by heart
+	 */
 	if (n <= sizeof(out) && perc_rtp_parse(&rtp, p, n) == 0)
 		(void)!perc_srtp_unprotect(h.rx, &rtp, p, n, out, &len);
 	perc_srtp_free(h.tx);

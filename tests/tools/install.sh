@@ -14,7 +14,7 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 	libiddawc1.1 libjansson4 libldap-2.5-0 libnettle8 liboath0
 	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
-	git"
+	git python3-cryptography"
 
 # perch_missing PACKAGE...: print those that are not installed
 perch_missing()

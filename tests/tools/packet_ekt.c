@@ -93,7 +93,8 @@ sets_get(struct req *q, struct process *p)
 
 		p->spi[i] = (uint16_t)req_int(&s, "spi", 0, UINT16_MAX);
 		req_key(&s, "key", &key, 16, 32);
-		req_key(&s, "salt", &salt, 12, 12);
+		/* step 4: of a longer salt the first octets count */
+		req_bytes(&s, "salt", &salt, PERC_EKT_SALT_LEN, 256);
 		if (s.bad) {
 			q->bad = true;
 			return PERC_ERR_INVAL;

@@ -308,7 +308,7 @@ def process(_):
         (field(), True, two),  # rollback
     ]
     got = ask("ekt_process", accept=[16], sets=[
-        {"spi": 7, "key": kek, "salt": salt},
+        {"spi": 7, "key": kek, "salt": salt + "ffff"},  # the first 12 count
         {"spi": 9, "key": up(0, 32).hex(), "salt": salt}],
         packets=[rtp1 + c[0] for c in cases] + ["80c80001cafebabe00", ""])
     want = [{"accepted": a, "srtp": rtp1 + c[:2] * (c == "ff00") if a
