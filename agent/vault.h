@@ -132,6 +132,7 @@ struct vault_slot {
 	struct vault_wanted wanted[VAULT_WANTED_MAX];
 	struct vault_counters count;
 	struct perc_timer timer;
+	int64_t due_ms; /* when the next held epoch is over */
 };
 
 struct vault_seen { /* a sealed answer that was taken */

@@ -135,6 +135,37 @@ epoch_record(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
 	s->profile = k->profile;
 }
 
+static void
+epoch_drop(struct vault_slot *s, struct vault_epoch *e)
+{
+	unsigned i;
+
+	perc_ekt_drop(s->ekt, e->spi);
+	perc_double_rx_drop(s->rx, e->spi);
+	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
+		if (s->local[i].tx != NULL)
+			perc_double_tx_drop(s->local[i].tx, e->spi);
+	e->held = false;
+}
+
+/* A burst of rekeys within the overlap: the oldest gives way. */
+static void
+epochs_make_room(struct vault_slot *s)
+{
+	struct vault_epoch *oldest = NULL, *e;
+	unsigned i;
+
+	if (perc_ekt_count(s->ekt) < PERC_EKT_SETS_MAX)
+		return;
+	for (i = 0; i < VAULT_EPOCHS_MAX; i++) {
+		e = &s->epochs[i];
+		if (e->held && (oldest == NULL || e->epoch < oldest->epoch))
+			oldest = e;
+	}
+	if (oldest != NULL)
+		epoch_drop(s, oldest);
+}
+
 int
 vault_epoch_install(struct vault_slot *s, uint64_t epoch,
     const struct perc_enckey *k, int64_t life_ms)
@@ -157,8 +188,10 @@ vault_epoch_install(struct vault_slot *s, uint64_t epoch,
 		if ((r = perc_ekt_add(s->ekt, k, expires)) != 0)
 			return vault_refuse(s->v, r, "EKT key refused");
 		e->expires_ms = expires;
+		s->due_ms = 0;
 		return 0;
 	}
+	epochs_make_room(s);
 	if ((r = perc_ekt_add(s->ekt, k, expires)) != 0)
 		return vault_refuse(s->v, r, "EKT key refused");
 	if ((r = senders_switch(s, k->spi, now)) != 0) {
@@ -168,6 +201,7 @@ vault_epoch_install(struct vault_slot *s, uint64_t epoch,
 	epochs_supersede(s, now);
 	epoch_record(s, epoch, k, hash, expires);
 	s->state = VAULT_SLOT_LIVE;
+	s->due_ms = 0;
 	vault_slot_tick(s);
 	return 0;
 }
@@ -257,31 +291,20 @@ out:
 static void
 tick(void *arg)
 {
-	vault_slot_tick(arg);
+	struct vault_slot *s = arg;
+
+	s->due_ms = 0; /* look, and set the timer again */
+	vault_slot_tick(s);
 }
 
-static void
-epoch_drop(struct vault_slot *s, struct vault_epoch *e)
+/* The next end of a held epoch, what is over dropped; 0: none is left. */
+static int64_t
+epochs_sweep(struct vault_slot *s, int64_t now)
 {
+	int64_t next = 0, due;
+	struct vault_epoch *e;
 	unsigned i;
 
-	perc_ekt_drop(s->ekt, e->spi);
-	perc_double_rx_drop(s->rx, e->spi);
-	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
-		if (s->local[i].tx != NULL)
-			perc_double_tx_drop(s->local[i].tx, e->spi);
-	e->held = false;
-}
-
-void
-vault_slot_tick(struct vault_slot *s)
-{
-	int64_t now = perc_boot_ms(), next = now + VAULT_TICK_MS, due;
-	struct vault_epoch *e;
-	unsigned i, held = 0;
-
-	if (s->state != VAULT_SLOT_LIVE)
-		return;
 	for (i = 0; i < VAULT_EPOCHS_MAX; i++) {
 		e = &s->epochs[i];
 		if (!e->held)
@@ -289,19 +312,29 @@ vault_slot_tick(struct vault_slot *s)
 		due = e->drop_ms != 0 && e->drop_ms < e->expires_ms
 		    ? e->drop_ms
 		    : e->expires_ms;
-		if (due <= now) {
+		if (due <= now)
 			epoch_drop(s, e);
-			continue;
-		}
-		held++;
-		if (due < next)
+		else if (next == 0 || due < next)
 			next = due;
 	}
+	return next;
+}
+
+/* Before each packet too, since timers sleep when the machine does. */
+void
+vault_slot_tick(struct vault_slot *s)
+{
+	int64_t now = perc_boot_ms(), in;
+
+	if (s->state != VAULT_SLOT_LIVE || now < s->due_ms)
+		return;
+	s->due_ms = epochs_sweep(s, now);
 	perc_ekt_expire(s->ekt, now);
-	if (held == 0) {
+	if (s->due_ms == 0) {
 		vault_slot_erase(s, "expired");
 		return;
 	}
-	if (perc_timer_set(s->v->loop, &s->timer, next - now, tick, s) != 0)
+	in = s->due_ms - now < VAULT_TICK_MS ? s->due_ms - now : VAULT_TICK_MS;
+	if (perc_timer_set(s->v->loop, &s->timer, in, tick, s) != 0)
 		vault_slot_erase(s, "expired"); /* no clock, no keys */
 }

@@ -64,6 +64,7 @@ vault_slot_wipe(struct vault_slot *s)
 	memset(s->epochs, 0, sizeof(s->epochs));
 	memset(s->wanted, 0, sizeof(s->wanted));
 	s->nepochs = 0;
+	s->due_ms = 0;
 	s->epoch = 0;
 	s->spi = 0;
 	s->cipher = 0;

@@ -161,6 +161,107 @@ test_unknown_spi_is_asked_for_once(void **state)
 	assert_int_equal(heard(b, 0, a->ssrc[0]), 105);
 }
 
+/* What comes late under a wiped epoch is lost; nobody fetches for it. */
+static void
+test_wiped_epoch_is_not_asked_for(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	struct kit_msg late, m;
+
+	kit_app_send(a, VAULT_AUDIO, 111);
+	kit_settle(a, 10);
+	assert_true(kit_take(a, VAULT_MEDIA_OUT, &late));
+	kit_conf_rekey(&w->conf);
+	kit_push(b, &w->kmf, &w->conf);
+	kit_settle(b, 700);
+	kit_send_raw(b, VAULT_MEDIA_IN, late.data, late.len);
+	kit_settle(b, 10);
+	kit_msg_clear(&late);
+	assert_int_equal(kit_counter(b, CONF, "unknown_spi"), 1);
+	assert_int_equal(kit_counter(b, CONF, "opened"), 0);
+	assert_false(kit_take(b, VAULT_KEY_WANTED, &m));
+}
+
+/* More rekeys within the overlap than there is room for: the newest counts. */
+static void
+test_burst_of_rekeys(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	json_t *st;
+	unsigned i;
+
+	kit_listen(b, kit_port(b, a->ssrc[0]));
+	for (i = 0; i < PERC_EKT_SETS_MAX + 4; i++) {
+		kit_conf_rekey(&w->conf);
+		kit_push(a, &w->kmf, &w->conf);
+		kit_push(b, &w->kmf, &w->conf);
+	}
+	speak(w, 10);
+	assert_int_equal(heard(b, 0, a->ssrc[0]), 10);
+	st = kit_status(b, CONF);
+	assert_int_equal(
+	    json_integer_value(json_object_get(st, "epoch")), w->conf.epoch);
+	json_decref(st);
+}
+
+/* REQ-F-4.5c: the salt in use is the one that came with the EKT key; with
+ * the same key and another salt nobody understands. */
+static void
+test_REQ_F_4_5c_salt_is_the_delivered(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	struct kit_conf other;
+
+	kit_conf_rekey(&w->conf);
+	other = w->conf;
+	other.salt[0] ^= 1;
+	kit_push(a, &w->kmf, &w->conf);
+	kit_push(b, &w->kmf, &other);
+	speak(w, 100);
+	assert_int_equal(kit_counter(b, CONF, "opened"), 0);
+	assert_int_equal(kit_counter(w->m[2], CONF, "opened"), 0);
+	kit_push(w->m[2], &w->kmf, &w->conf);
+	speak(w, 40); /* a Full field each 100 ms */
+	assert_true(kit_counter(w->m[2], CONF, "opened") > 0);
+	assert_int_equal(kit_counter(b, CONF, "opened"), 0);
+}
+
+/* REQ-W-1.1: what was spoken passes neither front, only the loopback port
+ * of who listens. */
+static void
+test_REQ_W_1_1_no_plaintext_on_the_channel(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	unsigned i, k, sealed = 0;
+	struct kit *end;
+
+	kit_listen(b, kit_port(b, a->ssrc[0]));
+	a->seq = 7654;
+	for (i = 0; i < 10; i++) {
+		kit_app_send(a, VAULT_AUDIO, 111);
+		kit_settle(a, 5);
+		for (k = 0; k < a->nq; k++)
+			if (a->q[k].type == VAULT_MEDIA_OUT)
+				kit_send_raw(b, VAULT_MEDIA_IN, a->q[k].data,
+				    a->q[k].len);
+	}
+	kit_settle(b, 20);
+	assert_int_equal(heard(b, 7654, a->ssrc[0]), 10);
+	for (i = 0; i < 2; i++) {
+		end = w->m[i];
+		for (k = 0; k < end->nq; k++) {
+			sealed += end->q[k].type == VAULT_MEDIA_OUT;
+			assert_null(memmem(
+			    end->q[k].data, end->q[k].len, "alice 76", 8));
+		}
+	}
+	assert_int_equal(sealed, 10);
+}
+
 /* After an eviction nothing sent under the new epoch opens at the evicted,
  * who still runs and still gets every packet. */
 static void
@@ -481,6 +582,10 @@ main(void)
 		TEST(test_REQ_F_4_2a_two_hear_one),
 		TEST(test_REQ_F_4_5d_rekey_loses_nothing),
 		TEST(test_unknown_spi_is_asked_for_once),
+		TEST(test_wiped_epoch_is_not_asked_for),
+		TEST(test_burst_of_rekeys),
+		TEST(test_REQ_F_4_5c_salt_is_the_delivered),
+		TEST(test_REQ_W_1_1_no_plaintext_on_the_channel),
 		TEST(test_evicted_opens_nothing),
 		TEST(test_unlisted_is_dropped),
 		TEST(test_REQ_J_6_2_1_foreign_payload_type),
