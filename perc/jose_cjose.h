@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two files that speak cjose share: perc/jwk.c (keys) and
- * perc/jose.c (JWS and JWE). Private to them.
+ * What the files that speak cjose share: perc/jwk.c (keys), perc/jose.c (JWS)
+ * and perc/jwe.c. Private to them.
  */
 #pragma once
 
@@ -23,3 +23,9 @@ struct perc_jwk {
 
 /* cjose's reason as ours. */
 int perc_cjose_err(const cjose_err *e, int otherwise);
+/*
+ * cjose 0.6.2 does not look at every pointer that its allocator gives, so a
+ * full arena would be a crash: refuse before, while there is no room for the
+ * copies that it makes of n octets. PERC_ERR_NOMEM.
+ */
+PERC_MUST int perc_cjose_room(size_t n);

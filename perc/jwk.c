@@ -34,6 +34,17 @@ perc_cjose_err(const cjose_err *e, int otherwise)
 	return e->code == CJOSE_ERR_NO_MEMORY ? PERC_ERR_NOMEM : otherwise;
 }
 
+int
+perc_cjose_room(size_t n)
+{
+	void *p = perc_secmem_alloc(4 * n + 16384);
+
+	if (p == NULL)
+		return PERC_ERR_NOMEM;
+	perc_secmem_free(p);
+	return 0;
+}
+
 void
 perc_jose_heap_set(const struct perc_secmem_fns *fns)
 {
