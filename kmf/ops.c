@@ -304,8 +304,8 @@ kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
 out:
 	if (r != 0) {
 		k->count.failed++;
-		log_warnx("op.failed op=%d why=\"%s\"", (int)c->op,
-		    perc_strerror(r));
+		log_warnx(
+		    "op.failed op=%d why=\"%s\"", (int)c->op, perc_strerror(r));
 		if (marked)
 			kmf_mark_undo(k);
 		kmf_answer_clear(&j.a);

@@ -24,7 +24,10 @@ HOME = re.compile("/ho" + r"me/[a-z]")
 
 
 def licence(path):
-    return ("AGPL-3.0-or-later" if path.startswith("kmf/") else "Apache-2.0")
+    # what links kmf/ shares its licence
+    linked = re.match(r"tests/(kmf/|fuzz/fuzz_kmf_).*\.[ch]$", path)
+    return "AGPL-3.0-or-later" if linked or path.startswith("kmf/") else \
+        "Apache-2.0"
 
 
 def wrong(path, head):

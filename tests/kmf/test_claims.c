@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The decision table: each row once passing, once failing, and no other row
  * speaking up instead. A case is the good token with one member changed.

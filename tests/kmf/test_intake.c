@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Authorization fields, forms, ids, routes and nonces: what passes, and each
  * way in which it may not.
