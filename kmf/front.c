@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kmf/front.h"
@@ -350,11 +351,28 @@ on_hup(int signo, void *arg)
 }
 
 /* --- life ----------------------------------------------------------------- */
+/* A descriptor per connection; the usual soft limit is 1024. */
+static void
+fds_allow(const struct kmf_conf *c)
+{
+	rlim_t want = (rlim_t)c->max_conns + 64;
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur < want)
+		log_warnx("front.limit files=%llu max_conns=%lld "
+			  "hint=\"raise the limit of open files\"",
+		    (unsigned long long)l.rlim_cur, (long long)c->max_conns);
+}
+
 static int
 front_open(struct front *f)
 {
 	int r;
 
+	fds_allow(f->conf);
 	if ((f->streams = calloc(FRONT_STREAMS_MAX, sizeof(*f->streams))) ==
 	    NULL)
 		return PERC_ERR_NOMEM;

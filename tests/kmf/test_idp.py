@@ -147,6 +147,11 @@ def test_REQ_W_4_1_a_new_method_changes_no_endpoint(s):
         assert enter(s, token).token
 
 
+def test_keys_from_a_file(s):
+    assert enter(s, at(s, s.key2, {"kid": "two"}, iss="https://file.invalid")
+                 ).token
+
+
 def test_tokens_that_lie(s):
     now = int(time.time())
     other = jose.Key()
@@ -282,6 +287,10 @@ def main():
                 d["issuer"] = s.p.url  # not its own
         extra = s.p.config("corp") + s.p2.config("guests") + \
             s.liar.config("liar")
+        keys = w.write(w.dir / "keys.json", json.dumps(
+            {"keys": [jwk(s.key2, "two")]}))
+        extra += f"[issuer file]\nurl = https://file.invalid\n" \
+            f"jwks_file = {keys}\n"
         port = world.free_port()
         if idp.present():
             s.glew = idp.Idp(w, f"https://localhost:{port}")

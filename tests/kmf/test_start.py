@@ -323,6 +323,34 @@ def test_front_has_no_secret_files(s):
     assert k.proc.stop() == 0
 
 
+def test_systemd_is_told(s):
+    path = str(s.w.dir / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+        n.bind(path)
+        n.settimeout(8)
+        os.environ["NOTIFY_SOCKET"] = path
+        try:
+            k = up(s, "notify-dir")
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert n.recv(100) == b"READY=1"
+        assert k.proc.stop() == 0
+        assert n.recv(100) == b"STOPPING=1"
+
+
+def test_metrics_elsewhere(s):
+    port = world.free_port()
+    k = up(s, "metrics", f"fronts = 2\nmetrics_listen = 127.0.0.1:{port}")
+    assert Raw(k, "GET", "/metrics").status == 404
+    public, k.port = k.port, port
+    assert b"perch_kmf_front_requests_total" in Raw(k, "GET", "/metrics").body
+    assert Raw(k, "GET", "/healthz").status == 200
+    assert Raw(k, "GET", "/v1/conferences").status == 404
+    assert Raw(k, "POST", "/oauth/token").status == 404
+    k.port = public
+    assert k.proc.stop() == 0
+
+
 def test_help(s):
     for arg in ("--help", "--version", "--help-config"):
         assert len(kmf_run(s, arg, code=0).stdout) > 8

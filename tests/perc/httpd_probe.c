@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "perc/crypto.h"
 #include "perc/httpd.h"
 #include "perc/log.h"
+#include "perc/secret.h"
 
 #define STREAMS_MAX 4096
 
@@ -173,13 +175,19 @@ on_big(struct perc_httpd_req *r)
 	free(p);
 }
 
+/* A secret that stands nowhere else in this program. */
 static void
 on_secret(struct perc_httpd_req *r)
 {
-	static const struct perc_httpd_header h = { "Encryption-Key",
-		"usage=\"EKT\"; key=\"AAECAwQFBgcICQoLDA0ODw\"" };
+	char id[32], value[96];
+	struct perc_httpd_header h = { "Encryption-Key", value };
 
-	perc_httpd_reply(r, 200, &h, 1, NULL, 0, true);
+	perc_random_id(id, sizeof(id), "");
+	snprintf(value, sizeof(value), "usage=\"EKT\"; key=\"%s\"", id);
+	perc_httpd_reply(r, 200, &h, 1, perc_httpd_query(r) == NULL ? NULL : id,
+	    perc_httpd_query(r) == NULL ? 0 : strlen(id), true);
+	perc_wipe(id, sizeof(id));
+	perc_wipe(value, sizeof(value));
 }
 
 static void
