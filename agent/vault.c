@@ -28,7 +28,8 @@
 int
 vault_refuse(struct vault *v, int err, const char *why)
 {
-	v->why = why;
+	/* Its own words: not the message's fault. */
+	v->why = err == PERC_ERR_NOMEM ? NULL : why;
 	return err;
 }
 

@@ -82,14 +82,18 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	size_t member; /* index in the roster's members */
 };
 
+struct vault_member {
+	char *id, *name;
+};
+
 struct vault_roster {
 	bool have, forked, gap, listed;
 	uint64_t seq, epoch;
 	int64_t exp_s; /* UTC */
 	uint8_t hash[PERC_SHA256_LEN];
-	json_t *members;
+	struct vault_member *members;
 	struct vault_stream *streams; /* sorted by SSRC */
-	size_t nstreams;
+	size_t nmembers, nstreams;
 };
 
 struct vault_counters {

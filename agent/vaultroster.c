@@ -24,9 +24,10 @@ struct fresh { /* a roster being looked at */
 	int64_t exp_s;
 	uint8_t hash[PERC_SHA256_LEN];
 	const char *prev;
-	json_t *members; /* borrowed */
+	json_t *list; /* borrowed */
+	struct vault_member *members;
 	struct vault_stream *streams;
-	size_t nstreams;
+	size_t nmembers, nstreams;
 	bool listed;
 };
 
@@ -55,10 +56,22 @@ vault_roster_stale(const struct vault_slot *s)
 	return s->roster.have && s->roster.exp_s <= perc_wall_ms() / 1000;
 }
 
+static void
+members_free(struct vault_member *m, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		free(m[i].id);
+		free(m[i].name);
+	}
+	free(m);
+}
+
 void
 vault_roster_clear(struct vault_slot *s)
 {
-	json_decref(s->roster.members);
+	members_free(s->roster.members, s->roster.nmembers);
 	free(s->roster.streams);
 	memset(&s->roster, 0, sizeof(s->roster));
 	memset(s->port_used, 0, sizeof(s->port_used));
@@ -78,49 +91,64 @@ ssrc_is_ours(const struct vault_slot *s, uint32_t ssrc)
 }
 
 static int
-member_read(
-    struct vault_slot *s, struct fresh *f, size_t index, const json_t *m)
+ssrcs_read(struct vault_slot *s, struct fresh *f, const json_t *list)
 {
-	const char *id = perc_json_str(m, "member");
-	const json_t *list = json_object_get(m, "ssrcs"), *o;
 	struct vault_ssrc v;
 	size_t i;
 	int r;
 
-	if (!vault_id_ok(id) || perc_json_str(m, "name") == NULL ||
-	    !json_is_array(list))
-		return PERC_ERR_FORMAT;
-	if (strcmp(id, s->member) == 0) {
-		f->listed = true;
-		return 0;
-	}
-	json_array_foreach(list, i, o)
-	{
-		if ((r = vault_ssrc_get(&v, o)) == PERC_ERR_UNSUPPORTED)
+	for (i = 0; i < json_array_size(list); i++) {
+		r = vault_ssrc_get(&v, json_array_get(list, i));
+		if (r == PERC_ERR_UNSUPPORTED)
 			continue; /* a medium of later days */
 		if (r != 0 || ssrc_is_ours(s, v.ssrc))
 			return PERC_ERR_FORMAT;
 		if (f->nstreams == VAULT_SSRCS_MAX)
 			return PERC_ERR_LIMIT;
 		f->streams[f->nstreams++] = (struct vault_stream){
-			.ssrc = v.ssrc, .media = v.media, .member = index
+			.ssrc = v.ssrc, .media = v.media, .member = f->nmembers
 		};
 	}
 	return 0;
 }
 
 static int
-streams_read(struct vault_slot *s, struct fresh *f)
+member_read(struct vault_slot *s, struct fresh *f, const json_t *o)
 {
-	const json_t *m;
-	size_t i;
+	const char *id = perc_json_str(o, "member");
+	const char *name = perc_json_str(o, "name");
+	const json_t *list = json_object_get(o, "ssrcs");
+	struct vault_member *m = &f->members[f->nmembers];
+	int r = 0;
+
+	if (!vault_id_ok(id) || name == NULL || !json_is_array(list))
+		return PERC_ERR_FORMAT;
+	if (strcmp(id, s->member) == 0)
+		f->listed = true;
+	else
+		r = ssrcs_read(s, f, list);
+	if (r != 0)
+		return r;
+	/* Copied, because a JSON tree of a thousand fills the arena. */
+	f->nmembers++;
+	m->id = strdup(id);
+	m->name = strdup(name);
+	return m->id == NULL || m->name == NULL ? PERC_ERR_NOMEM : 0;
+}
+
+static int
+members_read(struct vault_slot *s, struct fresh *f)
+{
+	size_t i, n = json_array_size(f->list);
 	int r;
 
 	f->streams = calloc(VAULT_SSRCS_MAX, sizeof(*f->streams));
-	if (f->streams == NULL)
+	f->members = calloc(n + 1, sizeof(*f->members));
+	if (f->streams == NULL || f->members == NULL)
 		return PERC_ERR_NOMEM;
-	json_array_foreach(
-	    f->members, i, m) if ((r = member_read(s, f, i, m)) != 0) return r;
+	for (i = 0; i < n; i++)
+		if ((r = member_read(s, f, json_array_get(f->list, i))) != 0)
+			return r;
 	qsort(f->streams, f->nstreams, sizeof(*f->streams), stream_cmp);
 	for (i = 1; i < f->nstreams; i++)
 		if (f->streams[i - 1].ssrc == f->streams[i].ssrc)
@@ -139,18 +167,18 @@ claims_read(
 	if ((r = vault_claims_common(
 		 c, s->kmf->url, s->conf, now_s, &v->why)) != 0)
 		return r;
-	f->members = json_object_get(c, "members");
+	f->list = json_object_get(c, "members");
 	f->prev = perc_json_str(c, "prev");
 	if (perc_json_int(&seq, c, "seq", 0, SEQ_MAX) != 0 ||
 	    perc_json_int(&epoch, c, "epoch", 0, SEQ_MAX) != 0 ||
 	    perc_json_int(&f->exp_s, c, "exp", 0, SEQ_MAX) != 0 ||
-	    f->prev == NULL || !json_is_array(f->members))
+	    f->prev == NULL || !json_is_array(f->list))
 		return vault_refuse(v, PERC_ERR_FORMAT, "roster malformed");
 	if (f->exp_s <= now_s)
 		return vault_refuse(v, PERC_ERR_EXPIRED, "roster expired");
 	f->seq = (uint64_t)seq;
 	f->epoch = (uint64_t)epoch;
-	if ((r = streams_read(s, f)) != 0)
+	if ((r = members_read(s, f)) != 0)
 		return vault_refuse(v, r, "roster members malformed");
 	return 0;
 }
@@ -273,9 +301,12 @@ roster_adopt(struct vault_slot *s, struct fresh *f, bool gap)
 	size_t was = h->nstreams;
 	unsigned i;
 
-	json_decref(h->members);
+	members_free(h->members, h->nmembers);
 	free(h->streams);
-	h->members = json_incref(f->members);
+	h->members = f->members;
+	h->nmembers = f->nmembers;
+	f->members = NULL;
+	f->nmembers = 0;
 	h->streams = f->streams;
 	h->nstreams = f->nstreams;
 	f->streams = NULL;
@@ -319,6 +350,7 @@ vault_roster_take(struct vault_slot *s, const char *jws)
 	roster_adopt(s, &f, gap);
 out:
 	free(f.streams);
+	members_free(f.members, f.nmembers);
 	perc_jws_clear(&j);
 	return r;
 }

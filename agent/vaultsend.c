@@ -139,8 +139,7 @@ vault_roster_text(const struct vault_slot *s)
 	return text_of(json_pack("{s:I, s:I, s:b, s:b, s:b, s:b, s:i}", "seq",
 	    (json_int_t)h->seq, "epoch", (json_int_t)h->epoch, "fresh",
 	    h->have && !vault_roster_stale(s), "gap", h->gap, "forked",
-	    h->forked, "listed", h->listed, "members",
-	    (int)json_array_size(h->members)));
+	    h->forked, "listed", h->listed, "members", (int)h->nmembers));
 }
 
 static void
@@ -178,20 +177,20 @@ in_json(const struct vault_slot *s)
 static json_t *
 out_json(const struct vault_slot *s)
 {
-	json_t *list = json_array(), *o, *m;
+	const struct vault_member *m;
+	json_t *list = json_array(), *o;
 	const struct vault_stream *t;
 	size_t i;
 
 	for (i = 0; i < s->roster.nstreams; i++) {
 		t = &s->roster.streams[i];
-		m = json_array_get(s->roster.members, t->member);
+		m = &s->roster.members[t->member];
 		if (t->port == 0)
 			continue;
-		o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "member",
-		    perc_json_str(m, "member"), "name",
-		    perc_json_str(m, "name"), "media",
-		    vault_media_name(t->media), "ssrc", (json_int_t)t->ssrc,
-		    "port", (int)t->port, "rtcp_port", (int)t->port + 1);
+		o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "member", m->id,
+		    "name", m->name, "media", vault_media_name(t->media),
+		    "ssrc", (json_int_t)t->ssrc, "port", (int)t->port,
+		    "rtcp_port", (int)t->port + 1);
 		codec_add(o, s, t->media);
 		json_array_append_new(list, o);
 	}
@@ -234,7 +233,7 @@ roster_json(const struct vault_slot *s)
 
 	return json_pack("{s:s, s:I, s:I, s:i}", "state", state, "seq",
 	    (json_int_t)h->seq, "epoch", (json_int_t)h->epoch, "members",
-	    (int)json_array_size(h->members));
+	    (int)h->nmembers);
 }
 
 #define COUNT(o, c, f)                                                         \

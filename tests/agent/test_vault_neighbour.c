@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,6 +93,51 @@ test_REQ_W_3_1_same_user_cannot_look_inside(void **state)
 	assert_int_equal(attempt(p->pid), 0);
 }
 
+/* Debian locks 8 MiB for an ordinary user, and a conference of a thousand
+ * must find room in the arena that this gives. */
+static void
+test_a_thousand_in_locked_memory(void **state)
+{
+	struct rlimit lim = { 8u << 20, 8u << 20 };
+	struct proc *p = *state;
+	json_t *list = json_array();
+	struct kit_done d;
+	struct kit_conf c;
+	char *jws;
+	int i, turn;
+
+	if (getuid() == 0)
+		skip();
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &lim), 0);
+	proc_start(p, "--user-config");
+	proc_join(p, &c);
+	for (i = 0; i < 1000; i++)
+		json_array_append_new(list,
+		    json_pack("{s:o,s:s,s:{s:s,s:s,s:s},s:s,s:s,s:[{s:i,s:s},"
+			      "{s:i,s:s}]}",
+			"member", json_sprintf("m_%022d", i), "name",
+			"Somebody With A Name", "identity", "iss",
+			"https://sso.example/realms/corp", "sub",
+			"0123456789abcdef0123", "email",
+			"somebody@corp.example", "kind", "person", "role",
+			"member", "ssrcs", "ssrc", 100 + 2 * i, "media",
+			"audio", "ssrc", 101 + 2 * i, "media", "video"));
+	for (turn = 0; turn < 3; turn++) { /* held beside the one held */
+		jws = kit_roster(p->kmf.key, &c, NULL, 0,
+		    json_pack("{s:O,s:i,s:s}", "members", list, "seq",
+			2 * turn + 1, "prev", ""));
+		d = kit_call(&p->k, VAULT_ROSTER, 2, c.id, jws);
+		if (d.err != 0)
+			fail_msg("turn %d: %s", turn, d.words);
+		assert_int_equal(
+		    json_integer_value(json_object_get(d.json, "members")),
+		    1000);
+		kit_done_clear(&d);
+		free(jws);
+	}
+	json_decref(list);
+}
+
 int
 main(void)
 {
@@ -99,6 +145,9 @@ main(void)
 		cmocka_unit_test(test_an_ordinary_process_is_open),
 		cmocka_unit_test_setup_teardown(
 		    test_REQ_W_3_1_same_user_cannot_look_inside, proc_setup,
+		    proc_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_thousand_in_locked_memory, proc_setup,
 		    proc_teardown),
 	};
 
