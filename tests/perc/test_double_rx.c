@@ -235,14 +235,15 @@ test_REQ_F_8_2_4a_splicing(void **state)
 	p = sealed(B, 2, 8, 1);
 	put32(p.p + 8, A);
 	assert_int_equal(receive(0, &p), PERC_ERR_AUTH);
-	full(&p, B, 0, 8, 1, 0); /* with B's field: SSRC mismatch */
+	full(&p, B, 0, 8, 1, 1); /* with B's field: SSRC mismatch */
 	assert_int_equal(receive(0, &p), PERC_ERR_AUTH);
 	assert_int_equal(stats()->fields_refused, 1);
 	CALL(say_short(0, A, 2, 7, 1));
 	/* the mismatch alone does not drop a good packet */
 	p = sealed(A, 3, 7, 1);
-	full(&p, B, 0, 8, 1, 0);
+	full(&p, B, 0, 8, 1, 1);
 	CALL(receive(0, &p));
+	assert_int_equal(stats()->candidates, 0);
 }
 
 /* For the whole conference: over rekeys, wraps, and absence. */
@@ -385,6 +386,23 @@ test_forged_epoch_ffff(void **state)
 	CALL(receive(50, &p));
 	CALL(say(60, A, 6, 10, 1, 3));
 	CALL(say(70, A, 7, 11, 1, 4));
+}
+
+/* What was used is remembered; with no room left for that, no new key. */
+static void
+test_memory_of_keys(void **state)
+{
+	uint16_t i;
+
+	for (i = 0; i < 64; i++)
+		CALL(say(1000 * i, A, 1 + i, i, 1, i));
+	assert_int_equal(say(70000, A, 65, 64, 1, 64), PERC_ERR_AUTH);
+	CALL(say_short(70000, A, 66, 63, 1)); /* the last one lives on */
+	learn(2, 1000000);
+	assert_int_equal(say(71000, A, 67, 65, 2, 0), PERC_ERR_AUTH);
+	perc_ekt_drop(ekt, 1); /* its keys cannot come back anyway */
+	perc_double_rx_drop(rx, 1);
+	CALL(say(72000, A, 68, 66, 2, 0));
 }
 
 static void
@@ -672,6 +690,7 @@ main(void)
 		T(test_expired_set),
 		T(test_forged_epoch_rollback),
 		T(test_forged_epoch_ffff),
+		T(test_memory_of_keys),
 		T(test_epoch_not_higher),
 		T(test_epoch_lowered),
 		T(test_bad_fields),
