@@ -31,6 +31,7 @@
 #include "perc/jose.h"
 #include "perc/json.h"
 #include "perc/loop.h"
+#include "perc/tail.h"
 #include "tests/mdd/peer.h"
 
 #define KMF    "https://kmf.example"
@@ -339,6 +340,122 @@ send_speech(struct member *a, struct perc_double_tx *tx, uint16_t seq,
 	memcpy(out + n, tail, *taillen);
 	peer_send(&a->p, out, n + *taillen);
 	return n + *taillen;
+}
+
+static void
+put_hex(FILE *f, const void *p, size_t n)
+{
+	const uint8_t *d = p;
+
+	while (n-- > 0)
+		(void)fprintf(f, "%02x", *d++);
+}
+
+/* A file for tests/tools/perc-hop: all that the MDD holds of this hop. */
+static FILE *
+hop_file(const char *name, const struct perc_dtls_keys *k)
+{
+	char path[128];
+	FILE *f;
+
+	path_of(path, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	(void)fprintf(f, "hop %d ", (int)k->profile);
+	put_hex(f, k->tx_key, k->keylen);
+	put_hex(f, k->rx_key, k->keylen);
+	put_hex(f, k->tx_salt, sizeof(k->tx_salt));
+	put_hex(f, k->rx_salt, sizeof(k->rx_salt));
+	(void)fprintf(f, "\n");
+	return f;
+}
+
+static void
+hop_result(const char *name, unsigned *outer, unsigned *inner, unsigned *ekt_n)
+{
+	const char *build = getenv("top_builddir");
+	char cmd[700];
+	unsigned n;
+	FILE *f;
+
+	(void)snprintf(cmd, sizeof(cmd), "%s/tests/tools/perc-hop <%s/%s",
+	    build == NULL ? "." : build, dir, name);
+	f = popen(cmd, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f,
+			     "{\"packets\": %u, \"outer\": %u, "
+			     "\"inner\": %u, \"ekt\": %u}",
+			     &n, outer, inner, ekt_n),
+	    4);
+	assert_int_equal(pclose(f), 0);
+}
+
+/*
+ * REQ-F-6.3b, REQ-F-3.1a: with every key that the MDD has of a hop, the outer
+ * layer opens and nothing else. With the conference's EKT key and then the
+ * sender's, which it lacks, the same program opens all: so it can.
+ */
+static void
+test_REQ_F_6_3b_hop_keys_end_at_the_outer_layer(void **state)
+{
+	struct perc_double_tx *tx = NULL;
+	struct perc_ekt_plain sender = { .keylen = 0 };
+	struct perc_ekt *e = ekt();
+	struct perc_tail t;
+	struct member a, b;
+	uint8_t d[PEER_PACKET], ekt_key[16], salt[12];
+	size_t n, tn, full = 0;
+	unsigned outer, inner, opened;
+	uint16_t seq;
+	FILE *f, *g;
+
+	memset(ekt_key, 0x42, sizeof(ekt_key));
+	memset(salt, 0x17, sizeof(salt));
+	two(&a, &b, "c_hop");
+	assert_int_equal(
+	    perc_double_tx_new(&tx, e, SSRC_A, PERC_FULL_AUDIO), 0);
+	assert_int_equal(perc_double_tx_switch(tx, 4660, perc_now_ms()), 0);
+	f = hop_file("hop", &b.p.keys);
+	g = hop_file("hop-and-ekt", &b.p.keys);
+	for (seq = 1; seq <= 20; seq++) {
+		(void)send_speech(&a, tx, seq, d, &tn);
+		n = peer_recv(&b.p, d, 128, 191, 2000);
+		assert_true(n > 0 && perc_tail_find(&t, d, n) == 0);
+		if (t.type == PERC_TAIL_FULL && full++ == 0)
+			assert_int_equal(perc_ekt_open(e, 4660, t.ciphertext,
+					     t.ciphertext_len, &sender),
+			    0);
+		put_hex(f, d, n);
+		(void)fprintf(f, "\n");
+		if (seq == 1) {
+			(void)fprintf(g, "key ");
+			put_hex(g, ekt_key, sizeof(ekt_key));
+			(void)fprintf(g, " ");
+			put_hex(g, salt, sizeof(salt));
+			(void)fprintf(g, "\nkey ");
+			put_hex(g, sender.key, sender.keylen);
+			(void)fprintf(g, " ");
+			put_hex(g, salt, sizeof(salt));
+			(void)fprintf(g, " %u\n", sender.roc);
+		}
+		put_hex(g, d, n);
+		(void)fprintf(g, "\n");
+	}
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(fclose(g), 0);
+	assert_true(full >= 1);
+	hop_result("hop", &outer, &inner, &opened);
+	assert_int_equal(outer, 20);
+	assert_int_equal(inner, 0);
+	assert_int_equal(opened, 0);
+	hop_result("hop-and-ekt", &outer, &inner, &opened);
+	assert_int_equal(outer, 20);
+	assert_int_equal(inner, 20);
+	assert_int_equal(opened, full);
+	perc_double_tx_free(tx);
+	perc_ekt_free(e);
+	member_end(&a);
+	member_end(&b);
 }
 
 static void
@@ -660,6 +777,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_end_to_end_through_the_mdd),
+		cmocka_unit_test(
+		    test_REQ_F_6_3b_hop_keys_end_at_the_outer_layer),
 		cmocka_unit_test(test_REQ_F_6_3b_no_end_to_end_symbol),
 		cmocka_unit_test(test_foreign_ssrc_and_garbage),
 		cmocka_unit_test(test_REQ_F_8_1c_wrong_certificate),
