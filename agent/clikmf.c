@@ -38,8 +38,7 @@ struct got { /* what one exchange brought */
 	json_t *body;
 };
 
-/* ---- the client file --------------------------------------------------------
- */
+/* ---- the client file ---------------------------------------------------- */
 
 static char *
 home_file(const char *name)

@@ -4,13 +4,17 @@
  * ciphertext; never a key or a packet of the inner layer. One struct agent
  * per process, one struct front_conf per conference. Files:
  *
- *	front.c       the process, the vault's voice, what local commands ask
+ *	front.c       the process, the vault's voice
+ *	frontcmd.c    what local commands ask
  *	frontenter.c  from a conference URI to the first key
- *	frontlive.c   leases, tokens, keys again, the way out
+ *	frontkeys.c   token1 and keys, the first and again
+ *	frontlive.c   leases, tokens, rosters
+ *	frontleave.c  the way out
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
- *	frontleg.c    ICE, DTLS and media of one leg
- *	frontlogin.c  login at the organisation's identity provider
+ *	frontleg.c    ICE and DTLS of one leg; frontpump.c: its packets
+ *	frontlogin.c  login at the organisation's identity provider, with
+ *	              frontdevice.c and frontredirect.c
  *	frontcall.c   requests with a DPoP proof of the vault's
  */
 #pragma once
@@ -176,6 +180,12 @@ void front_stop_step(struct agent *a);
 /* Say where we are; the joiner hears it too. */
 void front_progress(struct front_conf *c, const char *fmt, ...)
     PERC_PRINTF(2, 3);
+
+/* frontcmd.c */
+void front_command(
+    struct local_req *r, const char *cmd, const json_t *args, void *agent);
+void front_asker_gone(struct local_req *r, void *agent);
+void front_statuses_free(struct agent *a);
 /* Media is up: the joiner has its result. */
 void front_joined(struct front_conf *c);
 json_t *front_conf_json(const struct front_conf *c); /* for status; new */
@@ -186,6 +196,11 @@ json_t *front_conf_json(const struct front_conf *c); /* for status; new */
 char *front_well_known(const char *id, const char *name);
 PERC_MUST int front_enter(struct agent *a, struct local_req *joiner,
     const char *uri, const char *code, char *why, size_t whycap);
+/* Give up: tell the joiner, wipe, end. code: of docs/wire/local.md. */
+void front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
+    PERC_PRINTF(3, 4);
+
+/* frontkeys.c */
 /* token1 anew, with whatever still proves who we are; done gets its answer
  * and gives it to take. PERC_ERR_NOTFOUND: nothing proves it. */
 PERC_MUST int front_token1_ask(struct front_conf *c, struct front_call **callp,
@@ -197,17 +212,26 @@ PERC_MUST int front_keys_ask(
     struct front_conf *c, struct front_call **callp, perc_httpc_fn done);
 /* Remember what DONE of KEY or EPOCH said. */
 void front_epoch_note(struct front_conf *c, const char *json);
-/* Give up: tell the joiner, wipe, end. code: of docs/wire/local.md. */
-void front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
-    PERC_PRINTF(3, 4);
+/* One more POST .../keys, not too often. */
+void front_keys_want(struct front_conf *c);
 
 /* frontlive.c */
 void front_live_start(struct front_conf *c); /* after the first key */
-void front_keys_want(struct front_conf *c);
+bool front_is_live(const struct front_conf *c);
+void front_later(
+    struct front_conf *c, struct perc_timer *t, int64_t in_ms, perc_loop_fn fn);
+/* Remember what is wrong with the KMF, in words. */
+void front_trouble(struct front_conf *c, const struct perc_httpc_answer *a);
+/* The KMF does not know us any more: wait for its signed word, then go. */
+bool front_answer_final(const struct perc_httpc_answer *a);
+void front_doomed(struct front_conf *c, const struct perc_httpc_answer *a);
+void front_token_soon(struct front_conf *c); /* after a 401 */
 void front_roster_want(struct front_conf *c, int64_t in_ms);
 /* Hand a roster to the vault; kept for display once it is taken. */
 void front_roster_give(struct front_conf *c, const char *jws);
 void front_lease_soon(struct front_conf *c);
+
+/* frontleave.c */
 /* Leave; the vault erases, the KMF and the MDD are told. */
 void front_leave(struct front_conf *c);
 /* The vault erased: send the receipt, leave the MDD, end. */

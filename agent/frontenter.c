@@ -14,9 +14,7 @@
 #include "perc/json.h"
 #include "perc/log.h"
 
-#define GRANT	  "urn:ietf:params:oauth:grant-type:token-exchange"
-#define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
-#define META_MAX  65536
+#define META_MAX 65536
 
 static void enter_resource(struct front_conf *c);
 static void enter_server(struct front_conf *c);
@@ -126,8 +124,7 @@ on_descriptor(const struct perc_httpc_answer *a, void *arg)
 	json_decref(j);
 }
 
-/* ---- metadata: RFC 9728, RFC 8414 -----------------------------------------
- */
+/* ---- metadata: RFC 9728, RFC 8414 --------------------------------------- */
 
 /* RFC 9728 section 3.1, RFC 8414 section 3.1: between host and path. */
 char *
@@ -216,8 +213,7 @@ enter_server(struct front_conf *c)
 	free(url);
 }
 
-/* ---- the vault makes room --------------------------------------------------
- */
+/* ---- the vault makes room ----------------------------------------------- */
 
 static void
 on_token1(const struct perc_httpc_answer *a, void *arg)
@@ -306,66 +302,7 @@ enter_open(struct front_conf *c)
 		front_fail(c, "failed", "vault: %s", perc_strerror(r));
 }
 
-/* ---- token1 ----------------------------------------------------------------
- */
-
-int
-front_token1_ask(struct front_conf *c, struct front_call **callp,
-    bool second_best, perc_httpc_fn done)
-{
-	struct front_subject s = { c->code, CODE_TYPE };
-	struct front_ask ask = { .method = "POST",
-		.url = c->token_endpoint,
-		.type = "application/x-www-form-urlencoded" };
-	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
-
-	if (c->code == NULL &&
-	    !front_login_subject(c->agent, c->kmf, second_best, &s))
-		return PERC_ERR_NOTFOUND;
-	text_add_form(&form, "grant_type", GRANT);
-	text_add_form(&form, "subject_token", s.token);
-	text_add_form(&form, "subject_token_type", s.type);
-	text_add_form(&form, "resource", c->resource);
-	ask.body = form.p;
-	if (!form.failed)
-		r = front_call_start(
-		    c->agent, callp, &c->nonces, FRONT_NONCE_AS, &ask, done, c);
-	text_clear(&form);
-	return r;
-}
-
-int
-front_token1_take(struct front_conf *c, const struct perc_httpc_answer *a)
-{
-	const char *token, *member, *type;
-	int64_t expires;
-	json_t *j = NULL;
-	int r;
-
-	if ((r = perc_json_parse(&j, a->body, a->len, META_MAX, NULL, 0)) != 0)
-		return r;
-	token = perc_json_str(j, "access_token");
-	member = perc_json_str(j, "member");
-	type = perc_json_str(j, "token_type");
-	r = PERC_ERR_FORMAT;
-	if (token == NULL || strlen(token) > 8192 ||
-	    !text_is_id(member, "m_") || type == NULL ||
-	    strcmp(type, "DPoP") != 0 ||
-	    perc_json_int(&expires, j, "expires_in", 1, 86400) != 0)
-		goto out;
-	text_free(c->token1);
-	c->token1 = text_dup(token);
-	c->token1_until_ms = perc_boot_ms() + expires * 1000;
-	text_put(c->member, sizeof(c->member), "%s", member);
-	r = c->token1 != NULL ? 0 : PERC_ERR_NOMEM;
-out:
-	json_decref(j);
-	return r;
-}
-
-/* ---- the conference as its members see it -----------------------------------
- */
+/* ---- the conference as its members see it ------------------------------- */
 
 static void
 keep(char **to, const json_t *j, const char *name)
@@ -413,47 +350,7 @@ enter_conference(struct front_conf *c)
 		front_fail(c, "failed", "%s", perc_strerror(r));
 }
 
-/* ---- the first key ----------------------------------------------------------
- */
-
-int
-front_keys_ask(
-    struct front_conf *c, struct front_call **callp, perc_httpc_fn done)
-{
-	struct front_ask ask = { .method = "POST",
-		.token = c->token1,
-		.type = "application/json",
-		.seal_jkt = true };
-	char *url = text_new("%s/keys", c->resource);
-	char *body = text_new("{\"seal_to\":%s}", c->agent->seal_jwk);
-	int r = PERC_ERR_NOMEM;
-
-	ask.url = url;
-	ask.body = body;
-	if (url != NULL && body != NULL)
-		r = front_call_start(
-		    c->agent, callp, &c->nonces, FRONT_NONCE_RS, &ask, done, c);
-	free(url);
-	free(body);
-	return r;
-}
-
-void
-front_epoch_note(struct front_conf *c, const char *json)
-{
-	int64_t epoch;
-	json_t *j;
-
-	if (perc_json_parse(&j, json, strlen(json), META_MAX, NULL, 0) != 0)
-		return;
-	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
-	    epoch > c->epoch) {
-		c->epoch = epoch;
-		front_progress(c, "got key of epoch %lld", (long long)epoch);
-		log_info("epoch conf=%s epoch=%lld", c->id, (long long)epoch);
-	}
-	json_decref(j);
-}
+/* ---- the first key ------------------------------------------------------ */
 
 static void
 on_first_key(int err, const char *text, void *arg)

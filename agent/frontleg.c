@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One leg: a UDP socket, an ICE check that nominates (the MDD is ICE-lite,
- * RFC 8445 section 2.5), DTLS by pinned fingerprint, the two hop contexts
- * and the pump between them and the vault. What passes here is inner
- * ciphertext; the EKTField is cut off before the outer layer and put back
- * behind it byte for byte (RFC 8723 section 5.1, RFC 8870 section 4.1).
+ * The life of one leg: a UDP socket, an ICE check that nominates (the MDD is
+ * ICE-lite, RFC 8445 section 2.5), DTLS by pinned fingerprint, the two hop
+ * contexts.
  *
  * A path that answers no check is given up long before consent's 30 s
  * (RFC 7675 section 5.1): joining anew costs two requests, silence costs
  * the conversation.
  */
-#include "agent/front.h"
+#include "agent/frontleg.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,9 +24,7 @@
 #include "perc/secret.h"
 #include "perc/srtp.h"
 #include "perc/stun.h"
-#include "perc/tail.h"
 
-#define BATCH		 32
 #define ICE_MS		 250   /* between checks until one is answered */
 #define ICE_MAX_MS	 10000 /* without any answer: no such path */
 #define DTLS_MAX_MS	 10000
@@ -40,43 +36,6 @@
 #define STREAMS_OUT	 8
 #define STREAMS_IN	 1024
 #define WINDOW		 512
-#define ROOM		 (PERC_MTU_MAX + PERC_SRTCP_ROOM)
-
-enum leg_state { LEG_ICE, LEG_DTLS, LEG_UP, LEG_LOST };
-
-struct leg_count {
-	uint64_t sent, received, dropped, auth_failed, replayed, rtcp_sent,
-	    rtcp_received;
-};
-
-struct front_leg {
-	struct front_conf *conf;
-	struct perc_loop *loop;
-	enum leg_state state;
-	int fd;
-	struct perc_io *io;
-	char username[600], pwd[257];
-	uint64_t tie_breaker;
-	uint8_t txid[12]; /* of the check under way */
-	bool asking;
-	unsigned refused; /* checks */
-	bool counted;	  /* this check already */
-	int64_t asked_ms, started_ms, consent_ms;
-	struct perc_timer check, dtls_timer, lost;
-	char why[FRONT_WORDS_MAX];
-	uint8_t pin[PERC_FINGERPRINT_LEN];
-	struct perc_dtls_id *id; /* the conference's */
-	struct perc_dtls *dtls;
-	struct perc_srtp *tx, *rx;
-	struct perc_srtcp *rtcp_tx, *rtcp_rx;
-	struct leg_count count;
-
-	unsigned nout;
-	struct mmsghdr out_msg[BATCH], in_msg[BATCH];
-	struct iovec out_iov[BATCH], in_iov[BATCH];
-	uint8_t out[BATCH][ROOM], in[BATCH][PERC_MTU_MAX];
-};
-
 static void on_check(void *arg);
 static void on_dtls_timer(void *arg);
 
@@ -113,8 +72,8 @@ leg_lost(struct front_leg *l, const char *why)
  * says that we are not known. Ask at once; when that is said again and
  * again, it is true or as good as true, and joining anew harms nobody.
  */
-static void
-refused(struct front_leg *l)
+void
+front_leg_refused(struct front_leg *l)
 {
 	if (l->state == LEG_LOST || l->state == LEG_ICE)
 		return;
@@ -123,99 +82,6 @@ refused(struct front_leg *l)
 	else if (!l->counted && ++l->refused >= REFUSED_MAX)
 		leg_lost(l, "the distributor does not know us any more");
 	l->counted = l->asking; /* once for each check */
-}
-
-/* ---- sending ----------------------------------------------------------------
- */
-
-static void
-leg_flush(struct front_leg *l)
-{
-	unsigned done = 0;
-	int n;
-
-	while (done < l->nout) {
-		n = sendmmsg(
-		    l->fd, l->out_msg + done, l->nout - done, MSG_DONTWAIT);
-		if (n <= 0 && errno == EINTR)
-			continue;
-		if (n <= 0) { /* full or refused: this one is lost */
-			if (errno == ECONNREFUSED)
-				refused(l);
-			l->count.dropped++;
-			n = 1;
-		}
-		done += (unsigned)n;
-	}
-	l->nout = 0;
-}
-
-/* The next buffer of the batch, n octets long once it is filled. */
-static uint8_t *
-out_next(struct front_leg *l)
-{
-	if (l->nout == BATCH)
-		leg_flush(l);
-	return l->out[l->nout];
-}
-
-static void
-out_done(struct front_leg *l, size_t n)
-{
-	l->out_iov[l->nout].iov_len = n;
-	l->nout++;
-}
-
-static void
-leg_send_now(struct front_leg *l, const uint8_t *p, size_t n)
-{
-	if (send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return;
-	if (errno == ECONNREFUSED)
-		refused(l);
-	l->count.dropped++;
-}
-
-void
-front_leg_media(struct front_leg *l, const uint8_t *p, size_t n)
-{
-	struct perc_tail tail;
-	struct perc_rtp h;
-	uint8_t *out;
-	size_t len;
-
-	if (l == NULL || l->state != LEG_UP)
-		return;
-	if (n + PERC_SRTP_TAG_LEN > ROOM || perc_tail_find(&tail, p, n) != 0 ||
-	    perc_rtp_parse(&h, p, n - tail.len) != 0) {
-		l->count.dropped++;
-		return;
-	}
-	out = out_next(l);
-	if (perc_srtp_protect(l->tx, &h, p, n - tail.len, out, &len) != 0) {
-		l->count.dropped++;
-		return;
-	}
-	memcpy(out + len, p + n - tail.len, tail.len);
-	out_done(l, len + tail.len);
-	l->count.sent++;
-}
-
-void
-front_leg_rtcp(struct front_leg *l, const uint8_t *p, size_t n)
-{
-	uint8_t *out;
-
-	if (l == NULL || l->state != LEG_UP || n + PERC_SRTCP_ROOM > ROOM)
-		return;
-	out = out_next(l);
-	memcpy(out, p, n);
-	if (perc_srtcp_protect(l->rtcp_tx, out, &n) != 0) {
-		l->count.dropped++;
-		return;
-	}
-	out_done(l, n);
-	l->count.rtcp_sent++;
 }
 
 /* ---- ICE
@@ -235,7 +101,7 @@ check_send(struct front_leg *l)
 	l->counted = false;
 	if (perc_stun_request(msg, &n, l->txid, l->username, l->pwd, PRIORITY,
 		true, l->tie_breaker) == 0)
-		leg_send_now(l, msg, n);
+		front_leg_send(l, msg, n);
 }
 
 static void
@@ -265,7 +131,7 @@ on_check(void *arg)
 static void
 dtls_out(const uint8_t *p, size_t n, void *arg)
 {
-	leg_send_now(arg, p, n);
+	front_leg_send(arg, p, n);
 }
 
 static void
@@ -292,8 +158,8 @@ dtls_begin(struct front_leg *l)
 		dtls_plan(l);
 }
 
-static void
-stun_in(struct front_leg *l, const uint8_t *p, size_t n)
+void
+front_leg_stun(struct front_leg *l, const uint8_t *p, size_t n)
 {
 	struct perc_stun m;
 	int64_t jitter;
@@ -302,7 +168,7 @@ stun_in(struct front_leg *l, const uint8_t *p, size_t n)
 	    memcmp(m.txid, l->txid, sizeof(l->txid)) != 0)
 		return;
 	if (m.type == 0x0111) {
-		refused(l);
+		front_leg_refused(l);
 		return;
 	}
 	if (m.type != 0x0101 || perc_stun_verify(&m, l->pwd) != 0)
@@ -365,8 +231,8 @@ dtls_look(struct front_leg *l)
 	dtls_plan(l);
 }
 
-static void
-dtls_in(struct front_leg *l, const uint8_t *p, size_t n)
+void
+front_leg_dtls(struct front_leg *l, const uint8_t *p, size_t n)
 {
 	int r;
 
@@ -391,110 +257,8 @@ on_dtls_timer(void *arg)
 		dtls_look(l);
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------ */
-
-static void
-drop(struct front_leg *l, int err)
-{
-	if (err == PERC_ERR_AUTH)
-		l->count.auth_failed++;
-	else if (err == PERC_ERR_REPLAY)
-		l->count.replayed++;
-	else
-		l->count.dropped++;
-}
-
-static void
-rtp_in(struct front_leg *l, uint8_t *p, size_t n)
-{
-	struct perc_tail tail;
-	struct perc_rtp h;
-	size_t len;
-	int r;
-
-	if ((r = perc_tail_find(&tail, p, n)) != 0 ||
-	    (r = perc_rtp_parse(&h, p, n - tail.len)) != 0 ||
-	    (r = perc_srtp_unprotect(l->rx, &h, p, n - tail.len, p, &len)) !=
-		0) {
-		drop(l, r);
-		return;
-	}
-	l->count.received++;
-	front_vault_packet(l->conf->agent->vault, VAULT_MEDIA_IN, l->conf->slot,
-	    p, len, p + n - tail.len, tail.len);
-}
-
-static void
-rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
-{
-	int r;
-
-	if ((r = perc_srtcp_unprotect(l->rtcp_rx, p, &n)) != 0) {
-		drop(l, r);
-		return;
-	}
-	l->count.rtcp_received++;
-	front_vault_packet(
-	    l->conf->agent->vault, VAULT_RTCP_IN, l->conf->slot, p, n, NULL, 0);
-}
-
-static void
-datagram(struct front_leg *l, uint8_t *p, size_t n)
-{
-	bool open = l->state == LEG_UP && l->conf->vault_live;
-
-	switch (perc_pkt_kind(p, n)) {
-	case PERC_PKT_STUN:
-		stun_in(l, p, n);
-		break;
-	case PERC_PKT_DTLS:
-		dtls_in(l, p, n);
-		break;
-	case PERC_PKT_RTP:
-		if (open)
-			rtp_in(l, p, n);
-		break;
-	case PERC_PKT_RTCP:
-		if (open)
-			rtcp_in(l, p, n);
-		break;
-	default:
-		break;
-	}
-}
-
-static void
-on_ready(int fd, uint32_t events, void *arg)
-{
-	struct front_leg *l = arg;
-	int n;
-
-	for (unsigned i = 0; i < BATCH; i++)
-		l->in_iov[i].iov_len = PERC_MTU_MAX;
-	n = recvmmsg(fd, l->in_msg, BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0 && errno == ECONNREFUSED)
-		refused(l);
-	for (int i = 0; i < n && l->state != LEG_LOST; i++)
-		if ((l->in_msg[i].msg_hdr.msg_flags & MSG_TRUNC) == 0)
-			datagram(l, l->in[i], l->in_msg[i].msg_len);
-}
-
 /* ---- life
  * -------------------------------------------------------------------------- */
-
-static void
-batches_init(struct front_leg *l)
-{
-	for (unsigned i = 0; i < BATCH; i++) {
-		l->in_iov[i].iov_base = l->in[i];
-		l->in_msg[i].msg_hdr.msg_iov = &l->in_iov[i];
-		l->in_msg[i].msg_hdr.msg_iovlen = 1;
-		l->out_iov[i].iov_base = l->out[i];
-		l->out_msg[i].msg_hdr.msg_iov = &l->out_iov[i];
-		l->out_msg[i].msg_hdr.msg_iovlen = 1;
-	}
-}
 
 static int
 socket_connect(struct front_leg *l, const struct front_join *j)
@@ -517,7 +281,8 @@ socket_connect(struct front_leg *l, const struct front_join *j)
 	if (connect(l->fd, four ? (void *)&v4 : (void *)&v6,
 		four ? sizeof(v4) : sizeof(v6)) != 0)
 		return PERC_ERR_SYS;
-	return perc_loop_add(l->loop, &l->io, l->fd, EPOLLIN, on_ready, l);
+	return perc_loop_add(
+	    l->loop, &l->io, l->fd, EPOLLIN, front_leg_ready, l);
 }
 
 int
@@ -540,7 +305,7 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 	/* RFC 8445 section 7.2.2: theirs first in what we send */
 	text_put(l->username, sizeof(l->username), "%s:%s", j->ufrag, ufrag);
 	perc_random(&l->tie_breaker, sizeof(l->tie_breaker));
-	batches_init(l);
+	front_leg_batches(l);
 	if ((r = socket_connect(l, j)) != 0) {
 		text_put(why, whycap, "no way to %s port %u: %s", j->host,
 		    j->port, strerror(errno));
@@ -572,13 +337,6 @@ front_leg_free(struct front_leg *l)
 		close(l->fd);
 	perc_wipe(l, sizeof(*l));
 	free(l);
-}
-
-void
-front_leg_turn(struct front_leg *l)
-{
-	if (l != NULL && l->nout > 0)
-		leg_flush(l);
 }
 
 json_t *

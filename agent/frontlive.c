@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A member's daily life: renew the lease and the token, fetch what the event
- * stream did not bring, and go in order. The KMF being away is no reason to
+ * A member's daily life: renew the lease and the token, fetch the roster that
+ * the event stream did not bring. The KMF being away is no reason to
  * leave: the vault's keys live on until their ttl, and it alone counts that.
  */
 #include "agent/front.h"
@@ -9,16 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/frontsdp.h"
-#include "agent/local.h"
 #include "perc/crypto.h"
 #include "perc/jose.h"
 #include "perc/json.h"
 #include "perc/log.h"
 
-#define KEYS_EVERY_MS  1000 /* least time between two POST .../keys */
 #define NOTICE_WAIT_MS 3000 /* for the signed word after a refusal */
-#define LEAVE_WAIT_MS  4000 /* for receipts and goodbyes */
 #define ANSWER_MAX     65536
 
 static void on_lease_timer(void *arg);
@@ -37,22 +33,22 @@ front_backoff(struct front_retry *r)
 	return ms / 2 + (int64_t)(perc_random_u32() % (uint32_t)(ms / 2 + 1));
 }
 
-static void
-later(
+void
+front_later(
     struct front_conf *c, struct perc_timer *t, int64_t in_ms, perc_loop_fn fn)
 {
 	if (perc_timer_set(c->agent->loop, t, in_ms, fn, c) != 0)
 		fatalx("no memory for a timer");
 }
 
-static bool
-is_live(const struct front_conf *c)
+bool
+front_is_live(const struct front_conf *c)
 {
 	return c->state == FRONT_CONNECTING || c->state == FRONT_UP;
 }
 
-static void
-trouble(struct front_conf *c, const struct perc_httpc_answer *a)
+void
+front_trouble(struct front_conf *c, const struct perc_httpc_answer *a)
 {
 	char words[FRONT_WORDS_MAX];
 
@@ -73,30 +69,29 @@ on_no_notice(void *arg)
 
 /* The KMF no longer knows us. Its signed notice is what the vault believes;
  * if none comes, going is right all the same. */
-static void
-doomed(struct front_conf *c, const struct perc_httpc_answer *a)
+void
+front_doomed(struct front_conf *c, const struct perc_httpc_answer *a)
 {
-	trouble(c, a);
+	front_trouble(c, a);
 	if (!perc_timer_armed(&c->over_timer))
-		later(c, &c->over_timer, NOTICE_WAIT_MS, on_no_notice);
+		front_later(c, &c->over_timer, NOTICE_WAIT_MS, on_no_notice);
 }
 
-static bool
-is_final(const struct perc_httpc_answer *a)
+bool
+front_answer_final(const struct perc_httpc_answer *a)
 {
 	return a->err == 0 &&
 	    (a->status == 403 || a->status == 404 || a->status == 410);
 }
 
-/* ---- token1 ----------------------------------------------------------------
- */
+/* ---- token1 ------------------------------------------------------------- */
 
 static void
 token_plan(struct front_conf *c)
 {
 	int64_t left = c->token1_until_ms - perc_boot_ms();
 
-	later(c, &c->token_timer, left > 3000 ? left * 2 / 3 : 1000,
+	front_later(c, &c->token_timer, left > 3000 ? left * 2 / 3 : 1000,
 	    on_token_timer);
 }
 
@@ -111,8 +106,8 @@ on_token(const struct perc_httpc_answer *a, void *arg)
 		token_plan(c);
 		return;
 	}
-	trouble(c, a);
-	later(
+	front_trouble(c, a);
+	front_later(
 	    c, &c->token_timer, front_backoff(&c->token_retry), on_token_timer);
 }
 
@@ -132,12 +127,12 @@ token_ask(void *arg)
 {
 	struct front_conf *c = arg;
 
-	if (!is_live(c) || c->token_call != NULL)
+	if (!front_is_live(c) || c->token_call != NULL)
 		return;
 	if (front_token1_ask(c, &c->token_call, false, on_token_first) != 0) {
 		text_put(c->kmf_words, sizeof(c->kmf_words),
 		    "your login has ended: perch login");
-		later(c, &c->token_timer, front_backoff(&c->token_retry),
+		front_later(c, &c->token_timer, front_backoff(&c->token_retry),
 		    on_token_timer);
 	}
 }
@@ -154,80 +149,12 @@ on_token_timer(void *arg)
 }
 
 /* A 401: the token ended early, perhaps the KMF has new keys. */
-static void
-token_soon(struct front_conf *c)
+void
+front_token_soon(struct front_conf *c)
 {
 	if (c->token_call == NULL && c->token_retry.tries == 0)
-		later(c, &c->token_timer, front_backoff(&c->token_retry),
+		front_later(c, &c->token_timer, front_backoff(&c->token_retry),
 		    on_token_timer);
-}
-
-/* ---- keys again
- * --------------------------------------------------------------- */
-
-static void
-on_key_taken(int err, const char *text, void *arg)
-{
-	struct front_conf *c = arg;
-
-	if (err != 0) {
-		log_warnx("key_refused conf=%s why=\"%s\"", c->id, text);
-		return;
-	}
-	front_epoch_note(c, text);
-	front_lease_soon(c);
-}
-
-static void
-on_keys_timer(void *arg)
-{
-	struct front_conf *c = arg;
-
-	front_keys_want(c);
-}
-
-static void
-on_keys(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_conf *c = arg;
-	const char *strs[] = { c->id, a->body };
-
-	if (!is_live(c))
-		return;
-	if (a->err == 0 && a->status == 200) {
-		c->keys_retry.tries = 0;
-		c->kmf_words[0] = '\0';
-		if (front_vault_ask(c->agent->vault, VAULT_KEY, strs, 2,
-			on_key_taken, c) != 0)
-			log_warnx("vault_full conf=%s", c->id);
-	} else if (is_final(a)) {
-		doomed(c, a);
-	} else {
-		trouble(c, a);
-		if (a->status == 401)
-			token_soon(c);
-		later(c, &c->keys_retry.timer, front_backoff(&c->keys_retry),
-		    on_keys_timer);
-	}
-}
-
-void
-front_keys_want(struct front_conf *c)
-{
-	int64_t now = perc_now_ms(), since = now - c->keys_asked_ms;
-
-	if (!is_live(c) || c->keys_call != NULL ||
-	    perc_timer_armed(&c->keys_retry.timer))
-		return;
-	if (c->keys_asked_ms != 0 && since < KEYS_EVERY_MS) {
-		later(c, &c->keys_retry.timer, KEYS_EVERY_MS - since,
-		    on_keys_timer);
-		return;
-	}
-	c->keys_asked_ms = now;
-	if (front_keys_ask(c, &c->keys_call, on_keys) != 0)
-		later(c, &c->keys_retry.timer, front_backoff(&c->keys_retry),
-		    on_keys_timer);
 }
 
 /* ---- the roster
@@ -288,7 +215,7 @@ on_roster(const struct perc_httpc_answer *a, void *arg)
 	if (a->err == 0 && a->status == 200)
 		front_roster_give(c, a->body);
 	else
-		trouble(c, a); /* the lease's answer brings us back */
+		front_trouble(c, a); /* the lease's answer brings us back */
 }
 
 static void
@@ -298,7 +225,7 @@ on_roster_timer(void *arg)
 	struct front_ask ask = { .method = "GET", .token = c->token1 };
 	char *url;
 
-	if (!is_live(c) || c->roster_call != NULL)
+	if (!front_is_live(c) || c->roster_call != NULL)
 		return;
 	url = text_new("%s/roster", c->resource);
 	ask.url = url;
@@ -313,7 +240,7 @@ void
 front_roster_want(struct front_conf *c, int64_t in_ms)
 {
 	if (c->roster_call == NULL && !perc_timer_armed(&c->roster_timer))
-		later(c, &c->roster_timer, in_ms, on_roster_timer);
+		front_later(c, &c->roster_timer, in_ms, on_roster_timer);
 }
 
 /* ---- the lease
@@ -349,20 +276,20 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 {
 	struct front_conf *c = arg;
 
-	if (!is_live(c))
+	if (!front_is_live(c))
 		return;
-	later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
+	front_later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
 	if (a->err == 0 && a->status == 200) {
 		c->kmf_words[0] = '\0';
 		perc_timer_stop(c->agent->loop, &c->over_timer);
 		lease_news(c, a);
 		return;
 	}
-	trouble(c, a);
+	front_trouble(c, a);
 	if (a->err != 0 || a->status >= 500)
-		later(c, &c->lease_timer, 1000, on_lease_timer);
+		front_later(c, &c->lease_timer, 1000, on_lease_timer);
 	else if (a->status == 401)
-		token_soon(c);
+		front_token_soon(c);
 	else
 		front_keys_want(c); /* starts a lapsed lease, or tells why */
 }
@@ -376,7 +303,7 @@ on_lease_timer(void *arg)
 	};
 	char *url, *body;
 
-	if (!is_live(c) || c->lease_call != NULL)
+	if (!front_is_live(c) || c->lease_call != NULL)
 		return;
 	url = text_new("%s/lease", c->resource);
 	body = text_new("{\"epoch\":%lld}", (long long)c->epoch);
@@ -385,7 +312,7 @@ on_lease_timer(void *arg)
 	if (url == NULL || body == NULL ||
 	    front_call_start(c->agent, &c->lease_call, &c->nonces,
 		FRONT_NONCE_RS, &ask, on_lease, c) != 0)
-		later(c, &c->lease_timer, 1000, on_lease_timer);
+		front_later(c, &c->lease_timer, 1000, on_lease_timer);
 	free(url);
 	free(body);
 }
@@ -393,8 +320,8 @@ on_lease_timer(void *arg)
 void
 front_lease_soon(struct front_conf *c)
 {
-	if (is_live(c))
-		later(c, &c->lease_timer, 0, on_lease_timer);
+	if (front_is_live(c))
+		front_later(c, &c->lease_timer, 0, on_lease_timer);
 }
 
 void
@@ -403,223 +330,9 @@ front_live_start(struct front_conf *c)
 	c->state = FRONT_CONNECTING;
 	log_info("entered conf=%s member=%s epoch=%lld", c->id, c->member,
 	    (long long)c->epoch);
-	later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
+	front_later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
 	token_plan(c);
 	front_roster_want(c, 0);
 	front_events_start(c);
 	front_mdd_start(c);
-}
-
-/* ---- the way out
- * ---------------------------------------------------------------------- */
-
-static const char *
-goodbye(const struct front_conf *c)
-{
-	static const struct {
-		const char *reason, *words;
-	} all[] = {
-		{ "left", "left" },
-		{ "ended", "the conference has ended; all keys are erased" },
-		{ "evicted",
-		    "you were removed from the conference; all keys are "
-		    "erased" },
-		{ "expired",
-		    "the key's time was over and the KMF gave no other" },
-		{ "stopped", "the vault stopped" },
-	};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (c->reason != NULL && strcmp(c->reason, all[i].reason) == 0)
-			return all[i].words;
-	return "left";
-}
-
-static void
-leave_finish(struct front_conf *c)
-{
-	if (c->state == FRONT_OVER)
-		return;
-	if (c->doomed)
-		text_put(c->words, sizeof(c->words), "the KMF says: %s",
-		    c->kmf_words);
-	else
-		text_put(c->words, sizeof(c->words), "%s", goodbye(c));
-	if (c->joiner != NULL)
-		local_error(c->joiner, c->reason != NULL ? c->reason : "left",
-		    c->words);
-	c->joiner = NULL;
-	log_info("over conf=%s reason=%s", c->id,
-	    c->reason != NULL ? c->reason : "left");
-	front_conf_close(c);
-}
-
-void
-front_leave_step(struct front_conf *c)
-{
-	if (c->state == FRONT_LEAVING && c->call == NULL &&
-	    c->leave_req == NULL && (c->vault_erased || !c->vault_open))
-		leave_finish(c);
-}
-
-static void
-on_leave_late(void *arg)
-{
-	leave_finish(arg);
-}
-
-static void
-quiet(struct front_conf *c)
-{
-	struct perc_loop *l = c->agent->loop;
-
-	front_events_stop(c);
-	front_call_cancel(c->token_call);
-	front_call_cancel(c->lease_call);
-	front_call_cancel(c->keys_call);
-	front_call_cancel(c->roster_call);
-	front_call_cancel(c->token2_call);
-	perc_timer_stop(l, &c->token_timer);
-	perc_timer_stop(l, &c->lease_timer);
-	perc_timer_stop(l, &c->roster_timer);
-	perc_timer_stop(l, &c->keys_retry.timer);
-	perc_timer_stop(l, &c->mdd_retry.timer);
-	perc_timer_stop(l, &c->token2_timer);
-}
-
-void
-front_leave(struct front_conf *c)
-{
-	const char *strs[] = { c->id };
-
-	if (c->state == FRONT_OVER || c->state == FRONT_LEAVING)
-		return;
-	if (!c->vault_open) {
-		front_fail(c, "left", "left");
-		return;
-	}
-	front_call_cancel(c->call);
-	c->state = FRONT_LEAVING;
-	quiet(c);
-	later(c, &c->over_timer, LEAVE_WAIT_MS, on_leave_late);
-	if (front_vault_ask(
-		c->agent->vault, VAULT_LEAVE, strs, 1, NULL, NULL) != 0)
-		leave_finish(c);
-}
-
-static void
-on_lease_ended(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_conf *c = arg;
-
-	if (a->err != 0 || a->status / 100 != 2)
-		log_warnx("receipt_not_taken conf=%s status=%d %s", c->id,
-		    a->status, a->why);
-	front_leave_step(c);
-}
-
-static void
-receipt_send(struct front_conf *c, const char *receipt)
-{
-	struct front_ask ask = { .method = "DELETE", .token = c->token1 };
-	char *url = text_new("%s/lease", c->resource), *body = NULL;
-
-	if (*receipt != '\0') {
-		body = text_new("{\"receipt\":\"%s\"}", receipt);
-		ask.type = "application/json";
-	}
-	ask.url = url;
-	ask.body = body;
-	if (url == NULL || c->token1 == NULL ||
-	    front_call_start(c->agent, &c->call, &c->nonces, FRONT_NONCE_RS,
-		&ask, on_lease_ended, c) != 0)
-		log_warnx("receipt_not_sent conf=%s", c->id);
-	free(url);
-	free(body);
-}
-
-void
-front_erased(struct front_conf *c, const char *reason, const char *receipt)
-{
-	log_info("erased conf=%s reason=%s", c->id, reason);
-	c->vault_erased = true;
-	c->vault_live = false;
-	free(c->reason);
-	c->reason = text_dup(reason);
-	c->state = FRONT_LEAVING;
-	front_call_cancel(c->call);
-	quiet(c);
-	later(c, &c->over_timer, LEAVE_WAIT_MS, on_leave_late);
-	receipt_send(c, receipt);
-	front_mdd_stop(c);
-	front_leave_step(c);
-}
-
-/* ---- the end
- * ------------------------------------------------------------------------------
- */
-
-static void
-forget(char **s)
-{
-	text_free(*s);
-	*s = NULL;
-}
-
-void
-front_conf_close(struct front_conf *c)
-{
-	quiet(c);
-	front_call_cancel(c->call);
-	perc_timer_stop(c->agent->loop, &c->over_timer);
-	perc_httpc_cancel(c->plain);
-	perc_httpc_cancel(c->join_req);
-	perc_httpc_cancel(c->leave_req);
-	c->plain = c->join_req = c->leave_req = NULL;
-	front_vault_forget(c->agent->vault, c);
-	front_login_forget(c->agent, c);
-	front_leg_free(c->leg);
-	c->leg = NULL;
-	perc_dtls_id_free(c->dtls_id);
-	c->dtls_id = NULL;
-	if (c->id[0] != '\0')
-		front_sdp_remove(c->agent->conf->sdp_dir, c->id);
-	forget(&c->code);
-	forget(&c->token1);
-	forget(&c->token2);
-	c->vault_live = false;
-	c->state = FRONT_OVER;
-	if (c->leaver != NULL)
-		local_result(c->leaver,
-		    json_pack(
-			"{s:s, s:s}", "conference", c->id, "state", "over"));
-	c->leaver = NULL;
-	front_stop_step(c->agent);
-}
-
-void
-front_conf_free(struct front_conf *c)
-{
-	if (c == NULL)
-		return;
-	front_conf_close(c);
-	front_sse_clear(&c->sse);
-	free(c->uri);
-	free(c->kmf);
-	free(c->resource);
-	free(c->token_endpoint);
-	free(c->mdd);
-	free(c->title);
-	free(c->name);
-	free(c->starts_at);
-	free(c->ends_at);
-	free(c->reason);
-	free(c->roster_text);
-	free(c->leg_url);
-	json_decref(c->media);
-	json_decref(c->policy);
-	json_decref(c->roster);
-	json_decref(c->streams);
-	json_decref(c->roster_state);
-	free(c);
 }

@@ -21,13 +21,10 @@
 #define ANSWER_MAX	 65536
 #define REFRESH_EARLY_MS 30000
 
-static void on_poll(void *arg);
-
-static const char form_type[] =
+const char front_form_type[] =
     "Content-Type: application/x-www-form-urlencoded";
 
-/* ---- where tokens are kept ------------------------------------------------
- */
+/* ---- where tokens are kept ---------------------------------------------- */
 
 static struct front_login *
 login_find(const struct agent *a, const char *kmf)
@@ -60,8 +57,8 @@ front_login_subject(
 	return true;
 }
 
-static void
-keep_token(char **to, const json_t *j, const char *name)
+void
+front_login_keep(char **to, const json_t *j, const char *name)
 {
 	const char *s = perc_json_str(j, name);
 
@@ -71,8 +68,8 @@ keep_token(char **to, const json_t *j, const char *name)
 	*to = text_dup(s);
 }
 
-static int
-tokens_take(struct front_login *l, const struct perc_httpc_answer *a)
+int
+front_login_take(struct front_login *l, const struct perc_httpc_answer *a)
 {
 	int64_t expires = 60;
 	json_t *j = NULL;
@@ -85,9 +82,9 @@ tokens_take(struct front_login *l, const struct perc_httpc_answer *a)
 	 * old access token. */
 	text_free(l->id_token);
 	l->id_token = NULL;
-	keep_token(&l->id_token, j, "id_token");
-	keep_token(&l->access_token, j, "access_token");
-	keep_token(&l->refresh_token, j, "refresh_token");
+	front_login_keep(&l->id_token, j, "id_token");
+	front_login_keep(&l->access_token, j, "access_token");
+	front_login_keep(&l->refresh_token, j, "refresh_token");
 	if (perc_json_int(&expires, j, "expires_in", 1, 86400) != 0)
 		expires = 60;
 	l->until_ms = perc_boot_ms() + expires * 1000;
@@ -135,7 +132,7 @@ on_refreshed(const struct perc_httpc_answer *a, void *arg)
 	char words[FRONT_WORDS_MAX];
 
 	l->http = NULL;
-	if (a->err != 0 || a->status != 200 || tokens_take(l, a) != 0) {
+	if (a->err != 0 || a->status != 200 || front_login_take(l, a) != 0) {
 		front_answer_words(a, words, sizeof(words));
 		log_warnx(
 		    "login_refresh issuer=%s words=\"%s\"", l->issuer, words);
@@ -146,7 +143,8 @@ on_refreshed(const struct perc_httpc_answer *a, void *arg)
 static int
 refresh_ask(struct front_login *l)
 {
-	const char *headers[] = { form_type, "Accept: application/json", NULL };
+	const char *headers[] = { front_form_type, "Accept: application/json",
+		NULL };
 	struct text form = { 0 };
 	int r = PERC_ERR_NOMEM;
 
@@ -247,8 +245,8 @@ front_login_fail(struct front_login *l, const char *fmt, ...)
 	login_remove(l);
 }
 
-static void
-fail_answer(
+void
+front_login_refused(
     struct front_login *l, const struct perc_httpc_answer *a, const char *what)
 {
 	char words[FRONT_WORDS_MAX];
@@ -257,8 +255,8 @@ fail_answer(
 	front_login_fail(l, "%s: %s", what, words);
 }
 
-static void
-login_succeed(struct front_login *l)
+void
+front_login_succeed(struct front_login *l)
 {
 	struct agent *a = l->agent;
 	struct front_login *old = login_find(a, l->kmf);
@@ -299,19 +297,21 @@ on_code_tokens(const struct perc_httpc_answer *a, void *arg)
 
 	l->http = NULL;
 	if (a->err != 0 || a->status != 200)
-		fail_answer(l, a, "the identity provider gave no token");
-	else if (tokens_take(l, a) != 0)
+		front_login_refused(
+		    l, a, "the identity provider gave no token");
+	else if (front_login_take(l, a) != 0)
 		front_login_fail(l,
 		    "the identity provider's answer is "
 		    "malformed");
 	else
-		login_succeed(l);
+		front_login_succeed(l);
 }
 
 void
 front_login_code(struct front_login *l, const char *code)
 {
-	const char *headers[] = { form_type, "Accept: application/json", NULL };
+	const char *headers[] = { front_form_type, "Accept: application/json",
+		NULL };
 	struct text form = { 0 };
 	int r = PERC_ERR_NOMEM;
 
@@ -324,135 +324,6 @@ front_login_code(struct front_login *l, const char *code)
 		r = perc_httpc_start(l->agent->http, &l->http, "POST",
 		    l->token_url, headers, form.p, form.len, NULL, 0,
 		    on_code_tokens, l);
-	text_clear(&form);
-	if (r != 0)
-		front_login_fail(l, "%s", perc_strerror(r));
-}
-
-/* ---- device grant: RFC 8628
- * ------------------------------------------------------------ */
-
-static void
-poll_later(struct front_login *l)
-{
-	if (perc_timer_set(
-		l->agent->loop, &l->timer, l->interval_ms, on_poll, l) != 0)
-		fatalx("no memory for a timer");
-}
-
-/* Section 3.5: pending and slow_down go on, all else ends. */
-static void
-on_polled(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_login *l = arg;
-	char code[64];
-
-	l->http = NULL;
-	front_answer_code(a, code, sizeof(code));
-	if (a->err == 0 && a->status == 200) {
-		if (tokens_take(l, a) == 0)
-			login_succeed(l);
-		else
-			front_login_fail(l, "the answer is malformed");
-	} else if (perc_boot_ms() > l->device_until_ms) {
-		front_login_fail(l, "the code's time is over");
-	} else if (a->err != 0) {
-		l->interval_ms *= 2;
-		poll_later(l);
-	} else if (strcmp(code, "authorization_pending") == 0) {
-		poll_later(l);
-	} else if (strcmp(code, "slow_down") == 0) {
-		l->interval_ms += 5000;
-		poll_later(l);
-	} else {
-		fail_answer(l, a, "the identity provider refused");
-	}
-}
-
-static void
-on_poll(void *arg)
-{
-	struct front_login *l = arg;
-	const char *headers[] = { form_type, "Accept: application/json", NULL };
-	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
-
-	text_add_form(&form, "grant_type",
-	    "urn:ietf:params:oauth:grant-type:device_code");
-	text_add_form(&form, "device_code", l->device_code);
-	text_add_form(&form, "client_id", l->client_id);
-	if (!form.failed)
-		r = perc_httpc_start(l->agent->http, &l->http, "POST",
-		    l->token_url, headers, form.p, form.len, NULL, 0, on_polled,
-		    l);
-	text_clear(&form);
-	if (r != 0)
-		front_login_fail(l, "%s", perc_strerror(r));
-}
-
-static void
-device_tell(struct front_login *l, const json_t *j)
-{
-	static const char *const names[] = { "user_code", "verification_uri",
-		"verification_uri_complete", "expires_in" };
-	json_t *o = json_object();
-
-	for (size_t i = 0; i < 4; i++)
-		if (json_object_get(j, names[i]) != NULL)
-			json_object_set(
-			    o, names[i], json_object_get(j, names[i]));
-	local_event(l->req, "device", o);
-	json_decref(o);
-}
-
-static void
-on_device(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_login *l = arg;
-	int64_t interval = 5, expires = 600;
-	json_t *j = NULL;
-
-	l->http = NULL;
-	if (a->err != 0 || a->status != 200) {
-		fail_answer(l, a, "the identity provider gave no code");
-		return;
-	}
-	if (perc_json_parse(&j, a->body, a->len, ANSWER_MAX, NULL, 0) == 0)
-		keep_token(&l->device_code, j, "device_code");
-	if (l->device_code == NULL || perc_json_str(j, "user_code") == NULL) {
-		front_login_fail(l,
-		    "the identity provider's answer is "
-		    "malformed");
-	} else {
-		if (perc_json_int(&interval, j, "interval", 1, 600) != 0)
-			interval = 5;
-		if (perc_json_int(&expires, j, "expires_in", 1, 86400) != 0)
-			expires = 600;
-		l->interval_ms = interval * 1000;
-		l->device_until_ms = perc_boot_ms() + expires * 1000;
-		device_tell(l, j);
-		poll_later(l);
-	}
-	json_decref(j);
-}
-
-static void
-device_start(struct front_login *l)
-{
-	const char *headers[] = { form_type, "Accept: application/json", NULL };
-	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
-
-	/* RFC 8628 knows no grant_type here; glewlwyd demands it, others
-	 * ignore it (RFC 6749 section 3.1). */
-	text_add_form(&form, "grant_type", "device_authorization");
-	text_add_form(&form, "client_id", l->client_id);
-	text_add_form(&form, "scope", l->scope);
-	text_add_form(&form, "resource", l->kmf);
-	if (!form.failed)
-		r = perc_httpc_start(l->agent->http, &l->http, "POST",
-		    l->device_url, headers, form.p, form.len, NULL, 0,
-		    on_device, l);
 	text_clear(&form);
 	if (r != 0)
 		front_login_fail(l, "%s", perc_strerror(r));
@@ -476,7 +347,7 @@ on_provider(const struct perc_httpc_answer *a, void *arg)
 
 	l->http = NULL;
 	if (a->err != 0 || a->status != 200) {
-		fail_answer(l, a, "asking the identity provider");
+		front_login_refused(l, a, "asking the identity provider");
 		return;
 	}
 	if (perc_json_parse(&j, a->body, a->len, ANSWER_MAX, NULL, 0) != 0 ||
@@ -497,7 +368,7 @@ on_provider(const struct perc_httpc_answer *a, void *arg)
 	else if (l->browser)
 		front_redirect_start(l);
 	else
-		device_start(l);
+		front_device_start(l);
 }
 
 static void
@@ -548,7 +419,7 @@ on_kmf(const struct perc_httpc_answer *a, void *arg)
 
 	l->http = NULL;
 	if (a->err != 0 || a->status != 200) {
-		fail_answer(l, a, "asking the KMF where to log in");
+		front_login_refused(l, a, "asking the KMF where to log in");
 		return;
 	}
 	if (perc_json_parse(&j, a->body, a->len, ANSWER_MAX, NULL, 0) != 0 ||

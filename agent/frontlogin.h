@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One login at an identity provider, shared by frontlogin.c (device grant,
- * tokens) and frontredirect.c (the browser's loopback redirect).
+ * One login at an identity provider, shared by frontlogin.c (tokens,
+ * providers), frontdevice.c (device grant) and frontredirect.c (the browser's
+ * loopback redirect).
  */
 #pragma once
 
@@ -44,6 +45,18 @@ struct front_login {
 void front_login_fail(struct front_login *l, const char *fmt, ...)
     PERC_PRINTF(2, 3); /* l is gone after it */
 void front_login_code(struct front_login *l, const char *code);
+/* As fail, with the words of an answer. */
+void front_login_refused(
+    struct front_login *l, const struct perc_httpc_answer *a, const char *what);
+void front_login_succeed(struct front_login *l);
+PERC_MUST int
+front_login_take(struct front_login *l, const struct perc_httpc_answer *a);
+/* Member name of j, if it is a token; the old one is wiped. */
+void front_login_keep(char **to, const json_t *j, const char *name);
+extern const char front_form_type[]; /* a header line */
+
+/* frontdevice.c */
+void front_device_start(struct front_login *l);
 
 /* frontredirect.c */
 void front_redirect_start(struct front_login *l);

@@ -56,8 +56,7 @@ retry_answer(
 	retry(c, all);
 }
 
-/* ---- the MDD's answer ------------------------------------------------------
- */
+/* ---- the MDD's answer --------------------------------------------------- */
 
 /* ice-char of RFC 8839 section 5.4 */
 static bool

@@ -195,8 +195,7 @@ on_client(int fd, uint32_t events, void *arg)
 		client_free(cl);
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void
 req_say(struct local_req *r, const char *name, json_t *value)

@@ -22,8 +22,7 @@
 #include "perc/stun.h"
 #include "perc/tail.h"
 
-/* ---- what the leg calls ---------------------------------------------------
- */
+/* ---- what the leg calls ------------------------------------------------- */
 
 static unsigned ups, losses, vault_packets;
 static char lost_why[256];

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One conversation of the command line with the agent. */
+#pragma once
+
+#include "agent/cli.h"
+#include "agent/text.h"
+
+struct talk { /* one conversation with the agent */
+	int fd;
+	struct text in;
+	bool quiet;	     /* no progress (--json) */
+	int64_t deadline_ms; /* 0: none */
+};
+
+/* An exit status; complains itself. Close in any case. */
+int talk_open(struct talk *t, const struct cli *c);
+void talk_close(struct talk *t);
+/* Send ask (borrowed), show what comes, until the end. *result is new on
+ * CLI_OK. */
+int talk_ask(struct talk *t, json_t *ask, json_t **result);
+/* All of it; ask is taken over. */
+int talk_once(const struct cli *c, json_t *ask, json_t **result);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way out, in order: the vault erases and signs a receipt, the KMF gets
+ * it, the MDD is told; and if nobody answers, out all the same.
+ */
+#include "agent/front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/frontsdp.h"
+#include "agent/local.h"
+#include "perc/log.h"
+
+#define LEAVE_WAIT_MS 4000 /* for receipts and goodbyes */
+
+/* ---- the way out
+ * ---------------------------------------------------------------------- */
+
+static const char *
+goodbye(const struct front_conf *c)
+{
+	static const struct {
+		const char *reason, *words;
+	} all[] = {
+		{ "left", "left" },
+		{ "ended", "the conference has ended; all keys are erased" },
+		{ "evicted",
+		    "you were removed from the conference; all keys are "
+		    "erased" },
+		{ "expired",
+		    "the key's time was over and the KMF gave no other" },
+		{ "stopped", "the vault stopped" },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (c->reason != NULL && strcmp(c->reason, all[i].reason) == 0)
+			return all[i].words;
+	return "left";
+}
+
+static void
+leave_finish(struct front_conf *c)
+{
+	if (c->state == FRONT_OVER)
+		return;
+	if (c->doomed)
+		text_put(c->words, sizeof(c->words), "the KMF says: %s",
+		    c->kmf_words);
+	else
+		text_put(c->words, sizeof(c->words), "%s", goodbye(c));
+	if (c->joiner != NULL)
+		local_error(c->joiner, c->reason != NULL ? c->reason : "left",
+		    c->words);
+	c->joiner = NULL;
+	log_info("over conf=%s reason=%s", c->id,
+	    c->reason != NULL ? c->reason : "left");
+	front_conf_close(c);
+}
+
+void
+front_leave_step(struct front_conf *c)
+{
+	if (c->state == FRONT_LEAVING && c->call == NULL &&
+	    c->leave_req == NULL && (c->vault_erased || !c->vault_open))
+		leave_finish(c);
+}
+
+static void
+on_leave_late(void *arg)
+{
+	leave_finish(arg);
+}
+
+static void
+quiet(struct front_conf *c)
+{
+	struct perc_loop *l = c->agent->loop;
+
+	front_events_stop(c);
+	front_call_cancel(c->token_call);
+	front_call_cancel(c->lease_call);
+	front_call_cancel(c->keys_call);
+	front_call_cancel(c->roster_call);
+	front_call_cancel(c->token2_call);
+	perc_timer_stop(l, &c->token_timer);
+	perc_timer_stop(l, &c->lease_timer);
+	perc_timer_stop(l, &c->roster_timer);
+	perc_timer_stop(l, &c->keys_retry.timer);
+	perc_timer_stop(l, &c->mdd_retry.timer);
+	perc_timer_stop(l, &c->token2_timer);
+}
+
+void
+front_leave(struct front_conf *c)
+{
+	const char *strs[] = { c->id };
+
+	if (c->state == FRONT_OVER || c->state == FRONT_LEAVING)
+		return;
+	if (!c->vault_open) {
+		front_fail(c, "left", "left");
+		return;
+	}
+	front_call_cancel(c->call);
+	c->state = FRONT_LEAVING;
+	quiet(c);
+	front_later(c, &c->over_timer, LEAVE_WAIT_MS, on_leave_late);
+	if (front_vault_ask(
+		c->agent->vault, VAULT_LEAVE, strs, 1, NULL, NULL) != 0)
+		leave_finish(c);
+}
+
+static void
+on_lease_ended(const struct perc_httpc_answer *a, void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (a->err != 0 || a->status / 100 != 2)
+		log_warnx("receipt_not_taken conf=%s status=%d %s", c->id,
+		    a->status, a->why);
+	front_leave_step(c);
+}
+
+static void
+receipt_send(struct front_conf *c, const char *receipt)
+{
+	struct front_ask ask = { .method = "DELETE", .token = c->token1 };
+	char *url = text_new("%s/lease", c->resource), *body = NULL;
+
+	if (*receipt != '\0') {
+		body = text_new("{\"receipt\":\"%s\"}", receipt);
+		ask.type = "application/json";
+	}
+	ask.url = url;
+	ask.body = body;
+	if (url == NULL || c->token1 == NULL ||
+	    front_call_start(c->agent, &c->call, &c->nonces, FRONT_NONCE_RS,
+		&ask, on_lease_ended, c) != 0)
+		log_warnx("receipt_not_sent conf=%s", c->id);
+	free(url);
+	free(body);
+}
+
+void
+front_erased(struct front_conf *c, const char *reason, const char *receipt)
+{
+	log_info("erased conf=%s reason=%s", c->id, reason);
+	c->vault_erased = true;
+	c->vault_live = false;
+	free(c->reason);
+	c->reason = text_dup(reason);
+	c->state = FRONT_LEAVING;
+	front_call_cancel(c->call);
+	quiet(c);
+	front_later(c, &c->over_timer, LEAVE_WAIT_MS, on_leave_late);
+	receipt_send(c, receipt);
+	front_mdd_stop(c);
+	front_leave_step(c);
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void
+forget(char **s)
+{
+	text_free(*s);
+	*s = NULL;
+}
+
+void
+front_conf_close(struct front_conf *c)
+{
+	quiet(c);
+	front_call_cancel(c->call);
+	perc_timer_stop(c->agent->loop, &c->over_timer);
+	perc_httpc_cancel(c->plain);
+	perc_httpc_cancel(c->join_req);
+	perc_httpc_cancel(c->leave_req);
+	c->plain = c->join_req = c->leave_req = NULL;
+	front_vault_forget(c->agent->vault, c);
+	front_login_forget(c->agent, c);
+	front_leg_free(c->leg);
+	c->leg = NULL;
+	perc_dtls_id_free(c->dtls_id);
+	c->dtls_id = NULL;
+	if (c->id[0] != '\0')
+		front_sdp_remove(c->agent->conf->sdp_dir, c->id);
+	forget(&c->code);
+	forget(&c->token1);
+	forget(&c->token2);
+	c->vault_live = false;
+	c->state = FRONT_OVER;
+	if (c->leaver != NULL)
+		local_result(c->leaver,
+		    json_pack(
+			"{s:s, s:s}", "conference", c->id, "state", "over"));
+	c->leaver = NULL;
+	front_stop_step(c->agent);
+}
+
+void
+front_conf_free(struct front_conf *c)
+{
+	if (c == NULL)
+		return;
+	front_conf_close(c);
+	front_sse_clear(&c->sse);
+	free(c->uri);
+	free(c->kmf);
+	free(c->resource);
+	free(c->token_endpoint);
+	free(c->mdd);
+	free(c->title);
+	free(c->name);
+	free(c->starts_at);
+	free(c->ends_at);
+	free(c->reason);
+	free(c->roster_text);
+	free(c->leg_url);
+	json_decref(c->media);
+	json_decref(c->policy);
+	json_decref(c->roster);
+	json_decref(c->streams);
+	json_decref(c->roster_state);
+	free(c);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pump between a leg and the vault. What passes here is inner
+ * ciphertext; the EKTField is cut off before the outer layer and put back
+ * behind it byte for byte (RFC 8723 section 5.1, RFC 8870 section 4.1).
+ */
+#include "agent/frontleg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "perc/tail.h"
+
+/* ---- sending ------------------------------------------------------------ */
+
+static void
+leg_flush(struct front_leg *l)
+{
+	unsigned done = 0;
+	int n;
+
+	while (done < l->nout) {
+		n = sendmmsg(
+		    l->fd, l->out_msg + done, l->nout - done, MSG_DONTWAIT);
+		if (n <= 0 && errno == EINTR)
+			continue;
+		if (n <= 0) { /* full or refused: this one is lost */
+			if (errno == ECONNREFUSED)
+				front_leg_refused(l);
+			l->count.dropped++;
+			n = 1;
+		}
+		done += (unsigned)n;
+	}
+	l->nout = 0;
+}
+
+/* The next buffer of the batch, n octets long once it is filled. */
+static uint8_t *
+out_next(struct front_leg *l)
+{
+	if (l->nout == BATCH)
+		leg_flush(l);
+	return l->out[l->nout];
+}
+
+static void
+out_done(struct front_leg *l, size_t n)
+{
+	l->out_iov[l->nout].iov_len = n;
+	l->nout++;
+}
+
+void
+front_leg_send(struct front_leg *l, const uint8_t *p, size_t n)
+{
+	if (send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return;
+	if (errno == ECONNREFUSED)
+		front_leg_refused(l);
+	l->count.dropped++;
+}
+
+void
+front_leg_media(struct front_leg *l, const uint8_t *p, size_t n)
+{
+	struct perc_tail tail;
+	struct perc_rtp h;
+	uint8_t *out;
+	size_t len;
+
+	if (l == NULL || l->state != LEG_UP)
+		return;
+	if (n + PERC_SRTP_TAG_LEN > ROOM || perc_tail_find(&tail, p, n) != 0 ||
+	    perc_rtp_parse(&h, p, n - tail.len) != 0) {
+		l->count.dropped++;
+		return;
+	}
+	out = out_next(l);
+	if (perc_srtp_protect(l->tx, &h, p, n - tail.len, out, &len) != 0) {
+		l->count.dropped++;
+		return;
+	}
+	memcpy(out + len, p + n - tail.len, tail.len);
+	out_done(l, len + tail.len);
+	l->count.sent++;
+}
+
+void
+front_leg_rtcp(struct front_leg *l, const uint8_t *p, size_t n)
+{
+	uint8_t *out;
+
+	if (l == NULL || l->state != LEG_UP || n + PERC_SRTCP_ROOM > ROOM)
+		return;
+	out = out_next(l);
+	memcpy(out, p, n);
+	if (perc_srtcp_protect(l->rtcp_tx, out, &n) != 0) {
+		l->count.dropped++;
+		return;
+	}
+	out_done(l, n);
+	l->count.rtcp_sent++;
+}
+
+/* ---- receiving
+ * ------------------------------------------------------------------ */
+
+static void
+drop(struct front_leg *l, int err)
+{
+	if (err == PERC_ERR_AUTH)
+		l->count.auth_failed++;
+	else if (err == PERC_ERR_REPLAY)
+		l->count.replayed++;
+	else
+		l->count.dropped++;
+}
+
+static void
+rtp_in(struct front_leg *l, uint8_t *p, size_t n)
+{
+	struct perc_tail tail;
+	struct perc_rtp h;
+	size_t len;
+	int r;
+
+	if ((r = perc_tail_find(&tail, p, n)) != 0 ||
+	    (r = perc_rtp_parse(&h, p, n - tail.len)) != 0 ||
+	    (r = perc_srtp_unprotect(l->rx, &h, p, n - tail.len, p, &len)) !=
+		0) {
+		drop(l, r);
+		return;
+	}
+	l->count.received++;
+	front_vault_packet(l->conf->agent->vault, VAULT_MEDIA_IN, l->conf->slot,
+	    p, len, p + n - tail.len, tail.len);
+}
+
+static void
+rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
+{
+	int r;
+
+	if ((r = perc_srtcp_unprotect(l->rtcp_rx, p, &n)) != 0) {
+		drop(l, r);
+		return;
+	}
+	l->count.rtcp_received++;
+	front_vault_packet(
+	    l->conf->agent->vault, VAULT_RTCP_IN, l->conf->slot, p, n, NULL, 0);
+}
+
+static void
+datagram(struct front_leg *l, uint8_t *p, size_t n)
+{
+	bool open = l->state == LEG_UP && l->conf->vault_live;
+
+	switch (perc_pkt_kind(p, n)) {
+	case PERC_PKT_STUN:
+		front_leg_stun(l, p, n);
+		break;
+	case PERC_PKT_DTLS:
+		front_leg_dtls(l, p, n);
+		break;
+	case PERC_PKT_RTP:
+		if (open)
+			rtp_in(l, p, n);
+		break;
+	case PERC_PKT_RTCP:
+		if (open)
+			rtcp_in(l, p, n);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+front_leg_ready(int fd, uint32_t events, void *arg)
+{
+	struct front_leg *l = arg;
+	int n;
+
+	for (unsigned i = 0; i < BATCH; i++)
+		l->in_iov[i].iov_len = PERC_MTU_MAX;
+	n = recvmmsg(fd, l->in_msg, BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0 && errno == ECONNREFUSED)
+		front_leg_refused(l);
+	for (int i = 0; i < n && l->state != LEG_LOST; i++)
+		if ((l->in_msg[i].msg_hdr.msg_flags & MSG_TRUNC) == 0)
+			datagram(l, l->in[i], l->in_msg[i].msg_len);
+}
+
+/* ---- batches --------------------------------------------------------------
+ */
+
+void
+front_leg_batches(struct front_leg *l)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		l->in_iov[i].iov_base = l->in[i];
+		l->in_msg[i].msg_hdr.msg_iov = &l->in_iov[i];
+		l->in_msg[i].msg_hdr.msg_iovlen = 1;
+		l->out_iov[i].iov_base = l->out[i];
+		l->out_msg[i].msg_hdr.msg_iov = &l->out_iov[i];
+		l->out_msg[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+void
+front_leg_turn(struct front_leg *l)
+{
+	if (l != NULL && l->nout > 0)
+		leg_flush(l);
+}
