@@ -108,7 +108,16 @@ kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c)
 	    kmf_time_json(c->created_ms), "created_by", c->created_by);
 }
 
-/* UTF-8 was checked by the parser; control characters were not. */
+bool
+kmf_is_utf8(const char *s)
+{
+	json_t *v = json_string(s); /* NULL: it is not */
+
+	json_decref(v);
+	return v != NULL;
+}
+
+/* Something to show, without control characters, that JSON can carry. */
 int
 kmf_text_check(const char *s, size_t max)
 {
@@ -117,7 +126,7 @@ kmf_text_check(const char *s, size_t max)
 	for (n = 0; s[n] != '\0'; n++)
 		if (n >= max || iscntrl((unsigned char)s[n]))
 			return PERC_ERR_FORMAT;
-	return n > 0 ? 0 : PERC_ERR_FORMAT;
+	return n > 0 && kmf_is_utf8(s) ? 0 : PERC_ERR_FORMAT;
 }
 
 static int

@@ -256,6 +256,7 @@ json_t *kmf_conf_event_json(const struct db_conf *c);
 PERC_MUST int kmf_email_get(char *out, size_t cap, const json_t *o);
 PERC_MUST int kmf_word_get(char *out, size_t cap, const json_t *o,
     const char *name, const char *words, const char *def);
+bool kmf_is_utf8(const char *s);
 PERC_MUST int kmf_text_check(const char *s, size_t max);
 PERC_MUST int kmf_invitees_get(struct db_invitee **vp, size_t *np,
     const json_t *a, char *why, size_t cap);

@@ -346,9 +346,10 @@ kmf_op_token1(struct kmf_job *j)
 	if (id->who == KMF_WHO_CODE)
 		return token1_code(j);
 	/* A provider that claims our own name could borrow a guest's place. */
-	if (id->iss[0] == '\0' || id->sub[0] == '\0' ||
-	    strcmp(id->iss, j->k->base) == 0 || strlen(id->iss) >= DB_ISS_MAX ||
-	    strlen(id->sub) >= DB_SUB_MAX)
+	if (kmf_text_check(id->iss, DB_ISS_MAX - 1) != 0 ||
+	    kmf_text_check(id->sub, DB_SUB_MAX - 1) != 0 ||
+	    strcmp(id->iss, j->k->base) == 0 || !kmf_is_utf8(id->name) ||
+	    !kmf_is_utf8(id->email))
 		return kmf_refuse(j, 400, "invalid_request",
 		    "the identity has no usable iss and sub");
 	return token1(j, &p);

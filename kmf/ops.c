@@ -270,17 +270,39 @@ oauth_errors(struct kmf_job *j)
 		    "there is no such conference, or it is not for you");
 }
 
+/* A path's segment is a stranger's: only what could be an id is recorded. */
+static const char *
+id_or_nothing(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_-";
+	size_t n = strspn(s, letters);
+
+	return s[n] == '\0' && n < DB_ID_MAX ? s : "";
+}
+
+/* Who was refused, as far as it can be written down. */
+static const char *
+actor_or_nothing(const struct kmf_identity *id)
+{
+	return id->who != KMF_WHO_CODE &&
+		kmf_text_check(id->sub, DB_SUB_MAX - 1) == 0
+	    ? id->sub
+	    : "";
+}
+
 /* What a refusal leaves behind for the auditor. */
 static int
 refusal_audit(struct kmf_job *j)
 {
 	const struct kmf_call *c = j->call;
-	const char *actor = c->id.who == KMF_WHO_CODE ? "" : c->id.sub;
 
 	j->k->count.refused++;
 	if (j->a.status >= 500 || c->op == KMF_OP_CLIENT_KEY)
 		return 0;
-	return kmf_audit(j->k, KMF_AUDIT_REFUSED, actor, c->conf, c->obj,
+	return kmf_audit(j->k, KMF_AUDIT_REFUSED, actor_or_nothing(&c->id),
+	    id_or_nothing(c->conf), id_or_nothing(c->obj),
 	    json_pack("{s:i, s:s, s:i}", "status", (int)j->a.status, "code",
 		j->a.code, "op", (int)c->op));
 }

@@ -438,6 +438,43 @@ test_REQ_W_6_roster_is_the_set_of_grants(void **state)
 	json_decref(a);
 }
 
+/* A big room's roster is fetched, not broadcast. */
+static void
+test_big_roster_is_announced_only(void **state)
+{
+	struct kit_end crowd[KMF_ROSTER_INLINE_MAX + 1];
+	const unsigned n = sizeof(crowd) / sizeof(crowd[0]);
+	struct kit_event *e, *last = NULL;
+	char subs[KMF_ROSTER_INLINE_MAX + 1][16];
+	struct kit_reply *r;
+	uint32_t s;
+	unsigned i;
+	json_t *v;
+
+	kit_join(&t, &alice, conf);
+	s = kit_stream(&t, &alice);
+	for (i = 0; i < n; i++) {
+		snprintf(subs[i], sizeof(subs[i]), "p%u", i);
+		kit_end_open(&crowd[i], subs[i]);
+		crowd[i].group = "board";
+		kit_join(&t, &crowd[i], conf);
+	}
+	kit_pass(&t, 600);
+	for (i = 0; (e = kit_event(&t, s, "roster")) != NULL; i++)
+		last = e;
+	assert_true(i < 4); /* a crowd is few rosters */
+	assert_non_null(last);
+	assert_null(json_object_get(last->data, "roster"));
+	r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
+	v = kit_verify(&t, r->text, "perch-roster+jwt");
+	assert_int_equal(num(v, "seq"), num(last->data, "seq"));
+	for (i = 0; i < n; i++) {
+		assert_true(on_roster(v, crowd[i].member));
+		kit_end_close(&crowd[i]);
+	}
+	json_decref(v);
+}
+
 /* REQ-W-5, second half: the person, every endpoint, at once, for good. */
 static void
 test_REQ_W_5_evicted_is_shut_out(void **state)
@@ -776,6 +813,7 @@ main(void)
 		T(test_epochs_are_renewed_by_age),
 		T(test_REQ_WC_4_8h_policy_may_share_the_past),
 		T(test_REQ_W_6_roster_is_the_set_of_grants),
+		T(test_big_roster_is_announced_only),
 		T(test_REQ_W_5_evicted_is_shut_out),
 		T(test_guest_evicted_cannot_reuse_the_code),
 		T(test_REQ_F_8_3a_uninvited_meanwhile_gets_no_key),

@@ -147,6 +147,41 @@ test_scopes(void **state)
 	assert_int_equal(kit_call(&t, &c)->status, 404);
 }
 
+/* Whatever stands in the path is answered like any hole. */
+static void
+test_absurd_ids_are_holes(void **state)
+{
+	static char long_id[9000];
+	const char *const ids[] = { "", "c_\xff\xfe", "'; DROP TABLE member",
+		"c_%s%n", "\x01", long_id };
+	struct kmf_call c = { .op = KMF_OP_KEYS };
+	size_t i;
+
+	memset(long_id, 'A', sizeof(long_id) - 1);
+	for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		kit_admin(&t, KMF_OP_CONF_GET, ids[i], ids[i], NULL);
+		assert_int_equal(t.r.status, 404);
+		kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, ids[i], NULL);
+		assert_int_equal(t.r.status, 404);
+		c.conf = ids[i];
+		c.id.who = KMF_WHO_MEMBER;
+		c.id.sub = c.id.jkt = c.id.token_conf = ids[i];
+		assert_int_equal(kit_call(&t, &c)->status, 404);
+		c.op = KMF_OP_TOKEN1;
+		c.id.who = KMF_WHO_PERSON;
+		c.id.iss = c.id.email = c.id.name = ids[i];
+		assert_int_equal(kit_call(&t, &c)->status, 400);
+		c.conf = conf;
+		assert_int_equal(kit_call(&t, &c)->status, 400);
+		c.id.iss = c.id.sub = c.id.jkt = "fine"; /* but the rest */
+		c.id.groups[0] = "board";
+		c.id.ngroups = 1;
+		kit_call(&t, &c);
+		assert_int_equal(t.r.status, kmf_is_utf8(ids[i]) ? 200 : 400);
+		c.op = KMF_OP_KEYS;
+	}
+}
+
 static void
 test_idempotency(void **state)
 {
@@ -475,6 +510,7 @@ main(void)
 		T(test_errors_point_at_the_member),
 		T(test_conditions),
 		T(test_scopes),
+		T(test_absurd_ids_are_holes),
 		T(test_idempotency),
 		T(test_pages),
 		T(test_explain_is_the_decision),
