@@ -78,6 +78,7 @@ conf_get(struct kmf_conf *c, const struct args *a)
 		return bad_usage("-c FILE is missing");
 	if (kmf_conf_load(c, a->conf, why, sizeof(why)) != 0) {
 		fprintf(stderr, "perch-kmf: %s\n", why);
+		kmf_conf_clear(c);
 		return 1;
 	}
 	return 0;

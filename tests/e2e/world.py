@@ -16,6 +16,15 @@ TOP = pathlib.Path(os.environ.get(
 BUILD = pathlib.Path(os.environ.get("top_builddir", TOP / "build")).resolve()
 
 
+# The programs lock themselves in, and a leak checker cannot look out of that;
+# leaks are the unit tests' business.
+SANITIZED = (BUILD / "config.h").exists() and \
+    "define PERCH_SANITIZED" in (BUILD / "config.h").read_text()
+if SANITIZED:
+    os.environ["ASAN_OPTIONS"] = ":".join(filter(None, [
+        os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))
+
+
 class Broken(Exception):
     """The world did not come up: not a verdict about the thing tested."""
 
