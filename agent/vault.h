@@ -246,7 +246,8 @@ unsigned vault_keys_held(const struct vault_slot *s);
 /* ---- vaultlocal.c, vaultmedia.c ----------------------------------------- */
 void vault_local_rtp(int fd, uint32_t events, void *arg);  /* vault_local */
 void vault_local_rtcp(int fd, uint32_t events, void *arg); /* vault_local */
-void vault_out_rtcp(int fd, uint32_t events, void *arg);   /* vault */
+void vault_local_report(struct vault_local *l, const uint8_t *p, size_t n);
+void vault_out_rtcp(int fd, uint32_t events, void *arg); /* vault */
 /* Read a batch from 127/8; returns how many; lengths in in_msg[].msg_len. */
 unsigned vault_batch_read(struct vault *v, int fd);
 void vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n);

@@ -140,6 +140,22 @@ out:
 	return r;
 }
 
+/* RTCP may share the port (RFC 5761); sealed as media it would tell every
+ * member what the application calls itself. */
+static int
+datagram_take(struct vault_local *l, const uint8_t *p, size_t n, int64_t now)
+{
+	switch (perc_pkt_kind(p, n)) {
+	case PERC_PKT_RTP:
+		return packet_send(l, p, n, now);
+	case PERC_PKT_RTCP:
+		vault_local_report(l, p, n);
+		return 0;
+	default:
+		return PERC_ERR_FORMAT;
+	}
+}
+
 void
 vault_local_rtp(int fd, uint32_t events, void *arg)
 {
@@ -153,7 +169,8 @@ vault_local_rtp(int fd, uint32_t events, void *arg)
 	n = vault_batch_read(v, fd);
 	for (i = 0; i < n; i++) {
 		if (s->state != VAULT_SLOT_LIVE || l->tx == NULL ||
-		    packet_send(l, v->in[i], v->in_msg[i].msg_len, now) != 0) {
+		    datagram_take(l, v->in[i], v->in_msg[i].msg_len, now) !=
+			0) {
 			s->count.local_dropped++;
 			continue;
 		}

@@ -159,8 +159,8 @@ out_compound(struct vault_local *l, const uint8_t *p, size_t n)
 	s->count.rtcp_out++;
 }
 
-static void
-local_rtcp(struct vault_local *l, const uint8_t *p, size_t n)
+void
+vault_local_report(struct vault_local *l, const uint8_t *p, size_t n)
 {
 	if (l->slot->state != VAULT_SLOT_LIVE || l->ssrc == 0 ||
 	    perc_pkt_kind(p, n) != PERC_PKT_RTCP)
@@ -180,7 +180,7 @@ vault_local_rtcp(int fd, uint32_t events, void *arg)
 	for (i = 0; i < n; i++) {
 		if (v->in_msg[i].msg_len != 0)
 			l->rtcp_peer = v->in_from[i];
-		local_rtcp(l, v->in[i], v->in_msg[i].msg_len);
+		vault_local_report(l, v->in[i], v->in_msg[i].msg_len);
 	}
 }
 
@@ -211,7 +211,7 @@ vault_out_rtcp(int fd, uint32_t events, void *arg)
 
 	for (i = 0; i < n; i++)
 		if ((l = local_of_receiver(v, &v->in_from[i])) != NULL)
-			local_rtcp(l, v->in[i], v->in_msg[i].msg_len);
+			vault_local_report(l, v->in[i], v->in_msg[i].msg_len);
 }
 
 /* ---- from the conference ------------------------------------------------- */

@@ -594,6 +594,7 @@ main(void)
 		TEST(test_restart_of_the_application),
 		TEST(test_REQ_W_2_fail_closed),
 		TEST(test_REQ_F_4_1a_rtcp_says_nothing_confidential),
+		TEST(test_rtcp_on_the_rtp_port),
 		TEST(test_REQ_F_8_2_5a_key_frame_storm),
 		TEST(test_key_frame_request_arrives),
 		TEST(test_remote_report_is_delivered),
