@@ -168,6 +168,7 @@ test_absurd_ids_are_holes(void **state)
 		c.id.sub = c.id.jkt = c.id.token_conf = ids[i];
 		assert_int_equal(kit_call(&t, &c)->status, 404);
 		c.op = KMF_OP_TOKEN1;
+		c.id.ngroups = 0;
 		c.id.who = KMF_WHO_PERSON;
 		c.id.iss = c.id.email = c.id.name = ids[i];
 		assert_int_equal(kit_call(&t, &c)->status, 400);
