@@ -440,6 +440,44 @@ table_print(struct road *r, unsigned rounds)
 	(void)fflush(stdout);
 }
 
+/* What a rekey costs a receiver for each sender, and a sender once. */
+static void
+keys_print(size_t keylen, unsigned rounds)
+{
+	static double ns[3][ROUNDS];
+	static struct road r;
+	uint8_t key[32] = { 0 }, field[PERC_EKT_FIELD_MAX], got[32];
+	struct perc_gcm *g;
+	double start;
+	uint32_t roc;
+	size_t n = 0, len;
+	unsigned i, j;
+
+	road_open(&r, keylen, 0);
+	for (i = 0; i < rounds; i++) {
+		start = now_ns();
+		for (j = 0; j < 16; j++)
+			OK(perc_ekt_full(
+			    r.ekt, 1, 0, key, keylen, SSRC, j, field, &n));
+		ns[0][i] = (now_ns() - start) / 16;
+		start = now_ns();
+		for (j = 0; j < 16; j++)
+			OK(perc_ekt_unwrap(
+			    r.ekt, 1, field, n - 7, SSRC, got, &len, &roc));
+		ns[1][i] = (now_ns() - start) / 16;
+		start = now_ns();
+		for (j = 0; j < 16; j++) {
+			OK(perc_ekt_gcm(r.ekt, 1, key, keylen, &g));
+			perc_gcm_free(g);
+		}
+		ns[2][i] = (now_ns() - start) / 16;
+	}
+	printf("| AES-%zu | %.0f | %.0f | %.0f |\n", keylen * 8,
+	    median(ns[0], rounds), median(ns[1], rounds),
+	    median(ns[2], rounds));
+	road_close(&r);
+}
+
 static void
 machine_print(unsigned rounds)
 {
@@ -485,6 +523,10 @@ main(int argc, char *argv[])
 		table_print(r, rounds);
 		road_close(r);
 	}
+	printf("\nA new key, ns\n\n| | make a Full field | unwrap one | derive "
+	       "and install, remove |\n|---|---:|---:|---:|\n");
+	keys_print(16, rounds);
+	keys_print(32, rounds);
 	free(r);
 	return 0;
 }
