@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The real perch-mdd with two workers on free loopback ports, a KMF that is a
+ * key in this program, and members that join with real tokens.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "tests/mdd/peer.h"
+
+#define KMF    "https://kmf.example"
+#define SSRC_A 0x0a0a0a0au
+#define SSRC_B 0x0b0b0b0bu
+#define BODY   "{\"ufrag\": \"mine\", \"pwd\": \"0123456789012345678901\"}"
+
+extern char base[64]; /* the MDD's base URL */
+
+int stage_open(void **state); /* group set-up and tear-down of cmocka */
+int stage_close(void **state);
+void path_of(char out[128], const char *name); /* a file of this world */
+
+struct answer {
+	int err, status;
+	json_t *json; /* valid until the next request */
+	char text[32768];
+};
+struct answer
+http(const char *method, const char *path, const char *token, const char *body);
+/* The status, and the problem's code unless NULL. */
+void expect(struct answer a, int status, const char *code);
+/* A counter's sum over both workers; and waiting until it is that high. */
+uint64_t metric(const char *name, const char *label);
+void metric_reaches(const char *name, const char *label, uint64_t want);
+
+struct member { /* an endpoint and its token */
+	struct peer p;
+	const char *name, *conference;
+	uint32_t ssrc;
+	char *token;
+	char leg[64];
+	unsigned port;
+};
+json_t *claims(const struct member *m); /* of a good token2 */
+char *sign(json_t *c);			/* takes c; the caller frees */
+void member_join(
+    struct member *m, const char *name, const char *conference, uint32_t ssrc);
+void member_end(struct member *m);
+/* m_a and m_b, joined and connected. */
+void two(struct member *a, struct member *b, const char *conference);
