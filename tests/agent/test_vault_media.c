@@ -495,6 +495,27 @@ test_REQ_F_4_1a_rtcp_says_nothing_confidential(void **state)
 	kit_msg_clear(&m);
 }
 
+/* The same when RTCP shares the RTP port; and what is neither is dropped. */
+static void
+test_rtcp_on_the_rtp_port(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0];
+	const uint8_t p[] = { 0x80, 201, 0, 1, 1, 2, 3, 4, 0x81, 202, 0, 3, 1,
+		2, 3, 4, 1, 5, 'a', 'l', 'i', 'c', 'e', 0 };
+	const uint8_t stun[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
+	struct kit_msg m;
+
+	kit_app_send_to(a, a->port[0][0], p, sizeof(p));
+	kit_app_send_to(a, a->port[0][0], stun, sizeof(stun));
+	kit_settle(a, 10);
+	assert_false(kit_take(a, VAULT_MEDIA_OUT, &m));
+	assert_true(kit_take(a, VAULT_RTCP_OUT, &m));
+	assert_int_equal(m.len, 1 + 8);
+	kit_msg_clear(&m);
+	assert_int_equal(kit_counter(a, CONF, "local_dropped"), 1);
+}
+
 static void
 feedback(
     struct kit *k, uint8_t fmt, uint32_t media, const uint8_t *fci, size_t n)
