@@ -34,7 +34,9 @@ fail_answer(
 	if (a->err == PERC_ERR_AUTH)
 		front_fail(c, "untrusted", "%s", words);
 	else if (a->err != 0)
-		front_fail(c, "unreachable", "%s", words);
+		front_fail(c,
+		    front_answer_transient(a) ? "unreachable" : "failed", "%s",
+		    words);
 	else if (strcmp(code, "invalid_grant") == 0)
 		front_fail(c, "refused",
 		    "the KMF does not accept this invitation or login: %s",
