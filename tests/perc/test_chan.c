@@ -6,11 +6,42 @@
 #include "tests/perc/unit.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "perc/chan.h"
 #include "perc/proc.h"
+
+/* The linker sends every malloc and calloc of libperc through these. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static unsigned allocations;
+static long left = -1; /* allocations that still succeed; -1: all */
+
+static bool
+refused(void)
+{
+	allocations++;
+	if (left > 0)
+		left--;
+	return left == 0;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return refused() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	return refused() ? NULL : __real_calloc(count, size);
+}
 
 static struct perc_loop *loop;
 static struct perc_chan *a, *b;
@@ -223,6 +254,51 @@ test_a_full_socket_waits_for_its_reader(void **state)
 	assert_int_equal(perc_chan_queued(a), 0);
 }
 
+static void
+test_steady_traffic_allocates_nothing(void **state)
+{
+	uint32_t id = 0;
+	unsigned before = 0;
+
+	for (int round = 0; round < 200; round++) {
+		if (round == 20)
+			before = allocations;
+		for (int i = 0; i < 50; i++, id++)
+			assert_int_equal(
+			    perc_chan_send(a, 1, id, pattern(id, 1200), 1200),
+			    0);
+		turns(2);
+	}
+	assert_int_equal(got, id);
+	assert_true(before > 0);
+	assert_int_equal(allocations, before);
+}
+
+/* Without memory a frame is refused whole, or the channel ends; never half. */
+static void
+test_the_Nth_allocation_fails(void **state)
+{
+	for (long n = 1; n < 12; n++) {
+		int r;
+
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+		left = n;
+		r = perc_chan_send(a, 1, 0, pattern(0, 300000), 300000);
+		if (r == 0) {
+			for (int i = 0; i < 50 && got == 0 && closes == 0; i++)
+				turns(1);
+			assert_true(got == 1 || closes > 0);
+			assert_true(closes == 0 || why == PERC_ERR_NOMEM);
+		} else {
+			assert_int_equal(r, PERC_ERR_NOMEM);
+			assert_int_equal(perc_chan_queued(a), 0);
+		}
+		left = -1;
+	}
+	assert_int_equal(got, 1); /* the last had enough */
+}
+
 static size_t
 frame(uint8_t *out, uint32_t len, uint16_t type, uint32_t id)
 {
@@ -430,6 +506,8 @@ main(void)
 		T(test_nothing_leaves_before_the_turn_ends),
 		T(test_the_largest_frame),
 		T(test_scattered_parts_make_one_frame),
+		T(test_steady_traffic_allocates_nothing),
+		T(test_the_Nth_allocation_fails),
 		T(test_the_queue_has_a_bound),
 		T(test_a_full_socket_waits_for_its_reader),
 		R(test_octet_by_octet),
