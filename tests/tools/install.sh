@@ -31,7 +31,7 @@ perch_missing()
 # perch_install LOG PACKAGE...: install what is missing, or say what to do
 perch_install()
 {
-	log=$1
+	apt_log=$1
 	shift
 	if ! command -v dpkg-query >/dev/null; then
 		echo "This is not Debian; you need: $*" >&2
@@ -51,8 +51,8 @@ perch_install()
 		-o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300"
 	# shellcheck disable=SC2086
 	if ! { $apt update && $apt install --no-install-recommends $want; } \
-		>"$log" 2>&1 </dev/null; then
-		tail -n 20 "$log" >&2
+		>"$apt_log" 2>&1 </dev/null; then
+		tail -n 20 "$apt_log" >&2
 		echo "apt could not install: $want" >&2
 		return 1
 	fi
