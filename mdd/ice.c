@@ -40,6 +40,25 @@ user_find(struct mdd_worker *w, const struct perc_stun *m)
 	    &w->legs, m->username, (size_t)(colon - m->username));
 }
 
+/*
+ * Who reads a check on the way could send it again from an address of his
+ * choice and so turn the leg's media there. A check therefore moves a leg
+ * only once: the last MDD_CHECKS of them are remembered.
+ */
+static bool
+check_is_new(
+    const struct mdd_worker *w, struct mdd_leg *leg, const struct perc_stun *m)
+{
+	uint32_t h = mdd_table_hash(&w->legs.by_addr, m->txid, sizeof(m->txid));
+	unsigned i;
+
+	for (i = 0; i < MDD_CHECKS; i++)
+		if (leg->checks[i] == h)
+			return false;
+	leg->checks[leg->check_at++ % MDD_CHECKS] = h;
+	return true;
+}
+
 static void
 answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
     const struct mdd_addr *to, const struct perc_stun *m, int64_t now_ms)
@@ -61,7 +80,7 @@ answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
 	if (m->unknown_n > 0 || m->controlled)
 		return;
 	/* The first address counts at once, another one when nominated. */
-	if (leg->addr.len == 0 || m->use_candidate)
+	if (check_is_new(w, leg, m) && (leg->addr.len == 0 || m->use_candidate))
 		mdd_leg_bind(&w->legs, leg, to);
 }
 

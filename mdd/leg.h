@@ -16,8 +16,9 @@
 #include "perc/loop.h"
 #include "perc/srtp.h"
 
-#define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
-#define MDD_SOURCES_PER_LEG 2 /* sizes the SSRC table of a conference */
+#define MDD_CHECKS	    64 /* STUN checks that a leg remembers */
+#define MDD_MEMBER_LEGS	    3  /* of one member: the live one and two tries */
+#define MDD_SOURCES_PER_LEG 2  /* sizes the SSRC table of a conference */
 
 /*
  * One SSRC of a conference, known as long as there is room even when its leg
@@ -68,6 +69,8 @@ struct mdd_leg {
 	struct mdd_source *src[MDD_TOKEN_SSRCS];
 	unsigned nssrcs, tries;
 	struct mdd_addr addr;
+	uint32_t checks[MDD_CHECKS]; /* hashed transaction ids */
+	unsigned check_at;
 	struct perc_dtls *dtls; /* until some seconds after it is up */
 	struct perc_timer timer;
 	struct perc_srtp *rx, *tx;

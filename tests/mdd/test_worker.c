@@ -543,6 +543,38 @@ test_address_moves(void **state)
 	peer_close(&other);
 }
 
+/* A check that was read on the way and sent again from elsewhere is answered
+ * (it is good) and moves nothing. */
+static void
+test_replayed_check_moves_nothing(void **state)
+{
+	struct world *x = *state;
+	uint8_t q[PERC_STUN_MAX], d[PEER_PACKET];
+	struct peer evil;
+	char user[80];
+	size_t n;
+
+	connect_ab(x);
+	(void)snprintf(user, sizeof(user), "%s:mine", x->b.ufrag);
+	assert_int_equal(
+	    perc_stun_request(q, &n, (const uint8_t *)"0123456789ab", user,
+		x->b.pwd, 1, true, 7),
+	    0);
+	peer_send(&x->b, q, n);
+	assert_true(peer_recv(&x->b, d, 0, 3, 1000) > 0);
+	peer_open(&evil);
+	evil.mdd = x->at;
+	evil.pump = pump;
+	evil.arg = x;
+	peer_send(&evil, q, n);
+	assert_true(peer_recv(&evil, d, 0, 3, 1000) > 0);
+	n = peer_rtp(&x->a, d, SSRC_A, 1, "x", 1, short_tail, 1);
+	peer_send(&x->a, d, n);
+	assert_int_equal(peer_recv(&x->b, d, 128, 191, 1000), n);
+	assert_int_equal(peer_recv(&evil, d, 128, 191, 20), 0);
+	peer_close(&evil);
+}
+
 static void
 test_silence_and_expiry(void **state)
 {
@@ -680,6 +712,7 @@ main(void)
 		WITH(test_rejoin_goes_on),
 		WITH(test_REQ_J_7a_roc_per_receiver),
 		WITH(test_address_moves),
+		WITH(test_replayed_check_moves_nothing),
 		WITH(test_silence_and_expiry),
 		WITH(test_rtcp),
 		WITH(test_rtcp_bye),
