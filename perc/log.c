@@ -10,6 +10,7 @@
 #include "perc/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ perc_log_init(const char *program, const char *role, int use_syslog,
 	target.role = role;
 	target.use_syslog = use_syslog != 0;
 	target.level = level;
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (target.use_syslog)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }

@@ -14,7 +14,8 @@
 enum perc_log_level { PERC_LOG_ERROR, PERC_LOG_WARN, PERC_LOG_INFO,
 	PERC_LOG_DEBUG };
 
-/* role is shown as "program[role]"; both must stay valid. */
+/* role is shown as "program[role]"; both must stay valid. Ignores SIGPIPE: a
+ * reader of the log that goes away must not end us. */
 void perc_log_init(const char *program, const char *role, int use_syslog,
     enum perc_log_level level);
 void perc_log_level_set(enum perc_log_level level);

@@ -90,6 +90,25 @@ test_a_lost_stderr_leaves_errno_alone(void **state)
 }
 
 static void
+log_to_nobody(void)
+{
+	int p[2];
+
+	(void)signal(SIGPIPE, SIG_DFL);
+	if (pipe(p) != 0 || dup2(p[1], 2) != 2)
+		_exit(1);
+	close(p[0]);
+	perc_log_init("p", NULL, 0, PERC_LOG_INFO);
+	log_info("nobody hears");
+}
+
+static void
+test_a_reader_that_left_does_not_end_us(void **state)
+{
+	assert_int_equal(in_child(log_to_nobody), 0);
+}
+
+static void
 test_levels(void **state)
 {
 	perc_log_init("p", NULL, 0, PERC_LOG_WARN);
@@ -181,6 +200,7 @@ main(void)
 		cmocka_unit_test(test_the_form_of_a_line),
 		cmocka_unit_test(test_warn_tells_errno_and_keeps_it),
 		cmocka_unit_test(test_a_lost_stderr_leaves_errno_alone),
+		cmocka_unit_test(test_a_reader_that_left_does_not_end_us),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_nobody_forges_a_second_line),
 		cmocka_unit_test(test_a_long_line_ends_in_time),
