@@ -32,6 +32,7 @@
 
 #define DEADLINE_MS 15000
 #define TICK_MS	    1000
+#define FIELD_MAX   256
 #define FRAME_MAX   (2u << 20)
 
 /* --- requests ------------------------------------------------------------- */
@@ -51,24 +52,31 @@ req_new(struct front *f, struct perc_httpd_req *r)
 	return q;
 }
 
-static const char *
-field(const struct front_req *q, const char *name)
+/* A field that changes what a request does: once, and not without bound. */
+static int
+field(const char **out, const struct front_req *q, const char *name)
 {
-	const char *v = perc_httpd_header(q->r, name, NULL);
+	unsigned count;
+	const char *v = perc_httpd_header(q->r, name, &count);
 
-	return v == NULL || strlen(v) > 256 ? "" : v;
+	*out = v == NULL ? "" : v;
+	return count > 1 || strlen(*out) > FIELD_MAX ? PERC_ERR_FORMAT : 0;
 }
 
 static void
 relay_call(struct front_req *q)
 {
 	const char *query = perc_httpd_query(q->r);
-	struct kmf_call c = { .op = q->route->op,
-		.conf = q->par.conf,
-		.obj = q->par.obj,
-		.if_match = field(q, "If-Match"),
-		.idempotency_key = field(q, "Idempotency-Key") };
+	struct kmf_call c = {
+		.op = q->route->op, .conf = q->par.conf, .obj = q->par.obj
+	};
 
+	if (field(&c.if_match, q, "If-Match") != 0 ||
+	    field(&c.idempotency_key, q, "Idempotency-Key") != 0) {
+		front_problem(q, 400, "invalid_request",
+		    "If-Match or Idempotency-Key: twice or too long");
+		return;
+	}
 	c.body = perc_httpd_body(q->r, &c.body_len);
 	if ((q->route->flags & KMF_QUERY) != 0)
 		c.arg = query == NULL ? "" : query;
@@ -481,7 +489,6 @@ kmf_front_main(const struct kmf_conf *c, unsigned index)
 			log_warnx("front.start err=\"%s\"", perc_strerror(r));
 		goto out;
 	}
-	f->serving = true;
 	if (perc_loop_run(f->loop) == 0 && f->stopping)
 		code = 0;
 out:

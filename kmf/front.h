@@ -89,7 +89,7 @@ struct front {
 	struct perc_httpd *httpd, *metrics;
 	struct perc_chan *keeper, *fetcher;
 	int ready_fd;
-	bool welcomed, serving, stopping;
+	bool welcomed, stopping;
 	char *jwks_text;
 	struct perc_jwks *jwks;
 	uint8_t nonce_key[32], prev_nonce_key[32];

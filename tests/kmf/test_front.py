@@ -258,6 +258,33 @@ def test_heartbeat(s):
     sock.close()
 
 
+def test_before_and_after(s):
+    """Too early says when to come; over says that it is over."""
+    conf = conference(s.admin, starts_at=when(30), ends_at=when(60))["id"]
+    e = endpoint(s.k).enter(conf, invite(s.admin, conf)["code"])
+    nonce = None
+    for _ in range(2):
+        a = Raw(s.k, "POST", e.path + "/keys", [
+            ("Authorization", "DPoP " + e.token),
+            ("DPoP", e.key.dpop("POST", s.k.url + e.path + "/keys", e.token,
+                                nonce))])
+        nonce = a.get("dpop-nonce")
+    assert a.status == 403 and a.json()["code"] == "too_early", a.body
+    assert 0 < int(a.get("retry-after")) <= 30 * 60
+    assert not a.get("encryption-key")
+    s.admin.call("POST", f"/v1/conferences/{conf}/end")
+    assert refused(e.keys) == (410, "ended")
+
+
+def test_idempotency(s):
+    body = {"title": "Once", "starts_at": when(1), "ends_at": when(9)}
+    ids = {s.admin.call("POST", "/v1/conferences", body,
+                        Idempotency_Key="k1").body["id"] for _ in range(3)}
+    assert len(ids) == 1, ids
+    assert refused(s.admin.call, "POST", "/v1/conferences", body,
+                   Idempotency_Key="k" * 300)[0] == 400
+
+
 def test_scheduler(s):
     a = s.admin.call("POST", "/v1/conferences", {
         "title": "Weekly", "starts_at": when(10), "ends_at": when(70),

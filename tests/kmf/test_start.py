@@ -236,6 +236,24 @@ def test_a_dead_front_is_replaced(s):
     assert k.proc.stop() == 0
 
 
+def test_a_dead_fetcher_is_replaced(s):
+    """And the fronts with it, one by one: somebody always answers."""
+    k = up(s, "fetcher")
+    kids = children(k.proc.p.pid)
+    os.kill(kids["fetcher"][0], signal.SIGKILL)
+
+    def renewed():
+        assert Raw(k, "GET", "/healthz").status == 200
+        now = children(k.proc.p.pid)
+        return len(now.get("front", [])) == 2 and not \
+            set(now["front"]) & set(kids["front"]) and \
+            now.get("fetcher", kids["fetcher"]) != kids["fetcher"]
+    world.wait_for(renewed, 8, say="a new fetcher and new fronts")
+    assert k.proc.text().count("fetcher_died") == 1
+    assert "front_died" not in k.proc.text()
+    assert k.proc.stop() == 0
+
+
 def test_a_dead_keeper_ends_all(s):
     k = up(s, "keeper")
     os.kill(children(k.proc.p.pid)["keeper"][0], signal.SIGKILL)

@@ -135,6 +135,20 @@ def test_tls_versions(srv):
             assert status(srv.get("/", s)) == 200
 
 
+def test_sessions_are_resumed(srv):
+    """A ticket saves the next handshake's signature, in 1.2 and 1.3."""
+    for v in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+        c.minimum_version = c.maximum_version = v
+        with c.wrap_socket(srv.tcp()) as s:
+            assert status(srv.get("/", s)) == 200
+            ticket = s.session
+        with c.wrap_socket(srv.tcp(), session=ticket) as s:
+            assert status(srv.get("/", s)) == 200
+            assert s.session_reused, v
+
+
 def test_smuggling_is_refused(srv):
     for headers, body in (
             ([b"Content-Length: 5", b"Transfer-Encoding: chunked"],
@@ -301,6 +315,9 @@ def in_memory(pid, needle):
 
 def test_secrets_are_wiped(srv):
     """Neither header nor body stays behind, connection open or closed."""
+    with open(PROBE, "rb") as f:
+        if b"__asan_init" in f.read():
+            return tap.say("a sanitizer keeps what was freed: skipped")
     s = srv.tls()
     for path in ("/secret", "/secret?body"):
         a = srv.get(path, s)

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Starting the roles and joining them: a socketpair between each front and
+ * the keeper, each front and the fetcher, and one from either to us, over
+ * which the channels of later fronts travel (kmf/handover.h). A fetcher that
+ * is started again knows no front, so the fronts are renewed after it.
+ */
+#include "kmf/supervisor.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kmf/handover.h"
+#include "perc/httpd.h"
+#include "perc/log.h"
+#include "perc/proc.h"
+
+int
+sup_ports_open(struct sup *s)
+{
+	const struct kmf_conf *c = s->conf;
+	char why[512];
+	int64_t i;
+
+	for (i = 0; i < c->fronts; i++)
+		if (perc_httpd_listen(
+			&s->listen[i], c->listen, true, why, sizeof(why)) != 0)
+			goto bad;
+	if (c->metrics_listen != NULL &&
+	    perc_httpd_listen(
+		&s->metrics, c->metrics_listen, false, why, sizeof(why)) != 0)
+		goto bad;
+	return 0;
+bad:
+	fprintf(stderr, "perch-kmf: %s\n", why);
+	return 1;
+}
+
+static int
+role_start(struct sup *s, pid_t *pid, const char *role, unsigned index,
+    const int *fds, int nfds)
+{
+	char number[16];
+	char *argv[] = { (char *)(uintptr_t) "perch-kmf",
+		(char *)(uintptr_t) "role", (char *)(uintptr_t)role, number,
+		(char *)(uintptr_t) "-c", (char *)(uintptr_t)s->conf->file,
+		NULL };
+	int r;
+
+	snprintf(number, sizeof(number), "%u", index);
+	if ((r = perc_proc_spawn(pid, NULL, argv, fds, nfds)) != 0)
+		log_warn("kmf.start role=%s", role);
+	return r;
+}
+
+void
+sup_close(int *fds, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void
+on_ready(int fd, uint32_t events, void *arg)
+{
+	struct slot *f = arg;
+	char c;
+
+	if (read(fd, &c, 1) == 1)
+		f->s->nready++;
+	perc_loop_del(f->io);
+	f->io = NULL;
+	close(f->ready);
+	f->ready = -1;
+	if (f->s->rolling != 0)
+		sup_roll_next(f->s);
+	if (!f->s->told && f->s->nready == (unsigned)f->s->conf->fronts) {
+		f->s->told = true;
+		log_info("kmf.ready url=%s fronts=%u", f->s->conf->base_url,
+		    f->s->nready);
+		perc_proc_notify("READY=1");
+	}
+}
+
+/* Start front f with these ends; its other ends are already with the keeper
+ * and the fetcher. */
+static int
+front_spawn(struct slot *f, int keeper_end, int fetcher_end)
+{
+	struct sup *s = f->s;
+	int pair[2], fds[5], n = 4, r;
+
+	if ((r = perc_proc_pair(pair)) != 0)
+		return r;
+	fds[0] = keeper_end;
+	fds[1] = fetcher_end;
+	fds[2] = pair[1];
+	fds[3] = s->listen[f->index];
+	if (f->index == 0 && s->metrics >= 0)
+		fds[n++] = s->metrics;
+	r = role_start(s, &f->pid, "front", f->index, fds, n);
+	close(pair[1]);
+	f->ready = pair[0];
+	if (r == 0)
+		r = perc_loop_add(
+		    s->loop, &f->io, f->ready, EPOLLIN, on_ready, f);
+	return r;
+}
+
+int
+sup_start_all(struct sup *s)
+{
+	unsigned i, n = (unsigned)s->conf->fronts;
+	int k[KMF_FRONTS_MAX + 1][2], t[KMF_FRONTS_MAX + 1][2];
+	int fds[KMF_FRONTS_MAX + 1], r = 0;
+
+	memset(k, 0xff, sizeof(k)); /* all -1 */
+	memset(t, 0xff, sizeof(t));
+	for (i = 0; i <= n; i++)
+		if ((r = perc_proc_pair(k[i])) != 0 ||
+		    (r = perc_proc_pair(t[i])) != 0)
+			goto out;
+	for (i = 0; i <= n; i++)
+		fds[i] = k[i][0];
+	if ((r = role_start(s, &s->keeper, "keeper", 0, fds, (int)n + 1)) != 0)
+		goto out;
+	for (i = 0; i <= n; i++)
+		fds[i] = t[i][0];
+	if ((r = role_start(s, &s->fetcher, "fetcher", 0, fds, (int)n + 1)) !=
+	    0)
+		goto out;
+	for (i = 0; i < n && r == 0; i++)
+		r = front_spawn(&s->slots[i], k[i][1], t[i][1]);
+	s->keeper_sock = dup(k[n][1]);
+	s->fetcher_sock = dup(t[n][1]);
+out:
+	for (i = 0; i <= n; i++) {
+		sup_close(k[i], 2);
+		sup_close(t[i], 2);
+	}
+	return r;
+}
+
+static void
+again(struct sup *s, struct perc_timer *t, perc_loop_fn fn, void *arg)
+{
+	if (perc_timer_set(s->loop, t, SUP_RESPAWN_MS, fn, arg) != 0)
+		log_warnx("kmf.restart err=no_memory");
+}
+
+void
+sup_front_start(void *arg)
+{
+	struct slot *f = arg;
+	int k[2] = { -1, -1 }, t[2] = { -1, -1 }, r;
+
+	if ((r = perc_proc_pair(k)) == 0 && (r = perc_proc_pair(t)) == 0 &&
+	    (r = kmf_handover_send(f->s->keeper_sock, f->index, k[0])) == 0 &&
+	    (r = kmf_handover_send(f->s->fetcher_sock, f->index, t[0])) == 0)
+		r = front_spawn(f, k[1], t[1]);
+	if (r != 0) {
+		log_warnx("kmf.restart front=%u err=\"%s\"", f->index,
+		    perc_strerror(r));
+		again(f->s, &f->respawn, sup_front_start, f);
+	}
+	sup_close(k, 2);
+	sup_close(t, 2);
+}
+
+/* The last front first; the next when its heir is ready. */
+void
+sup_roll_next(struct sup *s)
+{
+	struct slot *f;
+
+	if (s->rolling == 0 || s->stopping)
+		return;
+	f = &s->slots[--s->rolling];
+	log_info(
+	    "kmf.reload certificate=%s front=%u", s->conf->tls_cert, f->index);
+	f->renewing = f->pid != 0;
+	if (f->renewing)
+		(void)kill(f->pid, SIGTERM);
+}
+
+void
+sup_roll(struct sup *s)
+{
+	if (s->rolling != 0)
+		return;
+	s->rolling = (unsigned)s->conf->fronts;
+	sup_roll_next(s);
+}
+
+void
+sup_fetcher_start(void *arg)
+{
+	struct sup *s = arg;
+	unsigned i, n = (unsigned)s->conf->fronts;
+	int t[KMF_FRONTS_MAX + 1][2], fds[KMF_FRONTS_MAX + 1], r = 0;
+
+	memset(t, 0xff, sizeof(t));
+	for (i = 0; i <= n && r == 0; i++) {
+		r = perc_proc_pair(t[i]);
+		fds[i] = t[i][0];
+	}
+	/* The fronts' places stay empty: our ends close below. */
+	if (r == 0)
+		r = role_start(s, &s->fetcher, "fetcher", 0, fds, (int)n + 1);
+	if (r == 0) {
+		close(s->fetcher_sock);
+		s->fetcher_sock = dup(t[n][1]);
+		sup_roll(s);
+	} else
+		again(s, &s->refetch, sup_fetcher_start, s);
+	for (i = 0; i <= n; i++)
+		sup_close(t[i], 2);
+}

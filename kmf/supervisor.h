@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The supervisor's two files: supervisor.c lives with the processes,
+ * roles.c starts them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "kmf/kmf.h"
+#include "perc/loop.h"
+
+#define SUP_RESPAWN_MS 1000
+
+struct sup;
+
+struct slot {
+	struct sup *s;
+	unsigned index;
+	pid_t pid;     /* 0: not running */
+	bool renewing; /* it was told to make room for an heir */
+	int ready;     /* its "ready" socket, -1: heard or gone */
+	struct perc_io *io;
+	struct perc_timer respawn;
+};
+
+struct sup {
+	const struct kmf_conf *conf;
+	struct perc_loop *loop;
+	int listen[KMF_FRONTS_MAX], metrics;
+	int keeper_sock, fetcher_sock; /* handover */
+	pid_t keeper, fetcher;
+	struct slot slots[KMF_FRONTS_MAX];
+	unsigned nready, deaths, rolling; /* fronts still to be renewed */
+	int64_t deaths_since_ms;
+	bool stopping, told;
+	int code;
+	struct perc_timer kill, refetch;
+};
+
+/* roles.c */
+int sup_ports_open(struct sup *s); /* has told why when not 0 */
+PERC_MUST int sup_start_all(struct sup *s);
+/* In the place of one that is gone; tries again by itself. */
+void sup_front_start(void *slot);
+void sup_fetcher_start(void *sup);
+/* Renew the fronts one after the other: the next when an heir is ready. */
+void sup_roll(struct sup *s);
+void sup_roll_next(struct sup *s);
+void sup_close(int *fds, size_t n);
