@@ -24,9 +24,9 @@
 #include "perc/srtp.h"
 #include "perc/tail.h"
 
-#define BATCH	  256 /* packets of a round: they fit the cache */
-#define LEGS	  8   /* receivers of one packet */
-#define ROUNDS	  801
+#define BATCH	  48 /* packets of a round: with all copies they fit L2 */
+#define LEGS	  8  /* receivers of one packet */
+#define ROUNDS	  4001
 #define PKT_MAX	  1600
 #define HEADER	  12
 #define PTIME_MS  20
@@ -513,7 +513,7 @@ main(int argc, char *argv[])
 	struct road *r = malloc(sizeof(*r));
 	unsigned i, n;
 
-	must(r != NULL && rounds > 0 && rounds <= ROUNDS, "rounds (1..801)");
+	must(r != NULL && rounds > 0 && rounds <= ROUNDS, "rounds (1..4001)");
 	OK(perc_srtcp_warm_up());
 	machine_print(rounds);
 	for (i = 0; i < 4; i++) {
