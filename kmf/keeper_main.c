@@ -17,7 +17,8 @@
 static void
 secmem_start(void)
 {
-	static const size_t sizes[] = { 64u << 20, 16u << 20, 4u << 20 };
+	static const size_t sizes[] = { 64u << 20, 16u << 20, 7u << 20,
+		4u << 20 };
 	size_t i;
 	int r = PERC_ERR_SYS;
 
