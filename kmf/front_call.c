@@ -46,11 +46,14 @@ place_leave(struct front_req *q)
 static void
 busy(struct front_req *q)
 {
+	static const struct perc_httpd_header soon = { "Retry-After", "2" };
+
 	if (q->route->handler == KMF_H_TOKEN)
 		front_token_error(
 		    q, 503, "temporarily_unavailable", "try again");
 	else
-		front_problem(q, 503, "unavailable", "try again");
+		front_problem_with(
+		    q, 503, "unavailable", "try again", &soon, 1);
 }
 
 void

@@ -168,7 +168,9 @@ front_challenge(
 	char challenge[128], nonce[KMF_NONCE_LEN + 1];
 	size_t n = 1;
 
-	front_refused(q, why);
+	/* A first try without our nonce is how every client begins. */
+	if (error == NULL || strcmp(error, "use_dpop_nonce") != 0)
+		front_refused(q, why);
 	if (error == NULL)
 		snprintf(challenge, sizeof(challenge),
 		    "DPoP realm=\"perch\", algs=\"ES256\"");
