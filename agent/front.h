@@ -132,6 +132,7 @@ struct front_conf {
 	struct front_sse sse;
 	int64_t lease_ms, keys_asked_ms;
 	bool events_open, doomed;
+	bool returning;	 /* was in, was cut off, enters again */
 	unsigned behind; /* lease answers that told of an unknown epoch */
 
 	/* the vault's side */
@@ -196,6 +197,8 @@ json_t *front_conf_json(const struct front_conf *c); /* for status; new */
 char *front_well_known(const char *id, const char *name);
 PERC_MUST int front_enter(struct agent *a, struct local_req *joiner,
     const char *uri, const char *code, char *why, size_t whycap);
+/* From the beginning, with what is known already. */
+void front_enter_again(struct front_conf *c);
 /* Give up: tell the joiner, wipe, end. code: of docs/wire/local.md. */
 void front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
     PERC_PRINTF(3, 4);
@@ -237,6 +240,8 @@ void front_leave(struct front_conf *c);
 /* The vault erased: send the receipt, leave the MDD, end. */
 void
 front_erased(struct front_conf *c, const char *reason, const char *receipt);
+/* Enter again after a while, and again until it succeeds or is refused. */
+void front_return(struct front_conf *c);
 /* A part of leaving is over: end if it was the last. */
 void front_leave_step(struct front_conf *c);
 /* Stop everything of c and wipe; it stays in the list as FRONT_OVER. */

@@ -107,7 +107,7 @@ descriptor_fits(struct front_conf *c, const json_t *j)
 static void
 on_descriptor(const struct perc_httpc_answer *a, void *arg)
 {
-	struct front_conf *c = arg;
+	struct front_conf *c = arg, *other;
 	json_t *j;
 
 	c->plain = NULL;
@@ -117,7 +117,9 @@ on_descriptor(const struct perc_httpc_answer *a, void *arg)
 		front_fail(c, "bad_uri",
 		    "%s does not describe the conference it is named for",
 		    c->uri);
-	else if (front_conf_find(c->agent, strrchr(c->uri, '/') + 1) != NULL)
+	else if ((other = front_conf_find(
+		      c->agent, strrchr(c->uri, '/') + 1)) != NULL &&
+	    other != c)
 		front_fail(c, "already_joined", "already in this conference");
 	else {
 		text_put(c->id, sizeof(c->id), "%s", strrchr(c->uri, '/') + 1);
@@ -327,6 +329,8 @@ on_conference(const struct perc_httpc_answer *a, void *arg)
 	keep(&c->ends_at, j, "ends_at");
 	keep(&c->mdd, j, "mdd");
 	keep(&c->name, json_object_get(j, "you"), "name");
+	json_decref(c->media);
+	json_decref(c->policy);
 	c->media = json_incref(json_object_get(j, "media"));
 	c->policy = json_incref(json_object_get(j, "policy"));
 	if (perc_json_int(&lease_s, c->policy, "lease_s", 3, 3600) != 0)
@@ -412,11 +416,14 @@ front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
 	if (c->joiner != NULL)
 		local_error(c->joiner, code, words);
 	c->joiner = NULL;
+	text_put(c->words, sizeof(c->words), "%s", words);
 	if (c->vault_open && !c->vault_erased)
 		(void)!front_vault_ask(
 		    c->agent->vault, VAULT_LEAVE, strs, 1, NULL, NULL);
-	text_put(c->words, sizeof(c->words), "%s", words);
-	front_conf_close(c);
+	if (c->returning && strcmp(code, "unreachable") == 0)
+		front_return(c);
+	else
+		front_conf_close(c);
 }
 
 /* A free place, or that of whoever ended longest ago. */
@@ -470,4 +477,14 @@ front_enter(struct agent *a, struct local_req *joiner, const char *uri,
 	else
 		get_plain(c, c->uri, on_descriptor);
 	return 0;
+}
+
+void
+front_enter_again(struct front_conf *c)
+{
+	free(c->kmf);
+	free(c->resource);
+	free(c->token_endpoint);
+	c->kmf = c->resource = c->token_endpoint = NULL;
+	get_plain(c, c->uri, on_descriptor);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The way out, in order: the vault erases and signs a receipt, the KMF gets
- * it, the MDD is told; and if nobody answers, out all the same.
+ * it, the MDD is told; and if nobody answers, out all the same. Who was cut
+ * off until the key's time was over has no key any more, but did not want to
+ * go: he enters again as soon as the KMF answers.
  */
 #include "agent/front.h"
 
@@ -146,6 +148,13 @@ void
 front_erased(struct front_conf *c, const char *reason, const char *receipt)
 {
 	log_info("erased conf=%s reason=%s", c->id, reason);
+	if (strcmp(reason, "expired") == 0 && front_is_live(c)) {
+		front_progress(c,
+		    "cut off from the KMF, the key's time is "
+		    "over; coming back when it answers");
+		front_return(c);
+		return;
+	}
 	c->vault_erased = true;
 	c->vault_live = false;
 	free(c->reason);
@@ -168,8 +177,17 @@ forget(char **s)
 	*s = NULL;
 }
 
-void
-front_conf_close(struct front_conf *c)
+static void
+forget_json(json_t **j)
+{
+	json_decref(*j);
+	*j = NULL;
+}
+
+/* Stop all that is under way and wipe what it brought. What stays is who and
+ * where. */
+static void
+conf_reset(struct front_conf *c)
 {
 	quiet(c);
 	front_call_cancel(c->call);
@@ -186,10 +204,19 @@ front_conf_close(struct front_conf *c)
 	c->dtls_id = NULL;
 	if (c->id[0] != '\0')
 		front_sdp_remove(c->agent->conf->sdp_dir, c->id);
-	forget(&c->code);
+	front_sse_clear(&c->sse);
 	forget(&c->token1);
 	forget(&c->token2);
+	forget(&c->leg_url);
+	forget_json(&c->streams);
 	c->vault_live = false;
+}
+
+void
+front_conf_close(struct front_conf *c)
+{
+	conf_reset(c);
+	forget(&c->code);
 	c->state = FRONT_OVER;
 	if (c->leaver != NULL)
 		local_result(c->leaver,
@@ -199,13 +226,32 @@ front_conf_close(struct front_conf *c)
 	front_stop_step(c->agent);
 }
 
+static void
+on_return(void *arg)
+{
+	front_enter_again(arg);
+}
+
+void
+front_return(struct front_conf *c)
+{
+	conf_reset(c);
+	forget_json(&c->roster);
+	forget_json(&c->roster_state);
+	c->returning = true;
+	c->state = FRONT_ENTERING;
+	c->vault_open = c->vault_erased = false;
+	c->epoch = c->roster_seq = 0;
+	front_later(
+	    c, &c->over_timer, front_backoff(&c->token_retry), on_return);
+}
+
 void
 front_conf_free(struct front_conf *c)
 {
 	if (c == NULL)
 		return;
 	front_conf_close(c);
-	front_sse_clear(&c->sse);
 	free(c->uri);
 	free(c->kmf);
 	free(c->resource);
@@ -217,11 +263,9 @@ front_conf_free(struct front_conf *c)
 	free(c->ends_at);
 	free(c->reason);
 	free(c->roster_text);
-	free(c->leg_url);
 	json_decref(c->media);
 	json_decref(c->policy);
 	json_decref(c->roster);
-	json_decref(c->streams);
 	json_decref(c->roster_state);
 	free(c);
 }

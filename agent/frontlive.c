@@ -328,6 +328,8 @@ void
 front_live_start(struct front_conf *c)
 {
 	c->state = FRONT_CONNECTING;
+	c->returning = false;
+	c->token_retry.tries = 0;
 	log_info("entered conf=%s member=%s epoch=%lld", c->id, c->member,
 	    (long long)c->epoch);
 	front_later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);

@@ -228,6 +228,25 @@ class Life:
         quiet(0.5)
         return self.ear.missing(first, last), last - first
 
+    def sealed(self):
+        """REQ-WS-6.1c: what leaves the endpoint is sealed with a key that
+        only the KMF gives; token2 and the hop alone show nothing."""
+        if not media.may_tap():
+            tap.skip("REQ-WS-6.1c: packets at the forwarder",
+                     "no CAP_NET_RAW here")
+            return
+        ears = media.Tap()
+        ears.start()
+        quiet(1.0)
+        ears.stop()
+        wire = [p.data for p in ears.between(dst=self.mdd.media)
+                if media.rtp(p.data)]
+        local = [p for p in ears.packets if b"frame 0" in p.data]
+        tap.ok(len(wire) > 20 and len(local) > 20 and
+               not any(b"frame" in d for d in wire),
+               f"REQ-WS-6.1c: {len(wire)} packets to the MDD, all sealed",
+               len(wire), len(local))
+
     def rekey(self):
         before = state(self.bob)["epoch"]
 
@@ -351,6 +370,26 @@ class Life:
                not pathlib.Path(f"/proc/{kids['vault']}").exists(),
                "REQ-WC-4.2: a front that dies takes the keys with it", log)
 
+    def cut_off(self):
+        """A KMF that is away for longer than a key lives: the key goes, the
+        wish to be in the conference stays."""
+        self.admin("create", "--title", "Short keys", "--policy",
+                   '{"max_epoch_age_s":5}')
+        self.conf = next(i for i in json.loads(self.admin(
+            "list", "--json").stdout)["items"] if i["title"] == "Short keys")
+        a = stack.Agent(self.w, "Frank", None, self.kmf, self.mdd).start()
+        a.perch("join", self.conf["uri"], "--code", self.invite("Frank"))
+        self.kmf.proc.stop()
+        s = world.wait_for(
+            lambda: (lambda s: s["state"] == "entering" and s)(state(a)), 15,
+            say="the key's end")
+        tap.ok(s["epochs_held"] == 0 and s["leg"] is None,
+               "cut off until the key's time is over: no key, no media", s)
+        self.kmf.serve()
+        world.wait_for(lambda: up(a), 25, say="Frank to be back")
+        tap.ok(True, "when the KMF is back, so is he, unasked")
+        tap.ok(a.proc.stop() == 0, "and his agent stops in order")
+
     def usage(self):
         env = dict(os.environ, XDG_RUNTIME_DIR=str(self.w.dir / "none"))
         for args, want in ((["status"], 3), (["join"], 2), (["frob"], 2),
@@ -369,6 +408,7 @@ class Life:
         self.schedule()
         self.enter()
         self.talk()
+        self.sealed()
         self.rekey()
         self.roster()
         self.kmf_restart()
@@ -377,6 +417,7 @@ class Life:
         self.stop()
         self.stranger()
         self.crash()
+        self.cut_off()
         self.usage()
 
 
