@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perc/b64.h"
 #include "vaultkit.h"
 
 #define CONF "c_media"
@@ -575,6 +576,99 @@ test_key_frame_request_arrives(void **state)
 	assert_memory_equal(p + 8, "\xab\xcd\xef\x01", 4);
 }
 
+/* One feedback packet of Bob's application about Alice, and what became of
+ * it: octets that left, 0 none. */
+static size_t
+asked(struct world *w, const char *hex, uint32_t media, uint8_t *got)
+{
+	struct kit *b = w->m[1];
+	struct kit_msg m;
+	uint8_t p[128];
+	size_t n = sizeof(p);
+
+	assert_int_equal(perc_hex_get(p, &n, hex, strlen(hex)), 0);
+	p[8] = (uint8_t)(media >> 24);
+	p[9] = (uint8_t)(media >> 16);
+	p[10] = (uint8_t)(media >> 8);
+	p[11] = (uint8_t)media;
+	kit_app_send_to(b, b->port[0][1], p, n);
+	kit_settle(b, 5);
+	if (!kit_take(b, VAULT_RTCP_OUT, &m))
+		return 0;
+	memcpy(got, m.data + 1, m.len - 1);
+	kit_msg_clear(&m);
+	assert_memory_equal(got + 8, p + 8, n - 8); /* all but who asks */
+	assert_int_equal(got[4], b->ssrc[0] >> 24);
+	assert_int_equal(got[7], (uint8_t)b->ssrc[0]);
+	return n;
+}
+
+static void
+test_feedback_of_the_application(void **state)
+{
+	struct world *w = *state;
+	uint32_t a = w->m[0]->ssrc[0];
+	char fir[64];
+	uint8_t got[128];
+
+	/* PLI, NACK */
+	assert_int_equal(asked(w, "81ce0002abcdef0100000000", a, got), 12);
+	assert_int_equal(
+	    asked(w, "81cd0003abcdef010000000012340000", a, got), 16);
+	/* FIR: the SSRC stands in the entry */
+	snprintf(fir, sizeof(fir), "84ce0004abcdef0100000000%08x05000000", a);
+	assert_int_equal(asked(w, fir, 0, got), 20);
+	assert_int_equal(
+	    asked(w, "84ce0004abcdef01000000001234567805000000", 0, got), 0);
+	/* about nobody we hear */
+	assert_int_equal(asked(w, "81ce0002abcdef0100000000", 0x1234, got), 0);
+	assert_int_equal(
+	    asked(w, "81ce0002abcdef0100000000", w->m[1]->ssrc[0], got), 0);
+	/* REMB, transport-wide feedback, PLI with something behind */
+	assert_int_equal(
+	    asked(w, "8fce0004abcdef01000000005245204201000000", a, got), 0);
+	assert_int_equal(
+	    asked(w, "8fcd0004abcdef01000000000001000100000000", a, got), 0);
+	assert_int_equal(
+	    asked(w, "81ce0003abcdef0100000000aaaaaaaa", a, got), 0);
+	/* lengths that lie, padding, version */
+	assert_int_equal(asked(w, "81ce0009abcdef0100000000", a, got), 0);
+	assert_int_equal(asked(w, "81ce0001abcdef0100000000", a, got), 0);
+	assert_int_equal(asked(w, "a1ce0002abcdef0100000000", a, got), 0);
+	assert_int_equal(asked(w, "41ce0002abcdef0100000000", a, got), 0);
+}
+
+/* A receiver answers to where its stream came from. */
+static void
+test_feedback_of_a_receiver(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	uint8_t pli[12] = { 0x81, 206, 0, 2, 9, 9, 9, 9 }, p[256];
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	struct kit_msg m;
+
+	pli[8] = (uint8_t)(a->ssrc[0] >> 24);
+	pli[11] = (uint8_t)a->ssrc[0];
+	kit_listen(b, kit_port(b, a->ssrc[0]));
+	speak(w, 1);
+	assert_true(recvfrom(b->rx, p, sizeof(p), 0, (struct sockaddr *)&from,
+			&len) > 12);
+	assert_int_equal(
+	    sendto(b->rx, pli, sizeof(pli), 0, (struct sockaddr *)&from, len),
+	    sizeof(pli));
+	kit_settle(b, 10);
+	assert_true(kit_take(b, VAULT_RTCP_OUT, &m));
+	assert_int_equal(m.len, 13);
+	assert_int_equal(m.data[5], b->ssrc[0] >> 24);
+	kit_msg_clear(&m);
+	/* the same from elsewhere is nobody's */
+	kit_app_send_to(b, ntohs(from.sin_port), pli, sizeof(pli));
+	kit_settle(b, 10);
+	assert_false(kit_take(b, VAULT_RTCP_OUT, &m));
+}
+
 /* A remote SR goes to that stream's receiver, bare; SDES is not believed. */
 static void
 test_remote_report_is_delivered(void **state)
@@ -618,6 +712,8 @@ main(void)
 		TEST(test_rtcp_on_the_rtp_port),
 		TEST(test_REQ_F_8_2_5a_key_frame_storm),
 		TEST(test_key_frame_request_arrives),
+		TEST(test_feedback_of_the_application),
+		TEST(test_feedback_of_a_receiver),
 		TEST(test_remote_report_is_delivered),
 	};
 

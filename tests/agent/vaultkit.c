@@ -155,7 +155,7 @@ kit_open(struct kit *k, struct perc_loop *l, const struct kit_kmf *kmf,
 	k->ssrc[1] = 0x10000000u * (number + 1) + 2;
 	perc_random(k->delivery, sizeof(k->delivery));
 	k->base =
-	    (uint16_t)(10000 + ((unsigned)getpid() + number * 7) % 20 * 2048);
+	    (uint16_t)(10000 + ((unsigned)getpid() + number * 7) % 10 * 2048);
 	setup_sockets(k, &s);
 	s.out_base = k->base;
 	assert_int_equal(perc_proc_pair(sv), 0);
