@@ -292,7 +292,7 @@ test_REQ_W_3_3_keys_go(void **state)
 	is_held(old.key, 16, secret); /* REQ-F-4.5f: for late packets */
 	is_held(c.key, 16, secret);
 	is_held(second, 16, secret);
-	for (i = 0; i < 15; i++) { /* overlap_ms of the test's policy: 600 */
+	for (i = 0; i < 23; i++) { /* overlap_ms of the test's policy: 1000 */
 		kit_app_send(k, VAULT_AUDIO, 111);
 		kit_settle(k, 50);
 	}

@@ -128,7 +128,7 @@ test_REQ_F_4_5d_rekey_loses_nothing(void **state)
 	json_decref(st);
 	speak(w, 100); /* 400 ms: announced, 250 ms of the old, the new */
 	assert_int_equal(heard(b, 0, a->ssrc[0]), 120);
-	kit_settle(b, 700); /* overlap_ms of the test's policy: 600 */
+	kit_settle(b, 1100); /* overlap_ms of the test's policy: 1000 */
 	st = kit_status(b, CONF);
 	assert_int_equal(json_array_size(json_object_get(st, "spis")), 1);
 	json_decref(st);
@@ -175,7 +175,7 @@ test_wiped_epoch_is_not_asked_for(void **state)
 	assert_true(kit_take(a, VAULT_MEDIA_OUT, &late));
 	kit_conf_rekey(&w->conf);
 	kit_push(b, &w->kmf, &w->conf);
-	kit_settle(b, 700);
+	kit_settle(b, 1100);
 	kit_send_raw(b, VAULT_MEDIA_IN, late.data, late.len);
 	kit_settle(b, 10);
 	kit_msg_clear(&late);

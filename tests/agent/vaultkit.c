@@ -449,7 +449,7 @@ kit_answer_claims(const struct kit_conf *c, const struct kit *k)
 	    json_pack("{s:s,s:s,s:i}", "cipher",
 		c->keylen == 32 ? "AESKW256" : "AESKW128", "profile",
 		c->keylen == 32 ? "AEAD_AES_256_GCM" : "AEAD_AES_128_GCM",
-		"overlap_ms", 600));
+		"overlap_ms", 1000));
 	json_object_set_new(o, "media",
 	    json_pack("[{s:s,s:i,s:s},{s:s,s:i,s:s}]", "media", "audio", "pt",
 		111, "codec", "opus/48000/2", "media", "video", "pt", 96,
