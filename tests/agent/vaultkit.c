@@ -16,6 +16,9 @@
 #include "perc/json.h"
 #include "perc/proc.h"
 
+#define RANGE_PORTS 64 /* more than any test listens to */
+#define RANGES	    ((32768 - 10240 - VAULT_OUT_PORTS) / RANGE_PORTS)
+
 static int64_t
 now_s(void)
 {
@@ -114,6 +117,29 @@ setup_sockets(struct kit *k, struct vault_setup *s)
 	s->out_fd = udp(&out);
 }
 
+/*
+ * Ports that remote streams go to, below those the kernel gives away; the
+ * last of a range is bound as long as the kit lives, so that no other test
+ * on this machine takes the same.
+ */
+static void
+range_take(struct kit *k)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned i, at = perc_random_u32() % RANGES;
+
+	k->guard = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(k->guard >= 0);
+	for (i = 0; i < RANGES; i++) {
+		k->base = (uint16_t)(10240 + (at + i) % RANGES * RANGE_PORTS);
+		sin.sin_port = htons((uint16_t)(k->base + RANGE_PORTS - 1));
+		if (bind(k->guard, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+			return;
+	}
+	fail_msg("no range of ports is free");
+}
+
 static void
 hello(struct kit *k)
 {
@@ -154,8 +180,7 @@ kit_open(struct kit *k, struct perc_loop *l, const struct kit_kmf *kmf,
 	k->ssrc[0] = 0x10000000u * (number + 1) + 1;
 	k->ssrc[1] = 0x10000000u * (number + 1) + 2;
 	perc_random(k->delivery, sizeof(k->delivery));
-	k->base =
-	    (uint16_t)(10000 + ((unsigned)getpid() + number * 7) % 10 * 2048);
+	range_take(k);
 	setup_sockets(k, &s);
 	s.out_base = k->base;
 	assert_int_equal(perc_proc_pair(sv), 0);
@@ -182,6 +207,7 @@ kit_close(struct kit *k)
 	perc_jwk_free(k->seal);
 	free(k->sign);
 	close(k->app);
+	close(k->guard);
 	if (k->rx >= 0)
 		close(k->rx);
 }

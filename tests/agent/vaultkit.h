@@ -60,7 +60,8 @@ struct kit { /* one endpoint: vault, front, application */
 	int app;	     /* the application's sending socket */
 	uint16_t seq;
 	uint32_t ts;
-	int rx; /* a receiver's socket, -1 */
+	int rx;	   /* a receiver's socket, -1 */
+	int guard; /* holds the range of base */
 };
 
 struct kit_done { /* an answered request; clear frees */
