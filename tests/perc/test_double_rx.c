@@ -334,7 +334,7 @@ test_unknown_spi(void **state)
 }
 
 static void
-test_expired_set(void **state)
+test_REQ_F_8_2_3a_expired(void **state)
 {
 	CALL(say(0, A, 1, 7, 1, 0));
 	CALL(say_short(999999, A, 2, 7, 1));
@@ -618,13 +618,13 @@ test_sender_returns(void **state)
 }
 
 static void
-test_converse_128(void **state)
+test_REQ_F_6_3a_rekeys_128(void **state)
 {
 	converse(PERC_DOUBLE_128, PERC_AESKW128);
 }
 
 static void
-test_converse_256(void **state)
+test_REQ_F_6_3a_rekeys_256(void **state)
 {
 	converse(PERC_DOUBLE_256, PERC_AESKW256);
 }
@@ -687,7 +687,7 @@ main(void)
 		T(test_REQ_F_4_5e_announcement),
 		T(test_REQ_F_4_5f_late_packets),
 		T(test_unknown_spi),
-		T(test_expired_set),
+		T(test_REQ_F_8_2_3a_expired),
 		T(test_forged_epoch_rollback),
 		T(test_forged_epoch_ffff),
 		T(test_memory_of_keys),
@@ -699,8 +699,8 @@ main(void)
 		T(test_wrong_roc),
 		T(test_roc_hint),
 		T(test_sender_returns),
-		T(test_converse_128),
-		T(test_converse_256),
+		T(test_REQ_F_6_3a_rekeys_128),
+		T(test_REQ_F_6_3a_rekeys_256),
 		T(test_list),
 		T(test_arguments),
 	};
