@@ -384,10 +384,11 @@ class Demo:
         hop = "a hop key of Carol's leg was seen there" if held else \
             "hop keys are out of sight too, in secret memory"
         self.proved(total["tried"] > 10000 and total["found"] == 0,
-                    f"of {total['octets'] / 1e6:.1f} MB that the forwarder's "
-                    f"processes can write, {total['unreadable'] / 1e6:.1f} MB "
-                    f"secret even to root, {total['tried']} windows of 16 "
-                    f"octets were tried as key: {total['found']} fit ({hop})")
+                    f"{total['tried']} windows of 16 octets in the forwarder's"
+                    f" memory were tried as key: {total['found']} fit "
+                    f"({total['octets'] / 1e6:.1f} MB read, "
+                    f"{total['unreadable'] / 1e6:.1f} MB secret even to root; "
+                    f"{hop})")
 
     def received(self, after=0.0, before=1e18):
         """RTP that the forwarder sent to Carol's home-made endpoint."""
@@ -530,20 +531,44 @@ def main():
     return 1 if proofs.bad else 0
 
 
+AS = """#!/bin/sh
+# as PERSON COMMAND...: what that person types
+p=$(echo "$1" | tr A-Z a-z)
+shift
+export HOME={dir}/$p XDG_RUNTIME_DIR={dir}/$p
+exec {become} "$@"
+"""
+
+
 def how_to_play(d):
-    a = d.agents["Bob"]
+    """Two scripts in the world's directory: be somebody, and stop it all."""
+    w = d.w
+    uids = "\n".join(f"[ $p != {n.lower()} ] || uid={a.uid}"
+                     for n, a in d.agents.items())
+    become = "setpriv --reuid=$uid --regid=$uid --clear-groups" \
+        if d.uid["Bob"] else ""
+    w.write(w.dir / "as", AS.format(dir=w.dir, become=become).replace(
+        "exec", uids + "\nexec", 1), mode=0o755)
+    enter = ""
+    if in_namespace():
+        enter = f"nsenter -U -n --preserve-credentials -t {d.kmf.proc.p.pid} "
+    pids = " ".join(str(p.p.pid) for p in w.procs if p.alive())
+    w.write(w.dir / "stop", f"#!/bin/sh\nkill {pids}\nsleep 2\n"
+            f"rm -rf {w.dir}\n", mode=0o755)
+    run = f"{enter}{w.dir}/as"
     print(f"""
-Everything still runs, in {d.w.dir}. As Bob:
+Everything still runs. Alice's agent takes Opus on 127.0.0.1:{d.into}. Try:
 
-    export XDG_RUNTIME_DIR={a.dir} HOME={a.dir}
-    {a.w.bin('perch')} status
-    {a.w.bin('perch')} roster
-    {a.w.bin('perch')} leave
+    {run} bob {w.bin('perch')} status
+    {run} bob {w.bin('perch')} roster
+    {run} alice ffmpeg -re -i {d.said} -c:a libopus \\
+        -payload_type 111 -f rtp rtp://127.0.0.1:{d.into}
+    {run} bob {w.bin('perch')} leave
+    ls {w.logs}
 
-Alice listens for RTP (Opus) on 127.0.0.1:{d.into}; the logs are in
-{d.w.logs}. Stop it all with:
+and stop it all with
 
-    kill {' '.join(str(p.p.pid) for p in d.w.procs if p.alive())}
+    {w.dir}/stop
 """)
 
 
