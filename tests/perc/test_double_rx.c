@@ -629,6 +629,37 @@ test_REQ_F_6_3a_rekeys_256(void **state)
 	converse(PERC_DOUBLE_256, PERC_AESKW256);
 }
 
+/* A thousand senders go over to a new set at the same moment, twice: the
+ * budget of unwraps is for floods, not for them. */
+static void
+test_thousand_senders(void **state)
+{
+	static uint32_t ssrcs[1000];
+	struct perc_double_rx *small = rx;
+	unsigned i, round;
+
+	CALL(perc_double_rx_new(&rx, ekt, 1000, 64));
+	for (i = 0; i < 1000; i++)
+		ssrcs[i] = i * 0x10000 + 7;
+	CALL(perc_double_rx_list(rx, ssrcs, 1000));
+	for (round = 0; round < 2; round++) {
+		if (round > 0)
+			learn(2, 1000000);
+		for (i = 0; i < 1000; i++)
+			CALL(say(5000 + round, ssrcs[i], 1 + round,
+			    (uint8_t)(i + round), (uint16_t)(1 + round), 0));
+	}
+	for (i = 0; i < 1000; i++)
+		CALL(say_short(5002, ssrcs[i], 3, (uint8_t)(i + 1), 2));
+	assert_int_equal(stats()->keys, 2000);
+	assert_int_equal(stats()->unwraps, 2000);
+	assert_int_equal(stats()->unwraps_limited, 0);
+	perc_double_rx_drop(rx, 1);
+	assert_int_equal(stats()->keys, 1000);
+	perc_double_rx_free(rx);
+	rx = small;
+}
+
 /* Rosters come and go; the table holds, and forgets the oldest first. */
 static void
 test_list(void **state)
@@ -701,6 +732,7 @@ main(void)
 		T(test_sender_returns),
 		T(test_REQ_F_6_3a_rekeys_128),
 		T(test_REQ_F_6_3a_rekeys_256),
+		T(test_thousand_senders),
 		T(test_list),
 		T(test_arguments),
 	};
