@@ -215,12 +215,22 @@ agent_open(struct agent *a, int vault_fd, char *why, size_t whycap)
 	    front_asker_gone, a, why, whycap);
 }
 
+/* Off the list first: whoever closes looks at the others. */
+static void
+confs_drop(struct agent *a, size_t i)
+{
+	struct front_conf *c = a->confs[i];
+
+	a->confs[i] = NULL;
+	front_conf_free(c);
+}
+
 static void
 agent_close(struct agent *a)
 {
 	local_free(a->local);
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
-		front_conf_free(a->confs[i]);
+		confs_drop(a, i);
 	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++)
 		front_login_free(a->logins[i]);
 	front_statuses_free(a);

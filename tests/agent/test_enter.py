@@ -195,7 +195,8 @@ def run(w):
     refused = agent.perch("join", "http://127.0.0.1:1/c/c_abc", check=False)
     tap.ok(refused.returncode == 2 and "https" in refused.stderr,
            "plain http is no way to a KMF", refused.stderr)
-    tap.ok(agent.proc.stop() == 0, "the agent is well and stops in order")
+    tap.ok(agent.proc.stop() == 0, "the agent is well and stops in order",
+           agent.proc.text()[-3000:])
 
 
 with world.World("perch-enter-") as w:

@@ -23,11 +23,6 @@ import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
 
-# LeakSanitizer works by ptrace, which a cage forbids.
-os.environ["ASAN_OPTIONS"] = ":".join(
-    [os.environ.get("ASAN_OPTIONS", ""), "detect_leaks=0"]).lstrip(":")
-
-
 class Voice(threading.Thread):
     """A local program that sends numbered RTP every 20 ms."""
 
