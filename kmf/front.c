@@ -7,7 +7,6 @@
  */
 #include "config.h"
 
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,24 +339,6 @@ on_term(int signo, void *arg)
 	perc_httpd_drain(f->httpd, FRONT_DRAIN_MS, on_drained, f);
 }
 
-static void
-on_hup(int signo, void *arg)
-{
-	struct front *f = arg;
-	char why[512];
-
-	if (perc_httpd_reload_cert(f->httpd, f->conf->tls_cert,
-		f->conf->tls_key, why, sizeof(why)) != 0)
-		log_warnx(
-		    "front.reload err=\"%s\" certificate=the_old_one", why);
-	else
-		log_info("front.reload certificate=%s", f->conf->tls_cert);
-	if (f->metrics != NULL &&
-	    perc_httpd_reload_cert(f->metrics, f->conf->tls_cert,
-		f->conf->tls_key, why, sizeof(why)) != 0)
-		log_warnx("front.reload what=metrics err=\"%s\"", why);
-}
-
 /* --- life ----------------------------------------------------------------- */
 /* A descriptor per connection; the usual soft limit is 1024. */
 static void
@@ -394,27 +375,22 @@ front_open(struct front *f)
 	    (r = perc_chan_new(&f->fetcher, f->loop, FD_FETCHER, fetcher_rules,
 		 sizeof(fetcher_rules) / sizeof(fetcher_rules[0]),
 		 on_fetcher_gone, f)) != 0 ||
-	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0 ||
-	    (r = perc_loop_signal(f->loop, SIGHUP, on_hup, f)) != 0)
+	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0)
 		return r;
 	perc_chan_state_set(f->keeper, FRONT_STARTING);
 	return 0;
 }
 
-/* Where a new certificate may be read from later. */
+/* No file at all: the root key and the database lie beside the certificate.
+ * A new certificate is for a new front (supervisor.c). */
 static int
-cage(const struct kmf_conf *conf)
+cage(void)
 {
 	struct perc_cage_report report;
-	char cert[4096], key[4096];
-	const char *ro[3] = { cert, key, NULL }, *none[] = { NULL };
+	const char *const none[] = { NULL };
 	int r;
 
-	snprintf(cert, sizeof(cert), "%s", conf->tls_cert);
-	snprintf(key, sizeof(key), "%s", conf->tls_key);
-	ro[0] = dirname(cert);
-	ro[1] = dirname(key);
-	r = perc_sandbox(PERC_CAGE_NET, none, ro, &report);
+	r = perc_sandbox(PERC_CAGE_NET, none, none, &report);
 	if (r == PERC_ERR_UNSUPPORTED) {
 		log_warnx("front.cage err=\"the kernel has none\"");
 		return 0;
@@ -437,7 +413,7 @@ front_start(struct front *f)
 		return PERC_ERR_CLOSED;
 	if ((r = serve(f)) != 0 ||
 	    (r = perc_proc_drop(f->conf->user, NULL)) != 0 ||
-	    (r = perc_process_harden()) != 0 || (r = cage(f->conf)) != 0)
+	    (r = perc_process_harden()) != 0 || (r = cage()) != 0)
 		return r;
 	on_tick(f);
 	on_hb(f);

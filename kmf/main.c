@@ -102,6 +102,7 @@ run_role(int argc, char **argv, const struct args *a)
 	if ((code = conf_get(&c, a)) != 0)
 		return code;
 	(void)signal(SIGINT, SIG_IGN); /* the supervisor tells us */
+	(void)signal(SIGHUP, SIG_IGN);
 	if (strcmp(role, "front") == 0)
 		snprintf(label, sizeof(label), "front%u", index);
 	else

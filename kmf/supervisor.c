@@ -6,8 +6,8 @@
  * keeper there is nothing to serve, so its end is ours. The supervisor itself
  * never reads a request.
  *
- * A front that gave up root cannot read root's new certificate, so a reload
- * then means new fronts, one after the other; the port stays open in here.
+ * A front can read no file any more, so a new certificate means new fronts,
+ * one after the other; the port stays open in here.
  */
 #include "config.h"
 
@@ -190,7 +190,6 @@ on_hup(int signo, void *arg)
 {
 	struct sup *s = arg;
 	char why[512];
-	unsigned i;
 
 	log_info("kmf.reload what=certificate other_settings=need_a_restart");
 	if (perc_httpd_check_cert(
@@ -198,13 +197,7 @@ on_hup(int signo, void *arg)
 		log_warnx("kmf.reload err=\"%s\" certificate=the_old_one", why);
 		return;
 	}
-	if (s->conf->user != NULL && geteuid() == 0) {
-		sup_roll(s);
-		return;
-	}
-	for (i = 0; i < (unsigned)s->conf->fronts; i++)
-		if (s->slots[i].pid != 0)
-			(void)kill(s->slots[i].pid, SIGHUP);
+	sup_roll(s);
 }
 
 static int

@@ -277,7 +277,7 @@ def test_reload(s):
     shutil.copy(key, k.dir / "tls.key")
     shutil.copy(cert, k.dir / "tls.crt")
     k.proc.p.send_signal(signal.SIGHUP)
-    k.proc.wait_log("front.reload certificate=")
+    k.proc.wait_log("kmf.reload certificate=")
     world.wait_for(lambda: all(peer(k) != old for _ in range(6)), 3)
     new = peer(k)
     (k.dir / "tls.crt").write_text("rubbish")
