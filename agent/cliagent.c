@@ -56,7 +56,10 @@ show_media(const json_t *conf)
 	const json_t *s;
 	size_t i;
 
-	json_array_foreach(json_object_get(conf, "in"), i, s) show_in(s);
+	json_array_foreach(json_object_get(conf, "in"), i, s)
+	{
+		show_in(s);
+	}
 	json_array_foreach(json_object_get(conf, "out"), i, s)
 	{
 		if (cli_get(s, "sdp")[0] == '\0')
@@ -123,7 +126,10 @@ cli_status(const struct cli *c)
 	} else {
 		if (json_array_size(all) == 0)
 			cli_say("Not in a conference.");
-		json_array_foreach(all, i, one) show_conference(one);
+		json_array_foreach(all, i, one)
+		{
+			show_conference(one);
+		}
 		one = json_object_get(j, "protection");
 		cli_say("keys: %s memory, seccomp %s, landlock %s",
 		    cli_get(one, "secret_memory"),

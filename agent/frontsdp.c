@@ -115,8 +115,11 @@ is_wanted(const json_t *out, const char *file)
 	const json_t *s;
 	size_t i;
 
-	json_array_foreach(out, i, s) if (file_name(name, sizeof(name), s) &&
-	    strcmp(name, file) == 0) return true;
+	json_array_foreach(out, i, s)
+	{
+		if (file_name(name, sizeof(name), s) && strcmp(name, file) == 0)
+			return true;
+	}
 	return false;
 }
 

@@ -3,7 +3,8 @@
  * An HTTPS client inside our loop, on libcurl's multi interface: https only
  * (plain http to loopback alone, and where the caller allows it), no
  * redirects, no proxies, bounded answers, own trust anchors. Headers and
- * bodies, sent and received, are wiped when the request is over. Who uses it ignores SIGPIPE.
+ * bodies, sent and received, are wiped when the request is over. Who uses it
+ * ignores SIGPIPE.
  */
 #pragma once
 
