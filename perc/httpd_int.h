@@ -103,6 +103,8 @@ void httpd_kick(struct perc_httpd *h);
 void httpd_conn_cut(struct httpd_conn *c);
 
 /* httpd_req.c */
+/* Cut a raw target in two, decode the path in place; false: refuse it. */
+bool httpd_target_take(char *target, const char **query);
 void *httpd_req_begin(void *cls, const char *uri, struct MHD_Connection *mc);
 enum MHD_Result httpd_req_handle(void *cls, struct MHD_Connection *mc,
     const char *url, const char *method, const char *version,

@@ -45,7 +45,7 @@ path_decode(char *p)
 				return false;
 			p += 2;
 		}
-		if (c <= ' ' || c >= 0x7f || c == '\\' || c == '#')
+		if (c <= ' ' || c >= 0x7f || strchr("\\#?", c) != NULL)
 			return false;
 		*out++ = (char)c;
 	}
@@ -67,21 +67,22 @@ query_ok(const char *q)
 	return true;
 }
 
-static bool
-target_ok(struct perc_httpd_req *r)
+bool
+httpd_target_take(char *target, const char **query)
 {
 	char *q;
 
-	if (r->target[0] != '/' || strlen(r->target) > HTTPD_TARGET_MAX)
+	*query = NULL;
+	if (target[0] != '/' || strlen(target) > HTTPD_TARGET_MAX)
 		return false;
-	if ((q = strchr(r->target, '?')) != NULL) {
+	if ((q = strchr(target, '?')) != NULL) {
 		*q++ = '\0';
-		r->query = q;
+		*query = q;
 		if (!query_ok(q))
 			return false;
 	}
-	return path_decode(r->target) && strstr(r->target, "//") == NULL &&
-	    strstr(r->target, "..") == NULL;
+	return path_decode(target) && strstr(target, "//") == NULL &&
+	    strstr(target, "..") == NULL;
 }
 
 static struct httpd_conn *
@@ -109,7 +110,7 @@ httpd_req_begin(void *cls, const char *uri, struct MHD_Connection *mc)
 		free(r);
 		return NULL;
 	}
-	r->bad = !target_ok(r);
+	r->bad = !httpd_target_take(r->target, &r->query);
 	r->c->req = r;
 	r->c->asked = true;
 	r->c->phase = HTTPD_WAITING;
