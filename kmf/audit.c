@@ -103,20 +103,26 @@ out:
 }
 
 static json_t *
+item_json(const struct db_audit *a)
+{
+	json_t *v = json_loads(a->text, 0, NULL);
+
+	if (v != NULL &&
+	    json_object_set_new(v, "prev", json_string(a->prev)) == 0 &&
+	    json_object_set_new(v, "hash", json_string(a->hash)) == 0)
+		return v;
+	json_decref(v);
+	return NULL;
+}
+
+static json_t *
 items_json(const struct db_audit *list, size_t n)
 {
-	json_t *items = json_array(), *v;
+	json_t *items = json_array();
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		v = json_loads(list[i].text, 0, NULL);
-		if (json_object_set_new(v, "prev", json_string(list[i].prev)) ||
-		    json_object_set_new(v, "hash", json_string(list[i].hash)) ||
-		    json_array_append_new(items, v) != 0) {
-			json_decref(items);
-			return NULL;
-		}
-	}
+	for (i = 0; i < n; i++)
+		kmf_json_add(&items, item_json(&list[i]));
 	return items;
 }
 

@@ -277,22 +277,17 @@ state_get(int *state, const char *text)
 static json_t *
 list_json(struct kmf_keeper *k, const struct db_conf *list, size_t n, bool more)
 {
-	json_t *v = json_pack("{s:[]}", "items");
-	json_t *items = json_object_get(v, "items");
-	char next[24];
+	json_t *items = json_array();
+	char next[24] = "";
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (json_array_append_new(items, kmf_conf_json(k, &list[i]))) {
-			json_decref(v);
-			return NULL;
-		}
-	if (more && n > 0) {
+		kmf_json_add(&items, kmf_conf_json(k, &list[i]));
+	if (more && n > 0)
 		snprintf(
 		    next, sizeof(next), "n%lld", (long long)list[n - 1].no);
-		json_object_set_new(v, "next", json_string(next));
-	}
-	return v;
+	return json_pack(
+	    "{s:o, s:s*}", "items", items, "next", kmf_json_opt(next));
 }
 
 int

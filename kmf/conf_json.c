@@ -55,34 +55,24 @@ kmf_conf_event_json(const struct db_conf *c)
 static json_t *
 invitee_json(const struct db_invitee *v)
 {
-	json_t *o;
-
-	o = json_pack(
-	    "{s:s, s:s, s:s}", "id", v->id, "role", v->role, "kind", v->kind);
-	if (v->email[0] != '\0')
-		json_object_set_new(o, "email", json_string(v->email));
-	if (v->iss[0] != '\0') {
-		json_object_set_new(o, "iss", json_string(v->iss));
-		json_object_set_new(o, "sub", json_string(v->sub));
-	}
-	if (v->group[0] != '\0')
-		json_object_set_new(o, "group", json_string(v->group));
-	return o;
+	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "id", v->id,
+	    "email", kmf_json_opt(v->email), "iss", kmf_json_opt(v->iss), "sub",
+	    kmf_json_opt(v->sub), "group", kmf_json_opt(v->group), "role",
+	    v->role, "kind", v->kind);
 }
 
 static json_t *
 invitees_json(struct kmf_keeper *k, const char *conf)
 {
 	struct db_invitee *list = NULL;
-	json_t *a = json_array();
+	json_t *a;
 	size_t i, n;
 
-	if (db_invitee_list(k->db, &list, &n, conf) != 0) {
-		json_decref(a);
+	if (db_invitee_list(k->db, &list, &n, conf) != 0)
 		return NULL;
-	}
+	a = json_array();
 	for (i = 0; i < n; i++)
-		json_array_append_new(a, invitee_json(&list[i]));
+		kmf_json_add(&a, invitee_json(&list[i]));
 	free(list);
 	return a;
 }
@@ -108,13 +98,48 @@ kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c)
 	    kmf_time_json(c->created_ms), "created_by", c->created_by);
 }
 
+/* Octets of the UTF-8 character at p (RFC 3629, 4), 0: there is none. */
+static size_t
+utf8_len(const unsigned char *p)
+{
+	static const struct {
+		unsigned char first, last, low, high; /* of the second octet */
+		size_t len;
+	} forms[] = {
+		{ 0x01, 0x7f, 0, 0xff, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+	size_t i, n;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (p[0] >= forms[i].first && p[0] <= forms[i].last)
+			break;
+	if (i == sizeof(forms) / sizeof(forms[0]))
+		return 0;
+	if (forms[i].len > 1 && (p[1] < forms[i].low || p[1] > forms[i].high))
+		return 0;
+	for (n = 2; n < forms[i].len; n++)
+		if ((p[n] & 0xc0) != 0x80)
+			return 0;
+	return forms[i].len;
+}
+
 bool
 kmf_is_utf8(const char *s)
 {
-	json_t *v = json_string(s); /* NULL: it is not */
+	size_t n;
 
-	json_decref(v);
-	return v != NULL;
+	for (; *s != '\0'; s += n)
+		if ((n = utf8_len((const unsigned char *)s)) == 0)
+			return false;
+	return true;
 }
 
 /* Something to show, without control characters, that JSON can carry. */

@@ -13,13 +13,11 @@ member_json(const struct db_member *m)
 {
 	static const char *const states[] = { "known", "live", "gone",
 		"evicted" };
-	json_t *who;
 
-	who = json_pack("{s:s, s:s}", "iss", m->iss, "sub", m->sub);
-	if (m->email[0] != '\0')
-		json_object_set_new(who, "email", json_string(m->email));
-	return json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:s, s:o}", "member",
-	    m->id, "name", m->name, "identity", who, "kind", m->kind, "epoch",
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s*}, s:s, s:I, s:o, s:s, "
+			 "s:o}",
+	    "member", m->id, "name", m->name, "identity", "iss", m->iss, "sub",
+	    m->sub, "email", kmf_json_opt(m->email), "kind", m->kind, "epoch",
 	    (json_int_t)m->held, "joined_at", kmf_time_json(m->joined_ms),
 	    "state", states[m->state], "lease_expires_at",
 	    kmf_time_json(m->lease_ms));
@@ -29,7 +27,7 @@ int
 kmf_op_member_list(struct kmf_job *j)
 {
 	struct db_member *list = NULL;
-	json_t *v, *items;
+	json_t *items;
 	size_t i, n;
 	int r;
 
@@ -38,11 +36,11 @@ kmf_op_member_list(struct kmf_job *j)
 	items = json_array();
 	for (i = 0; i < n; i++) /* who never had a key was never a member */
 		if (list[i].state != DB_MEMBER_KNOWN)
-			json_array_append_new(items, member_json(&list[i]));
+			kmf_json_add(&items, member_json(&list[i]));
 	free(list);
-	v = json_pack(
-	    "{s:I, s:o}", "epoch", (json_int_t)j->conf.epoch, "items", items);
-	return kmf_answer_json(j, 200, v);
+	return kmf_answer_json(j, 200,
+	    json_pack("{s:I, s:o}", "epoch", (json_int_t)j->conf.epoch, "items",
+		items));
 }
 
 static bool

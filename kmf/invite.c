@@ -73,18 +73,15 @@ inv_room_left(struct kmf_job *j)
 	return 0;
 }
 
+/* state or code: whichever is NULL is left out. */
 static json_t *
-inv_json(const struct kmf_job *j, const struct db_inv *i)
+inv_json(const struct kmf_job *j, const struct db_inv *i, const char *state,
+    const char *code, const char *uri)
 {
-	json_t *v;
-
-	v = json_pack("{s:s, s:o, s:s}", "id", i->id, "expires_at",
-	    kmf_time_json(j->conf.ends_ms), "kind", i->kind);
-	if (i->email[0] != '\0')
-		json_object_set_new(v, "email", json_string(i->email));
-	if (i->name[0] != '\0')
-		json_object_set_new(v, "name", json_string(i->name));
-	return v;
+	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:o}", "id",
+	    i->id, "code", code, "uri", uri, "email", kmf_json_opt(i->email),
+	    "name", kmf_json_opt(i->name), "state", state, "kind", i->kind,
+	    "expires_at", kmf_time_json(j->conf.ends_ms));
 }
 
 static int
@@ -93,7 +90,6 @@ inv_create(struct kmf_job *j)
 	char code[PERC_B64_LEN(CODE_OCTETS) + 1], uri[DB_URL_MAX + 64];
 	struct db_inv i = { .state = DB_INV_OPEN };
 	uint8_t raw[CODE_OCTETS];
-	json_t *v = NULL;
 	int r;
 
 	if ((r = inv_get(j, &i)) != 0 || j->a.status != 0 ||
@@ -110,18 +106,11 @@ inv_create(struct kmf_job *j)
 		 i.id, NULL)) != 0)
 		goto out;
 	snprintf(uri, sizeof(uri), "%s/c/%s", j->k->base, j->conf.id);
-	r = PERC_ERR_NOMEM;
-	if ((v = inv_json(j, &i)) == NULL ||
-	    json_object_set_new(v, "code", json_string(code)) != 0 ||
-	    json_object_set_new(v, "uri", json_string(uri)) != 0)
-		goto out;
 	snprintf(j->a.location, sizeof(j->a.location),
 	    "%s/v1/conferences/%s/invitations/%s", j->k->base, j->conf.id,
 	    i.id);
-	r = kmf_answer_json(j, 201, v);
-	v = NULL;
+	r = kmf_answer_json(j, 201, inv_json(j, &i, NULL, code, uri));
 out:
-	json_decref(v);
 	perc_wipe(raw, sizeof(raw));
 	perc_wipe(code, sizeof(code));
 	return r;
@@ -145,23 +134,19 @@ int
 kmf_op_inv_list(struct kmf_job *j)
 {
 	static const char *const states[] = { "open", "used", "revoked" };
-	json_t *v = json_pack("{s:[]}", "items"), *o;
 	struct db_inv *list = NULL;
+	json_t *items;
 	size_t i, n;
 	int r;
 
-	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0) {
-		json_decref(v);
+	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0)
 		return r;
-	}
-	for (i = 0; i < n; i++) {
-		o = inv_json(j, &list[i]);
-		json_object_set_new(
-		    o, "state", json_string(states[list[i].state]));
-		json_array_append_new(json_object_get(v, "items"), o);
-	}
+	items = json_array();
+	for (i = 0; i < n; i++)
+		kmf_json_add(&items,
+		    inv_json(j, &list[i], states[list[i].state], NULL, NULL));
 	free(list);
-	return kmf_answer_json(j, 200, v);
+	return kmf_answer_json(j, 200, json_pack("{s:o}", "items", items));
 }
 
 /* The invitation that the path names, of this conference. */

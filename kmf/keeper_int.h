@@ -130,6 +130,11 @@ int kmf_not_found(struct kmf_job *j);
 PERC_MUST int kmf_answer_json(struct kmf_job *j, uint16_t status, json_t *v);
 PERC_MUST int kmf_answer_text(struct kmf_job *j, uint16_t status,
     const char *type, const char *text);
+/* Append v (taken over) to *a; when either is NULL or memory ends *a becomes
+ * NULL, so that a list is whole or not there. */
+void kmf_json_add(json_t **a, json_t *v);
+/* For json_pack's "s*": NULL leaves the member out. */
+const char *kmf_json_opt(const char *s);
 /* Copy into a fixed text; PERC_ERR_LIMIT when it does not fit. */
 PERC_MUST int kmf_copy(char *out, size_t cap, const char *in);
 /* Is `word` one of the space-separated words of `list`? */

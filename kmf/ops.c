@@ -124,6 +124,24 @@ kmf_answer_clear(struct kmf_answer *a)
 	perc_wipe(a, sizeof(*a));
 }
 
+void
+kmf_json_add(json_t **a, json_t *v)
+{
+	if (*a != NULL && v != NULL && json_array_append(*a, v) == 0) {
+		json_decref(v);
+		return;
+	}
+	json_decref(v);
+	json_decref(*a);
+	*a = NULL;
+}
+
+const char *
+kmf_json_opt(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
 int
 kmf_copy(char *out, size_t cap, const char *in)
 {

@@ -15,16 +15,13 @@
 static json_t *
 entry_json(const struct db_member *m)
 {
-	json_t *who;
-
-	who = json_pack("{s:s, s:s}", "iss", m->iss, "sub", m->sub);
-	if (m->email[0] != '\0')
-		json_object_set_new(who, "email", json_string(m->email));
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o}", "member", m->id,
-	    "name", m->name, "identity", who, "kind", m->kind, "role", m->role,
-	    "ssrcs", kmf_ssrcs_json(m));
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s*}, s:s, s:s, s:o}",
+	    "member", m->id, "name", m->name, "identity", "iss", m->iss, "sub",
+	    m->sub, "email", kmf_json_opt(m->email), "kind", m->kind, "role",
+	    m->role, "ssrcs", kmf_ssrcs_json(m));
 }
 
+/* All of them or NULL: a roster that lacks somebody would hide a reader. */
 static json_t *
 members_json(struct kmf_room *o, size_t *np)
 {
@@ -36,7 +33,7 @@ members_json(struct kmf_room *o, size_t *np)
 		return NULL;
 	a = json_array();
 	for (i = 0; i < *np; i++)
-		json_array_append_new(a, entry_json(&list[i]));
+		kmf_json_add(&a, entry_json(&list[i]));
 	free(list);
 	return a;
 }
@@ -61,13 +58,9 @@ prev_hash(struct kmf_room *o, char out[static DB_HASH_MAX])
 static json_t *
 event_json(const struct kmf_room *o, const char *roster, size_t members)
 {
-	json_t *v;
-
-	v = json_pack("{s:I, s:I}", "seq", (json_int_t)o->c->roster_seq,
-	    "epoch", (json_int_t)o->r.epoch);
-	if (v != NULL && members <= KMF_ROSTER_INLINE_MAX)
-		json_object_set_new(v, "roster", json_string(roster));
-	return v;
+	return json_pack("{s:I, s:I, s:s*}", "seq",
+	    (json_int_t)o->c->roster_seq, "epoch", (json_int_t)o->r.epoch,
+	    "roster", members <= KMF_ROSTER_INLINE_MAX ? roster : NULL);
 }
 
 int

@@ -257,10 +257,14 @@ kit_call(struct kit *t, const struct kmf_call *c)
 
 	t->answered = false;
 	t->want_id = kit_send(t, c);
+	if (t->fault != NULL)
+		t->fault(true);
 	for (turns = 0; !t->answered; turns++) {
 		assert_true(turns < 1000);
 		kit_turn(t);
 	}
+	if (t->fault != NULL)
+		t->fault(false);
 	return &t->r;
 }
 

@@ -58,6 +58,7 @@ struct kit {
 	char *jwks_text;
 	struct perc_jwks *jwks;
 	unsigned replies; /* all that came */
+	void (*fault)(bool on); /* called around the keeper's work; or NULL */
 };
 
 /* One endpoint: a person, keys, and what the keeper gave it. */
