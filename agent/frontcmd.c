@@ -51,7 +51,10 @@ cmd_leave(struct agent *a, struct local_req *r, const json_t *j)
 	struct front_conf *c = conf_named(a, perc_json_str(j, "conference"));
 
 	if (c == NULL) {
-		local_error(r, "not_joined", "not in that conference");
+		local_error(r, "not_joined",
+		    perc_json_str(j, "conference") != NULL
+			? "not in that conference"
+			: "in no conference, or in several: name one");
 		return;
 	}
 	if (c->leaver != NULL)
@@ -66,7 +69,10 @@ cmd_roster(struct agent *a, struct local_req *r, const json_t *j)
 	struct front_conf *c = conf_named(a, perc_json_str(j, "conference"));
 
 	if (c == NULL)
-		local_error(r, "not_joined", "not in that conference");
+		local_error(r, "not_joined",
+		    perc_json_str(j, "conference") != NULL
+			? "not in that conference"
+			: "in no conference, or in several: name one");
 	else
 		local_result(r,
 		    json_pack("{s:s, s:s, s:O?, s:O?}", "conference", c->id,

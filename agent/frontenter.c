@@ -426,11 +426,11 @@ front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
 		front_conf_close(c);
 }
 
-/* A free place, or that of whoever ended longest ago. */
+/* The place of the same conference's past, or a free one, or any past. */
 static struct front_conf **
-place(struct agent *a)
+place(struct agent *a, const char *uri)
 {
-	struct front_conf **over = NULL;
+	struct front_conf **over = NULL, **free_one = NULL;
 	unsigned live = 0;
 
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
@@ -439,11 +439,18 @@ place(struct agent *a)
 	if (live >= VAULT_SLOTS)
 		return NULL;
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++) {
-		if (a->confs[i] == NULL)
+		struct front_conf *c = a->confs[i];
+
+		if (c == NULL && free_one == NULL)
+			free_one = &a->confs[i];
+		if (c == NULL || c->state != FRONT_OVER)
+			continue;
+		if (c->uri != NULL && strcmp(c->uri, uri) == 0)
 			return &a->confs[i];
-		if (a->confs[i]->state == FRONT_OVER && over == NULL)
-			over = &a->confs[i];
+		over = &a->confs[i];
 	}
+	if (free_one != NULL)
+		return free_one;
 	return over;
 }
 
@@ -451,7 +458,7 @@ int
 front_enter(struct agent *a, struct local_req *joiner, const char *uri,
     const char *code, char *why, size_t whycap)
 {
-	struct front_conf **at = place(a), *c;
+	struct front_conf **at = place(a, uri), *c;
 	const char *id = strrchr(uri, '/');
 
 	if (id == NULL || !text_is_id(id + 1, "c_") || strlen(uri) > 1024) {
