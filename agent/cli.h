@@ -7,6 +7,7 @@
  *	cliagent.c the socket; join, leave, status, roster, login
  *	cliadmin.c conference ...
  *	clikmf.c   requests to the KMF with the administrator's key
+ *	clidoctor.c is the way to the KMF and its single sign-on in order?
  *	cliout.c   tables and sentences
  */
 #pragma once
@@ -48,6 +49,7 @@ enum cli_opt {
 	CLI_NAME,
 	CLI_KIND,
 	CLI_STATE,
+	CLI_TRIAL,
 	CLI_HELP,
 	CLI_VERSION,
 	CLI_OPTS
@@ -99,6 +101,9 @@ struct cli_answer {
  * status. */
 int cli_kmf_open(struct cli_kmf **kp, const struct cli *c);
 void cli_kmf_close(struct cli_kmf *k);
+/* Trust anchors as --ca, PERCH_CA or the user's file say; the caller frees.
+ * NULL: the system's. */
+char *cli_ca_file(const struct cli *c);
 /* path begins with "/v1"; body may be NULL. CLI_OK for any 2xx. Complains
  * itself. cli_answer_clear afterwards in any case. */
 int cli_kmf_call(struct cli_kmf *k, struct cli_answer *a, const char *method,
@@ -114,6 +119,9 @@ int cli_end(const struct cli *c);
 int cli_evict(const struct cli *c);
 int cli_members(const struct cli *c);
 int cli_rekey(const struct cli *c);
+
+/* clidoctor.c */
+int cli_doctor(const struct cli *c);
 
 /* climain.c */
 int cli_main(int argc, char *argv[]);

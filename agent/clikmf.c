@@ -101,22 +101,22 @@ client_read(struct cli_kmf *k, const struct cli *c)
 }
 
 /* Only a file that was asked for must be there. */
-static void
-ca_choose(struct cli_kmf *k, const struct cli *c)
+char *
+cli_ca_file(const struct cli *c)
 {
+	char *file = choose_file(c, CLI_CA, "PERCH_CA", "ca.pem");
 	struct perc_conf_error e;
 	char *text = NULL;
 	size_t len;
 
-	k->ca_file = choose_file(c, CLI_CA, "PERCH_CA", "ca.pem");
 	if (c->opt[CLI_CA] == NULL && getenv("PERCH_CA") == NULL &&
-	    (k->ca_file == NULL ||
-		perc_conf_read_file(&text, &len, k->ca_file, 1 << 20, &e) !=
-		    0)) {
-		free(k->ca_file);
-		k->ca_file = NULL;
+	    (file == NULL ||
+		perc_conf_read_file(&text, &len, file, 1 << 20, &e) != 0)) {
+		free(file);
+		file = NULL;
 	}
 	perc_secmem_free(text);
+	return file;
 }
 
 /* ---- one exchange
@@ -293,7 +293,7 @@ cli_kmf_open(struct cli_kmf **kp, const struct cli *c)
 	if ((k = calloc(1, sizeof(*k))) == NULL)
 		return CLI_FAILED;
 	if ((r = client_read(k, c)) == CLI_OK) {
-		ca_choose(k, c);
+		k->ca_file = cli_ca_file(c);
 		r = perc_jwk_generate(&k->dpop) == 0 ? token_get(k)
 						     : CLI_FAILED;
 	}

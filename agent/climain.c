@@ -41,6 +41,7 @@ static const struct option longs[] = {
 	{ "name", required_argument, NULL, CLI_NAME },
 	{ "kind", required_argument, NULL, CLI_KIND },
 	{ "state", required_argument, NULL, CLI_STATE },
+	{ "login", no_argument, NULL, CLI_TRIAL },
 	{ "help", no_argument, NULL, CLI_HELP },
 	{ "version", no_argument, NULL, CLI_VERSION },
 	{ 0 },
@@ -68,6 +69,13 @@ static const struct command {
 	    cli_login,
 	    "login [URI] [--kmf URL] [--device|--browser] [--provider NAME]",
 	    "log in at the organisation's identity provider" },
+	{ NULL, "doctor", 0, 1,
+	    AGENT_OPTS | BIT(CLI_CA) | BIT(CLI_KMF) | BIT(CLI_PROVIDER) |
+		BIT(CLI_TRIAL) | BIT(CLI_DEVICE) | BIT(CLI_BROWSER),
+	    cli_doctor,
+	    "doctor [URI] [--kmf URL] [--provider NAME] [--login "
+	    "[--device|--browser]]",
+	    "is the KMF and its single sign-on in order, and what to do" },
 	{ "conference", "create", 0, 0,
 	    ADMIN_OPTS | BIT(CLI_TITLE) | BIT(CLI_START) | BIT(CLI_END) |
 		BIT(CLI_FOR) | BIT(CLI_INVITE) | BIT(CLI_GROUP) |

@@ -187,7 +187,9 @@ talk_ask(struct talk *t, json_t *ask, json_t **result)
 		browser_open(j);
 		if ((e = json_object_get(j, "error")) != NULL) {
 			r = exit_of(cli_get(e, "code"));
-			if (r != CLI_LOGIN || !isatty(0))
+			if (t->keep)
+				t->error = json_incref(e);
+			else if (r != CLI_LOGIN || !isatty(0))
 				cli_complain("%s", cli_get(e, "text"));
 			json_decref(j);
 			return r;

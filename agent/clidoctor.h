@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One examination, shared by clidoctor.c (the KMF), clidoctoridp.c (the
+ * identity providers) and clidoctorlogin.c (a trial login).
+ */
+#pragma once
+
+#include "agent/cli.h"
+
+/* The KMF forgives 60 s in a token (kmf/claims.h); half of it is alarming. */
+#define DOCTOR_SKEW_MS 30000
+
+struct doctor {
+	const struct cli *c;
+	char *kmf, *ca; /* ca NULL: the system's */
+	json_t *checks; /* what was found so far */
+	unsigned bad;
+	bool dated; /* is kmf_skew_ms known? */
+	int64_t kmf_skew_ms;
+};
+
+struct doctor_page { /* one document */
+	int err, status;
+	char why[160];
+	char *text;
+	json_t *json;	 /* NULL: it is no JSON object */
+	bool dated;	 /* it came with a Date */
+	int64_t skew_ms; /* the server's clock minus ours */
+	int64_t asked_ms;
+};
+
+/* One line of the result; what to do is NULL when all is well. */
+void doctor_good(struct doctor *d, const char *who, const char *check,
+    const char *fmt, ...) PERC_PRINTF(4, 5);
+void doctor_wrong(struct doctor *d, const char *who, const char *check,
+    const char *advice, const char *fmt, ...) PERC_PRINTF(5, 6);
+
+/* GET url; true: an answer with status 200. doctor_page_clear in any case. */
+bool doctor_get(const struct doctor *d, struct doctor_page *p, const char *url);
+void doctor_page_clear(struct doctor_page *p);
+/* Why doctor_get was false, as a finding. */
+void doctor_page_wrong(struct doctor *d, const char *who, const char *check,
+    const char *url, const struct doctor_page *p);
+/* How many keys of the set we could use; algs NULL-terminated. */
+unsigned doctor_keys(const json_t *set, const char *const algs[]);
+
+/* clidoctoridp.c */
+void doctor_providers(struct doctor *d, const json_t *list);
+/* clidoctorlogin.c */
+void doctor_login(struct doctor *d);
