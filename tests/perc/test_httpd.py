@@ -317,7 +317,7 @@ def test_secrets_are_wiped(srv):
     """Neither header nor body stays behind, connection open or closed."""
     with open(PROBE, "rb") as f:
         if b"__asan_init" in f.read():
-            return tap.say("a sanitizer keeps what was freed: skipped")
+            raise tap.Skip("a sanitizer keeps what was freed")
     s = srv.tls()
     for path in ("/secret", "/secret?body"):
         a = srv.get(path, s)
@@ -327,7 +327,7 @@ def test_secrets_are_wiped(srv):
         try:
             hits = in_memory(srv.proc.pid, key)
         except PermissionError:
-            return tap.say("may not read memory here: skipped")
+            raise tap.Skip("may not read memory here")
         assert hits == 0, (path, hits)
     a = srv.get("/secret")  # a connection of its own, closed by now
     time.sleep(0.2)
