@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "perc/dtls.h"
 
 #define QUEUE 64
@@ -149,7 +150,9 @@ test_plain(void **state)
 	assert_int_equal(perc_dtls_start(s.d), PERC_ERR_STATE);
 	run(&c, &s, 1000);
 	check_keys(&c, &s, PERC_AEAD_AES_256_GCM);
+#ifndef PERCH_SANITIZED /* which is slow enough to send again */
 	assert_true(c.sent <= 3 && s.sent <= 3);
+#endif
 	perc_dtls_close(c.d);
 	run(&c, &s, 100);
 	assert_int_equal(perc_dtls_state(c.d), PERC_DTLS_CLOSED);
