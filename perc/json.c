@@ -15,10 +15,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct perc_secmem_fns *heap;
+static size_t missed; /* octets that were not to be had; 0: none */
+
+/*
+ * The lexer of jansson 2.14 does not notice that it could not append a
+ * string's closing quote; when its next, smaller request is met it reads and
+ * writes past its buffers. A full arena does just that, so the first smaller
+ * request after a failure fails too.
+ */
+static void *
+json_alloc(size_t n)
+{
+	void *p;
+
+	if (n < missed) {
+		missed = 0;
+		return NULL;
+	}
+	p = heap->alloc(n);
+	missed = p == NULL ? n : 0;
+	return p;
+}
+
+static void
+json_release(void *p)
+{
+	missed = 0;
+	heap->free(p);
+}
+
 void
 perc_json_heap_set(const struct perc_secmem_fns *fns)
 {
-	json_set_alloc_funcs(fns->alloc, fns->free);
+	heap = fns;
+	missed = 0;
+	json_set_alloc_funcs(json_alloc, json_release);
 }
 
 static void

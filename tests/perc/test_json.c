@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "perc/json.h"
+#include "perc/secmem.h"
 
 static int
 parse(json_t **jp, const char *text)
@@ -236,6 +237,73 @@ test_absurd_times(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 }
 
+/* A heap whose Nth allocation fails and whose blocks end in a canary. */
+#define CANARY_LEN 64
+#define CANARY(i)  ((uint8_t)((i) < CANARY_LEN - 1 ? 0x80 + (i) : '"'))
+static size_t fail_at;
+static bool overrun;
+
+static void *
+canary_alloc(size_t n)
+{
+	uint8_t *p;
+	size_t i;
+
+	if (fail_at != 0 && --fail_at == 0)
+		return NULL;
+	if ((p = malloc(16 + n + CANARY_LEN)) == NULL)
+		return NULL;
+	memcpy(p, &n, sizeof(n));
+	for (i = 0; i < CANARY_LEN; i++)
+		p[16 + n + i] = CANARY(i); /* '"' stops a lexer gone astray */
+	return p + 16;
+}
+
+static void
+canary_free(void *ptr)
+{
+	uint8_t *p = ptr;
+	size_t n, i;
+
+	if (p == NULL)
+		return;
+	p -= 16;
+	memcpy(&n, p, sizeof(n));
+	for (i = 0; i < CANARY_LEN; i++)
+		overrun = overrun || p[16 + n + i] != CANARY(i);
+	free(p);
+}
+
+/* jansson 2.14 overruns when just a closing quote found no memory. */
+static void
+test_starved_parser_stays_within_its_buffers(void **state)
+{
+	static const struct perc_secmem_fns fns = { canary_alloc, NULL,
+		canary_free };
+	/* a growing text, so that each length of buffer is just full once */
+	char text[200];
+	size_t len, n;
+	json_t *v;
+	int r;
+
+	perc_json_heap_set(&fns);
+	for (len = 1; len < 130; len++) {
+		memset(text, 'a', sizeof(text));
+		memcpy(text, "{\"", 2);
+		strcpy(text + 2 + len, "\": 1}");
+		for (n = 1; n < 12; n++) {
+			fail_at = n;
+			r = perc_json_parse(
+			    &v, text, strlen(text), 4096, NULL, 0);
+			if (r == 0)
+				json_decref(v);
+			assert_false(overrun);
+		}
+	}
+	fail_at = 0;
+	json_set_alloc_funcs(malloc, free);
+}
+
 int
 main(void)
 {
@@ -250,6 +318,7 @@ main(void)
 		cmocka_unit_test(test_time_both_ways),
 		cmocka_unit_test(test_time_offsets_and_fractions),
 		cmocka_unit_test(test_absurd_times),
+		cmocka_unit_test(test_starved_parser_stays_within_its_buffers),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
