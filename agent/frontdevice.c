@@ -137,7 +137,7 @@ front_device_start(struct front_login *l)
 	text_add_form(&form, "grant_type", "device_authorization");
 	text_add_form(&form, "client_id", l->client_id);
 	text_add_form(&form, "scope", l->scope);
-	text_add_form(&form, "resource", l->kmf);
+	text_add_form(&form, "resource", l->resource ? l->kmf : NULL);
 	if (!form.failed)
 		r = perc_httpc_start(l->agent->http, &l->http, "POST",
 		    l->device_url, headers, form.p, form.len, NULL, 0,

@@ -375,7 +375,9 @@ static void
 provider_ask(struct front_login *l)
 {
 	const char *headers[] = { "Accept: application/json", NULL };
-	char *url = text_new("%s/.well-known/openid-configuration", l->issuer);
+	size_t n = strlen(l->issuer); /* the issuer may end in a slash */
+	char *url = text_new("%s%s.well-known/openid-configuration", l->issuer,
+	    n > 0 && l->issuer[n - 1] == '/' ? "" : "/");
 	int r = PERC_ERR_NOMEM;
 
 	if (url != NULL)
@@ -438,6 +440,7 @@ on_kmf(const struct perc_httpc_answer *a, void *arg)
 		l->issuer = url_of(p, "issuer");
 		l->client_id = url_of(p, "client_id");
 		l->scope = url_of(p, "scope");
+		l->resource = perc_json_bool(p, "resource_indicator", true);
 		if (l->issuer == NULL || l->client_id == NULL)
 			front_login_fail(l, "the KMF's answer is malformed");
 		else

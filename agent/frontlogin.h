@@ -21,6 +21,7 @@ struct front_login {
 	struct agent *agent;
 	struct local_req *req; /* who waits; NULL once told */
 	bool browser, over;    /* over: tokens are here */
+	bool resource;	       /* the provider knows RFC 8707 */
 	char *kmf, *provider, *issuer, *client_id, *scope;
 	char *token_url, *device_url, *auth_url;
 	struct perc_httpc_req *http;

@@ -184,7 +184,7 @@ url_tell(struct front_login *l)
 	text_add_form(&query, "client_id", l->client_id);
 	text_add_form(&query, "redirect_uri", l->redirect);
 	text_add_form(&query, "scope", l->scope);
-	text_add_form(&query, "resource", l->kmf);
+	text_add_form(&query, "resource", l->resource ? l->kmf : NULL);
 	text_add_form(&query, "state", l->state);
 	text_add_form(&query, "nonce", l->nonce);
 	text_add_form(&query, "code_challenge", challenge);

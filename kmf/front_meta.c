@@ -59,11 +59,12 @@ providers(const struct kmf_conf *c)
 
 	for (i = 0; list != NULL && i < c->nissuers; i++)
 		if (json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:s}", "issuer",
+			json_pack("{s:s, s:s, s:s, s:s, s:b}", "issuer",
 			    c->issuers[i].url, "client_id",
 			    c->issuers[i].client_id, "scope",
-			    c->issuers[i].scope, "name", c->issuers[i].name)) !=
-		    0)
+			    c->issuers[i].scope, "name", c->issuers[i].name,
+			    "resource_indicator",
+			    c->issuers[i].resource_indicator)) != 0)
 			break;
 	return list;
 }

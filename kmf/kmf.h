@@ -36,6 +36,7 @@ struct kmf_issuer { /* "[issuer label]": an identity provider */
 	char *client_id; /* of perch at this provider; also an audience */
 	char *audience;	 /* further accepted aud; NULL: none */
 	char *scope;	 /* what perch asks for when logging in */
+	bool resource_indicator; /* RFC 8707: logins name this KMF */
 	char *jwks_file; /* keys from a file instead of discovery; or NULL */
 	char *ca_file;	 /* trust for this provider's TLS; NULL: system */
 	char *email_claim, *groups_claim;
