@@ -59,7 +59,7 @@ static const struct perc_conf_item items[] = {
 	    .min = 0,
 	    .max = 65500,
 	    .help = "first loopback port that remote streams go to, even; "
-		    "0: as the vault's configuration says" },
+		    "0: a range that no other agent here has" },
 	{ .name = "login_port",
 	    .type = PERC_CONF_INT,
 	    .offset = AT(login_port),

@@ -19,7 +19,7 @@ struct agent_conf {
 	char *vault_program;	/* NULL: beside us, else libexecdir */
 	bool vault_user_owned;	/* that file may be ours instead of root's */
 	int64_t media_base;	/* first local port; 0: any free ones */
-	int64_t media_out_base; /* where remote streams go; 0: vault's own */
+	int64_t media_out_base; /* where remote streams go; 0: any free range */
 	int64_t login_port;	/* of the browser's loopback redirect; 0: any */
 	bool loopback_http;	/* plain http to an IdP on loopback (tests) */
 	int log_level;		/* enum perc_log_level */

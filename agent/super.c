@@ -12,13 +12,17 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/text.h"
+#include "agent/vaultmsg.h"
 #include "perc/log.h"
 #include "perc/loop.h"
 #include "perc/proc.h"
@@ -110,6 +114,44 @@ super_sockets_open(
 	return fds[last] >= 0 ? 0 : PERC_ERR_SYS;
 }
 
+/*
+ * Remote streams go to fixed ports, and whoever binds one hears what comes:
+ * two agents of one machine must not share a range. A name in the abstract
+ * namespace, held as long as we live, says that a range is taken; it binds
+ * agents of all users and leaves nothing behind.
+ */
+static bool
+range_claim(unsigned base)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
+
+	if (fd < 0)
+		return false;
+	n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
+	    "perch-agent/out/%u", base);
+	if (bind(fd, (struct sockaddr *)&sun,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+		    (size_t)n)) == 0)
+		return true; /* fd stays open: it is the claim */
+	close(fd);
+	return false;
+}
+
+int
+super_range_find(unsigned *base)
+{
+	for (unsigned i = 0; i < VAULT_OUT_RANGES; i++) {
+		*base = VAULT_OUT_BASE + i * VAULT_OUT_PORTS;
+		if (range_claim(*base))
+			return 0;
+	}
+	log_warnx("no range of ports left for remote streams: %d other agents "
+		  "run here",
+	    VAULT_OUT_RANGES);
+	return PERC_ERR_LIMIT;
+}
+
 /* ---- children
  * ---------------------------------------------------------------- */
 
@@ -117,6 +159,7 @@ static int
 vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
 {
 	char *path = agent_conf_vault_path(conf), port[16], why[256];
+	unsigned base = (unsigned)conf->media_out_base;
 	int fds[1 + SUPER_LOCAL_FDS], n = 0, r;
 	char *argv[8];
 
@@ -130,8 +173,9 @@ vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
 	argv[n++] = conf->vault_conf;
 	if (conf->vault_user_owned)
 		argv[n++] = (char *)"--user-config";
-	if (conf->media_out_base != 0) {
-		text_put(port, sizeof(port), "%d", (int)conf->media_out_base);
+	/* Without one it is the vault's configuration that must name it. */
+	if (base != 0 || super_range_find(&base) == 0) {
+		text_put(port, sizeof(port), "%u", base);
 		argv[n++] = (char *)"-o";
 		argv[n++] = port;
 	}

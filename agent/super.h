@@ -19,6 +19,10 @@ PERC_MUST int super_sockets_open(
     int fds[static SUPER_LOCAL_FDS], unsigned base, char *why, size_t whycap);
 void super_sockets_close(int fds[static SUPER_LOCAL_FDS]);
 
+/* Claim a range of VAULT_OUT_PORTS that no other perch-agent of this machine
+ * has, until we exit. PERC_ERR_LIMIT: all VAULT_OUT_RANGES are taken. */
+PERC_MUST int super_range_find(unsigned *base);
+
 /* Runs until both children have ended; the program's exit status. file: the
  * configuration's path for the front, or NULL. */
 int super_main(const struct agent_conf *conf, const char *file);

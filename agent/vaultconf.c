@@ -29,10 +29,11 @@ static const struct perc_conf_item items_top[] = {
 	{ .name = "local_out_base",
 	    .type = PERC_CONF_INT,
 	    .offset = offsetof(struct vault_config, local_out_base),
-	    .def = "20000",
-	    .min = 1024,
+	    .def = "0",
+	    .min = 0,
 	    .max = 65536 - VAULT_OUT_PORTS,
-	    .help = "first loopback port for remote streams (2048 are used)" },
+	    .help = "first loopback port for remote streams (2048 are used); "
+		    "0: perch-agent finds a range of its own" },
 	{ 0 },
 };
 
@@ -153,9 +154,11 @@ vault_config_load(struct vault_config *c, const char *file, bool user_owned,
 		    "%.400s: no [kmf NAME]; nobody could be believed", file);
 		return PERC_ERR_NOTFOUND;
 	}
-	if (c->local_out_base % 2 != 0) {
+	if (c->local_out_base % 2 != 0 ||
+	    (c->local_out_base != 0 && c->local_out_base < 1024)) {
 		snprintf(e->text, sizeof(e->text),
-		    "%.400s: local_out_base must be even (RTP)", file);
+		    "%.400s: local_out_base must be even (RTP), 1024 or more",
+		    file);
 		return PERC_ERR_INVAL;
 	}
 	for (i = 0; i < c->nkmf; i++)

@@ -5,7 +5,7 @@
  * program of the user can bring in a KMF of its own.
  *
  *	require_protection = yes
- *	local_out_base = 20000
+ *	local_out_base = 22000
  *	[kmf example]
  *	url = https://kmf.example
  *	keys = kmf-keys.json
@@ -31,7 +31,7 @@ struct vault_kmf {
 
 struct vault_config {
 	bool require_protection; /* refuse to start half protected */
-	int64_t local_out_base;	 /* first port to local receivers, even */
+	int64_t local_out_base;	 /* first port to local receivers; 0: -o */
 	struct vault_kmf kmf[VAULT_KMFS_MAX];
 	unsigned nkmf;
 };

@@ -21,7 +21,7 @@
 
 struct options {
 	const char *file;
-	long out_base; /* 0: the configuration's */
+	long out_base; /* where the configuration names none */
 	bool user_config;
 };
 
@@ -267,7 +267,11 @@ main(int argc, char *argv[])
 	report_make(report, sizeof(report), &o, &cage);
 	setup.report = report;
 	setup.out_base =
-	    (uint16_t)(o.out_base != 0 ? o.out_base : config.local_out_base);
+	    (uint16_t)(config.local_out_base != 0 ? config.local_out_base
+						  : o.out_base);
+	if (setup.out_base == 0)
+		fatalx("no ports for remote streams; set local_out_base in %s",
+		    o.file);
 	serve(&setup);
 	vault_config_clear(&config);
 	return 0;

@@ -106,8 +106,8 @@ enum vault_msg {
  *	perch-vault [-c FILE] [-o PORT] [--user-config]
  *
  * -c its configuration (default $sysconfdir/perch/vault.conf), -o first of the
- * VAULT_OUT_PORTS loopback ports to which remote streams go (default
- * local_out_base of the configuration), --user-config: accept configuration
+ * VAULT_OUT_PORTS loopback ports to which remote streams go (local_out_base
+ * of the configuration counts for more), --user-config: accept configuration
  * and pinned keys owned by the calling user instead of root.
  *
  * Descriptors: PERC_PROC_FD the channel to the front, then per slot RTP and
@@ -116,6 +116,8 @@ enum vault_msg {
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
 #define VAULT_OUT_PORTS	  (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
+#define VAULT_OUT_BASE	  20000 /* of the first range, */
+#define VAULT_OUT_RANGES  6	/* all below Linux' ephemeral ports */
 #define VAULT_FD_LOCAL(slot, stream, rtcp)                                     \
 	(PERC_PROC_FD + 1 + ((slot)*VAULT_LOCAL_STREAMS + (stream)) * 2 +      \
 	    (rtcp))

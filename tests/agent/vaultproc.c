@@ -128,7 +128,8 @@ void
 proc_start(struct proc *p, const char *option)
 {
 	char *argv[] = { (char *)(uintptr_t) "perch-vault",
-		(char *)(uintptr_t) "-c", p->conf, (char *)(uintptr_t)option,
+		(char *)(uintptr_t) "-c", p->conf,
+		(char *)(uintptr_t) "-o20000", (char *)(uintptr_t)option,
 		NULL };
 	int fds[VAULT_FDS], sv[2], e[2], saved, i, r;
 

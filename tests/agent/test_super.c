@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two agents of one machine never share the ports to which remote streams
+ * go, whoever started them, and a range is free again when its agent ended.
+ * In a network namespace of our own, because the claims are machine-wide.
+ */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/super.h"
+
+/* What a process of its own would get; 0: nothing. It ends and lets go. */
+static unsigned
+range_of_another(void)
+{
+	unsigned base = 0;
+	int p[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(p), 0);
+	if ((pid = fork()) == 0) {
+		if (super_range_find(&base) != 0)
+			base = 0;
+		_exit(write(p[1], &base, sizeof(base)) == sizeof(base) ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(read(p[0], &base, sizeof(base)), sizeof(base));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(p[0]);
+	close(p[1]);
+	return base;
+}
+
+static void
+test_agents_never_share_ports(void **state)
+{
+	unsigned mine = 0, last = 0;
+
+	if (unshare(CLONE_NEWNET) != 0)
+		skip(); /* needs root */
+	assert_int_equal(range_of_another(), VAULT_OUT_BASE);
+	assert_int_equal(super_range_find(&mine), 0);
+	assert_int_equal(mine, VAULT_OUT_BASE); /* it was let go */
+	assert_int_equal(range_of_another(), VAULT_OUT_BASE + VAULT_OUT_PORTS);
+	for (int i = 1; i < VAULT_OUT_RANGES; i++)
+		assert_int_equal(super_range_find(&last), 0);
+	assert_int_equal(
+	    last, VAULT_OUT_BASE + (VAULT_OUT_RANGES - 1) * VAULT_OUT_PORTS);
+	assert_int_equal(range_of_another(), 0);
+	assert_int_equal(super_range_find(&last), PERC_ERR_LIMIT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_agents_never_share_ports),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
