@@ -368,6 +368,24 @@ issuer_open(struct fetch *f, size_t n)
 	return perc_httpc_new(&i->client, f->loop, &c);
 }
 
+/* Where file may be replaced later: its directory; but the file alone when it
+ * lies beside the root key, or above. */
+static const char *
+readable(char copy[static 512], const char *file, const char *state_dir)
+{
+	char *dir, *state = realpath(state_dir, NULL);
+	bool beside;
+
+	snprintf(copy, 512, "%s", file);
+	dir = realpath(dirname(copy), NULL);
+	beside = state == NULL || dir == NULL ||
+	    strncmp(state, dir, strlen(dir)) == 0;
+	snprintf(copy, 512, "%s", beside ? file : dir);
+	free(state);
+	free(dir);
+	return copy;
+}
+
 /* The resolver, its libraries and the trust anchors stay readable. */
 static int
 cage(const struct kmf_conf *conf)
@@ -385,11 +403,9 @@ cage(const struct kmf_conf *conf)
 		const char *files[] = { is->ca_file, is->jwks_file };
 
 		for (size_t k = 0; k < 2; k++)
-			if (files[k] != NULL) {
-				snprintf(
-				    paths[p], sizeof(paths[p]), "%s", files[k]);
-				ro[n++] = dirname(paths[p++]);
-			}
+			if (files[k] != NULL)
+				ro[n++] = readable(
+				    paths[p++], files[k], conf->state_dir);
 	}
 	ro[n] = NULL;
 	r = perc_sandbox(PERC_CAGE_NET, none, ro, &report);
