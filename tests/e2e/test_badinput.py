@@ -3,6 +3,7 @@
 # What people get wrong, and what strangers send. A mistake is one line that
 # says where and what to do, a status that is not zero, and nothing changed. A
 # stranger's octets are dropped or refused, counted, and service goes on.
+import os
 import pathlib
 import random
 import re
@@ -89,6 +90,21 @@ def configuration(w, program, verb, conf, key_file, key_name, port):
         s.bind(("127.0.0.1", port))
         s.listen()
         refused(w, f"{program}: a busy port", serve, [str(port)], lines=4)
+
+
+def unreadable_key(w, mdd):
+    """Root reads everything, so somebody else must try."""
+    conf = w.write(w.dir / "open.conf", mdd.conf.read_text(), mode=0o644)
+    me = os.geteuid()
+    if me == 0:
+        argv = ["setpriv", "--reuid=61000", "--regid=61000", "--clear-groups"]
+    else:
+        argv = ["env"]
+        mdd.key.chmod(0)
+    refused(w, "perch-mdd: a key file that we may not read",
+            argv + [w.bin("perch-mdd"), "check-config", "-c", conf],
+            [mdd.key.name, "denied|owned"])
+    mdd.key.chmod(0o600)
 
 
 def kmf_cases(w, kmf):
@@ -236,6 +252,7 @@ with world.World("perch-bad-") as w:
     mdd.configure(kmf)
     configuration(w, "perch-mdd", ["serve"], mdd.conf, mdd.key, "tls_key",
                   mdd.port)
+    unreadable_key(w, mdd)
     kmf.serve()
     mdd.serve()
     hostile_http("perch-kmf", kmf)
