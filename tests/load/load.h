@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perch-load: many seats in one process against a real perch-kmf. A seat is
+ * an endpoint without media: its own keys, connections, lease and stream, and
+ * every key that it is given is opened and compared with the signed hash.
+ * What a signature costs the client is paid once per text, not once per seat:
+ * the seats of one process get the same octets.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "agent/frontsse.h"
+#include "perc/httpc.h"
+#include "perc/jose.h"
+#include "perc/loop.h"
+
+#define LOAD_EPOCHS_MAX 2048 /* of one run */
+#define LOAD_SEATS_MAX	1000 /* invitations of one conference */
+#define LOAD_NONCE_MAX	128
+#define LOAD_PIDS_MAX	32
+
+struct load;
+struct load_call;
+
+/* --- call.c: one request with its proof, and the nonce dance ------------- */
+struct load_peer { /* who asks */
+	struct load *l;
+	struct perc_httpc *http;
+	struct perc_jwk *key;
+	char nonce[2][LOAD_NONCE_MAX]; /* token endpoint, resources */
+	struct load_call *calls;
+};
+struct load_ask {
+	const char *method, *url, *token, *type, *body, *extra, *seal_jkt;
+	perc_httpc_data_fn on_data;
+};
+PERC_MUST int load_peer_open(struct load_peer *p, struct load *l);
+void load_peer_clear(struct load_peer *p); /* no callback follows */
+/* done may not free the peer. */
+void load_ask(struct load_peer *p, const struct load_ask *a, perc_httpc_fn done,
+    void *arg);
+
+/* --- seat.c -------------------------------------------------------------- */
+enum seat_state { SEAT_OUT, SEAT_JOINING, SEAT_LIVE, SEAT_LEAVING };
+
+struct load_seat {
+	struct load *l;
+	struct load_peer peer;
+	struct perc_jwk *seal;
+	char seal_jkt[PERC_JKT_LEN + 1], *seal_jwk;
+	char code[128], *token, member[64];
+	enum seat_state state;
+	bool evicted, stream_open, roster_busy, keys_busy, lease_busy;
+	uint8_t delivery[32];
+	int64_t epoch, roster_seq;
+	unsigned tries;
+	int64_t due_us;	   /* when it was to begin */
+	int64_t live_us;   /* when it had its first key */
+	int64_t stream_us; /* when its stream opened */
+	int64_t gone_us;   /* when it asked to leave, or was put out */
+	int64_t *held_us;  /* by epoch: since when it has that or a newer one */
+	struct front_sse sse;
+	struct perc_timer begin, lease, roster, again, end;
+};
+PERC_MUST int load_seat_init(struct load_seat *s, struct load *l);
+void load_seat_clear(struct load_seat *s);
+void load_seat_join(struct load_seat *s, int64_t in_ms);
+void load_seat_leave(struct load_seat *s, int64_t in_ms);
+
+/* --- key.c: what a seat is given, opened and compared -------------------- */
+PERC_MUST int load_key_first(struct load_seat *s, const char *jwe, size_t len);
+PERC_MUST int load_key_next(struct load_seat *s, const json_t *event);
+PERC_MUST int load_roster_take(struct load_seat *s, const char *text);
+
+/* --- kmfproc.c: the KMF as processes ------------------------------------- */
+struct load_usage {
+	double keeper_us, front_us, all_us; /* processor time */
+	double rss;			    /* octets, all processes */
+	int64_t at_us;
+};
+PERC_MUST int load_kmf_init(struct load *l); /* perch-kmf init, its files */
+PERC_MUST int load_kmf_serve(struct load *l);
+void load_kmf_kill(struct load *l); /* SIGKILL, all of it */
+void load_kmf_usage(struct load *l, struct load_usage *u);
+void load_kmf_remove(struct load *l);
+
+/* --- floor.c ------------------------------------------------------------- */
+struct load_floor {
+	double seal_us, record_us; /* processor time of one */
+};
+PERC_MUST int load_floor_measure(
+    struct load_floor *f, const char *cert, const char *key, size_t octets);
+
+/* --- admin.c: the scheduler's side; each runs the loop until answered ---- */
+PERC_MUST int load_admin_login(struct load *l);
+PERC_MUST int load_admin_conference(struct load *l);
+PERC_MUST int load_admin_invite(struct load *l);
+PERC_MUST int load_admin_rekey(struct load *l);
+PERC_MUST int load_admin_evict(struct load *l, struct load_seat *s);
+/* Everything after l->audit_seq, which moves on; the caller's. */
+PERC_MUST int load_admin_audit(struct load *l, json_t **itemsp);
+
+/* --- report.c ------------------------------------------------------------ */
+struct load_samples {
+	double *v;
+	size_t n, cap;
+};
+void load_sample(struct load_samples *s, double v);
+double load_quantile(struct load_samples *s, double q);
+void load_note(struct load *l, const char *name, double v, const char *unit);
+void
+load_note_samples(struct load *l, const char *name, struct load_samples *s);
+void load_report(struct load *l);
+
+/* --- scenario.c ---------------------------------------------------------- */
+PERC_MUST int load_scenario(struct load *l, const char *name);
+
+struct load_count {
+	unsigned opened, bad_keys, bad_rosters, rosters, lost_streams, refused;
+	unsigned errors, leases, first_keys;
+};
+
+struct load {
+	struct perc_loop *loop;
+	char base[256], dir[256], ca[512], client[512], kmf[512];
+	char conf[64], resource[512];
+	struct perc_jwks *jwks;
+	bool own, json, react, verbose;
+	unsigned n, spread_s;
+	struct load_seat *seats;
+	struct load_peer admin;
+	char admin_id[64], *admin_token;
+	int64_t audit_seq, epoch; /* newest epoch that any seat has seen */
+	char *good[2];		  /* texts whose signature was right, lately */
+	pid_t pid;
+	struct load_floor floor;
+	struct load_count count;
+	json_t *notes;
+};
+
+int64_t load_us(void); /* monotonic */
+/* Turn the loop until fn says so; false: it did not in time. */
+bool load_until(struct load *l, bool (*fn)(struct load *), int64_t ms);
+void load_pause(struct load *l, int64_t ms);
+unsigned load_live(const struct load *l);
+/* Do all live seats have the newest epoch that any has, and a stream? */
+bool load_settled(struct load *l);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perch-load: arguments, one conference, one scenario after the other.
+ */
+#include "tests/load/load.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/text.h"
+#include "perc/log.h"
+
+static const char usage[] =
+    "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [--json] [-v]\n"
+    "           [--url BASE --client FILE --ca FILE] SCENARIO...\n"
+    "scenarios, in the order given; join comes first:\n"
+    "  join        all seats, spread over SECONDS (10)\n"
+    "  rekey       what a new key costs the KMF, beside the floor\n"
+    "  evict       five, one after the other\n"
+    "  leave       100, or a fifth, at random times\n"
+    "  mass-leave  half of them at once\n"
+    "  flap        one in twenty leaves and comes back, five times\n"
+    "  kill        SIGKILL in the middle of a rekey, then start again\n"
+    "Without --url it makes and starts a KMF of its own (-k, default\n"
+    "./perch-kmf) in a temporary directory; rekey's costs and kill need "
+    "that.\n";
+
+int64_t
+load_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+bool
+load_until(struct load *l, bool (*fn)(struct load *), int64_t ms)
+{
+	int64_t until = perc_now_ms() + ms;
+
+	while (perc_now_ms() < until) {
+		if (fn != NULL && fn(l))
+			return true;
+		if (perc_loop_turn(l->loop, 20) != 0)
+			return false;
+	}
+	return fn != NULL && fn(l);
+}
+
+void
+load_pause(struct load *l, int64_t ms)
+{
+	(void)load_until(l, NULL, ms);
+}
+
+unsigned
+load_live(const struct load *l)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		n += l->seats[i].state == SEAT_LIVE && !l->seats[i].evicted;
+	return n;
+}
+
+bool
+load_settled(struct load *l)
+{
+	unsigned i;
+
+	for (i = 0; i < l->n; i++) {
+		const struct load_seat *s = &l->seats[i];
+
+		if (s->state == SEAT_LIVE && !s->evicted &&
+		    (s->epoch != l->epoch || !s->stream_open))
+			return false;
+	}
+	return true;
+}
+
+static int
+bad_usage(void)
+{
+	fputs(usage, stderr);
+	return 2;
+}
+
+static int
+args_get(struct load *l, int argc, char **argv)
+{
+	static const struct option options[] = { { "json", no_argument, NULL,
+						     'j' },
+		{ "url", required_argument, NULL, 'u' },
+		{ "client", required_argument, NULL, 'c' },
+		{ "ca", required_argument, NULL, 'a' }, { 0 } };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "n:t:k:v", options, NULL)) != -1) {
+		if (c == 'n')
+			l->n = (unsigned)atoi(optarg);
+		else if (c == 't')
+			l->spread_s = (unsigned)atoi(optarg);
+		else if (c == 'k')
+			text_put(l->kmf, sizeof(l->kmf), "%s", optarg);
+		else if (c == 'v')
+			l->verbose = true;
+		else if (c == 'j')
+			l->json = true;
+		else if (c == 'u')
+			text_put(l->base, sizeof(l->base), "%s", optarg);
+		else if (c == 'c')
+			text_put(l->client, sizeof(l->client), "%s", optarg);
+		else if (c == 'a')
+			text_put(l->ca, sizeof(l->ca), "%s", optarg);
+		else
+			return -1;
+	}
+	l->own = l->base[0] == '\0';
+	if (l->n < 2 || l->n > LOAD_SEATS_MAX || l->spread_s > 3600 ||
+	    optind == argc || strcmp(argv[optind], "join") != 0 ||
+	    (!l->own && (l->ca[0] == '\0' || l->client[0] == '\0')))
+		return -1;
+	return 0;
+}
+
+/* Three descriptors per seat here, two per seat there. */
+static void
+fds_allow(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static int
+prepare(struct load *l)
+{
+	unsigned i;
+	int r;
+
+	if ((l->seats = calloc(l->n, sizeof(*l->seats))) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_loop_new(&l->loop)) != 0 ||
+	    (l->own &&
+		((r = load_kmf_init(l)) != 0 || (r = load_kmf_serve(l)) != 0)))
+		return r;
+	for (i = 0; i < l->n; i++)
+		if ((r = load_seat_init(&l->seats[i], l)) != 0)
+			return r;
+	if ((r = load_admin_login(l)) != 0 ||
+	    (r = load_admin_conference(l)) != 0)
+		return r;
+	return load_admin_invite(l);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load l = { .n = 50, .spread_s = 10, .react = true };
+	const char *what = "start";
+	unsigned i;
+	int r;
+
+	text_put(l.kmf, sizeof(l.kmf), "./perch-kmf");
+	perc_log_init("perch-load", "", 0, PERC_LOG_WARN);
+	if (args_get(&l, argc, argv) != 0)
+		return bad_usage();
+	fds_allow();
+	l.notes = json_array();
+	r = prepare(&l);
+	for (; r == 0 && optind < argc; optind++) {
+		what = argv[optind];
+		/* a scheduler's token lives 300 s */
+		if ((r = load_admin_login(&l)) == 0)
+			r = load_scenario(&l, what);
+	}
+	if (r != 0)
+		fprintf(stderr, "perch-load: %s: %s\n", what, perc_strerror(r));
+	load_report(&l);
+	for (i = 0; l.seats != NULL && i < l.n; i++)
+		if (l.seats[i].l != NULL)
+			load_seat_clear(&l.seats[i]);
+	load_peer_clear(&l.admin);
+	load_kmf_remove(&l);
+	return r == 0 && l.count.bad_keys == 0 && l.count.bad_rosters == 0 ? 0
+									   : 1;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers in the order in which they were found, as a table or as JSON.
+ */
+#include "tests/load/load.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/text.h"
+#include "perc/json.h"
+
+void
+load_sample(struct load_samples *s, double v)
+{
+	size_t cap = s->cap == 0 ? 256 : s->cap * 2;
+
+	if (s->n == s->cap) {
+		if ((s->v = realloc(s->v, cap * sizeof(*s->v))) == NULL)
+			exit(1);
+		s->cap = cap;
+	}
+	s->v[s->n++] = v;
+}
+
+static int
+smaller(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The smallest value that at least q of all do not exceed. */
+double
+load_quantile(struct load_samples *s, double q)
+{
+	size_t i;
+
+	if (s->n == 0)
+		return 0;
+	qsort(s->v, s->n, sizeof(*s->v), smaller);
+	i = (size_t)ceil(q * (double)s->n);
+	return s->v[i > 0 ? i - 1 : 0];
+}
+
+void
+load_note(struct load *l, const char *name, double v, const char *unit)
+{
+	json_array_append_new(l->notes,
+	    json_pack(
+		"{s:s, s:f, s:s}", "name", name, "value", v, "unit", unit));
+	if (l->verbose)
+		fprintf(stderr, "# %s %.2f %s\n", name, v, unit);
+}
+
+void
+load_note_samples(struct load *l, const char *name, struct load_samples *s)
+{
+	char text[128];
+
+	text_put(text, sizeof(text), "%s p50", name);
+	load_note(l, text, load_quantile(s, 0.5), "ms");
+	text_put(text, sizeof(text), "%s p99", name);
+	load_note(l, text, load_quantile(s, 0.99), "ms");
+	text_put(text, sizeof(text), "%s max", name);
+	load_note(l, text, load_quantile(s, 1), "ms");
+	free(s->v);
+	memset(s, 0, sizeof(*s));
+}
+
+/* "model name : AMD EPYC ..." */
+static void
+cpu_name(char *out, size_t cap)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[256], *colon;
+
+	text_put(out, cap, "?");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "model name", 10) == 0 &&
+		    (colon = strchr(line, ':')) != NULL) {
+			text_put(out, cap, "%.*s",
+			    (int)strcspn(colon + 2, "\n"), colon + 2);
+			break;
+		}
+	if (f != NULL)
+		fclose(f);
+}
+
+static json_t *
+machine(void)
+{
+	double load[1] = { 0 };
+	struct utsname u;
+	char cpu[256];
+
+	cpu_name(cpu, sizeof(cpu));
+	(void)uname(&u);
+	(void)getloadavg(load, 1);
+	return json_pack("{s:s, s:i, s:s, s:s, s:f}", "cpu", cpu, "processors",
+	    (int)sysconf(_SC_NPROCESSORS_ONLN), "system", u.sysname, "release",
+	    u.release, "load", load[0]);
+}
+
+static json_t *
+counts(const struct load *l)
+{
+	const struct load_count *c = &l->count;
+
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "opened",
+	    (int)c->opened, "bad_keys", (int)c->bad_keys, "bad_rosters",
+	    (int)c->bad_rosters, "rosters", (int)c->rosters, "leases",
+	    (int)c->leases, "lost_streams", (int)c->lost_streams, "refused",
+	    (int)c->refused, "errors", (int)c->errors);
+}
+
+void
+load_report(struct load *l)
+{
+	json_t *m = machine(), *c = counts(l), *v;
+	char *text = NULL;
+	const char *name;
+	size_t i;
+
+	if (l->json) {
+		v = json_pack("{s:i, s:i, s:o, s:o, s:O}", "seats", (int)l->n,
+		    "spread_s", (int)l->spread_s, "machine", m, "counts", c,
+		    "results", l->notes);
+		text = json_dumps(v, JSON_INDENT(1));
+		puts(text != NULL ? text : "{}");
+		free(text);
+		json_decref(v);
+		return;
+	}
+	printf("perch-load: %u seats; %s, %d processors, load %.1f\n\n", l->n,
+	    perc_json_str(m, "cpu"),
+	    (int)json_integer_value(json_object_get(m, "processors")),
+	    json_real_value(json_object_get(m, "load")));
+	json_array_foreach(l->notes, i, v)
+	    printf("%-56s %12.2f %s\n", perc_json_str(v, "name"),
+		json_real_value(json_object_get(v, "value")),
+		perc_json_str(v, "unit"));
+	printf("\n");
+	json_object_foreach(c, name, v)
+	    printf("%-56s %12d\n", name, (int)json_integer_value(v));
+	json_decref(m);
+	json_decref(c);
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is done to the conference. Which epoch shut a leaver out is read from
+ * the KMF's own audit trail (its rows are in the order of its commits), so no
+ * leave is credited to an epoch that only happened to come after it.
+ */
+#include "tests/load/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/text.h"
+#include "perc/crypto.h"
+#include "perc/json.h"
+
+#define SETTLE_MS 60000
+
+static bool
+nobody_joins(struct load *l)
+{
+	unsigned i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->seats[i].state == SEAT_JOINING ||
+		    l->seats[i].state == SEAT_LEAVING)
+			return false;
+	return load_settled(l);
+}
+
+static void
+settle(struct load *l, const char *what)
+{
+	if (!load_until(l, nobody_joins, SETTLE_MS))
+		fprintf(stderr, "perch-load: %s: not settled after %d s\n",
+		    what, SETTLE_MS / 1000);
+	load_pause(l, 1500);
+}
+
+static unsigned
+epochs_of(const json_t *rows)
+{
+	const json_t *row;
+	unsigned n = 0;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i,
+	    row) if (strcmp(perc_json_str(row, "kind"), "epoch") == 0) n++;
+	return n;
+}
+
+static struct load_seat *
+seat_of(struct load *l, const char *member)
+{
+	unsigned i;
+
+	for (i = 0; member != NULL && i < l->n; i++)
+		if (strcmp(l->seats[i].member, member) == 0)
+			return &l->seats[i];
+	return NULL;
+}
+
+/* The epoch that came next after row i. */
+static int64_t
+next_epoch(const json_t *rows, size_t i)
+{
+	const json_t *row;
+	int64_t e = 0;
+
+	for (; i < json_array_size(rows); i++) {
+		row = json_array_get(rows, i);
+		if (strcmp(perc_json_str(row, "kind"), "epoch") == 0 &&
+		    perc_json_int(&e, json_object_get(row, "detail"), "epoch",
+			1, INT64_MAX) == 0)
+			return e;
+	}
+	return 0;
+}
+
+/* From the leaver's word to each other's key, and to the last of them. */
+static void
+out_note(struct load *l, const struct load_seat *gone, int64_t epoch,
+    struct load_samples *each, struct load_samples *last, unsigned *missing)
+{
+	const struct load_seat *s;
+	double ms, worst = 0;
+	unsigned i;
+
+	for (i = 0; i < l->n; i++) {
+		s = &l->seats[i];
+		if (s == gone || s->state != SEAT_LIVE || s->evicted ||
+		    s->stream_us == 0 || s->stream_us > gone->gone_us)
+			continue;
+		if (epoch >= LOAD_EPOCHS_MAX || s->held_us[epoch] == 0) {
+			++*missing;
+			continue;
+		}
+		ms = (double)(s->held_us[epoch] - gone->gone_us) / 1000;
+		load_sample(each, ms);
+		worst = ms > worst ? ms : worst;
+	}
+	load_sample(last, worst);
+}
+
+static int
+outs_report(struct load *l, const char *what, const char *kind)
+{
+	struct load_samples each = { 0 }, last = { 0 };
+	json_t *rows = NULL, *row;
+	const struct load_seat *s;
+	unsigned missing = 0;
+	char text[128];
+	int64_t e;
+	size_t i;
+	int r;
+
+	if ((r = load_admin_audit(l, &rows)) != 0)
+		goto out;
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(perc_json_str(row, "kind"), kind) != 0 ||
+		    (s = seat_of(l, perc_json_str(row, "subject"))) == NULL ||
+		    s->gone_us == 0 || (e = next_epoch(rows, i)) == 0)
+			continue;
+		out_note(l, s, e, &each, &last, &missing);
+	}
+	text_put(text, sizeof(text), "%s: out", what);
+	load_note(l, text, (double)last.n, "");
+	text_put(text, sizeof(text), "%s: epochs caused", what);
+	load_note(l, text, epochs_of(rows), "");
+	text_put(text, sizeof(text), "%s: each other holds the new key", what);
+	load_note_samples(l, text, &each);
+	text_put(text, sizeof(text), "%s: the last other does", what);
+	load_note_samples(l, text, &last);
+	if (missing > 0) {
+		text_put(text, sizeof(text), "%s: keys missing", what);
+		load_note(l, text, missing, "");
+	}
+out:
+	json_decref(rows);
+	return r;
+}
+
+/* Everybody who is out and may come back does, over ms. */
+static void
+fill(struct load *l, int64_t ms)
+{
+	unsigned i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->seats[i].state == SEAT_OUT && !l->seats[i].evicted)
+			load_seat_join(&l->seats[i], ms * (int64_t)i / l->n);
+	settle(l, "joins");
+}
+
+/* Up to n live seats, chosen at random. */
+static unsigned
+pick(struct load *l, struct load_seat **out, unsigned n)
+{
+	unsigned i, got = 0, left = load_live(l);
+
+	for (i = 0; i < l->n && got < n; i++) {
+		if (l->seats[i].state != SEAT_LIVE || l->seats[i].evicted)
+			continue;
+		if (perc_random_u32() % left-- < n - got)
+			out[got++] = &l->seats[i];
+	}
+	return got;
+}
+
+static int
+drop_audit(struct load *l)
+{
+	json_t *rows = NULL;
+	int r = load_admin_audit(l, &rows);
+
+	json_decref(rows);
+	return r;
+}
+
+/* --- the scenarios ---------------------------------------------------------
+ */
+static int
+do_join(struct load *l)
+{
+	struct load_samples key = { 0 }, stream = { 0 };
+	struct load_usage a, b;
+	json_t *rows = NULL;
+	unsigned i;
+	int r;
+
+	load_kmf_usage(l, &a);
+	fill(l, (int64_t)l->spread_s * 1000);
+	load_kmf_usage(l, &b);
+	for (i = 0; i < l->n; i++) {
+		const struct load_seat *s = &l->seats[i];
+
+		if (s->live_us == 0)
+			continue;
+		load_sample(&key, (double)(s->live_us - s->due_us) / 1000);
+		if (s->stream_us != 0)
+			load_sample(
+			    &stream, (double)(s->stream_us - s->due_us) / 1000);
+	}
+	if ((r = load_admin_audit(l, &rows)) != 0)
+		goto out;
+	load_note(l, "join: seats live", load_live(l), "");
+	load_note(l, "join: epochs caused", epochs_of(rows), "");
+	load_note_samples(l, "join: time to key", &key);
+	load_note_samples(l, "join: time to stream", &stream);
+	if (l->own) {
+		load_note(l, "join: KMF processor time per seat, all in",
+		    (b.all_us - a.all_us) / l->n, "us");
+		load_note(l, "join: KMF resident memory per seat",
+		    (b.rss - a.rss) / l->n / 1024, "KiB");
+	}
+out:
+	json_decref(rows);
+	return r;
+}
+
+static int
+do_leave(struct load *l)
+{
+	struct load_seat *s[LOAD_SEATS_MAX];
+	unsigned i, n = pick(l, s, l->n >= 500 ? 100 : (l->n + 4) / 5);
+	int r;
+
+	if ((r = drop_audit(l)) != 0)
+		return r;
+	for (i = 0; i < n; i++)
+		load_seat_leave(s[i], perc_random_u32() % (n * 100));
+	load_pause(l, n * 100 + 500);
+	settle(l, "leaves");
+	if ((r = outs_report(l, "leave", "left")) == 0)
+		fill(l, 2000);
+	return r;
+}
+
+static int
+do_mass_leave(struct load *l)
+{
+	struct load_seat *s[LOAD_SEATS_MAX];
+	unsigned i, n = pick(l, s, load_live(l) / 2);
+	int r;
+
+	if ((r = drop_audit(l)) != 0)
+		return r;
+	for (i = 0; i < n; i++)
+		load_seat_leave(s[i], 0);
+	load_pause(l, 1000);
+	settle(l, "mass leave");
+	if ((r = outs_report(l, "mass leave", "left")) == 0)
+		fill(l, 2000);
+	return r;
+}
+
+static int
+do_evict(struct load *l)
+{
+	struct load_seat *s[5];
+	unsigned i, n = pick(l, s, 5);
+	int r;
+
+	if ((r = drop_audit(l)) != 0)
+		return r;
+	for (i = 0; r == 0 && i < n; i++) {
+		r = load_admin_evict(l, s[i]);
+		load_pause(l, 1500);
+	}
+	settle(l, "evictions");
+	return r == 0 ? outs_report(l, "evict", "evicted") : r;
+}
+
+/* One in twenty leaves, and comes back a second later, and so on. */
+static int
+do_flap(struct load *l)
+{
+	struct load_seat *s[LOAD_SEATS_MAX];
+	unsigned i, round, n = pick(l, s, (l->n + 19) / 20);
+	unsigned bad = l->count.bad_keys;
+	json_t *rows = NULL;
+	int r;
+
+	if ((r = drop_audit(l)) != 0)
+		return r;
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < n; i++)
+			if (s[i]->state == SEAT_LIVE)
+				load_seat_leave(s[i], perc_random_u32() % 500);
+		load_pause(l, 1000);
+		for (i = 0; i < n; i++)
+			if (s[i]->state == SEAT_OUT)
+				load_seat_join(s[i], perc_random_u32() % 500);
+		load_pause(l, 1000);
+	}
+	fill(l, 500);
+	if ((r = load_admin_audit(l, &rows)) == 0) {
+		load_note(l, "flap: seats", n, "");
+		load_note(
+		    l, "flap: epochs caused in 10 s", epochs_of(rows), "");
+		load_note(l, "flap: keys that did not open",
+		    l->count.bad_keys - bad, "");
+	}
+	json_decref(rows);
+	return r;
+}
+
+static int64_t killed_at; /* epoch that the kill waits for */
+
+static bool
+first_has_it(struct load *l)
+{
+	return l->epoch >= killed_at;
+}
+
+/* SIGKILL as soon as the first seat has the new key: some hold it, some not. */
+static int
+do_kill(struct load *l)
+{
+	unsigned i, behind = 0, live = load_live(l), bad = l->count.bad_keys;
+	json_t *rows = NULL;
+	int64_t t0;
+	int r;
+
+	if ((r = drop_audit(l)) != 0)
+		return r;
+	killed_at = l->epoch + 1;
+	if (!(load_admin_rekey(l) == 0 && load_until(l, first_has_it, 5000)))
+		fprintf(stderr, "perch-load: no epoch to kill in\n");
+	load_kmf_kill(l);
+	for (i = 0; i < l->n; i++)
+		if (l->seats[i].state == SEAT_LIVE &&
+		    l->seats[i].epoch < killed_at)
+			behind++;
+	t0 = load_us();
+	if ((r = load_kmf_serve(l)) != 0)
+		return r;
+	load_note(l, "kill: seats without the new key at the kill", behind, "");
+	load_note(l, "kill: KMF serves again after",
+	    (double)(load_us() - t0) / 1000, "ms");
+	settle(l, "kill");
+	load_note(l, "kill: all on one epoch, with streams, after",
+	    (double)(load_us() - t0) / 1000 - 1500, "ms");
+	load_pause(l, 16000); /* a lease and more */
+	load_note(l, "kill: seats lost", (double)live - load_live(l), "");
+	if ((r = load_admin_login(l)) == 0 &&
+	    (r = load_admin_audit(l, &rows)) == 0)
+		load_note(l, "kill: epochs, the rekey itself included",
+		    epochs_of(rows), "");
+	load_note(
+	    l, "kill: keys that did not open", l->count.bad_keys - bad, "");
+	json_decref(rows);
+	return r;
+}
+
+static int
+rekey_cost(struct load *l, const char *what, bool react, unsigned rounds)
+{
+	struct load_usage a, b, c;
+	double idle, cpu, keeper, front, n = load_live(l);
+	unsigned i;
+	char text[128];
+	int r = 0;
+
+	l->react = react;
+	load_pause(l, 2000);
+	load_kmf_usage(l, &a);
+	load_pause(l, rounds * 1000);
+	load_kmf_usage(l, &b);
+	for (i = 0; r == 0 && i < rounds; i++) {
+		int64_t t0 = perc_now_ms();
+
+		r = load_admin_rekey(l);
+		load_pause(l, 1000 - (perc_now_ms() - t0));
+	}
+	load_kmf_usage(l, &c);
+	idle = (double)(c.at_us - b.at_us) / (double)(b.at_us - a.at_us);
+	cpu = (c.all_us - b.all_us - (b.all_us - a.all_us) * idle) / rounds;
+	keeper =
+	    (c.keeper_us - b.keeper_us - (b.keeper_us - a.keeper_us) * idle) /
+	    rounds;
+	front = (c.front_us - b.front_us - (b.front_us - a.front_us) * idle) /
+	    rounds;
+	text_put(text, sizeof(text), "rekey, %s: KMF processor time", what);
+	load_note(l, text, cpu, "us");
+	text_put(text, sizeof(text), "rekey, %s: keeper, per member", what);
+	load_note(l, text, keeper / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: fronts, per member", what);
+	load_note(l, text, front / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: all, per member", what);
+	load_note(l, text, cpu / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: times the floor", what);
+	load_note(
+	    l, text, cpu / n / (l->floor.seal_us + l->floor.record_us), "x");
+	text_put(text, sizeof(text), "rekey, %s: KMF idle", what);
+	load_note(l, text,
+	    (b.all_us - a.all_us) / (double)(b.at_us - a.at_us) * 100,
+	    "% of a core");
+	return r;
+}
+
+static int
+do_rekey(struct load *l)
+{
+	char key[512];
+	int r;
+
+	text_put(key, sizeof(key), "%s/state/tls.key", l->dir);
+	if (!l->own ||
+	    (r = load_floor_measure(&l->floor, l->ca, key, 760)) != 0)
+		return l->own ? r : PERC_ERR_UNSUPPORTED;
+	load_note(l, "floor: one AES-256-GCM seal", l->floor.seal_us, "us");
+	load_note(
+	    l, "floor: one TLS record, 760 octets", l->floor.record_us, "us");
+	r = rekey_cost(l, "push alone", false, 8);
+	if (r == 0)
+		r = rekey_cost(l, "with leases and rosters", true, 8);
+	l->react = true;
+	settle(l, "rekeys");
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(struct load *);
+} scenarios[] = {
+	{ "join", do_join },
+	{ "rekey", do_rekey },
+	{ "evict", do_evict },
+	{ "leave", do_leave },
+	{ "mass-leave", do_mass_leave },
+	{ "flap", do_flap },
+	{ "kill", do_kill },
+};
+
+int
+load_scenario(struct load *l, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
+		if (strcmp(scenarios[i].name, name) == 0)
+			return scenarios[i].fn(l);
+	return PERC_ERR_NOTFOUND;
+}

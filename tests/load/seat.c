@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One endpoint's life without media, in the order and with the delays of the
+ * agent's front (agent/frontenter.c, frontlive.c, frontevents.c): token1,
+ * key, then stream, lease and roster; a lease told anew after each epoch.
+ */
+#include "tests/load/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/text.h"
+#include "perc/crypto.h"
+#include "perc/json.h"
+#include "perc/secret.h"
+
+#define GRANT	  "urn:ietf:params:oauth:grant-type:token-exchange"
+#define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
+#define LEASE_MS  5000
+#define SPREAD_MS 1000 /* when a large conference asks for its roster */
+#define AGAIN_MS  500
+#define AGAIN_MAX 15000
+
+static void token_ask(void *arg);
+static void keys_ask(struct load_seat *s);
+static void stream_ask(void *arg);
+static void lease_ask(void *arg);
+static void roster_ask(void *arg);
+
+static void
+later(struct load_seat *s, struct perc_timer *t, int64_t ms, perc_loop_fn fn)
+{
+	if (perc_timer_set(s->l->loop, t, ms, fn, s) != 0)
+		exit(1);
+}
+
+/* Growing, and different for each: as front_backoff() has it. */
+static int64_t
+backoff(struct load_seat *s)
+{
+	int64_t ms = AGAIN_MS;
+
+	for (unsigned i = 0; i < s->tries && ms < AGAIN_MAX; i++)
+		ms *= 2;
+	if (ms > AGAIN_MAX)
+		ms = AGAIN_MAX;
+	s->tries++;
+	return ms / 2 + (int64_t)(perc_random_u32() % (uint32_t)(ms / 2 + 1));
+}
+
+static void
+ask(struct load_seat *s, const char *method, const char *what, const char *body,
+    const char *seal_jkt, perc_httpc_fn done)
+{
+	char url[768];
+	struct load_ask a = { .method = method,
+		.url = url,
+		.token = s->token,
+		.type = body != NULL ? "application/json" : NULL,
+		.body = body,
+		.seal_jkt = seal_jkt };
+
+	text_put(url, sizeof(url), "%s/%s", s->l->resource, what);
+	load_ask(&s->peer, &a, done, s);
+}
+
+static bool
+good(const struct perc_httpc_answer *a)
+{
+	return a->err == 0 && a->status == 200;
+}
+
+/* --- the stream ------------------------------------------------------------
+ */
+static void
+on_epoch(struct load_seat *s, const json_t *j)
+{
+	int64_t had = s->epoch;
+	int r = load_key_next(s, j);
+
+	if (r != 0) {
+		s->l->count.bad_keys++;
+		keys_ask(s);
+	} else if (s->epoch > had && s->l->react)
+		later(s, &s->lease, 0, lease_ask);
+}
+
+static void
+on_roster_event(struct load_seat *s, const json_t *j)
+{
+	const char *text = perc_json_str(j, "roster");
+	int64_t seq = 0;
+
+	(void)!perc_json_int(&seq, j, "seq", 0, INT64_MAX);
+	if (seq <= s->roster_seq)
+		return;
+	if (text != NULL) {
+		s->roster_seq = seq;
+		if (load_roster_take(s, text) != 0)
+			s->l->count.bad_rosters++;
+	} else if (s->l->react && !s->roster_busy &&
+	    !perc_timer_armed(&s->roster))
+		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
+}
+
+static int
+on_event(const char *name, const char *data, size_t len, void *arg)
+{
+	struct load_seat *s = arg;
+	json_t *j = NULL;
+
+	if (perc_json_parse(&j, data, len, FRONT_SSE_DATA_MAX, NULL, 0) != 0)
+		return PERC_ERR_FORMAT;
+	if (strcmp(name, "epoch") == 0)
+		on_epoch(s, j);
+	else if (strcmp(name, "roster") == 0)
+		on_roster_event(s, j);
+	else if (strcmp(name, "evicted") == 0)
+		s->evicted = true;
+	json_decref(j);
+	return 0;
+}
+
+static int
+on_octets(const char *p, size_t n, void *arg)
+{
+	struct load_seat *s = arg;
+
+	if (!s->stream_open)
+		s->stream_us = load_us();
+	s->stream_open = true;
+	s->tries = 0;
+	return front_sse_feed(&s->sse, p, n, on_event, s);
+}
+
+static void
+seat_end(void *arg)
+{
+	struct load_seat *s = arg;
+
+	s->state = SEAT_OUT;
+	s->stream_open = s->roster_busy = s->keys_busy = s->lease_busy = false;
+	perc_timer_stop(s->l->loop, &s->lease);
+	perc_timer_stop(s->l->loop, &s->roster);
+	perc_timer_stop(s->l->loop, &s->again);
+	load_peer_clear(&s->peer);
+}
+
+static void
+on_stream_done(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+
+	if (s->state == SEAT_LIVE && !s->evicted)
+		s->l->count.lost_streams++;
+	s->stream_open = false;
+	if (s->evicted && s->state == SEAT_LIVE) {
+		later(s, &s->end, 0, seat_end);
+	} else if (s->state == SEAT_LIVE) {
+		later(s, &s->lease, 0, lease_ask);
+		later(s, &s->again, backoff(s), stream_ask);
+	}
+}
+
+static void
+stream_ask(void *arg)
+{
+	struct load_seat *s = arg;
+	char url[768], last[64];
+	struct load_ask a = { .method = "GET",
+		.url = url,
+		.token = s->token,
+		.on_data = on_octets };
+
+	front_sse_restart(&s->sse);
+	text_put(url, sizeof(url), "%s/events", s->l->resource);
+	text_put(last, sizeof(last), "Last-Event-ID: %s", s->sse.last_id);
+	if (s->sse.last_id[0] != '\0')
+		a.extra = last;
+	load_ask(&s->peer, &a, on_stream_done, s);
+}
+
+/* --- roster, lease ---------------------------------------------------------
+ */
+static void
+on_roster(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+
+	s->roster_busy = false;
+	if (good(a) && load_roster_take(s, a->body) != 0)
+		s->l->count.bad_rosters++;
+}
+
+static void
+roster_ask(void *arg)
+{
+	struct load_seat *s = arg;
+
+	if (s->state != SEAT_LIVE || s->roster_busy)
+		return;
+	s->roster_busy = true;
+	ask(s, "GET", "roster", NULL, NULL, on_roster);
+}
+
+static void
+on_lease(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+	int64_t epoch = 0;
+	json_t *j = NULL;
+
+	s->lease_busy = false;
+	if (s->state != SEAT_LIVE)
+		return;
+	if (good(a) &&
+	    perc_json_parse(&j, a->body, a->len, 65536, NULL, 0) == 0) {
+		s->l->count.leases++;
+		if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
+		    epoch > s->epoch && !s->stream_open)
+			keys_ask(s);
+		json_decref(j);
+	} else if (a->err == 0 && a->status == 409)
+		keys_ask(s);
+	later(s, &s->lease, a->err == 0 ? LEASE_MS : backoff(s), lease_ask);
+}
+
+static void
+lease_ask(void *arg)
+{
+	struct load_seat *s = arg;
+	char body[64];
+
+	if (s->state != SEAT_LIVE)
+		return;
+	if (s->lease_busy) {
+		later(s, &s->lease, 100, lease_ask);
+		return;
+	}
+	s->lease_busy = true;
+	text_put(body, sizeof(body), "{\"epoch\":%lld}", (long long)s->epoch);
+	ask(s, "PUT", "lease", body, NULL, on_lease);
+}
+
+/* --- coming in -------------------------------------------------------------
+ */
+static void
+came_in(struct load_seat *s)
+{
+	s->state = SEAT_LIVE;
+	s->live_us = load_us();
+	s->l->count.first_keys++;
+	s->tries = 0;
+	front_sse_clear(&s->sse);
+	stream_ask(s);
+	later(s, &s->lease, LEASE_MS, lease_ask);
+	if (s->l->react)
+		later(s, &s->roster, 0, roster_ask);
+}
+
+static void
+on_keys(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+
+	s->keys_busy = false;
+	if (s->state != SEAT_JOINING && s->state != SEAT_LIVE)
+		return;
+	if (!good(a)) {
+		if (s->state == SEAT_JOINING)
+			later(s, &s->begin, backoff(s), token_ask);
+		return;
+	}
+	if (load_key_first(s, a->body, a->len) != 0)
+		s->l->count.bad_keys++;
+	else if (s->state == SEAT_JOINING)
+		came_in(s);
+}
+
+static void
+keys_ask(struct load_seat *s)
+{
+	char *body;
+
+	if (s->keys_busy)
+		return;
+	s->keys_busy = true;
+	body = text_new("{\"seal_to\":%s}", s->seal_jwk);
+	ask(s, "POST", "keys", body, s->seal_jkt, on_keys);
+	text_free(body);
+}
+
+static void
+on_token(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+	json_t *j = NULL;
+	const char *member;
+
+	if (s->state != SEAT_JOINING)
+		return;
+	if (!good(a) ||
+	    perc_json_parse(&j, a->body, a->len, 65536, NULL, 0) != 0) {
+		later(s, &s->begin, backoff(s), token_ask);
+		return;
+	}
+	text_free(s->token);
+	s->token = text_dup(perc_json_str(j, "access_token"));
+	if ((member = perc_json_str(j, "member")) != NULL)
+		text_put(s->member, sizeof(s->member), "%s", member);
+	json_decref(j);
+	keys_ask(s);
+}
+
+static void
+token_ask(void *arg)
+{
+	struct load_seat *s = arg;
+	char url[512];
+	struct text form = { 0 };
+	struct load_ask a = { .method = "POST",
+		.url = url,
+		.type = "application/x-www-form-urlencoded" };
+
+	if (s->state != SEAT_JOINING)
+		return;
+	if (s->peer.http == NULL && load_peer_open(&s->peer, s->l) != 0)
+		exit(1);
+	text_put(url, sizeof(url), "%s/oauth/token", s->l->base);
+	text_add_form(&form, "grant_type", GRANT);
+	text_add_form(&form, "subject_token", s->code);
+	text_add_form(&form, "subject_token_type", CODE_TYPE);
+	text_add_form(&form, "resource", s->l->resource);
+	a.body = form.p;
+	load_ask(&s->peer, &a, on_token, s);
+	text_clear(&form);
+}
+
+void
+load_seat_join(struct load_seat *s, int64_t in_ms)
+{
+	s->state = SEAT_JOINING;
+	s->due_us = load_us() + in_ms * 1000;
+	s->epoch = s->roster_seq = s->live_us = s->stream_us = s->gone_us = 0;
+	s->tries = 0;
+	memset(s->held_us, 0, LOAD_EPOCHS_MAX * sizeof(*s->held_us));
+	later(s, &s->begin, in_ms, token_ask);
+}
+
+/* --- going -----------------------------------------------------------------
+ */
+static void
+on_left(const struct perc_httpc_answer *a, void *arg)
+{
+	struct load_seat *s = arg;
+
+	later(s, &s->end, 0, seat_end);
+}
+
+static void
+leave_ask(void *arg)
+{
+	struct load_seat *s = arg;
+
+	if (s->state != SEAT_LIVE)
+		return;
+	s->state = SEAT_LEAVING;
+	s->gone_us = load_us();
+	ask(s, "DELETE", "lease", NULL, NULL, on_left);
+}
+
+void
+load_seat_leave(struct load_seat *s, int64_t in_ms)
+{
+	later(s, &s->begin, in_ms, leave_ask);
+}
+
+int
+load_seat_init(struct load_seat *s, struct load *l)
+{
+	int r;
+
+	s->l = s->peer.l = l;
+	front_sse_init(&s->sse);
+	if ((s->held_us = calloc(LOAD_EPOCHS_MAX, sizeof(*s->held_us))) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_jwk_generate(&s->peer.key)) != 0 ||
+	    (r = perc_jwk_generate(&s->seal)) != 0 ||
+	    (r = perc_jwk_public_json(&s->seal_jwk, s->seal)) != 0)
+		return r;
+	return perc_jwk_thumbprint(s->seal_jkt, s->seal);
+}
+
+void
+load_seat_clear(struct load_seat *s)
+{
+	seat_end(s);
+	perc_timer_stop(s->l->loop, &s->begin);
+	perc_timer_stop(s->l->loop, &s->end);
+	front_sse_clear(&s->sse);
+	perc_jwk_free(s->peer.key);
+	perc_jwk_free(s->seal);
+	perc_json_free(s->seal_jwk);
+	text_free(s->token);
+	perc_wipe(s->delivery, sizeof(s->delivery));
+	free(s->held_us);
+}
