@@ -181,6 +181,8 @@ load_kmf_kill(struct load *l)
 	for (i = 0; i < n; i++)
 		(void)kill(pids[i], SIGKILL);
 	(void)waitpid(l->pid, NULL, 0);
+	while (listens(l->base)) /* its children's sockets die after it */
+		usleep(1000);
 	l->pid = 0;
 }
 
@@ -190,7 +192,8 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 	char path[64], text[4096];
 	pid_t pids[LOAD_PIDS_MAX];
 	unsigned i, n;
-	double us;
+	size_t len;
+	double us, rss;
 	long pages;
 
 	memset(u, 0, sizeof(*u));
@@ -201,15 +204,20 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 		us = slurp(path, text, sizeof(text)) > 0 ? atof(text) / 1e3 : 0;
 		u->all_us += us;
 		text_put(path, sizeof(path), "/proc/%d/statm", pids[i]);
-		if (slurp(path, text, sizeof(text)) > 0 &&
-		    sscanf(text, "%*d %ld", &pages) == 1)
-			u->rss += (double)pages * (double)sysconf(_SC_PAGESIZE);
+		rss = slurp(path, text, sizeof(text)) > 0 &&
+			sscanf(text, "%*d %ld", &pages) == 1
+		    ? (double)pages * (double)sysconf(_SC_PAGESIZE)
+		    : 0;
+		u->rss += rss;
 		text_put(path, sizeof(path), "/proc/%d/cmdline", pids[i]);
-		size_t len = slurp(path, text, sizeof(text));
-		if (memmem(text, len, "role\0keeper", 11) != NULL)
+		len = slurp(path, text, sizeof(text));
+		if (memmem(text, len, "role\0keeper", 11) != NULL) {
 			u->keeper_us += us;
-		else if (memmem(text, len, "role\0front", 10) != NULL)
+			u->keeper_rss += rss;
+		} else if (memmem(text, len, "role\0front", 10) != NULL) {
 			u->front_us += us;
+			u->front_rss += rss;
+		}
 	}
 }
 

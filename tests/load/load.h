@@ -81,7 +81,7 @@ PERC_MUST int load_roster_take(struct load_seat *s, const char *text);
 /* --- kmfproc.c: the KMF as processes ------------------------------------- */
 struct load_usage {
 	double keeper_us, front_us, all_us; /* processor time */
-	double rss;			    /* octets, all processes */
+	double keeper_rss, front_rss, rss;  /* octets; rss: all processes */
 	int64_t at_us;
 };
 PERC_MUST int load_kmf_init(struct load *l); /* perch-kmf init, its files */
@@ -131,7 +131,10 @@ struct load {
 	char base[256], dir[256], ca[512], client[512], kmf[512];
 	char conf[64], resource[512];
 	struct perc_jwks *jwks;
-	bool own, json, react, verbose;
+	bool own, json, verbose;
+	bool react; /* seats answer news with requests, as agents do */
+	bool no_rosters;
+	bool quiet; /* no leases for a moment */
 	unsigned n, spread_s;
 	struct load_seat *seats;
 	struct load_peer admin;

@@ -16,7 +16,8 @@
 
 static const char usage[] =
     "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [--json] [-v]\n"
-    "           [--url BASE --client FILE --ca FILE] SCENARIO...\n"
+    "           [--no-rosters] [--url BASE --client FILE --ca FILE]\n"
+    "           SCENARIO...\n"
     "scenarios, in the order given; join comes first:\n"
     "  join        all seats, spread over SECONDS (10)\n"
     "  rekey       what a new key costs the KMF, beside the floor\n"
@@ -25,7 +26,9 @@ static const char usage[] =
     "  mass-leave  half of them at once\n"
     "  flap        one in twenty leaves and comes back, five times\n"
     "  kill        SIGKILL in the middle of a rekey, then start again\n"
-    "Without --url it makes and starts a KMF of its own (-k, default\n"
+    "--no-rosters: seats do not fetch the rosters that are too large for the\n"
+    "event stream. Without --url it makes and starts a KMF of its own (-k, "
+    "default\n"
     "./perch-kmf) in a temporary directory; rekey's costs and kill need "
     "that.\n";
 
@@ -97,7 +100,8 @@ args_get(struct load *l, int argc, char **argv)
 						     'j' },
 		{ "url", required_argument, NULL, 'u' },
 		{ "client", required_argument, NULL, 'c' },
-		{ "ca", required_argument, NULL, 'a' }, { 0 } };
+		{ "ca", required_argument, NULL, 'a' },
+		{ "no-rosters", no_argument, NULL, 'r' }, { 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "n:t:k:v", options, NULL)) != -1) {
@@ -109,6 +113,8 @@ args_get(struct load *l, int argc, char **argv)
 			text_put(l->kmf, sizeof(l->kmf), "%s", optarg);
 		else if (c == 'v')
 			l->verbose = true;
+		else if (c == 'r')
+			l->no_rosters = true;
 		else if (c == 'j')
 			l->json = true;
 		else if (c == 'u')

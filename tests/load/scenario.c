@@ -212,6 +212,8 @@ do_join(struct load *l)
 		    (b.all_us - a.all_us) / l->n, "us");
 		load_note(l, "join: KMF resident memory per seat",
 		    (b.rss - a.rss) / l->n / 1024, "KiB");
+		load_note(l, "join: of which fronts",
+		    (b.front_rss - a.front_rss) / l->n / 1024, "KiB");
 	}
 out:
 	json_decref(rows);
@@ -336,8 +338,6 @@ do_kill(struct load *l)
 	if ((r = load_kmf_serve(l)) != 0)
 		return r;
 	load_note(l, "kill: seats without the new key at the kill", behind, "");
-	load_note(l, "kill: KMF serves again after",
-	    (double)(load_us() - t0) / 1000, "ms");
 	settle(l, "kill");
 	load_note(l, "kill: all on one epoch, with streams, after",
 	    (double)(load_us() - t0) / 1000 - 1500, "ms");
@@ -353,50 +353,72 @@ do_kill(struct load *l)
 	return r;
 }
 
+struct cost { /* processor time of one rekey */
+	double all, keeper, front;
+};
+
+/*
+ * Rekeys as fast as the leave window lets them follow each other, less what
+ * the same time costs without. Alone: the seats take their keys and say
+ * nothing, not even for their leases; so the whole must be over before those
+ * end.
+ */
 static int
-rekey_cost(struct load *l, const char *what, bool react, unsigned rounds)
+cost_measure(struct load *l, struct cost *c, bool alone, unsigned rounds)
 {
-	struct load_usage a, b, c;
-	double idle, cpu, keeper, front, n = load_live(l);
+	int64_t each = alone ? 300 : 1500, t0;
+	struct load_usage u[3];
 	unsigned i;
-	char text[128];
 	int r = 0;
+	double k;
 
-	l->react = react;
-	load_pause(l, 2000);
-	load_kmf_usage(l, &a);
-	load_pause(l, rounds * 1000);
-	load_kmf_usage(l, &b);
+	l->react = !alone;
+	l->quiet = alone;
+	load_pause(l, alone ? 2500 : 1000); /* what is under way ends */
+	load_kmf_usage(l, &u[0]);
+	load_pause(l, rounds * each);
+	load_kmf_usage(l, &u[1]);
 	for (i = 0; r == 0 && i < rounds; i++) {
-		int64_t t0 = perc_now_ms();
-
+		t0 = perc_now_ms();
 		r = load_admin_rekey(l);
-		load_pause(l, 1000 - (perc_now_ms() - t0));
+		load_pause(l, each - (perc_now_ms() - t0));
 	}
-	load_kmf_usage(l, &c);
-	idle = (double)(c.at_us - b.at_us) / (double)(b.at_us - a.at_us);
-	cpu = (c.all_us - b.all_us - (b.all_us - a.all_us) * idle) / rounds;
-	keeper =
-	    (c.keeper_us - b.keeper_us - (b.keeper_us - a.keeper_us) * idle) /
-	    rounds;
-	front = (c.front_us - b.front_us - (b.front_us - a.front_us) * idle) /
-	    rounds;
-	text_put(text, sizeof(text), "rekey, %s: KMF processor time", what);
-	load_note(l, text, cpu, "us");
-	text_put(text, sizeof(text), "rekey, %s: keeper, per member", what);
-	load_note(l, text, keeper / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: fronts, per member", what);
-	load_note(l, text, front / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: all, per member", what);
-	load_note(l, text, cpu / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: times the floor", what);
-	load_note(
-	    l, text, cpu / n / (l->floor.seal_us + l->floor.record_us), "x");
-	text_put(text, sizeof(text), "rekey, %s: KMF idle", what);
-	load_note(l, text,
-	    (b.all_us - a.all_us) / (double)(b.at_us - a.at_us) * 100,
-	    "% of a core");
+	load_kmf_usage(l, &u[2]);
+	l->quiet = false;
+	k = (double)(u[2].at_us - u[1].at_us) /
+	    (double)(u[1].at_us - u[0].at_us);
+	c->all = (u[2].all_us - u[1].all_us) - (u[1].all_us - u[0].all_us) * k;
+	c->keeper = (u[2].keeper_us - u[1].keeper_us) -
+	    (u[1].keeper_us - u[0].keeper_us) * k;
+	c->front = (u[2].front_us - u[1].front_us) -
+	    (u[1].front_us - u[0].front_us) * k;
+	c->all /= rounds;
+	c->keeper /= rounds;
+	c->front /= rounds;
 	return r;
+}
+
+static int
+rekey_cost(struct load *l, const char *what, bool alone, unsigned rounds)
+{
+	double n = load_live(l), floor = l->floor.seal_us + l->floor.record_us;
+	struct cost c;
+	char text[128];
+	int r;
+
+	if ((r = cost_measure(l, &c, alone, rounds)) != 0)
+		return r;
+	text_put(text, sizeof(text), "rekey, %s: KMF processor time", what);
+	load_note(l, text, c.all, "us");
+	text_put(text, sizeof(text), "rekey, %s: keeper, per member", what);
+	load_note(l, text, c.keeper / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: fronts, per member", what);
+	load_note(l, text, c.front / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: all, per member", what);
+	load_note(l, text, c.all / n, "us");
+	text_put(text, sizeof(text), "rekey, %s: times the floor", what);
+	load_note(l, text, c.all / n / floor, "x");
+	return 0;
 }
 
 static int
@@ -412,9 +434,9 @@ do_rekey(struct load *l)
 	load_note(l, "floor: one AES-256-GCM seal", l->floor.seal_us, "us");
 	load_note(
 	    l, "floor: one TLS record, 760 octets", l->floor.record_us, "us");
-	r = rekey_cost(l, "push alone", false, 8);
+	r = rekey_cost(l, "push alone", true, 12);
 	if (r == 0)
-		r = rekey_cost(l, "with leases and rosters", true, 8);
+		r = rekey_cost(l, "with leases and rosters", false, 5);
 	l->react = true;
 	settle(l, "rekeys");
 	return r;

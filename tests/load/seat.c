@@ -79,6 +79,9 @@ on_epoch(struct load_seat *s, const json_t *j)
 	int r = load_key_next(s, j);
 
 	if (r != 0) {
+		if (s->l->verbose)
+			fprintf(stderr, "# %s: epoch event: %s\n", s->member,
+			    perc_strerror(r));
 		s->l->count.bad_keys++;
 		keys_ask(s);
 	} else if (s->epoch > had && s->l->react)
@@ -197,7 +200,7 @@ roster_ask(void *arg)
 {
 	struct load_seat *s = arg;
 
-	if (s->state != SEAT_LIVE || s->roster_busy)
+	if (s->state != SEAT_LIVE || s->roster_busy || s->l->no_rosters)
 		return;
 	s->roster_busy = true;
 	ask(s, "GET", "roster", NULL, NULL, on_roster);
@@ -233,8 +236,8 @@ lease_ask(void *arg)
 
 	if (s->state != SEAT_LIVE)
 		return;
-	if (s->lease_busy) {
-		later(s, &s->lease, 100, lease_ask);
+	if (s->lease_busy || s->l->quiet) {
+		later(s, &s->lease, 100 + perc_random_u32() % 400, lease_ask);
 		return;
 	}
 	s->lease_busy = true;
