@@ -169,6 +169,17 @@ listen_loopback(struct front_login *l)
 	    l->agent->loop, &l->io, l->fd, EPOLLIN, on_browser, l);
 }
 
+/* OpenID Connect Core 3.1.2.1: without openid there is no ID token, and some
+ * refuse a nonce then. */
+static bool
+is_openid(const char *scope)
+{
+	const char *s = scope != NULL ? strstr(scope, "openid") : NULL;
+
+	return s != NULL && (s == scope || s[-1] == ' ') &&
+	    (s[6] == '\0' || s[6] == ' ');
+}
+
 static void
 url_tell(struct front_login *l)
 {
@@ -186,7 +197,7 @@ url_tell(struct front_login *l)
 	text_add_form(&query, "scope", l->scope);
 	text_add_form(&query, "resource", l->resource ? l->kmf : NULL);
 	text_add_form(&query, "state", l->state);
-	text_add_form(&query, "nonce", l->nonce);
+	text_add_form(&query, "nonce", is_openid(l->scope) ? l->nonce : NULL);
 	text_add_form(&query, "code_challenge", challenge);
 	text_add_form(&query, "code_challenge_method", "S256");
 	text_add(&url, l->auth_url);
