@@ -93,7 +93,7 @@ do_install()
 {
 	# shellcheck disable=SC2086
 	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK &&
-		perch_glewlwyd "$work/glewlwyd"
+		perch_glewlwyd "$work/glewlwyd" && perch_oidc "$work/oidc"
 }
 do_autogen() { ./autogen.sh; }
 do_gcc()
