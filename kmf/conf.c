@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_MAX 100
+#define LIST_MAX    100
+#define LIST_OCTETS (1u << 20) /* a page ends behind so many */
 
 int
 kmf_conf_body(struct kmf_job *j, json_t **bodyp)
@@ -277,15 +278,18 @@ state_get(int *state, const char *text)
 static json_t *
 list_json(struct kmf_keeper *k, const struct db_conf *list, size_t n, bool more)
 {
-	json_t *items = json_array();
+	json_t *items = json_array(), *v;
 	char next[24] = "";
-	size_t i;
+	size_t i, size = 0;
 
-	for (i = 0; i < n; i++)
-		kmf_json_add(&items, kmf_conf_json(k, &list[i]));
-	if (more && n > 0)
+	for (i = 0; i < n && size < LIST_OCTETS; i++) {
+		v = kmf_conf_json(k, &list[i]);
+		size += json_dumpb(v, NULL, 0, JSON_COMPACT);
+		kmf_json_add(&items, v);
+	}
+	if ((more || i < n) && i > 0)
 		snprintf(
-		    next, sizeof(next), "n%lld", (long long)list[n - 1].no);
+		    next, sizeof(next), "n%lld", (long long)list[i - 1].no);
 	return json_pack(
 	    "{s:o, s:s*}", "items", items, "next", kmf_json_opt(next));
 }

@@ -32,7 +32,7 @@
 #define DEADLINE_MS 15000
 #define TICK_MS	    1000
 #define FIELD_MAX   256
-#define FRAME_MAX   (2u << 20)
+#define FRAME_MAX   PERC_CHAN_FRAME_MAX
 
 /* --- requests ------------------------------------------------------------- */
 static struct front_req *

@@ -75,11 +75,20 @@ void
 kmf_reply_queue(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
     const struct kmf_reply *r)
 {
-	uint8_t *buf;
-	size_t len;
+	static const struct kmf_reply big = { .status = 500,
+		.code = "answer_too_large",
+		.detail = "the answer is too large to be sent; where there is "
+			  "a limit, ask for less" };
+	uint8_t *buf = NULL;
+	size_t len = 0;
+	int err;
 
-	if (kmf_reply_encode(&buf, &len, r) != 0 ||
-	    kmf_out_add(k, f, KMF_MSG_REPLY, id, buf, len) != 0)
+	if ((err = kmf_reply_encode(&buf, &len, r)) == 0 &&
+	    len > PERC_CHAN_FRAME_MAX) {
+		perc_secmem_free(buf);
+		err = kmf_reply_encode(&buf, &len, &big);
+	}
+	if (err != 0 || kmf_out_add(k, f, KMF_MSG_REPLY, id, buf, len) != 0)
 		log_warnx("reply.lost why=memory");
 }
 

@@ -262,6 +262,50 @@ test_pages(void **state)
 	assert_int_equal(t.r.status, 400);
 }
 
+/* A conference that a thousand groups are invited to. */
+static void
+big_conf(void)
+{
+	char body[32768], from[PERC_TIME_LEN], to[PERC_TIME_LEN];
+	int i, n;
+
+	perc_time_put(from, t.now_ms);
+	perc_time_put(to, t.now_ms + 3600 * 1000);
+	n = snprintf(body, sizeof(body),
+	    "{\"title\": \"All hands\", \"starts_at\": \"%s\", "
+	    "\"ends_at\": \"%s\", \"invitees\": [",
+	    from, to);
+	for (i = 0; i < KMF_INVITEES_MAX; i++)
+		n += snprintf(body + n, sizeof(body) - (size_t)n,
+		    "%s{\"group\":\"g%d\"}", i > 0 ? "," : "", i);
+	snprintf(body + n, sizeof(body) - (size_t)n, "]}");
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_CONF_CREATE, "", "", body)->status, 201);
+}
+
+/* A page is cut where it would not pass to the front. */
+static void
+test_pages_of_big_conferences(void **state)
+{
+	char query[80] = "limit=100";
+	unsigned i, pages, items = 0;
+	const char *next;
+
+	for (i = 0; i < 55; i++)
+		big_conf();
+	for (pages = 1; pages < 20; pages++) {
+		list(query);
+		assert_int_equal(t.r.status, 200);
+		assert_true(strlen(t.r.text) < PERC_CHAN_FRAME_MAX / 2);
+		items += json_array_size(json_object_get(t.r.json, "items"));
+		if ((next = perc_json_str(t.r.json, "next")) == NULL)
+			break;
+		snprintf(query, sizeof(query), "limit=100&cursor=%s", next);
+	}
+	assert_in_range(pages, 3, 10);
+	assert_int_equal(items, 56);
+}
+
 static bool
 rule_passed(const char *name)
 {
@@ -514,6 +558,7 @@ main(void)
 		T(test_absurd_ids_are_holes),
 		T(test_idempotency),
 		T(test_pages),
+		T(test_pages_of_big_conferences),
 		T(test_explain_is_the_decision),
 		T(test_REQ_WC_4_8b_members_are_known),
 		T(test_calendar_file),
