@@ -127,7 +127,8 @@ const char *const db_statements[ST_MAX] = {
 	    "at_ms) VALUES (?, ?, ?, ?, ?)",
 	[ST_EVICTED_FIND] =
 	    "SELECT count(*) FROM evicted WHERE conference = ?1 "
-	    "AND ((iss = ?2 AND sub = ?3) OR (?4 <> '' AND email = ?4))",
+	    "AND ((iss = ?2 AND sub = ?3) "
+	    "OR (?4 <> '' AND email = ?4 COLLATE NOCASE))",
 
 	[ST_EPOCH_ADD] = "INSERT INTO epoch (conference, epoch, spi, "
 			 "sealed_key, made_ms) VALUES (?, ?, ?, ?, ?)",

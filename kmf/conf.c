@@ -256,9 +256,15 @@ descriptor_json(struct kmf_job *j)
 int
 kmf_op_conf_get(struct kmf_job *j)
 {
-	if (j->call->id.who == KMF_WHO_MEMBER)
-		return kmf_answer_json(j, 200, descriptor_json(j));
-	return kmf_conf_answer(j, 200);
+	int r;
+
+	if (j->call->id.who != KMF_WHO_MEMBER)
+		return kmf_conf_answer(j, 200);
+	/* token1 outlives the invitation by some minutes. */
+	r = kmf_decide_member(j->k, &j->conf, &j->me);
+	if (r == PERC_ERR_NOTFOUND)
+		return kmf_not_found(j);
+	return r != 0 ? r : kmf_answer_json(j, 200, descriptor_json(j));
 }
 
 static int

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static json_t *
 member_json(const struct db_member *m)
@@ -47,7 +48,7 @@ static bool
 same_person(const struct db_member *a, const struct db_member *b)
 {
 	return (strcmp(a->iss, b->iss) == 0 && strcmp(a->sub, b->sub) == 0) ||
-	    (a->email[0] != '\0' && strcmp(a->email, b->email) == 0);
+	    (a->email[0] != '\0' && strcasecmp(a->email, b->email) == 0);
 }
 
 /* Endpoints of the conference for which `out` says so. */

@@ -326,9 +326,12 @@ int
 kmf_op_token1(struct kmf_job *j)
 {
 	const struct kmf_identity *id = &j->call->id;
+	bool email = id->email_verified && strlen(id->email) < DB_EMAIL_MAX;
+	/* An address that is only claimed would be shown to all as theirs, and
+	 * putting its bearer out would put out its owner. */
 	const struct kmf_person p = { .iss = id->iss,
 		.sub = id->sub,
-		.email = strlen(id->email) < DB_EMAIL_MAX ? id->email : "",
+		.email = email ? id->email : "",
 		.name = id->name,
 		.email_verified = id->email_verified,
 		.groups = id->groups,

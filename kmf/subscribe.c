@@ -36,14 +36,16 @@ admit(struct kmf_keeper *k, const struct kmf_subscribe *s, struct db_conf *c,
 	    strcmp(s->id.token_conf, c->id) != 0 ||
 	    strcmp(m->jkt, s->id.jkt) != 0)
 		return 0;
-	*status = 0;
 	if (m->state == DB_MEMBER_EVICTED) {
 		*status = 403;
 		*code = "evicted";
+	} else if ((r = kmf_decide_member(k, c, m)) != 0) {
+		return r == PERC_ERR_NOTFOUND ? 0 : r; /* uninvited since */
 	} else if (c->state == DB_CONF_ENDED) {
 		*status = 410;
 		*code = "ended";
-	}
+	} else
+		*status = 0;
 	return 0;
 }
 

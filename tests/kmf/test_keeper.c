@@ -565,6 +565,88 @@ test_REQ_F_8_3a_uninvited_meanwhile_gets_no_key(void **state)
 	kit_join(&t, &bob, conf);
 }
 
+/* Its token1 lives on for minutes, but opens nothing any more. */
+static void
+test_REQ_F_8_3a_uninvited_hears_nothing_more(void **state)
+{
+	struct kit_event *e;
+	uint32_t s;
+
+	kit_join(&t, &alice, conf);
+	kit_join(&t, &carol, conf);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_INV_DELETE, conf, inv, NULL)->status, 204);
+	assert_int_equal(
+	    kit_as(&t, &carol, KMF_OP_CONF_GET, NULL)->status, 404);
+	s = kit_stream(&t, &carol);
+	e = kit_event(&t, s, "END");
+	assert_non_null(e);
+	assert_int_equal(e->status, 404);
+	assert_int_equal(kit_admin(&t, KMF_OP_CONF_PATCH, conf, "",
+			     "{\"title\": \"Elsewhere\"}")
+			     ->status,
+	    200);
+	kit_turn(&t);
+	assert_null(kit_event(&t, s, "conference"));
+	assert_int_equal(
+	    kit_as(&t, &alice, KMF_OP_CONF_GET, NULL)->status, 200);
+}
+
+/* Who only claims an address neither bears it nor drags its owner along. */
+static void
+test_unverified_address_is_nobodys(void **state)
+{
+	struct kmf_call c = { .op = KMF_OP_TOKEN1, .conf = conf };
+	struct kit_reply *r;
+
+	c.id.who = KMF_WHO_PERSON;
+	c.id.iss = bob.iss;
+	c.id.sub = bob.sub;
+	c.id.email = alice.email;
+	c.id.jkt = bob.jkt;
+	r = kit_call(&t, &c);
+	assert_int_equal(r->status, 200);
+	snprintf(bob.member, sizeof(bob.member), "%s",
+	    perc_json_str(r->json, "member"));
+	snprintf(bob.conf, sizeof(bob.conf), "%s", conf);
+	assert_int_equal(kit_keys(&t, &bob)->status, 200);
+	kit_join(&t, &alice, conf);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, bob.member, NULL)->status,
+	    204);
+	assert_int_equal(kit_token1(&t, &alice, conf)->status, 200);
+	assert_int_equal(kit_keys(&t, &alice)->status, 200);
+}
+
+/* A provider's capitals do not make another person. */
+static void
+test_REQ_W_5_evicted_by_address_of_any_case(void **state)
+{
+	struct kit_end guest;
+	struct kit_reply *r;
+
+	alice.email = "ALICE@example.org";
+	kit_join(&t, &alice, conf);
+	kit_end_open(&guest, "");
+	r = kit_admin(&t, KMF_OP_INV_CREATE, conf, "",
+	    "{\"email\": \"alice@example.org\"}");
+	assert_int_equal(r->status, 201);
+	snprintf(guest.code, sizeof(guest.code), "%s",
+	    perc_json_str(r->json, "code"));
+	kit_join(&t, &guest, conf);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, alice.member, NULL)
+		->status,
+	    204);
+	assert_int_equal(kit_keys(&t, &guest)->status, 403);
+	kit_end_close(&guest);
+	kit_end_open(&guest, "alice-elsewhere");
+	guest.email = "alice@example.org";
+	assert_string_equal(
+	    kit_token1(&t, &guest, conf)->code, "invalid_target");
+	kit_end_close(&guest);
+}
+
 /* REQ-F-8.3b, c and REQ-WC-4.9: the end destroys every key. */
 static void
 test_REQ_F_8_3c_after_the_end_no_key_is_left(void **state)
@@ -817,6 +899,9 @@ main(void)
 		T(test_REQ_W_5_evicted_is_shut_out),
 		T(test_guest_evicted_cannot_reuse_the_code),
 		T(test_REQ_F_8_3a_uninvited_meanwhile_gets_no_key),
+		T(test_REQ_F_8_3a_uninvited_hears_nothing_more),
+		T(test_unverified_address_is_nobodys),
+		T(test_REQ_W_5_evicted_by_address_of_any_case),
 		T(test_REQ_F_8_3c_after_the_end_no_key_is_left),
 		T(test_REQ_F_8_3b_replaced_key_is_destroyed),
 		T(test_ends_by_time),
