@@ -16,6 +16,9 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	git python3-cryptography"
 
+# Keys stand in locked memory; some systems start with less than is allowed.
+ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
+
 # perch_missing PACKAGE...: print those that are not installed
 perch_missing()
 {
