@@ -8,6 +8,7 @@ import http.cookies
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import urllib.parse
 
@@ -21,7 +22,7 @@ bind_address="127.0.0.1"
 external_url="https://localhost:{port}"
 api_prefix="api"
 login_url="login.html"
-static_files_path="{root}/usr/share/glewlwyd/webapp/"
+static_files_path="{pages}/"
 log_mode="console"
 log_level="WARNING"
 cookie_domain="localhost"
@@ -38,6 +39,12 @@ plugin_module_path="{root}/usr/lib/glewlwyd/plugin"
 use_secure_connection=true
 secure_connection_key_file="{key}"
 secure_connection_pem_file="{cert}"
+static_files_mime_types = (
+  {{ extension = ".html"; mime_type = "text/html"; }},
+  {{ extension = ".js"; mime_type = "application/javascript"; }},
+  {{ extension = ".css"; mime_type = "text/css"; }},
+  {{ extension = ".json"; mime_type = "application/json"; }}
+);
 database = {{ type="sqlite3"; path="{db}"; }};
 """
 
@@ -81,6 +88,30 @@ class Session:
         return body
 
 
+# what its pages must know, instead of the package's file in /etc
+PAGES = {"GlewlwydUrl": "./", "ProfileUrl": "profile.html",
+         "AdminUrl": "index.html", "LoginUrl": "login.html",
+         "CallbackPage": "callback.html", "lang": ["en"],
+         "pattern": {"user": [], "client": []}, "defaultScheme": "",
+         "sessionSchemes": [], "register": [], "register-complete": []}
+
+
+def shows_pages():
+    """Its pages need scripts of other packages, linked from its own."""
+    js = ROOT / "usr/share/glewlwyd/webapp/js"
+    return present() and all(f.exists() for f in js.iterdir())
+
+
+def pages(w):
+    """Its pages with a configuration of our own, for a real browser."""
+    to = w.dir / "idp" / "webapp"
+    shutil.copytree(ROOT / "usr/share/glewlwyd/webapp", to,
+                    ignore=shutil.ignore_patterns("config.json"),
+                    ignore_dangling_symlinks=True)
+    (to / "config.json").write_text(json.dumps(PAGES))
+    return to
+
+
 class Idp:
     """audience: the KMF's base URL, which tokens for it name."""
 
@@ -96,7 +127,7 @@ class Idp:
             sql.close()
         conf = w.write(self.dir / "g.conf", CONF.format(
             port=self.port, root=str(ROOT).rstrip("/"), key=key,
-            cert=self.cert, db=db))
+            cert=self.cert, db=db, pages=pages(w)))
         self.proc = w.spawn("glewlwyd", [ROOT / "usr/bin/glewlwyd", "-c", conf])
         world.wait_for(lambda: world.listening(self.port), 15,
                        say="glewlwyd to listen")
