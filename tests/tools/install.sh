@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=bash disable=SC2034
 # Sourced by check.sh and demo.sh: what Debian 12 must have, in one place.
 # dpkg-query decides, so a machine that has everything is not touched and needs
 # neither root nor a network.
