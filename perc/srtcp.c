@@ -7,7 +7,9 @@
  * authenticated peer could grow without end; we count them.
  *
  * A receiving session takes encrypted and clear packets alike, by the E bit
- * of each (RFC 7714 sections 9.2 and 9.3), in one replay window.
+ * of each (RFC 7714 sections 9.2 and 9.3), in one replay window. The library
+ * starts with index 1; RFC 3711 section 3.2.1 starts with 0, so that we make
+ * a packet of index 0 ourselves when one is asked for.
  */
 #include "perc/srtp.h"
 
@@ -21,14 +23,17 @@
 
 #define SRTCP_HEADER	8
 #define SRTCP_TRAILER	20 /* tag, then the word with E and the index */
+#define SRTCP_E		0x80000000u
 #define SRTCP_INDEX_MAX 0x7fffffffu
 #define SRTCP_RDB	128 /* libsrtp's replay window */
 
 struct perc_srtcp {
 	srtp_t session;
 	bool inbound;
+	bool clear; /* sends with E = 0 */
 	unsigned streams;
 	uint32_t ssrc[PERC_SRTCP_STREAMS_MAX];
+	bool at_zero[PERC_SRTCP_STREAMS_MAX]; /* next index is 0 */
 	size_t keylen;
 	/* kept because libsrtp reads it again in session_new */
 	uint8_t master[PERC_SRTP_KEY_MAX + PERC_SRTP_SALT_LEN];
@@ -76,7 +81,7 @@ perc_srtcp_warm_up(void)
 }
 
 static int
-session_new(struct perc_srtcp *s, bool sealed)
+session_new(struct perc_srtcp *s)
 {
 	srtp_policy_t policy;
 
@@ -88,7 +93,7 @@ session_new(struct perc_srtcp *s, bool sealed)
 		srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtp);
 		srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtcp);
 	}
-	if (!sealed)
+	if (s->clear)
 		policy.rtcp.sec_serv = sec_serv_auth;
 	policy.ssrc.type = s->inbound ? ssrc_any_inbound : ssrc_any_outbound;
 	policy.key = (unsigned char *)(uintptr_t)s->master;
@@ -115,7 +120,7 @@ perc_srtcp_new(struct perc_srtcp **sp, enum perc_srtp_profile profile,
 	s->keylen = profile == PERC_AEAD_AES_128_GCM ? 16 : 32;
 	memcpy(s->master, key, s->keylen);
 	memcpy(s->master + s->keylen, salt, PERC_SRTP_SALT_LEN);
-	if ((r = session_new(s, true)) != 0)
+	if ((r = session_new(s)) != 0)
 		goto out;
 	*sp = s;
 	s = NULL;
@@ -142,7 +147,8 @@ perc_srtcp_clear_text(struct perc_srtcp *s)
 		return PERC_ERR_STATE;
 	srtp_dealloc(s->session);
 	s->session = NULL;
-	return session_new(s, false);
+	s->clear = true;
+	return session_new(s);
 }
 
 static uint32_t
@@ -152,15 +158,30 @@ be32(const uint8_t *p)
 	    (uint32_t)p[2] << 8 | p[3];
 }
 
-static bool
-stream_known(const struct perc_srtcp *s, uint32_t ssrc)
+static void
+be32_put(uint8_t *p, uint32_t v)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* Its place, or s->streams. */
+static unsigned
+stream_find(const struct perc_srtcp *s, uint32_t ssrc)
 {
 	unsigned i;
 
-	for (i = 0; i < s->streams; i++)
-		if (s->ssrc[i] == ssrc)
-			return true;
-	return false;
+	for (i = 0; i < s->streams && s->ssrc[i] != ssrc; i++)
+		;
+	return i;
+}
+
+static bool
+stream_known(const struct perc_srtcp *s, uint32_t ssrc)
+{
+	return stream_find(s, ssrc) < s->streams;
 }
 
 static int
@@ -183,10 +204,42 @@ stream_note(struct perc_srtcp *s, uint32_t ssrc)
 		s->ssrc[s->streams++] = ssrc;
 }
 
+/*
+ * One packet without the library. The nonce of RFC 7714 section 9.1 (00 00
+ * SSRC 00 00 index) is perc_gcm's with the index as it stands.
+ */
+static int
+packet_seal(const struct perc_srtcp *s, uint32_t index, bool clear, uint8_t *p,
+    size_t n)
+{
+	struct perc_session_keys k;
+	struct perc_gcm *g = NULL;
+	uint8_t aad[PERC_MTU_MAX + 4];
+	size_t head = clear ? n : SRTCP_HEADER;
+	uint32_t word = index | (clear ? 0 : SRTCP_E);
+	int r;
+
+	memcpy(aad, p, head);
+	be32_put(aad + head, word);
+	if ((r = perc_srtp_kdf(
+		 &k, s->master, s->keylen, s->master + s->keylen)) != 0 ||
+	    (r = perc_gcm_new_session(
+		 &g, k.rtcp_key, s->keylen, k.rtcp_salt)) != 0 ||
+	    (r = perc_gcm_seal(g, be32(p + 4), index, aad, head + 4, p + head,
+		 n - head, p + head)) != 0)
+		goto out;
+	be32_put(p + n + PERC_SRTP_TAG_LEN, word);
+out:
+	perc_gcm_free(g);
+	perc_wipe(&k, sizeof(k));
+	return r;
+}
+
 int
 perc_srtcp_protect(struct perc_srtcp *s, uint8_t *p, size_t *n)
 {
 	uint32_t ssrc;
+	unsigned i;
 	int r, len = (int)*n;
 
 	if (s->session == NULL || s->inbound)
@@ -194,6 +247,14 @@ perc_srtcp_protect(struct perc_srtcp *s, uint8_t *p, size_t *n)
 	if ((r = stream_check(s, p, *n, SRTCP_HEADER)) != 0)
 		return r;
 	ssrc = be32(p + 4);
+	i = stream_find(s, ssrc);
+	if (i < s->streams && s->at_zero[i]) {
+		if ((r = packet_seal(s, 0, s->clear, p, *n)) != 0)
+			return r;
+		s->at_zero[i] = false;
+		*n += SRTCP_TRAILER;
+		return 0;
+	}
 	if ((r = status_err(srtp_protect_rtcp(s->session, p, &len))) != 0)
 		return r;
 	stream_note(s, ssrc);
@@ -224,45 +285,25 @@ perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p, size_t *n)
 static void
 report_put(uint8_t p[static SRTCP_HEADER], uint32_t ssrc)
 {
-	int i;
-
 	memcpy(p, "\x80\xc9\x00\x01", 4);
-	for (i = 0; i < 4; i++)
-		p[4 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+	be32_put(p + 4, ssrc);
 }
 
 /*
  * libsrtp has no call for it, but a session that accepts a packet of index i
  * moves its window up to there, and sends from the window's lower end. So we
- * make one clear packet as the session would receive it. The SRTCP nonce (00
- * 00 SSRC 00 00 index) is perc_gcm's with the index as it stands.
+ * make one clear packet as the session would receive it.
  */
 static int
 window_move(struct perc_srtcp *s, uint32_t ssrc, uint32_t index)
 {
-	struct perc_session_keys k;
-	struct perc_gcm *g = NULL;
-	uint8_t p[SRTCP_HEADER + SRTCP_TRAILER], aad[SRTCP_HEADER + 4];
-	int r, i, len = sizeof(p);
+	uint8_t p[SRTCP_HEADER + SRTCP_TRAILER];
+	int r, len = sizeof(p);
 
-	report_put(aad, ssrc);
-	for (i = 0; i < 4; i++) /* E = 0 */
-		aad[SRTCP_HEADER + i] = (uint8_t)(index >> (24 - 8 * i));
-	if ((r = perc_srtp_kdf(
-		 &k, s->master, s->keylen, s->master + s->keylen)) != 0 ||
-	    (r = perc_gcm_new_session(
-		 &g, k.rtcp_key, s->keylen, k.rtcp_salt)) != 0)
-		goto out;
-	memcpy(p, aad, SRTCP_HEADER);
-	memcpy(p + sizeof(p) - 4, aad + SRTCP_HEADER, 4);
-	if ((r = perc_gcm_seal(g, ssrc, index, aad, sizeof(aad), p, 0,
-		 p + SRTCP_HEADER)) != 0)
-		goto out;
-	r = status_err(srtp_unprotect_rtcp(s->session, p, &len));
-out:
-	perc_gcm_free(g);
-	perc_wipe(&k, sizeof(k));
-	return r;
+	report_put(p, ssrc);
+	if ((r = packet_seal(s, index, true, p, SRTCP_HEADER)) != 0)
+		return r;
+	return status_err(srtp_unprotect_rtcp(s->session, p, &len));
 }
 
 /* Spend indices on packets that nobody gets, until `last` is spent. */
@@ -291,13 +332,15 @@ perc_srtcp_index_set(struct perc_srtcp *s, uint32_t ssrc, uint32_t index)
 
 	if (s->inbound || stream_known(s, ssrc))
 		return PERC_ERR_STATE;
-	if (index < 1 || index > SRTCP_INDEX_MAX)
+	if (index > SRTCP_INDEX_MAX)
 		return PERC_ERR_INVAL;
 	if (s->streams == PERC_SRTCP_STREAMS_MAX)
 		return PERC_ERR_LIMIT;
 	stream_note(s, ssrc);
-	if (--index == 0)
+	s->at_zero[s->streams - 1] = index == 0;
+	if (index <= 1)
 		return 0;
+	index--;
 	r = window_move(s, ssrc,
 	    index > SRTCP_INDEX_MAX - SRTCP_RDB + 2 ? SRTCP_INDEX_MAX
 						    : index + SRTCP_RDB - 2);

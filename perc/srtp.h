@@ -73,8 +73,9 @@ PERC_MUST int perc_srtcp_unprotect(struct perc_srtcp *s, uint8_t *p, size_t *n);
 /* Send with E = 0 from now on: authenticated, not encrypted (RFC 7714 section
  * 9.3). Only before the first packet. Receiving takes both by itself. */
 PERC_MUST int perc_srtcp_clear_text(struct perc_srtcp *s);
-/* The next packet of ssrc leaves with this index (1 .. 2^31 - 1), as when a
- * leg is taken over; only before its first packet. PERC_ERR_UNSUPPORTED. */
+/* The next packet of ssrc leaves with this index (0 .. 2^31 - 1), as when a
+ * leg is taken over; only before its first packet. A stream starts with 1
+ * unless told otherwise. PERC_ERR_UNSUPPORTED. */
 PERC_MUST int perc_srtcp_index_set(struct perc_srtcp *s, uint32_t ssrc,
     uint32_t index);
 /* Once per process, before a sandbox: loads NSS and keeps one context. */

@@ -131,8 +131,8 @@ test_clear_text(void **state)
 static void
 test_index_set(void **state)
 {
-	static const uint32_t at[] = { 1, 2, 3, 100, 126, 127, 128, 129, 0x5d4,
-		70000, 0x7fffff00, 0x7fffff81, 0x7fffff82, 0x7ffffffe,
+	static const uint32_t at[] = { 0, 1, 2, 3, 100, 126, 127, 128, 129,
+		0x5d4, 70000, 0x7fffff00, 0x7fffff81, 0x7fffff82, 0x7ffffffe,
 		0x7fffffff };
 	uint8_t p[64 + PERC_SRTCP_ROOM], want[4];
 	struct perc_srtcp *tx;
@@ -155,7 +155,6 @@ test_index_set(void **state)
 		perc_srtcp_free(tx);
 	}
 	tx = leg(7, 0);
-	assert_int_equal(perc_srtcp_index_set(tx, 7, 0), PERC_ERR_INVAL);
 	assert_int_equal(
 	    perc_srtcp_index_set(tx, 7, 0x80000000u), PERC_ERR_INVAL);
 	perc_srtcp_free(tx);

@@ -99,8 +99,6 @@ op_srtcp_protect(struct req *q)
 	encrypt = req_bool_or(q, "encrypt", true);
 	if (q->bad)
 		return PERC_ERR_INVAL;
-	if (index == 0) /* the library's first packet has index 1 */
-		return PERC_ERR_UNSUPPORTED;
 	if (p.n < 8)
 		return PERC_ERR_SHORT;
 	if ((r = perc_srtcp_new(&s, profile(key.n), key.p, salt.p, 0)) != 0 ||
