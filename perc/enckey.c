@@ -18,9 +18,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define NAME_MAX_LEN 32	      /* longer parameter names are unknown ones */
+#define NAME_MAX_LEN 64	      /* longer parameter names are refused */
 #define VALUE_MAX    128      /* longer values are refused where we use them */
 #define EMPTY_MAX    16	      /* empty elements "within reason" */
+#define SALT_MAX     256      /* RFC 8870 section 5.2.2 */
 #define TTL_MAX	     16777215 /* RFC 8870 section 5.2.2: 24 bits */
 
 struct param {
@@ -33,6 +34,7 @@ struct group {
 	struct perc_enckey *key;
 	unsigned seen; /* a bit per row of `params` */
 	bool ekt;
+	bool unnamed; /* has parameters, but none that says what it is for */
 };
 
 /* --- one parameter's meaning -------------------------------------------- */
@@ -224,7 +226,7 @@ lex_param(struct text *t, struct param *p)
 		if (n < NAME_MAX_LEN - 1)
 			p->name[n] = t->p[t->i];
 	if (n >= NAME_MAX_LEN)
-		strcpy(p->name, "*"); /* matches no name of ours */
+		return PERC_ERR_LIMIT;
 	if (n == 0 || peek_char(t) != '=')
 		return PERC_ERR_FORMAT;
 	t->i++;
@@ -308,8 +310,7 @@ group_parse(struct text *t, struct group *g)
 		} else if (peek_char(t) == ',' || peek_char(t) == -1)
 			break;
 		else if ((r = lex_param(t, &p)) == 0 &&
-		    (strcmp(p.name, "*") == 0 ||
-			(r = name_once(&names, p.name)) == 0)) {
+		    (r = name_once(&names, p.name)) == 0) {
 			r = param_apply(g, &p, &bad);
 			skip_blanks(t);
 			if (peek_char(t) != ';' && peek_char(t) != ',' &&
@@ -320,6 +321,7 @@ group_parse(struct text *t, struct group *g)
 			break;
 	}
 	perc_wipe(&p, sizeof(p));
+	g->unnamed = names.n > 0 && (g->seen & 1u) == 0;
 	if (r != 0 || !g->ekt)
 		return r;
 	return bad != 0 ? bad : group_judge(g);
@@ -345,6 +347,7 @@ perc_enckey_parse(struct perc_enckey keys[static PERC_ENCKEY_MAX], size_t *n,
 	struct perc_enckey k;
 	size_t found = 0;
 	int r = 0, elements = 0;
+	bool unnamed = false;
 
 	memset(keys, 0, PERC_ENCKEY_MAX * sizeof(keys[0]));
 	while (r == 0) {
@@ -356,11 +359,15 @@ perc_enckey_parse(struct perc_enckey keys[static PERC_ENCKEY_MAX], size_t *n,
 		else if ((r = group_parse(&t, &g)) == 0 && g.ekt &&
 		    (r = group_new(keys, found, &k)) == 0)
 			keys[found++] = k;
+		unnamed = unnamed || g.unnamed;
 		if (peek_char(&t) != ',')
 			break;
 		t.i++;
 	}
 	perc_wipe(&k, sizeof(k));
+	/* beside an EKT key it may serve others; alone it is a broken answer */
+	if (r == 0 && found == 0 && unnamed)
+		r = PERC_ERR_FORMAT;
 	*n = r == 0 ? found : 0;
 	if (r != 0)
 		perc_wipe(keys, PERC_ENCKEY_MAX * sizeof(keys[0]));
@@ -426,15 +433,15 @@ perc_ektkey_get(struct perc_enckey *k, const void *in, size_t n)
 	k->ttl_s = perc_wire_get_u24(&w);
 	r = perc_wire_end(&w);
 	if (r == 0 &&
-	    ((keylen != 16 && keylen != 32) || saltlen != PERC_EKT_SALT_LEN ||
-		k->ttl_s == 0))
+	    ((keylen != 16 && keylen != 32) || saltlen < PERC_EKT_SALT_LEN ||
+		saltlen > SALT_MAX || k->ttl_s == 0))
 		r = PERC_ERR_FORMAT;
 	if (r != 0) {
 		memset(k, 0, sizeof(*k));
 		return r;
 	}
 	memcpy(k->key, key, keylen);
-	memcpy(k->salt, salt, saltlen);
+	memcpy(k->salt, salt, sizeof(k->salt));
 	k->keylen = keylen;
 	k->cipher = keylen == 16 ? PERC_AESKW128 : PERC_AESKW256;
 	k->profile = keylen == 16 ? PERC_DOUBLE_128 : PERC_DOUBLE_256;

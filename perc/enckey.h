@@ -3,7 +3,8 @@
  * The Encryption-Key response header (draft-thomson-http-encryption, with the
  * parameters that docs/http-key.md defines): how a KMF hands an EKT key to an
  * HTTPS client that is the user agent itself. One group per key; a group
- * whose usage is not "EKT" is skipped, anything wrong refuses the whole.
+ * whose usage is not "EKT" is skipped, anything wrong refuses the whole; so
+ * does a group without a usage when there is no EKT key beside it.
  */
 #pragma once
 
@@ -42,7 +43,8 @@ PERC_MUST int perc_enckey_print(char *out, size_t cap,
     const struct perc_enckey *k);
 
 /* RFC 8870 section 5.2.2 EKTKey struct: 37 or 53 octets. The cipher follows
- * from the key length; keyid and profile are not carried. */
+ * from the key length; keyid and profile are not carried. Of a longer salt the
+ * first 12 octets count (RFC 8870 section 4.3.2). */
 PERC_MUST int perc_ektkey_get(struct perc_enckey *k, const void *in, size_t n);
 PERC_MUST int perc_ektkey_put(uint8_t *out, size_t *n,
     const struct perc_enckey *k);

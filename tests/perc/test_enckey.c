@@ -104,7 +104,7 @@ static void
 test_REQ_W_3_2_usage_binds_the_key(void **state)
 {
 	static const char *const others[] = { "usage=ekt; ", "usage=EKT2; ",
-		"usage=\"\"; ", "usage=other; ", "" };
+		"usage=\"\"; ", "usage=other; " };
 	char text[512];
 
 	for (size_t i = 0; i < COUNT(others); i++) {
@@ -113,6 +113,10 @@ test_REQ_W_3_2_usage_binds_the_key(void **state)
 		assert_int_equal(parse(text), 0);
 		assert_int_equal(n, 0);
 	}
+	/* without any, the whole answer is broken, unless a key is beside it */
+	assert_int_equal(
+	    parse("keyid=k1; key=" K16 "; spi=1" REST), PERC_ERR_FORMAT);
+	assert_int_equal(parse("usage=other, keyid=k1"), PERC_ERR_FORMAT);
 }
 
 #define WITHOUT_KEY "usage=EKT; keyid=k1; spi=1" REST "; key="
@@ -171,6 +175,9 @@ static const char *const bad[] = {
 	GOOD "; SPI=1",
 	GOOD "; x=1; X=2",
 	GOOD "; usage=EKT",
+	GOOD "; a-parameter-name-that-is-longer-than-all-we-know=x"
+	     "; A-Parameter-Name-That-Is-Longer-Than-All-We-Know=y",
+	GOOD "; *=x; *=y",
 	/* form */
 	GOOD "; x=\"",
 	GOOD "; x=\"abc",
@@ -354,7 +361,7 @@ test_structs_that_lie(void **state)
 		uint8_t v;
 	} lies[] = { { 0, 1 }, { 1, 15 }, { 1, 0 }, { 1, 255 }, { 19, 11 },
 		{ 19, 13 }, { 18, 255 } };
-	uint8_t in[37];
+	uint8_t in[37], longer[39];
 	struct perc_enckey k;
 	static const struct perc_enckey zero;
 
@@ -364,6 +371,14 @@ test_structs_that_lie(void **state)
 		assert_int_not_equal(perc_ektkey_get(&k, in, 37), 0);
 		assert_memory_equal(&k, &zero, sizeof(k));
 	}
+	(void)unhex(in, image); /* of a longer salt the first 12 octets count */
+	memcpy(longer, in, 32);
+	memset(longer + 32, 0x55, 2);
+	memcpy(longer + 34, in + 32, 5);
+	longer[19] = 14;
+	assert_int_equal(perc_ektkey_get(&k, longer, sizeof(longer)), 0);
+	assert_memory_equal(k.salt, in + 20, sizeof(k.salt));
+	assert_int_equal(k.ttl_s, 3600);
 	(void)unhex(in, image); /* a ttl of 0 is none */
 	memset(in + 34, 0, 3);
 	assert_int_equal(perc_ektkey_get(&k, in, 37), PERC_ERR_FORMAT);
