@@ -66,7 +66,9 @@ bool
 hex_get(const json_t *text, struct bytes *b, size_t min, size_t max)
 {
 	b->n = max;
+	/* one spelling only; perc_hex_get takes both cases */
 	if (!json_is_string(text) || json_string_length(text) % 2 != 0 ||
+	    strpbrk(json_string_value(text), "ABCDEF") != NULL ||
 	    json_string_length(text) / 2 > max ||
 	    perc_hex_get(b->p, &b->n, json_string_value(text),
 		json_string_length(text)) != 0 ||
