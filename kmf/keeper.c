@@ -103,6 +103,7 @@ turn_end(void *arg)
 		db_rollback(k->db);
 		k->scrub = false;
 		kmf_out_fail(k);
+		due_set(k, 1000); /* what was due still is */
 		return;
 	}
 	kmf_out_send(k); /* first: nobody waits for the scrubbing */

@@ -129,6 +129,19 @@ kmf_out_send(struct kmf_keeper *k)
 			perc_chan_flush(f->chan);
 }
 
+static bool
+stream_known(const struct kmf_keeper *k, const struct kmf_front *f, uint32_t id)
+{
+	const struct kmf_stream *s;
+
+	for (s = k->streams; s != NULL; s = s->next)
+		if (s->front == f && s->id == id)
+			return true;
+	return false;
+}
+
+/* The end of a stream that we have did not come to be; the refusal of one
+ * that we have not must arrive, or the front opens it after a silence. */
 void
 kmf_out_fail(struct kmf_keeper *k)
 {
@@ -144,6 +157,10 @@ kmf_out_fail(struct kmf_keeper *k)
 		next = o->next;
 		if (o->type == KMF_MSG_REPLY)
 			kmf_reply_queue(k, o->front, o->id, &sorry);
+		else if (o->type == KMF_MSG_STREAM_END &&
+		    !stream_known(k, o->front, o->id))
+			kmf_stream_refuse(k, o->front, o->id, 503,
+			    "unavailable", "try again");
 		perc_secmem_free(o->buf);
 		free(o);
 	}

@@ -233,6 +233,58 @@ test_full_disk_loses_nothing(void **state)
 	kit_end_close(&bob);
 }
 
+/* A refusal that got lost would be a stream that is open at the front and
+ * unknown here; an end that never came to be must not be told. */
+static void
+test_failed_commit_refuses_streams(void **state)
+{
+	struct kit_end bob;
+	struct kit_event *e;
+	uint32_t s;
+
+	kit_end_open(&bob, "bob");
+	kit_join(&t, &bob, conf);
+	s = kit_stream(&t, &bob);
+	while (kit_event(&t, s, "") != NULL)
+		;
+	assert_int_equal(kmf_turn_begin(t.k), 0);
+	assert_int_equal(kmf_mark(t.k), 0);
+	kmf_stream_refuse(t.k, t.k->fronts, 7777, 403, "evicted", "");
+	kmf_stream_end(t.k, conf, bob.member, 410, "gone");
+	db_rollback(t.k->db);
+	kmf_out_fail(t.k);
+	kit_turn(&t);
+	e = kit_event(&t, 7777, "END");
+	assert_non_null(e);
+	assert_int_equal(e->status, 503);
+	assert_null(kit_event(&t, s, "END"));
+	assert_true(kmf_stream_has(t.k, bob.member));
+	kit_end_close(&bob);
+}
+
+/* What was due when the disk was full is due again soon. */
+static void
+test_full_disk_delays_what_is_due(void **state)
+{
+	struct db_member m;
+	struct kit_end bob;
+	int64_t until;
+
+	kit_end_open(&bob, "bob");
+	kit_join(&t, &bob, conf);
+	disk_limit(true);
+	t.now_ms += 60000; /* the lease is over */
+	kmf_due_arm(t.k);
+	kit_turn(&t);
+	assert_true(t.k->count.commit_failures > 0);
+	disk_limit(false);
+	for (until = perc_now_ms() + 1500; perc_now_ms() < until;)
+		kit_turn(&t);
+	assert_int_equal(db_member_find(t.k->db, &m, bob.member), 0);
+	assert_int_equal(m.state, DB_MEMBER_GONE);
+	kit_end_close(&bob);
+}
+
 /* Many calls in one turn are few commits. */
 static void
 test_calls_of_a_turn_share_a_commit(void **state)
@@ -257,6 +309,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_acknowledged_survives_the_kill),
 		T(test_full_disk_loses_nothing),
+		T(test_failed_commit_refuses_streams),
+		T(test_full_disk_delays_what_is_due),
 		T(test_calls_of_a_turn_share_a_commit),
 	};
 
