@@ -19,13 +19,17 @@ LIBRARY = {
     r"gnutls/": {"perc/httpd_int.h"},
     r"curl/": {"perc/httpc_int.h"},
     r"oauth2/": {"kmf/verify.c"},
-    r"jwt\.h": {"mdd/token2.c", "agent/assertion.c"},
+    r"jwt\.h": {"agent/assertion.c"},
     r"cjose/": {"perc/jose_cjose.h"},
     r"srtp2/": {"perc/srtcp.c"},
     r"sqlite3\.h": {"db/sqlite.h"},
     r"seccomp\.h": {"perc/sandbox.c"},
     r"linux/landlock\.h": {"perc/sandbox.c"},
     r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h"},
+    r"openssl/": {"perc/crypto.c", "perc/keywrap.c", "perc/gcm.c",
+                  "perc/stun.c", "perc/secret.c", "perc/dtls.c",
+                  "perc/dtls_id.c", "perc/dtls_id.h", "kmf/init_cert.c",
+                  "agent/assertion.c"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
