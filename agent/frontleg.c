@@ -320,13 +320,17 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 void
 front_leg_free(struct front_leg *l)
 {
+	bool up;
+
 	if (l == NULL)
 		return;
+	up = l->state == LEG_UP;
+	l->state = LEG_LOST; /* a refused farewell must set no timer now */
+	if (l->dtls != NULL && up)
+		perc_dtls_close(l->dtls);
 	perc_timer_stop(l->loop, &l->check);
 	perc_timer_stop(l->loop, &l->dtls_timer);
 	perc_timer_stop(l->loop, &l->lost);
-	if (l->dtls != NULL && l->state == LEG_UP)
-		perc_dtls_close(l->dtls);
 	perc_dtls_free(l->dtls);
 	perc_srtp_free(l->tx);
 	perc_srtp_free(l->rx);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agent/front.h"
+#include "agent/frontleg.h"
 #include "perc/rtp.h"
 #include "perc/srtp.h"
 #include "perc/stun.h"
@@ -411,6 +412,25 @@ test_stranger_is_left(void **state)
 	assert_non_null(strstr(lost_why, "does not know us"));
 }
 
+/* DTLS says goodbye while the leg is freed; that the port is closed by now
+ * must not set timers of what is about to be gone. */
+static void
+test_freed_at_a_closed_port(void **state)
+{
+	connect_leg();
+	turn_until(&ups, 2000);
+	perc_loop_del(mdd.io);
+	mdd.io = NULL;
+	close(mdd.fd);
+	mdd.fd = -1;
+	front_leg_send(conf.leg, (const uint8_t *)"x", 1); /* is refused */
+	front_leg_free(conf.leg);
+	conf.leg = NULL;
+	assert_int_equal(perc_loop_turn(loop, 0), 0);
+	assert_int_equal(perc_loop_turn(loop, 0), 0);
+	assert_int_equal(losses, 0);
+}
+
 static void
 test_no_address_no_leg(void **state)
 {
@@ -436,6 +456,7 @@ main(void)
 		WITH(test_nothing_for_an_erased_vault),
 		WITH(test_lengths_that_lie),
 		WITH(test_stranger_is_left),
+		WITH(test_freed_at_a_closed_port),
 		WITH(test_no_address_no_leg),
 	};
 
