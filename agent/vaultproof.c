@@ -45,6 +45,16 @@ target_ok(const struct vault_config *c, const char *htu)
 	return false;
 }
 
+/*
+ * A key answer is sealed to us or there is none: a proof without seal_jkt
+ * would get the front the plain form of docs/http-key.md.
+ */
+static bool
+is_for_keys(const char *htm, const char *htu)
+{
+	return strcmp(htm, "POST") == 0 && strstr(htu, "/keys") != NULL;
+}
+
 int
 vault_proof(struct vault *v, struct perc_wire *w, char **proofp)
 {
@@ -61,6 +71,8 @@ vault_proof(struct vault *v, struct perc_wire *w, char **proofp)
 	    !target_ok(v->config, htu) || strlen(token) > PERC_JOSE_TOKEN_MAX ||
 	    strlen(nonce) > 256)
 		return PERC_ERR_DENIED;
+	if (is_for_keys(htm, htu))
+		flags |= VAULT_PROOF_SEAL_JKT;
 	return perc_dpop_make(proofp, v->sign, htm, htu,
 	    *token == '\0' ? NULL : token, *nonce == '\0' ? NULL : nonce,
 	    (flags & VAULT_PROOF_SEAL_JKT) != 0 ? v->seal_jkt : NULL,

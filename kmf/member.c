@@ -43,8 +43,13 @@ seal_to_get(struct kmf_job *j, struct perc_jwk **kp)
 	json_t *body = NULL;
 	int r;
 
-	if (c->body_len == 0)
-		return 0;
+	if (c->body_len == 0) {
+		if (c->arg == NULL || *c->arg == '\0')
+			return 0;
+		/* Somebody between the vault and us wants to read along. */
+		return kmf_refuse(j, 400, "seal_mismatch",
+		    "the proof has seal_jkt: send that key as seal_to");
+	}
 	if (perc_json_parse(&body, c->body, c->body_len, KMF_BODY_MAX, why,
 		sizeof(why)) != 0 ||
 	    (text = perc_json_text(json_object_get(body, "seal_to"))) == NULL ||

@@ -278,6 +278,24 @@ test_proof_is_good(void **state)
 	assert_string_equal(p.seal_jkt, "");
 }
 
+/* Without seal_jkt the KMF would answer whoever has the proof in the plain
+ * form, and that is the front. */
+static void
+test_proof_for_keys_is_always_sealed(void **state)
+{
+	struct world *w = *state;
+	const char *htu = KIT_KMF "/v1/conferences/" CONF "/keys", *why;
+	char text[2048], seal[PERC_JKT_LEN + 1];
+	struct perc_dpop p;
+
+	assert_int_equal(perc_jwk_thumbprint(seal, w->k.seal), 0);
+	assert_true(proof(&w->k, 0, "POST", htu, "token", text, sizeof(text)));
+	assert_int_equal(perc_dpop_check(&p, text, strlen(text), "POST", htu,
+			     "token", perc_wall_ms() / 1000, 5, &why),
+	    0);
+	assert_string_equal(p.seal_jkt, seal);
+}
+
 static void
 test_proof_refused(void **state)
 {
@@ -465,6 +483,7 @@ main(void)
 		TEST(test_nothing_before_hello),
 		TEST(test_open),
 		TEST(test_proof_is_good),
+		TEST(test_proof_for_keys_is_always_sealed),
 		TEST(test_proof_refused),
 		TEST(test_REQ_W_3_3_leave_gives_a_receipt),
 		TEST(test_REQ_WC_4_3_channel_gone_erases),

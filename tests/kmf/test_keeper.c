@@ -194,6 +194,28 @@ test_seal_to_must_be_the_proven_key(void **state)
 	assert_int_equal(r->status, 400);
 }
 
+/* Who proves with seal_jkt asks for the sealed form; whoever sends that proof
+ * without seal_to is in between. */
+static void
+test_no_plain_answer_to_a_sealing_proof(void **state)
+{
+	struct kmf_call c = {
+		.op = KMF_OP_KEYS, .conf = conf, .arg = alice.seal_jkt
+	};
+	struct kit_reply *r;
+
+	assert_int_equal(kit_token1(&t, &alice, conf)->status, 200);
+	c.id.who = KMF_WHO_MEMBER;
+	c.id.sub = alice.member;
+	c.id.token_conf = alice.conf;
+	c.id.jkt = alice.jkt;
+	c.id.scope = "member";
+	r = kit_call(&t, &c);
+	assert_int_equal(r->status, 400);
+	assert_string_equal(r->code, "seal_mismatch");
+	assert_string_equal(r->secret_header, "");
+}
+
 static void
 test_REQ_WS_6_2_two_tokens_two_audiences(void **state)
 {
@@ -208,6 +230,7 @@ test_REQ_WS_6_2_two_tokens_two_audiences(void **state)
 	assert_string_equal(
 	    perc_json_str(json_object_get(v, "cnf"), "jkt"), alice.jkt);
 	json_decref(v);
+	c.id.who = KMF_WHO_MEMBER;
 	c.id.who = KMF_WHO_MEMBER;
 	c.id.sub = alice.member;
 	c.id.token_conf = conf;
@@ -241,6 +264,7 @@ test_replay_is_refused_across_restart(void **state)
 	struct kit_reply *r;
 
 	assert_int_equal(kit_token1(&t, &alice, conf)->status, 200);
+	c.id.who = KMF_WHO_MEMBER;
 	c.id.who = KMF_WHO_MEMBER;
 	c.id.sub = alice.member;
 	c.id.token_conf = conf;
@@ -886,6 +910,7 @@ main(void)
 		T(test_REQ_F_5b_token_is_bound),
 		T(test_code_belongs_to_its_first_key),
 		T(test_seal_to_must_be_the_proven_key),
+		T(test_no_plain_answer_to_a_sealing_proof),
 		T(test_REQ_WS_6_2_two_tokens_two_audiences),
 		T(test_replay_is_refused_across_restart),
 		T(test_REQ_W_5_joiner_gets_a_new_epoch),
