@@ -109,9 +109,13 @@ super_sockets_open(
 			super_sockets_close(fds);
 			return PERC_ERR_SYS;
 		}
-	fds[last] =
-	    socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return fds[last] >= 0 ? 0 : PERC_ERR_SYS;
+	/* Bound too: the kernel then lets nothing of it leave the machine. */
+	if ((fds[last] = udp_bound(0)) >= 0)
+		return 0;
+	text_put(why, whycap, "cannot take a UDP port on loopback: %s",
+	    strerror(errno));
+	super_sockets_close(fds);
+	return PERC_ERR_SYS;
 }
 
 /*

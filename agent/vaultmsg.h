@@ -112,7 +112,7 @@ enum vault_msg {
  *
  * Descriptors: PERC_PROC_FD the channel to the front, then per slot RTP and
  * RTCP socket of each local stream (bound to loopback; stream 0 is audio, 1
- * video), then one unbound UDP socket for sending to local receivers.
+ * video), then one UDP socket, bound to loopback, for sending to receivers.
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
 #define VAULT_OUT_PORTS	  (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)

@@ -4,10 +4,12 @@
  * go, whoever started them, and a range is free again when its agent ended.
  * In a network namespace of our own, because the claims are machine-wide.
  */
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,10 +58,37 @@ test_agents_never_share_ports(void **state)
 	assert_int_equal(super_range_find(&last), PERC_ERR_LIMIT);
 }
 
+/* The vault must reach nobody but local programs: "no network" is true of
+ * every socket that it is given, for sending too. */
+static void
+test_sockets_cannot_leave_the_machine(void **state)
+{
+	struct sockaddr_in out = { .sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(0xc0000201) }; /* 192.0.2.1 */
+	struct sockaddr_in sin;
+	int fds[SUPER_LOCAL_FDS];
+	socklen_t len;
+	char why[256];
+
+	assert_int_equal(super_sockets_open(fds, 0, why, sizeof(why)), 0);
+	for (int i = 0; i < SUPER_LOCAL_FDS; i++) {
+		len = sizeof(sin);
+		assert_int_equal(
+		    getsockname(fds[i], (struct sockaddr *)&sin, &len), 0);
+		assert_int_equal(ntohl(sin.sin_addr.s_addr), INADDR_LOOPBACK);
+		assert_int_equal(sendto(fds[i], "x", 1, 0,
+				     (struct sockaddr *)&out, sizeof(out)),
+		    -1);
+	}
+	super_sockets_close(fds);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sockets_cannot_leave_the_machine),
 		cmocka_unit_test(test_agents_never_share_ports),
 	};
 
