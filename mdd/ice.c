@@ -3,8 +3,8 @@
  * ICE-lite (RFC 8445 section 2.5): we answer checks and send none. A check
  * whose integrity holds proves that the leg's owner is at that address; only
  * then does DTLS state for it exist. Strangers cost a parse and a table
- * look-up, and get a bounded number of error answers, each smaller than what
- * they must send to provoke it.
+ * look-up, and get a bounded number of error answers, none longer than what
+ * they sent to provoke it.
  */
 #include "mdd/worker.h"
 
@@ -24,7 +24,8 @@ answer_stranger(struct mdd_worker *w, const struct mdd_addr *to,
 	if (w->answers >= MDD_STRANGER_ANSWERS)
 		return;
 	w->answers++;
-	if (perc_stun_error(mdd_batch_slot(w->out), &len, m, NULL, code) == 0)
+	if (perc_stun_error(mdd_batch_slot(w->out), &len, m, NULL, code) == 0 &&
+	    len <= m->len)
 		mdd_batch_commit(w->out, to, len);
 }
 
@@ -59,6 +60,23 @@ check_is_new(
 	return true;
 }
 
+/*
+ * The source of a datagram is soon forged, and a check of one member must not
+ * cut another off whose address it names. As long as that one is heard the
+ * address is his; a NAT gives it to nobody else so soon.
+ */
+static bool
+address_is_anothers(struct mdd_worker *w, const struct mdd_leg *leg,
+    const struct mdd_addr *a, int64_t now_ms)
+{
+	const struct mdd_leg *other = mdd_leg_by_addr(&w->legs, a);
+
+	return other != NULL && other != leg && other->state == MDD_LEG_UP &&
+	    now_ms - other->heard_ms < MDD_ADDRESS_MS &&
+	    (other->room != leg->room ||
+		strcmp(other->member, leg->member) != 0);
+}
+
 static void
 answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
     const struct mdd_addr *to, const struct perc_stun *m, int64_t now_ms)
@@ -67,6 +85,8 @@ answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
 	size_t len;
 	int r;
 
+	if (address_is_anothers(w, leg, to, now_ms))
+		return;
 	if (m->unknown_n > 0)
 		r = perc_stun_error(out, &len, m, leg->pwd, 420);
 	else if (m->controlled) /* we are lite, so the peer controls */

@@ -16,10 +16,11 @@
 #include "perc/dtls.h"
 #include "perc/loop.h"
 
-#define MDD_HANDSHAKES_MAX   256  /* associations of OpenSSL at once */
-#define MDD_TRIES_MAX	     5	  /* failed handshakes of one leg */
-#define MDD_STRANGER_ANSWERS 50	  /* STUN errors a second to unknown people */
-#define MDD_DTLS_LINGER_MS   1500 /* to repeat the last flight */
+#define MDD_HANDSHAKES_MAX   256   /* associations of OpenSSL at once */
+#define MDD_ADDRESS_MS	     12000 /* two missed checks of its owner */
+#define MDD_TRIES_MAX	     5	   /* failed handshakes of one leg */
+#define MDD_STRANGER_ANSWERS 50	   /* STUN errors a second to unknown people */
+#define MDD_DTLS_LINGER_MS   1500  /* to repeat the last flight */
 
 #define MDD_CERT_DAYS 30 /* the pin is what counts, not the date */
 

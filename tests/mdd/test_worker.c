@@ -346,6 +346,9 @@ test_REQ_J_3_1_1_malformed_flood(void **state)
 static void
 test_strangers_get_little(void **state)
 {
+	static const uint8_t bare[] = { 0x00, 0x01, 0x00, 0x08, 0x21, 0x12,
+		0xa4, 0x42, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
+		'a', 'b', 0x80, 0x28, 0x00, 0x04, 0xcf, 0x5c, 0xf6, 0xab };
 	struct world *x = *state;
 	struct peer evil;
 	uint8_t d[PEER_PACKET];
@@ -380,6 +383,10 @@ test_strangers_get_little(void **state)
 	while (peer_recv(&evil, d, 0, 3, 20) > 0)
 		answers++;
 	assert_in_range(answers, 1, MDD_STRANGER_ANSWERS);
+	/* None at all to what is shorter than its answer: a fingerprint. */
+	x->w.answers = 0;
+	peer_send(&evil, bare, sizeof(bare));
+	assert_int_equal(peer_recv(&evil, d, 0, 3, 20), 0);
 	check_sum(x);
 	peer_close(&evil);
 }
@@ -541,6 +548,24 @@ test_address_moves(void **state)
 	assert_true(n > 0 && peer_open_rtp(&x->b, d, n, &t, &tl) > 0);
 	x->b.fd = fd;
 	peer_close(&other);
+}
+
+/* Who may join could name another's address as his own, by a forged source,
+ * and so cut him off: while that one is heard, his address is his. */
+static void
+test_address_of_another_is_not_taken(void **state)
+{
+	struct world *x = *state;
+	int fd;
+
+	connect_ab(x);
+	join(x, &x->c, "m_c", SSRC_C);
+	assert_true(peer_connect(&x->c, 3000));
+	fd = x->c.fd;
+	x->c.fd = x->b.fd;
+	assert_false(peer_stun(&x->c, x->c.pwd, true));
+	x->c.fd = fd;
+	forwarded_as_it_was(x, 9000, short_tail, 1);
 }
 
 /* A check that was read on the way and sent again from elsewhere is answered
@@ -712,6 +737,7 @@ main(void)
 		WITH(test_rejoin_goes_on),
 		WITH(test_REQ_J_7a_roc_per_receiver),
 		WITH(test_address_moves),
+		WITH(test_address_of_another_is_not_taken),
 		WITH(test_replayed_check_moves_nothing),
 		WITH(test_silence_and_expiry),
 		WITH(test_rtcp),
