@@ -262,6 +262,7 @@ static const struct perc_chan_rule keeper_rules[] = {
 	{ KMF_MSG_REPLY, FRONT_RUNNING, FRAME_MAX, front_on_reply },
 	{ KMF_MSG_EVENT, FRONT_RUNNING, FRAME_MAX, front_on_event },
 	{ KMF_MSG_STREAM_END, FRONT_RUNNING, 4096, front_on_stream_end },
+	{ KMF_MSG_ROSTER, FRONT_RUNNING, FRAME_MAX, front_on_roster },
 };
 
 static const struct perc_chan_rule fetcher_rules[] = {
@@ -439,6 +440,7 @@ front_close(struct front *f)
 	perc_chan_free(f->fetcher);
 	for (i = 0; i < KMF_ISSUERS_MAX; i++)
 		json_decref(f->keys[i].jwks);
+	front_rosters_clear(f);
 	front_cache_free(f->cache);
 	front_limit_free(f->limit);
 	perc_jwks_free(f->jwks);

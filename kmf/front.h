@@ -76,6 +76,13 @@ struct front_req {
 	struct front_stream *stream;
 };
 
+struct front_roster { /* the keeper gave it; anybody it lets may have it */
+	char conf[KMF_ID_MAX];
+	uint64_t seq;
+	char *text; /* NULL: none */
+	size_t len;
+};
+
 struct front_keys {   /* of one issuer */
 	json_t *jwks; /* NULL: none yet */
 	int64_t fetched_s, wanted_ms;
@@ -101,6 +108,7 @@ struct front {
 	struct front_stream **streams; /* FRONT_STREAMS_MAX places */
 	unsigned stream_next, nstreams;
 	uint32_t stream_count;
+	struct front_roster rosters[KMF_ROSTER_PLACES];
 	struct front_cache *cache;
 	struct front_limit *limit;
 	struct perc_timer tick, hb;
@@ -166,6 +174,14 @@ bool front_limit_reached(
     struct front_limit *l, const struct sockaddr *sa, int64_t now_ms);
 void front_limit_fail(
     struct front_limit *l, const struct sockaddr *sa, int64_t now_ms);
+
+/* front_roster.c */
+int front_on_roster(
+    struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+/* The roster that this reply without a body means, or NULL. */
+const struct front_roster *front_roster_find(
+    const struct front_req *q, const struct kmf_reply *a);
+void front_rosters_clear(struct front *f);
 
 /* front_token.c, front_idp.c, front_stream.c, front_meta.c */
 void front_token(struct front_req *q);

@@ -244,10 +244,16 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 	struct perc_httpd_header h[6];
 	char nonce[KMF_NONCE_LEN + 1];
 	bool secret = a->secret_header[0] != '\0';
+	bool kept = q->route->op == KMF_OP_ROSTER && a->body_len == 0;
+	const struct front_roster *roster = NULL;
 	size_t n = 0;
 
 	if (a->status >= 300) {
 		relay_problem(q, a);
+		return;
+	}
+	if (kept && (roster = front_roster_find(q, a)) == NULL) {
+		front_problem(q, 503, "unavailable", "try again");
 		return;
 	}
 	if (a->content_type[0] != '\0')
@@ -255,7 +261,7 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 			a->content_type };
 	if (a->location[0] != '\0')
 		h[n++] = (struct perc_httpd_header){ "Location", a->location };
-	if (a->etag[0] != '\0')
+	if (a->etag[0] != '\0' && !kept)
 		h[n++] = (struct perc_httpd_header){ "ETag", a->etag };
 	if (secret)
 		h[n++] = (struct perc_httpd_header){ "Encryption-Key",
@@ -264,7 +270,11 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 		front_nonce_make(q->f, nonce);
 		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
 	}
-	front_reply(q, a->status, h, n, a->body, a->body_len, secret);
+	if (kept)
+		front_reply(
+		    q, a->status, h, n, roster->text, roster->len, false);
+	else
+		front_reply(q, a->status, h, n, a->body, a->body_len, secret);
 }
 
 void

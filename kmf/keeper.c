@@ -125,7 +125,9 @@ on_call(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 	if ((err = kmf_call_decode(&c, m->data, m->len)) != 0)
 		return err;
 	k->count.calls++;
+	k->caller = f;
 	kmf_op_run(k, &c, &a);
+	k->caller = NULL;
 	r.status = a.status;
 	r.code = a.code;
 	r.detail = a.detail;

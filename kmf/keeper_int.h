@@ -45,6 +45,10 @@ struct kmf_front { /* one front process */
 	struct kmf_front *next;
 	struct kmf_keeper *k;
 	struct perc_chan *chan; /* NULL: gone */
+	struct {		/* what it was given, by kmf_roster_place() */
+		char conf[DB_ID_MAX];
+		int64_t seq;
+	} roster[KMF_ROSTER_PLACES];
 };
 
 struct kmf_stream { /* one open event stream of a member */
@@ -86,6 +90,7 @@ struct kmf_keeper {
 	bool scrub;	 /* a conference's keys were destroyed in this turn */
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
+	struct kmf_front *caller; /* whose call runs; NULL: no front's */
 	struct kmf_stream *streams;
 	struct kmf_out *out, **out_tail;
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
@@ -348,6 +353,8 @@ PERC_MUST int kmf_notice(char **textp, struct kmf_keeper *k,
     const char *conf, const char *event, const char *member,
     const char *reason);
 int kmf_op_roster(struct kmf_job *j);
+/* A ROSTER may not have left: the fronts get theirs anew. */
+void kmf_roster_forget(struct kmf_keeper *k);
 
 /* --- member.c, subscribe.c, status.c ------------------------------------- */
 

@@ -274,3 +274,14 @@ CODEC(stream_end)
 CODEC(welcome)
 CODEC(keys)
 /* clang-format on */
+
+/* FNV-1a: the conferences are ours, nobody chooses their names. */
+unsigned
+kmf_roster_place(const char *conf)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *conf != '\0'; conf++)
+		h = (h ^ (uint8_t)*conf) * 16777619u;
+	return h % KMF_ROSTER_PLACES;
+}

@@ -3,7 +3,7 @@
  * The closed list of messages between perch-kmf's processes, on perc/chan.h.
  *
  *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE
- *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END
+ *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END, ROSTER
  *   front  -> fetcher  KEYS_WANTED
  *   fetcher-> front    KEYS
  *
@@ -31,6 +31,7 @@ enum kmf_msg_type {
 	KMF_MSG_REPLY,
 	KMF_MSG_EVENT,
 	KMF_MSG_STREAM_END,
+	KMF_MSG_ROSTER,
 	KMF_MSG_KEYS_WANTED = 32,
 	KMF_MSG_KEYS,
 };
@@ -142,6 +143,16 @@ PERC_MUST int kmf_event_encode(uint8_t **bufp, size_t *lenp,
     const struct kmf_event *e);
 PERC_MUST int kmf_event_decode(struct kmf_event *e, const uint8_t *p,
     size_t n);
+
+/*
+ * ROSTER: a large roster, once for each front and not once for each member
+ * who asks. It has the form of an event: sequence, conference, text. Both
+ * sides keep it in the same place of a small table, and a reply to
+ * KMF_OP_ROSTER without a body means the one there of the sequence in etag.
+ */
+#define KMF_ROSTER_PLACES 64
+#define KMF_ROSTER_LARGE  65536 /* octets; smaller ones go in the reply */
+unsigned kmf_roster_place(const char *conf);
 
 struct kmf_stream_end { /* why a stream ends or was never opened */
 	uint16_t status;

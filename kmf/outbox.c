@@ -44,6 +44,7 @@ kmf_mark_undo(struct kmf_keeper *k)
 	out_free(*k->mark_tail);
 	*k->mark_tail = NULL;
 	k->out_tail = k->mark_tail;
+	kmf_roster_forget(k);
 	for (s = k->streams; s != NULL; s = s->next)
 		if (s->ending == k->mark_no)
 			s->ending = 0;
@@ -121,8 +122,10 @@ kmf_out_send(struct kmf_keeper *k)
 	for (o = k->out; o != NULL; o = o->next)
 		if (o->front->chan != NULL &&
 		    perc_chan_send(
-			o->front->chan, o->type, o->id, o->buf, o->len) != 0)
+			o->front->chan, o->type, o->id, o->buf, o->len) != 0) {
 			log_warnx("front.overrun type=%u", o->type);
+			kmf_roster_forget(k);
+		}
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = f->next)
 		if (f->chan != NULL)
@@ -153,6 +156,7 @@ kmf_out_fail(struct kmf_keeper *k)
 
 	k->out = NULL;
 	k->out_tail = &k->out;
+	kmf_roster_forget(k);
 	for (; o != NULL; o = next) {
 		next = o->next;
 		if (o->type == KMF_MSG_REPLY)

@@ -7,6 +7,7 @@
  */
 #include "kmf/keeper_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,13 +104,14 @@ kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s)
 {
 	char *text = NULL, *data = NULL;
 	json_t *event = NULL;
-	int64_t n = o->live;
 	int r;
 
-	if ((r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
+	/* A large one is not in the event: leave it where it is. */
+	if (o->live <= KMF_ROSTER_INLINE_MAX &&
+	    (r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
 		return r;
 	r = PERC_ERR_NOMEM;
-	if ((event = event_json(o, text, (size_t)n)) != NULL &&
+	if ((event = event_json(o, text, o->live)) != NULL &&
 	    (data = perc_json_text(event)) != NULL)
 		r = kmf_stream_event(
 		    o->k, s, (uint64_t)o->c->event_no, "roster", data);
@@ -140,6 +142,54 @@ kmf_notice(char **textp, struct kmf_keeper *k, const char *conf,
 	return r;
 }
 
+void
+kmf_roster_forget(struct kmf_keeper *k)
+{
+	struct kmf_front *f;
+
+	for (f = k->fronts; f != NULL; f = f->next)
+		memset(f->roster, 0, sizeof(f->roster));
+}
+
+/* Has the caller's front got this very roster? */
+static bool
+front_has(const struct kmf_job *j)
+{
+	const struct kmf_front *f = j->k->caller;
+	unsigned at = kmf_roster_place(j->conf.id);
+
+	return f != NULL && f->roster[at].seq == j->conf.roster_seq &&
+	    strcmp(f->roster[at].conf, j->conf.id) == 0;
+}
+
+/* Ahead of the reply, in the same queue. */
+static int
+front_give(struct kmf_job *j, const char *text)
+{
+	const struct kmf_event e = { (uint64_t)j->conf.roster_seq, j->conf.id,
+		text };
+	struct kmf_front *f = j->k->caller;
+	unsigned at = kmf_roster_place(j->conf.id);
+	uint8_t *buf;
+	size_t len;
+	int r;
+
+	if ((r = kmf_event_encode(&buf, &len, &e)) != 0 ||
+	    (r = kmf_out_add(j->k, f, KMF_MSG_ROSTER, 0, buf, len)) != 0)
+		return r;
+	memcpy(f->roster[at].conf, j->conf.id, sizeof(f->roster[at].conf));
+	f->roster[at].seq = j->conf.roster_seq;
+	return 0;
+}
+
+static int
+answer_by_front(struct kmf_job *j)
+{
+	snprintf(j->a.etag, sizeof(j->a.etag), "%lld",
+	    (long long)j->conf.roster_seq);
+	return kmf_answer_text(j, 200, "application/jwt", "");
+}
+
 int
 kmf_op_roster(struct kmf_job *j)
 {
@@ -151,9 +201,14 @@ kmf_op_roster(struct kmf_job *j)
 	if (j->me.state != DB_MEMBER_LIVE)
 		return kmf_refuse(
 		    j, 409, "not_joined", "ask for the keys first");
+	if (front_has(j))
+		return answer_by_front(j);
 	if ((r = db_conf_roster(j->k->db, &text, j->conf.id)) != 0)
 		return r;
-	r = kmf_answer_text(j, 200, "application/jwt", text);
+	if (j->k->caller == NULL || strlen(text) <= KMF_ROSTER_LARGE)
+		r = kmf_answer_text(j, 200, "application/jwt", text);
+	else if ((r = front_give(j, text)) == 0)
+		r = answer_by_front(j);
 	free(text);
 	return r;
 }

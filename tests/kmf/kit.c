@@ -120,11 +120,27 @@ on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+static int
+on_roster(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct kit *t = arg;
+	struct kmf_event e;
+	int r = kmf_event_decode(&e, m->data, m->len);
+
+	if (r != 0)
+		return r;
+	t->rosters++;
+	t->roster_seq = e.event_id;
+	t->roster_len = strlen(e.data);
+	return 0;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_WELCOME, ~0u, 65536, on_welcome },
 	{ KMF_MSG_REPLY, ~0u, PERC_CHAN_FRAME_MAX, on_reply },
 	{ KMF_MSG_EVENT, ~0u, PERC_CHAN_FRAME_MAX, on_event },
 	{ KMF_MSG_STREAM_END, ~0u, 65536, on_stream_end },
+	{ KMF_MSG_ROSTER, ~0u, PERC_CHAN_FRAME_MAX, on_roster },
 };
 
 static void

@@ -58,6 +58,9 @@ struct kit {
 	char *jwks_text;
 	struct perc_jwks *jwks;
 	unsigned replies; /* all that came */
+	unsigned rosters; /* large ones, given to the front */
+	uint64_t roster_seq; /* of the newest */
+	size_t roster_len;
 	void (*fault)(bool on); /* called around the keeper's work; or NULL */
 };
 

@@ -499,6 +499,46 @@ test_big_roster_is_announced_only(void **state)
 	json_decref(v);
 }
 
+/* A roster of hundreds crosses the channel once, not once for each of them;
+ * the sequence in the reply says which one the front shall give. */
+static void
+test_large_roster_is_given_to_a_front_once(void **state)
+{
+	char large[KMF_ROSTER_LARGE + 2], seq[24];
+	struct kit_reply *r;
+	int i;
+
+	memset(large, 'x', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	kit_join(&t, &alice, conf);
+	kit_pass(&t, 200);
+	assert_int_equal(db_conf_roster_put(t.k->db, conf, large), 0);
+	for (i = 0; i < 3; i++) {
+		r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
+		assert_int_equal(r->status, 200);
+		assert_int_equal(strlen(r->text), 0);
+		assert_int_equal(t.rosters, 1);
+		assert_int_equal(t.roster_len, sizeof(large) - 1);
+		snprintf(
+		    seq, sizeof(seq), "%llu", (unsigned long long)t.roster_seq);
+		assert_string_equal(r->etag, seq);
+	}
+	/* Whoever is not in gets neither. */
+	kit_token1(&t, &bob, conf);
+	r = kit_as(&t, &bob, KMF_OP_ROSTER, NULL);
+	assert_int_equal(r->status, 409);
+	/* A front that may have lost it is given it again. */
+	kmf_roster_forget(t.k);
+	kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
+	assert_int_equal(t.rosters, 2);
+	/* The next one is small: it stands in the reply. */
+	kit_join(&t, &bob, conf);
+	kit_pass(&t, 3000);
+	r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
+	json_decref(kit_verify(&t, r->text, "perch-roster+jwt"));
+	assert_int_equal(t.rosters, 2);
+}
+
 /* REQ-W-5, second half: the person, every endpoint, at once, for good. */
 static void
 test_REQ_W_5_evicted_is_shut_out(void **state)
@@ -921,6 +961,7 @@ main(void)
 		T(test_REQ_WC_4_8h_policy_may_share_the_past),
 		T(test_REQ_W_6_roster_is_the_set_of_grants),
 		T(test_big_roster_is_announced_only),
+		T(test_large_roster_is_given_to_a_front_once),
 		T(test_REQ_W_5_evicted_is_shut_out),
 		T(test_guest_evicted_cannot_reuse_the_code),
 		T(test_REQ_F_8_3a_uninvited_meanwhile_gets_no_key),
