@@ -17,6 +17,7 @@ import world
 # the root of its files: "/" when the package is installed
 ROOT = pathlib.Path(os.environ.get("PERCH_GLEWLWYD", "/"))
 DATABASE = ROOT / "usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz"
+WEBAPP = ROOT / "usr/share/glewlwyd/webapp"
 CONF = """port={port}
 bind_address="127.0.0.1"
 external_url="https://localhost:{port}"
@@ -97,17 +98,17 @@ PAGES = {"GlewlwydUrl": "./", "ProfileUrl": "profile.html",
 
 
 def shows_pages():
-    """Its pages need scripts of other packages, linked from its own."""
-    js = ROOT / "usr/share/glewlwyd/webapp/js"
-    return present() and all(f.exists() for f in js.iterdir())
+    """Its pages link to scripts and fonts of other packages."""
+    return present() and all(f.exists() for f in WEBAPP.rglob("*")
+                             if f.name != "config.json")
 
 
 def pages(w):
     """Its pages with a configuration of our own, for a real browser."""
+    if not shows_pages():
+        return WEBAPP
     to = w.dir / "idp" / "webapp"
-    shutil.copytree(ROOT / "usr/share/glewlwyd/webapp", to,
-                    ignore=shutil.ignore_patterns("config.json"),
-                    ignore_dangling_symlinks=True)
+    shutil.copytree(WEBAPP, to, ignore=shutil.ignore_patterns("config.json"))
     (to / "config.json").write_text(json.dumps(PAGES))
     return to
 

@@ -104,7 +104,8 @@ perch_chromium()
 {
 	browser=chromium-headless-shell
 	! command -v chromium >/dev/null || browser=
-	perch_install "$1" libjs-bootstrap4 libjs-jquery libjs-popper.js $browser ||
+	perch_install "$1" libjs-bootstrap4 libjs-jquery libjs-popper.js \
+		fonts-fork-awesome $browser ||
 		echo "no chromium: the browser's test is left out" >&2
 	return 0
 }
