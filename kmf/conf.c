@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_MAX    100
-#define LIST_OCTETS (1u << 20) /* a page ends behind so many */
+#define LIST_MAX 100
+/* A page ends behind so many: as a tree it is ten times that, and secret
+ * memory may be 4 MiB. */
+#define LIST_OCTETS (256u << 10)
 
 int
 kmf_conf_body(struct kmf_job *j, json_t **bodyp)
