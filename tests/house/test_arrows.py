@@ -27,9 +27,8 @@ LIBRARY = {
     r"linux/landlock\.h": {"perc/sandbox.c"},
     r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h"},
     r"openssl/": {"perc/crypto.c", "perc/keywrap.c", "perc/gcm.c",
-                  "perc/stun.c", "perc/secret.c", "perc/dtls.c",
-                  "perc/dtls_id.c", "perc/dtls_id.h", "kmf/init_cert.c",
-                  "agent/assertion.c"},
+                  "perc/stun.c", "perc/dtls.c", "perc/dtls_id.c",
+                  "perc/dtls_id.h", "kmf/init_cert.c", "agent/assertion.c"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
