@@ -4,8 +4,9 @@
  * FINGERPRINT each cover the header with a length field that pretends that
  * they stand last, so both are computed over a patched copy. Whatever stands
  * behind MESSAGE-INTEGRITY is not protected and is therefore not looked at,
- * FINGERPRINT excepted (RFC 8489 section 14.5). HMAC-SHA1 is what ICE
- * prescribes; MESSAGE-INTEGRITY-SHA256 is answered with 420.
+ * FINGERPRINT and MESSAGE-INTEGRITY-SHA256 excepted (RFC 8489 section 14.5).
+ * HMAC-SHA1 is what ICE prescribes; where the SHA256 form stands, it decides
+ * (section 9.1.3), and the answer has the form that the request had.
  */
 #include "perc/stun.h"
 
@@ -22,7 +23,9 @@
 #define STUN_COOKIE	 0x2112a442u
 #define STUN_CRC_XOR	 0x5354554eu
 #define STUN_MI_LEN	 20
-#define STUN_ATTR	 4 /* octets of an attribute's head */
+#define STUN_MI256_LEN	 32
+#define STUN_MI256_MIN	 16 /* may be cut, section 14.6 */
+#define STUN_ATTR	 4  /* octets of an attribute's head */
 #define STUN_UNKNOWN_MAX 8
 
 enum stun_attr {
@@ -30,6 +33,7 @@ enum stun_attr {
 	STUN_INTEGRITY = 0x0008,
 	STUN_ERROR_CODE = 0x0009,
 	STUN_UNKNOWN = 0x000a,
+	STUN_INTEGRITY256 = 0x001c,
 	STUN_XOR_MAPPED = 0x0020,
 	STUN_PRIORITY = 0x0024,
 	STUN_USE_CANDIDATE = 0x0025,
@@ -58,18 +62,18 @@ stun_crc32(const uint8_t *p, size_t n)
 
 /* HMAC of p[0..n) whose length field is replaced by `len`. */
 static int
-stun_hmac(uint8_t out[static STUN_MI_LEN], const uint8_t *p, size_t n,
-    size_t len, const char *pwd)
+stun_hmac(uint8_t out[static STUN_MI256_LEN], const EVP_MD *md,
+    const uint8_t *p, size_t n, size_t len, const char *pwd)
 {
 	uint8_t copy[PERC_STUN_MAX];
-	unsigned got = STUN_MI_LEN;
+	unsigned got = STUN_MI256_LEN;
 
 	if (n < STUN_HEADER || n > sizeof(copy))
 		return PERC_ERR_SHORT;
 	memcpy(copy, p, n);
 	copy[2] = (uint8_t)(len >> 8);
 	copy[3] = (uint8_t)len;
-	if (HMAC(EVP_sha1(), pwd, (int)strlen(pwd), copy, n, out, &got) == NULL)
+	if (HMAC(md, pwd, (int)strlen(pwd), copy, n, out, &got) == NULL)
 		return PERC_ERR_CRYPTO;
 	return 0;
 }
@@ -122,6 +126,17 @@ attr_error(struct perc_stun *m, const uint8_t *v, size_t n)
 	return 0;
 }
 
+static int
+integrity256_take(struct perc_stun *m, size_t n, size_t at)
+{
+	if (n < STUN_MI256_MIN || n > STUN_MI256_LEN || n % 4 != 0)
+		return PERC_ERR_FORMAT;
+	m->has_integrity = true;
+	m->integrity256_at = at;
+	m->integrity256_len = n;
+	return 0;
+}
+
 /* at: offset of the attribute's head. Only the first of a kind counts. */
 static int
 attr_take(
@@ -165,6 +180,8 @@ attr_take(
 		m->controlling = true;
 		return attr_number(&m->tie_breaker, v, n, 8);
 	}
+	if (type == STUN_INTEGRITY256)
+		return integrity256_take(m, n, at);
 	if (type < 0x8000 && m->unknown_n < STUN_UNKNOWN_MAX)
 		m->unknown[m->unknown_n++] = type;
 	return 0;
@@ -215,7 +232,8 @@ perc_stun_parse(struct perc_stun *m, const uint8_t *p, size_t n)
 			return PERC_ERR_FORMAT;
 		if (type == STUN_FINGERPRINT)
 			r = fingerprint_check(m, v, len, at);
-		else if (m->has_integrity)
+		else if (m->has_integrity &&
+		    (type != STUN_INTEGRITY256 || m->integrity256_len > 0))
 			r = 0; /* unprotected: not looked at */
 		else
 			r = attr_take(m, type, v, len, at);
@@ -228,15 +246,17 @@ perc_stun_parse(struct perc_stun *m, const uint8_t *p, size_t n)
 int
 perc_stun_verify(const struct perc_stun *m, const char *pwd)
 {
-	uint8_t mac[STUN_MI_LEN];
+	bool wide = m->integrity256_len > 0;
+	size_t at = wide ? m->integrity256_at : m->integrity_at;
+	size_t n = wide ? m->integrity256_len : STUN_MI_LEN;
+	uint8_t mac[STUN_MI256_LEN];
 	int r;
 
 	if (!m->has_integrity)
 		return PERC_ERR_AUTH;
-	r = stun_hmac(mac, m->msg, m->integrity_at,
-	    m->integrity_at - STUN_HEADER + STUN_ATTR + STUN_MI_LEN, pwd);
-	if (r == 0 &&
-	    !perc_equal(mac, m->msg + m->integrity_at + STUN_ATTR, STUN_MI_LEN))
+	r = stun_hmac(mac, wide ? EVP_sha256() : EVP_sha1(), m->msg, at,
+	    at - STUN_HEADER + STUN_ATTR + n, pwd);
+	if (r == 0 && !perc_equal(mac, m->msg + at + STUN_ATTR, n))
 		r = PERC_ERR_AUTH;
 	perc_wipe(mac, sizeof(mac));
 	return r;
@@ -275,19 +295,22 @@ stun_length(uint8_t *out, size_t n)
 
 /* Integrity (unless pwd is NULL), fingerprint, length. */
 static int
-stun_finish(struct perc_wire *w, uint8_t *out, size_t *n, const char *pwd)
+stun_finish(
+    struct perc_wire *w, uint8_t *out, size_t *n, const char *pwd, bool wide)
 {
-	uint8_t mac[STUN_MI_LEN];
+	uint8_t mac[STUN_MI256_LEN];
+	size_t maclen = wide ? STUN_MI256_LEN : STUN_MI_LEN;
 	int r;
 
 	if (w->err != 0)
 		return w->err;
 	if (pwd != NULL) {
-		r = stun_hmac(mac, out, w->pos,
-		    w->pos - STUN_HEADER + STUN_ATTR + STUN_MI_LEN, pwd);
+		r = stun_hmac(mac, wide ? EVP_sha256() : EVP_sha1(), out,
+		    w->pos, w->pos - STUN_HEADER + STUN_ATTR + maclen, pwd);
 		if (r != 0)
 			return r;
-		stun_attr(w, STUN_INTEGRITY, mac, sizeof(mac));
+		stun_attr(
+		    w, wide ? STUN_INTEGRITY256 : STUN_INTEGRITY, mac, maclen);
 	}
 	stun_length(out, w->pos + STUN_ATTR + 4);
 	perc_wire_put_u16(w, STUN_FINGERPRINT);
@@ -315,7 +338,7 @@ perc_stun_request(uint8_t *out, size_t *n, const uint8_t txid[static 12],
 	perc_wire_put_u64(&w, tie_breaker);
 	if (use_candidate)
 		stun_attr(&w, STUN_USE_CANDIDATE, "", 0);
-	return stun_finish(&w, out, n, pwd);
+	return stun_finish(&w, out, n, pwd, false);
 }
 
 /* RFC 8489 section 14.2. */
@@ -358,7 +381,7 @@ perc_stun_success(uint8_t *out, size_t *n, const struct perc_stun *request,
 	stun_begin(&w, out, 0x0101, request->txid);
 	if ((r = put_mapped(&w, out, from)) != 0)
 		return r;
-	return stun_finish(&w, out, n, pwd);
+	return stun_finish(&w, out, n, pwd, request->integrity256_len > 0);
 }
 
 int
@@ -380,7 +403,7 @@ perc_stun_error(uint8_t *out, size_t *n, const struct perc_stun *request,
 	}
 	if (code == 420) /* RFC 8489 section 6.3.1 */
 		stun_attr(&w, STUN_UNKNOWN, list, 2 * request->unknown_n);
-	return stun_finish(&w, out, n, pwd);
+	return stun_finish(&w, out, n, pwd, request->integrity256_len > 0);
 }
 
 /* RFC 8839 section 5.4: ALPHA / DIGIT / "+" / "/", six random bits each. */

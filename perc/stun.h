@@ -26,6 +26,7 @@ struct perc_stun { /* one parsed message; pointers into the datagram */
 	uint32_t priority;
 	uint64_t tie_breaker;
 	size_t integrity_at;	  /* offset of MESSAGE-INTEGRITY */
+	size_t integrity256_at, integrity256_len; /* -SHA256; length 0: none */
 	uint16_t error_code;	  /* of a 0x0111 */
 	struct sockaddr_storage mapped; /* of a 0x0101; family 0: none */
 	uint16_t unknown[8];	  /* comprehension-required, not known */
@@ -36,7 +37,8 @@ struct perc_stun { /* one parsed message; pointers into the datagram */
 
 /* Checks length, cookie, attribute bounds, FINGERPRINT. PERC_ERR_FORMAT. */
 PERC_MUST int perc_stun_parse(struct perc_stun *m, const uint8_t *p, size_t n);
-/* MESSAGE-INTEGRITY with pwd; PERC_ERR_AUTH. */
+/* MESSAGE-INTEGRITY with pwd, or its SHA256 form where there is one;
+ * PERC_ERR_AUTH. Answers have the form of their request. */
 PERC_MUST int perc_stun_verify(const struct perc_stun *m, const char *pwd);
 /* Writers: out has PERC_STUN_MAX room. */
 PERC_MUST int perc_stun_request(uint8_t *out, size_t *n,

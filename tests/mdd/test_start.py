@@ -282,8 +282,9 @@ def main():
         dropped(mdd)
 
 
-try:
-    main()
-except Exception as e:  # a world that did not come up is a failure too
-    tap.ok(False, f"unexpected: {e!r}")
-tap.done()
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as e:  # a world that did not come up is a failure too
+        tap.ok(False, f"unexpected: {e!r}")
+    tap.done()
