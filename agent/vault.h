@@ -27,9 +27,11 @@
 #include "perc/secret.h"
 #include "perc/wire.h"
 
-#define VAULT_BATCH	  32   /* datagrams of one system call */
-#define VAULT_EPOCHS_MAX  64   /* remembered, held or not, per conference */
-#define VAULT_ANSWERS_MAX 64   /* sealed answers remembered against replay */
+#define VAULT_BATCH	 32 /* datagrams of one system call */
+#define VAULT_EPOCHS_MAX 64 /* remembered, held or not, per conference */
+/* Sealed answers remembered against replay: they live 61 s, and the front asks
+ * once a second for each conference. */
+#define VAULT_ANSWERS_MAX (VAULT_SLOTS * 64)
 #define VAULT_WINDOW	  512  /* end-to-end replay window, packets */
 #define VAULT_TICK_MS	  1000 /* how late an end of time may be noticed */
 #define VAULT_DAMP_MS	  500  /* least time between two key frame requests */

@@ -262,6 +262,18 @@ test_replayed_answer(void **state)
 	free(jwe);
 }
 
+/* Unknown SPIs are anybody's to forge and make the front ask each second for
+ * each conference; the memory of a minute must hold all of that. */
+static void
+test_a_minute_of_answers(void **state)
+{
+	struct world *w = *state;
+	int i;
+
+	for (i = 0; i < VAULT_SLOTS * 62; i++)
+		assert_int_equal(key(w, NULL), 0);
+}
+
 static json_t *
 policy(const char *cipher, const char *profile)
 {
@@ -596,6 +608,7 @@ main(void)
 		OPEN_TEST(test_REQ_F_5_3a_other_conference),
 		OPEN_TEST(test_expired_answer),
 		OPEN_TEST(test_replayed_answer),
+		OPEN_TEST(test_a_minute_of_answers),
 		OPEN_TEST(test_REQ_W_2_cipher_against_policy),
 		OPEN_TEST(test_malformed_members),
 		LIVE_TEST(test_older_epoch),
