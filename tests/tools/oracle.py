@@ -310,9 +310,10 @@ class Ekt:
 
     def take(self, p):
         """The packet without its field, or Refused."""
-        need(len(p) >= 12 and p[0] >> 6 == 2, "rtp")
+        need(len(p) >= 2 and p[0] >> 6 == 2, "rtp")
         if 192 <= p[1] <= 223:
             return p
+        need(len(p) >= 12, "rtp")
         if p[-1] == 0:
             head_len(p[:-1])
             return p[:-1]
