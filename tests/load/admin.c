@@ -220,6 +220,23 @@ load_admin_rekey(struct load *l)
 	return request(l, &a, NULL);
 }
 
+static void
+on_nothing(const struct perc_httpc_answer *a, void *arg)
+{
+}
+
+void
+load_admin_rekey_begin(struct load *l)
+{
+	char url[640];
+	struct load_ask a = {
+		.method = "POST", .url = url, .token = l->admin_token
+	};
+
+	text_put(url, sizeof(url), "%s/rekey", l->resource);
+	load_ask(&l->admin, &a, on_nothing, NULL);
+}
+
 int
 load_admin_evict(struct load *l, struct load_seat *s)
 {

@@ -102,6 +102,7 @@ PERC_MUST int load_admin_login(struct load *l);
 PERC_MUST int load_admin_conference(struct load *l);
 PERC_MUST int load_admin_invite(struct load *l);
 PERC_MUST int load_admin_rekey(struct load *l);
+void load_admin_rekey_begin(struct load *l); /* does not wait */
 PERC_MUST int load_admin_evict(struct load *l, struct load_seat *s);
 /* Everything after l->audit_seq, which moves on; the caller's. */
 PERC_MUST int load_admin_audit(struct load *l, json_t **itemsp);

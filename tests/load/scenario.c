@@ -327,7 +327,8 @@ do_kill(struct load *l)
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	killed_at = l->epoch + 1;
-	if (!(load_admin_rekey(l) == 0 && load_until(l, first_has_it, 5000)))
+	load_admin_rekey_begin(l);
+	if (!load_until(l, first_has_it, 5000))
 		fprintf(stderr, "perch-load: no epoch to kill in\n");
 	load_kmf_kill(l);
 	for (i = 0; i < l->n; i++)
@@ -338,6 +339,7 @@ do_kill(struct load *l)
 	if ((r = load_kmf_serve(l)) != 0)
 		return r;
 	load_note(l, "kill: seats without the new key at the kill", behind, "");
+	load_pause(l, 300); /* the streams are seen to have broken */
 	settle(l, "kill");
 	load_note(l, "kill: all on one epoch, with streams, after",
 	    (double)(load_us() - t0) / 1000 - 1500, "ms");
