@@ -253,6 +253,8 @@ enter_token1(void *arg)
 	struct front_conf *c = arg;
 	int r;
 
+	if (c->state != FRONT_ENTERING)
+		return; /* left while the login was being refreshed */
 	front_progress(c,
 	    c->code != NULL ? "checking invitation" : "asking for admission");
 	if ((r = front_token1_ask(c, &c->call, false, on_token1_first)) ==

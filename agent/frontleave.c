@@ -80,6 +80,7 @@ quiet(struct front_conf *c)
 	struct perc_loop *l = c->agent->loop;
 
 	front_events_stop(c);
+	front_login_forget(c->agent, c);
 	front_call_cancel(c->token_call);
 	front_call_cancel(c->lease_call);
 	front_call_cancel(c->keys_call);

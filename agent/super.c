@@ -150,8 +150,9 @@ super_range_find(unsigned *base)
 		if (range_claim(*base))
 			return 0;
 	}
-	log_warnx("no range of ports left for remote streams: %d other agents "
-		  "run here",
+	log_warnx(
+	    "no range of ports left for remote streams, %d agents run "
+	    "here: name one as local_out_base in the vault's configuration",
 	    VAULT_OUT_RANGES);
 	return PERC_ERR_LIMIT;
 }

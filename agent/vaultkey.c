@@ -102,6 +102,11 @@ answer_install(struct vault_slot *s, const struct vault_answer *a)
 	if ((r = vault_epoch_install(
 		 s, a->epoch, &a->key, (int64_t)a->key.ttl_s * 1000)) != 0)
 		goto out;
+	if (s->state != VAULT_SLOT_LIVE) { /* no timer for its ttl: erased */
+		first = false;
+		r = PERC_ERR_NOMEM;
+		goto out;
+	}
 	perc_secret_free(s->delivery);
 	s->delivery = delivery;
 	delivery = NULL;

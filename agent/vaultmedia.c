@@ -85,7 +85,7 @@ vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
 	}
 	r = perc_double_rx_open(
 	    s->rx, perc_boot_ms(), p, n, s->v->work, &info, &spi);
-	if (spi != 0)
+	if (spi != 0 || r == PERC_ERR_UNKNOWN_KEY)
 		vault_send_wanted(s, spi);
 	if (r != 0)
 		return;
