@@ -129,7 +129,9 @@ on_ready(struct front_req *q, const struct kmf_reply *a)
 		if (f->keys[i].jwks == NULL)
 			n += (size_t)snprintf(text + n, sizeof(text) - n,
 			    "issuer %s: no keys yet: %s\n",
-			    f->conf->issuers[i].label, f->keys[i].why);
+			    f->conf->issuers[i].label,
+			    f->keys[i].why[0] != '\0' ? f->keys[i].why
+						      : "still asking");
 	text_reply(q, a->status < 300 ? 200 : 503, text);
 }
 

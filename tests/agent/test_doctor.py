@@ -3,7 +3,6 @@
 # perch doctor against a real perch-kmf and a real OpenID provider (glewlwyd):
 # first all is well, then one thing after the other is really wrong, and each
 # time exactly that is said, with what to do.
-import http.client
 import json
 import os
 import pathlib
@@ -139,18 +138,6 @@ def clock(w, d):
          "our clock 300 s ahead: measured, and only against us")
 
 
-def has_keys(kmf):
-    """The KMF's fetcher was at the provider."""
-    def none_lacks():
-        c = http.client.HTTPSConnection("localhost", kmf.port, timeout=10,
-                                        context=world.tls(kmf.ca))
-        c.request("GET", "/readyz")
-        text = c.getresponse().read().decode()
-        c.close()
-        return "no keys yet" not in text
-    world.wait_for(none_lacks, 15, say="the provider's keys")
-
-
 def reconfigured(w, kmf, old, new):
     kmf.proc.stop()
     kmf.conf.write_text(kmf.conf.read_text().replace(old, new))
@@ -167,7 +154,7 @@ def wrong_issuer(w, d, kmf, provider):
     tap.ok(("KMF", "ready") in j["wrong"],
            "and the KMF itself has no keys of that one", j["wrong"])
     reconfigured(w, kmf, f"url = {provider.url}/\n", f"url = {provider.url}\n")
-    has_keys(kmf)
+    kmf.wait_keys()
 
 
 def login(w, d, kmf, mdd, provider, name, *how):
@@ -217,7 +204,7 @@ def run(w):
     kmf = stack.Kmf(w, None, provider, mdd.url, port=port).serve()
     mdd.configure(kmf)
     d = Doctor(w, kmf, bundle(w, "doctor-ca.pem", kmf.ca, provider.cert))
-    has_keys(kmf)
+    kmf.wait_keys()
     well(d)
     trust(w, d, kmf, provider)
     names(d)

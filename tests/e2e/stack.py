@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The three programs, configured as an administrator would: one perch-kmf, one
 # perch-mdd, an agent per person. docs/man says what each setting means.
+import http.client
 import json
 import os
 import pathlib
@@ -52,6 +53,21 @@ class Kmf:
         if not self.proc.alive():
             raise world.Broken("perch-kmf: " + self.proc.text()[-2000:])
         return self
+
+    def ready_text(self):
+        c = http.client.HTTPSConnection("localhost", self.port, timeout=10,
+                                        context=world.tls(self.ca))
+        c.request("GET", "/readyz")
+        text = c.getresponse().read().decode()
+        c.close()
+        return text
+
+    def wait_keys(self):
+        """Every front has the providers' keys, not the fetcher alone: each
+        connection may meet another front."""
+        world.wait_for(lambda: all("no keys yet" not in self.ready_text()
+                                   for _ in range(8)),
+                       15, say="the providers' keys at the fronts")
 
     def admin(self):
         client = json.loads((self.state / "admin-client.jwk").read_text())

@@ -50,8 +50,7 @@ def settings(kmf, idp, *more):
     if hasattr(kmf, "proc"):
         kmf.proc.stop()
     kmf.serve()
-    world.wait_for(lambda: "fetch.keys issuer=corp" in kmf.proc.text(), 15,
-                   say="the provider's keys")
+    kmf.wait_keys()
 
 
 class Run:
