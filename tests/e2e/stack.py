@@ -5,6 +5,8 @@ import http.client
 import json
 import os
 import pathlib
+import socket
+import time
 
 import jose
 import rest
@@ -107,8 +109,6 @@ class Mdd:
 class Agent:
     """One person's machine: an agent, and the perch command beside it."""
 
-    count = 0
-
     def __init__(self, w, name, uid, kmf, mdd, idp=None):
         self.w, self.name, self.uid = w, name, uid
         self.dir = w.mkdir(name.lower(), uid)
@@ -125,7 +125,6 @@ class Agent:
             pathlib.Path(c).read_text() for c in trust), mode=0o644)
         # whose KMF counts is for root to say, where there is a root
         mine = "no" if uid is not None and os.geteuid() == 0 else "yes"
-        Agent.count += 1
         vault = w.write(w.dir / f"{name.lower()}-vault.conf", "\n".join([
             "require_protection = no", f"local_out_base = {self.ports()}",
             "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}", ""]),
@@ -134,11 +133,35 @@ class Agent:
             f"ca_file = {ca}", f"vault_conf = {vault}",
             f"vault_user_owned = {mine}", ""]), uid)
 
+    claims = []
+
     @staticmethod
-    def ports():
-        """2048 ports for the streams of others, apart from those of the other
-        agents on this host and below the kernel's own choice."""
-        return 10240 + (os.getpid() + Agent.count) % 10 * 2048
+    def claim(base):
+        """Bind one odd port in the first 64 of each slot, as
+        tests/agent/vaultkit.c does in its own 64: so the tests of this host
+        keep apart for as long as we live. None: somebody has it."""
+        held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                for _ in range(4)]
+        try:
+            for slot, s in enumerate(held):
+                s.bind(("127.0.0.1", base + 512 * slot + 63))
+        except OSError:
+            for s in held:
+                s.close()
+            return None
+        return held
+
+    @classmethod
+    def ports(cls):
+        """2048 ports for the streams of others, below the kernel's choice."""
+        for i in range(200):
+            base = 10240 + (os.getpid() + i) % 10 * 2048
+            held = cls.claim(base)
+            if held:
+                cls.claims += held
+                return base
+            time.sleep(0.1 if i > 10 else 0)
+        raise world.Broken("no range of ports is free for an agent")
 
     def start(self):
         self.proc = self.w.spawn(
