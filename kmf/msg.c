@@ -94,8 +94,12 @@ walk_identity(struct walk *k, struct kmf_identity *id)
 	id->ngroups = (unsigned)walk_num(k, id->ngroups, KMF_GROUPS_MAX);
 	for (i = 0; i < id->ngroups; i++)
 		walk_str(k, &id->groups[i]);
+	walk_str(k, &id->roles);
+	id->groups_partial = walk_num(k, id->groups_partial, 1) != 0;
+	walk_str(k, &id->kind);
 	walk_str(k, &id->token_conf);
 	walk_str(k, &id->jkt);
+	walk_str(k, &id->x5t);
 	walk_u64(k, &exp);
 	id->token_exp_s = (int64_t)exp;
 }

@@ -19,9 +19,9 @@
 #include "perc/err.h"
 #include "perc/wire.h"
 
-#define KMF_ID_MAX 32	    /* characters of a c_, m_, i_ id, with NUL */
-#define KMF_GROUPS_MAX 64   /* of one identity */
-#define KMF_BODY_MAX 65536  /* octets of a request body */
+#define KMF_ID_MAX     32    /* characters of a c_, m_, i_ id, with NUL */
+#define KMF_GROUPS_MAX 64    /* of one identity */
+#define KMF_BODY_MAX   65536 /* octets of a request body */
 
 enum kmf_msg_type {
 	KMF_MSG_CALL = 1,
@@ -37,12 +37,12 @@ enum kmf_msg_type {
 };
 
 enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
-	KMF_OP_CLIENT_KEY = 1,	/* obj = client id -> body: JWK, scope */
-	KMF_OP_TOKEN_CLIENT,	/* mint a client token; arg = wanted scope */
-	KMF_OP_TOKEN1,		/* exchange for conf */
-	KMF_OP_TOKEN2,		/* exchange for conf; arg = MDD, arg2 = x5t */
+	KMF_OP_CLIENT_KEY = 1, /* obj = client id -> body: JWK, scope */
+	KMF_OP_TOKEN_CLIENT,   /* mint a client token; arg = wanted scope */
+	KMF_OP_TOKEN1,	       /* exchange for conf */
+	KMF_OP_TOKEN2,	       /* exchange for conf; arg = MDD, arg2 = x5t */
 	KMF_OP_CONF_CREATE,
-	KMF_OP_CONF_LIST,	/* arg = query string */
+	KMF_OP_CONF_LIST, /* arg = query string */
 	KMF_OP_CONF_GET,
 	KMF_OP_CONF_PATCH,
 	KMF_OP_CONF_DELETE,
@@ -51,26 +51,26 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_CONF_EXPLAIN,
 	KMF_OP_INV_CREATE,
 	KMF_OP_INV_LIST,
-	KMF_OP_INV_DELETE,	/* obj = invitation */
-	KMF_OP_INV_ICS,		/* obj = invitation */
+	KMF_OP_INV_DELETE, /* obj = invitation */
+	KMF_OP_INV_ICS,	   /* obj = invitation */
 	KMF_OP_MEMBER_LIST,
-	KMF_OP_MEMBER_EVICT,	/* obj = member */
-	KMF_OP_KEYS,		/* body: empty, or {"seal_to"} ; arg = seal_jkt */
+	KMF_OP_MEMBER_EVICT, /* obj = member */
+	KMF_OP_KEYS,	     /* body: empty, or {"seal_to"} ; arg = seal_jkt */
 	KMF_OP_LEASE_RENEW,
 	KMF_OP_LEASE_END,
 	KMF_OP_ROSTER,
-	KMF_OP_AUDIT,		/* arg = query string */
-	KMF_OP_READY,		/* readiness: named reasons */
-	KMF_OP_METRICS,		/* Prometheus text of the keeper's part */
+	KMF_OP_AUDIT,	/* arg = query string */
+	KMF_OP_READY,	/* readiness: named reasons */
+	KMF_OP_METRICS, /* Prometheus text of the keeper's part */
 	KMF_OP_LAST
 };
 
 enum kmf_who { /* how the caller was authenticated */
 	KMF_WHO_NOBODY,
-	KMF_WHO_CLIENT,	 /* sub = client id; scope */
-	KMF_WHO_MEMBER,	 /* token1: sub = member id, conf bound */
-	KMF_WHO_PERSON,	 /* an IdP's token: iss, sub, email, name, groups */
-	KMF_WHO_CODE,	 /* code = invitation code, not yet looked up */
+	KMF_WHO_CLIENT, /* sub = client id; scope */
+	KMF_WHO_MEMBER, /* token1: sub = member id, conf bound */
+	KMF_WHO_PERSON, /* some issuer's word: iss, sub, email, name, groups */
+	KMF_WHO_CODE,	/* code = invitation code, not yet looked up */
 };
 
 /* Strings point into the frame and are never NULL ("" when absent). */
@@ -80,8 +80,15 @@ struct kmf_identity {
 	bool email_verified;
 	const char *groups[KMF_GROUPS_MAX];
 	unsigned ngroups;
+	/* The issuer's setting maps claims to roles: words, "" for none. */
+	const char *roles;
+	/* The provider left groups out (too many for a token): absent from
+	 * the list is not "not in the group". */
+	bool groups_partial;
+	const char *kind;	/* person, room, recorder; "" as invited */
 	const char *token_conf; /* conference the token is bound to */
 	const char *jkt;	/* thumbprint that proved possession */
+	const char *x5t;	/* RFC 8705: that of the TLS certificate */
 	int64_t token_exp_s;
 };
 
@@ -100,9 +107,9 @@ struct kmf_call {
 };
 
 struct kmf_reply {
-	uint16_t status;     /* HTTP status */
-	const char *code;    /* stable error code, "" when 2xx */
-	const char *detail;  /* for people */
+	uint16_t status;	  /* HTTP status */
+	const char *code;	  /* stable error code, "" when 2xx */
+	const char *detail;	  /* for people */
 	const char *content_type; /* "" none */
 	const char *location, *etag;
 	const char *secret_header; /* Encryption-Key value; "" none */
@@ -112,13 +119,12 @@ struct kmf_reply {
 };
 
 /* Encode into a buffer that the caller frees (perc_secmem_free, wiped). */
-PERC_MUST int kmf_call_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_call *c);
+PERC_MUST int
+kmf_call_encode(uint8_t **bufp, size_t *lenp, const struct kmf_call *c);
 PERC_MUST int kmf_call_decode(struct kmf_call *c, const uint8_t *p, size_t n);
-PERC_MUST int kmf_reply_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_reply *r);
-PERC_MUST int kmf_reply_decode(struct kmf_reply *r, const uint8_t *p,
-    size_t n);
+PERC_MUST int
+kmf_reply_encode(uint8_t **bufp, size_t *lenp, const struct kmf_reply *r);
+PERC_MUST int kmf_reply_decode(struct kmf_reply *r, const uint8_t *p, size_t n);
 
 /* SUBSCRIBE: the frame's id is the front's stream number from then on; the
  * keeper answers with EVENTs, or with STREAM_END when it may not. */
@@ -129,20 +135,19 @@ struct kmf_subscribe {
 	const char *replay_hash;
 	int64_t replay_until_s;
 };
-PERC_MUST int kmf_subscribe_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_subscribe *s);
-PERC_MUST int kmf_subscribe_decode(struct kmf_subscribe *s, const uint8_t *p,
-    size_t n);
+PERC_MUST int kmf_subscribe_encode(
+    uint8_t **bufp, size_t *lenp, const struct kmf_subscribe *s);
+PERC_MUST int
+kmf_subscribe_decode(struct kmf_subscribe *s, const uint8_t *p, size_t n);
 
 struct kmf_event { /* for stream = frame id */
 	uint64_t event_id;
 	const char *name;
 	const char *data; /* one line of JSON */
 };
-PERC_MUST int kmf_event_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_event *e);
-PERC_MUST int kmf_event_decode(struct kmf_event *e, const uint8_t *p,
-    size_t n);
+PERC_MUST int
+kmf_event_encode(uint8_t **bufp, size_t *lenp, const struct kmf_event *e);
+PERC_MUST int kmf_event_decode(struct kmf_event *e, const uint8_t *p, size_t n);
 
 /*
  * ROSTER: a large roster, once for each front and not once for each member
@@ -158,26 +163,27 @@ struct kmf_stream_end { /* why a stream ends or was never opened */
 	uint16_t status;
 	const char *code, *detail;
 };
-PERC_MUST int kmf_stream_end_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_stream_end *e);
-PERC_MUST int kmf_stream_end_decode(struct kmf_stream_end *e,
-    const uint8_t *p, size_t n);
+PERC_MUST int kmf_stream_end_encode(
+    uint8_t **bufp, size_t *lenp, const struct kmf_stream_end *e);
+PERC_MUST int
+kmf_stream_end_decode(struct kmf_stream_end *e, const uint8_t *p, size_t n);
 
-struct kmf_welcome { /* first message of the keeper; again on rotation */
-	const char *jwks;	/* public keys, current and next */
-	uint8_t nonce_key[32];	/* HMAC key of DPoP nonces, per start */
+struct kmf_welcome {	  /* first message of the keeper; again on rotation */
+	const char *jwks; /* public keys, current and next */
+	uint8_t nonce_key[32]; /* HMAC key of DPoP nonces, per start */
 	uint8_t prev_nonce_key[32];
 };
-PERC_MUST int kmf_welcome_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_welcome *w);
-PERC_MUST int kmf_welcome_decode(struct kmf_welcome *w, const uint8_t *p,
-    size_t n);
+PERC_MUST int
+kmf_welcome_encode(uint8_t **bufp, size_t *lenp, const struct kmf_welcome *w);
+PERC_MUST int
+kmf_welcome_decode(struct kmf_welcome *w, const uint8_t *p, size_t n);
 
-struct kmf_keys { /* fetcher -> front: an issuer's keys, or why there are none */
+struct kmf_keys { /* fetcher -> front: an issuer's keys, or why there are none
+		   */
 	const char *issuer, *jwks; /* jwks "" : none at present */
 	const char *why;
 	int64_t fetched_s;
 };
-PERC_MUST int kmf_keys_encode(uint8_t **bufp, size_t *lenp,
-    const struct kmf_keys *k);
+PERC_MUST int
+kmf_keys_encode(uint8_t **bufp, size_t *lenp, const struct kmf_keys *k);
 PERC_MUST int kmf_keys_decode(struct kmf_keys *k, const uint8_t *p, size_t n);

@@ -37,6 +37,10 @@ sample(void)
 	c.id.groups[0] = "board";
 	c.id.groups[1] = "all";
 	c.id.ngroups = 2;
+	c.id.roles = "auditor";
+	c.id.groups_partial = true;
+	c.id.kind = "room";
+	c.id.x5t = "x";
 	c.id.token_exp_s = -1;
 	return c;
 }
@@ -56,6 +60,10 @@ test_call_there_and_back(void **state)
 	assert_true(d.id.email_verified);
 	assert_int_equal(d.id.ngroups, 2);
 	assert_string_equal(d.id.groups[1], "all");
+	assert_string_equal(d.id.roles, "auditor");
+	assert_true(d.id.groups_partial);
+	assert_string_equal(d.id.kind, "room");
+	assert_string_equal(d.id.x5t, "x");
 	assert_int_equal(d.id.token_exp_s, -1);
 	assert_string_equal(d.id.email, ""); /* NULL arrives as "" */
 	assert_string_equal(d.arg2, "");
