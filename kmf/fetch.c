@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmf/errand.h"
 #include "kmf/handover.h"
 #include "kmf/kmf.h"
 #include "kmf/msg.h"
@@ -61,6 +62,7 @@ struct fetch {
 	struct issuer issuers[KMF_ISSUERS_MAX];
 	struct front_end fronts[KMF_FRONTS_MAX];
 	struct kmf_handover handover;
+	struct kmf_runner runner;
 };
 
 static void start(void *arg);
@@ -435,6 +437,8 @@ fetch_open(struct fetch *f)
 			return r;
 	if ((r = kmf_handover_watch(&f->handover, f->loop,
 		 PERC_PROC_FD + (int)n, on_handover, f)) != 0 ||
+	    (r = kmf_runner_open(&f->runner, f->loop, f->conf,
+		 PERC_PROC_FD + (int)n + 1)) != 0 ||
 	    (r = cage(f->conf)) != 0)
 		return r;
 	for (i = 0; i < f->conf->nissuers; i++)
@@ -454,6 +458,7 @@ fetch_close(struct fetch *f)
 	for (i = 0; i < KMF_FRONTS_MAX; i++)
 		perc_chan_free(f->fronts[i].chan);
 	kmf_handover_stop(&f->handover);
+	kmf_runner_close(&f->runner);
 	perc_loop_free(f->loop);
 	free(f);
 }

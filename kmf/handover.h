@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The supervisor gives the keeper and the fetcher the channel to a front that
- * replaces a dead one: a descriptor over a socketpair (SCM_RIGHTS).
+ * replaces a dead one, and the keeper that to a new fetcher: a descriptor over
+ * a socketpair (SCM_RIGHTS).
  */
 #pragma once
 
 #include "perc/err.h"
 #include "perc/loop.h"
+
+#define KMF_HANDOVER_FETCHER 255 /* in the place of a front's number */
 
 /* fd is the receiver's to own. */
 typedef void (*kmf_handover_fn)(unsigned front, int fd, void *arg);

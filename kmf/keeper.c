@@ -103,6 +103,7 @@ turn_end(void *arg)
 		db_rollback(k->db);
 		k->scrub = false;
 		kmf_out_fail(k);
+		kmf_errands_later(k);
 		due_set(k, 1000); /* what was due still is */
 		return;
 	}
@@ -110,6 +111,7 @@ turn_end(void *arg)
 	if (k->scrub && db_scrub(k->db) == 0)
 		k->scrub = false;
 	kmf_due_arm(k);
+	kmf_errands_pump(k);
 }
 
 static int
@@ -344,6 +346,7 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_timer_stop(k->loop, &k->due);
 	perc_timer_stop(k->loop, &k->purge);
 	perc_timer_stop(k->loop, &k->rotate);
+	kmf_errands_stop(k);
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = next) {
 		next = f->next;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "kmf/errand.h"
 #include "kmf/keeper.h"
 #include "kmf/msg.h"
 #include "kmf/rekey.h"
@@ -96,6 +97,7 @@ struct kmf_keeper {
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
 	uint64_t mark_no;
 	struct perc_timer due, purge, rotate;
+	struct kmf_errands errands;
 	struct kmf_counters count;
 };
 

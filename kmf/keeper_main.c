@@ -48,11 +48,14 @@ root_read(const struct kmf_conf *c)
 	return s;
 }
 
-/* In the place of a front that died. */
+/* In the place of a front, or of the fetcher, that died. */
 static void
-on_front(unsigned n, int fd, void *arg)
+on_heir(unsigned n, int fd, void *arg)
 {
-	if (kmf_keeper_front_add(arg, fd) != 0)
+	int r = n == KMF_HANDOVER_FETCHER ? kmf_keeper_fetcher_add(arg, fd)
+					  : kmf_keeper_front_add(arg, fd);
+
+	if (r != 0)
 		log_warnx("front.refused index=%u", n);
 }
 
@@ -107,8 +110,10 @@ kmf_keeper_main(const struct kmf_conf *c)
 		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
 			fatalx("front.refused index=%d", i);
 	if (kmf_handover_watch(
-		&handover, l, PERC_PROC_FD + (int)c->fronts, on_front, k) != 0)
+		&handover, l, PERC_PROC_FD + (int)c->fronts, on_heir, k) != 0)
 		fatalx("supervisor.missing");
+	if (kmf_keeper_fetcher_add(k, PERC_PROC_FD + (int)c->fronts + 1) != 0)
+		fatalx("fetcher.refused");
 	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
 	kmf_handover_stop(&handover);

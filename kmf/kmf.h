@@ -5,13 +5,14 @@
  * role may use stands at known descriptors:
  *
  *   keeper   PERC_PROC_FD + i = channel to front i (0 .. fronts - 1),
- *            PERC_PROC_FD + fronts = the supervisor (kmf/handover.h)
+ *            PERC_PROC_FD + fronts = the supervisor (kmf/handover.h),
+ *            PERC_PROC_FD + fronts + 1 = channel to the fetcher
  *   front i  PERC_PROC_FD = channel to the keeper,
  *            PERC_PROC_FD + 1 = channel to the fetcher,
  *            PERC_PROC_FD + 2 = the supervisor: one octet, "ready",
  *            PERC_PROC_FD + 3 = the listening socket,
  *            PERC_PROC_FD + 4 = that of the metrics (front 0 only)
- *   fetcher  as the keeper
+ *   fetcher  as the keeper; the last one is its channel to the keeper
  *
  * A front that died is replaced: its new channels travel to the keeper and
  * the fetcher over their sockets to the supervisor.

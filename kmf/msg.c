@@ -204,6 +204,36 @@ walk_keys(struct walk *k, void *p)
 	m->fetched_s = (int64_t)at;
 }
 
+/* Kind 0 is none. */
+static void
+walk_kind(struct walk *k, enum kmf_errand_kind *kind)
+{
+	*kind = (enum kmf_errand_kind)walk_num(k, *kind, KMF_ERRAND_LAST - 1);
+	if (*kind == 0)
+		perc_wire_fail(&k->w, PERC_ERR_FORMAT);
+}
+
+static void
+walk_errand(struct walk *k, void *p)
+{
+	struct kmf_errand *e = p;
+
+	walk_kind(k, &e->kind);
+	walk_u64(k, &e->job);
+	walk_blob(k, &e->body, &e->body_len);
+}
+
+static void
+walk_errand_end(struct walk *k, void *p)
+{
+	struct kmf_errand_end *e = p;
+
+	walk_kind(k, &e->kind);
+	walk_u64(k, &e->job);
+	e->how = (enum kmf_errand_how)walk_num(k, e->how, KMF_ERRAND_REFUSED);
+	walk_str(k, &e->why);
+}
+
 typedef void (*walk_fn)(struct walk *k, void *msg);
 
 union any {
@@ -214,6 +244,8 @@ union any {
 	struct kmf_stream_end stream_end;
 	struct kmf_welcome welcome;
 	struct kmf_keys keys;
+	struct kmf_errand errand;
+	struct kmf_errand_end errand_end;
 };
 
 /* The walk may write to what it visits, so it gets a copy. */
@@ -277,6 +309,8 @@ CODEC(event)
 CODEC(stream_end)
 CODEC(welcome)
 CODEC(keys)
+CODEC(errand)
+CODEC(errand_end)
 /* clang-format on */
 
 /* FNV-1a: the conferences are ours, nobody chooses their names. */

@@ -6,6 +6,8 @@
  *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END, ROSTER
  *   front  -> fetcher  KEYS_WANTED
  *   fetcher-> front    KEYS
+ *   keeper -> fetcher  ERRAND (kmf/errand.h)
+ *   fetcher-> keeper   ERRAND_END
  *
  * A front is believed about nothing but who authenticated: it verified the
  * token and the proof; what that person may do is the keeper's decision.
@@ -34,6 +36,8 @@ enum kmf_msg_type {
 	KMF_MSG_ROSTER,
 	KMF_MSG_KEYS_WANTED = 32,
 	KMF_MSG_KEYS,
+	KMF_MSG_ERRAND = 48,
+	KMF_MSG_ERRAND_END,
 };
 
 enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
@@ -187,3 +191,40 @@ struct kmf_keys { /* fetcher -> front: an issuer's keys, or why there are none
 PERC_MUST int
 kmf_keys_encode(uint8_t **bufp, size_t *lenp, const struct kmf_keys *k);
 PERC_MUST int kmf_keys_decode(struct kmf_keys *k, const uint8_t *p, size_t n);
+
+/* What the fetcher is to do outside; kmf/errand.h tells the rest. */
+#define KMF_ERRAND_WHY_MAX 256
+
+enum kmf_errand_kind {
+	KMF_ERRAND_HOOK = 1, /* post an event to a webhook */
+	KMF_ERRAND_MAIL,     /* hand a message to the mail server */
+	KMF_ERRAND_LAST
+};
+
+enum kmf_errand_how {
+	KMF_ERRAND_DONE,
+	KMF_ERRAND_FAILED,  /* worth another try */
+	KMF_ERRAND_REFUSED, /* for good: trying again would not help */
+};
+
+struct kmf_errand {
+	enum kmf_errand_kind kind;
+	uint64_t job;
+	const uint8_t *body;
+	size_t body_len;
+};
+PERC_MUST int
+kmf_errand_encode(uint8_t **bufp, size_t *lenp, const struct kmf_errand *e);
+PERC_MUST int
+kmf_errand_decode(struct kmf_errand *e, const uint8_t *p, size_t n);
+
+struct kmf_errand_end {
+	enum kmf_errand_kind kind;
+	uint64_t job;
+	enum kmf_errand_how how;
+	const char *why; /* in words, never with a secret; "" when done */
+};
+PERC_MUST int kmf_errand_end_encode(
+    uint8_t **bufp, size_t *lenp, const struct kmf_errand_end *e);
+PERC_MUST int
+kmf_errand_end_decode(struct kmf_errand_end *e, const uint8_t *p, size_t n);

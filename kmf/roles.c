@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Starting the roles and joining them: a socketpair between each front and
- * the keeper, each front and the fetcher, and one from either to us, over
- * which the channels of later fronts travel (kmf/handover.h). A fetcher that
- * is started again knows no front, so the fronts are renewed after it.
+ * the keeper, each front and the fetcher, keeper and fetcher, and one from
+ * either to us, over which the channels of later fronts travel, and to the
+ * keeper that of a later fetcher (kmf/handover.h). A fetcher that is started
+ * again knows no front, so the fronts are renewed after it.
  */
 #include "kmf/supervisor.h"
 
@@ -111,12 +112,27 @@ front_spawn(struct slot *f, int keeper_end, int fetcher_end)
 	return r;
 }
 
+/* The keeper or the fetcher: its ends of n + 1 pairs, and `other`, of the
+ * pair between the two. */
+static int
+inner_start(struct sup *s, pid_t *pid, const char *role,
+    int pairs[KMF_FRONTS_MAX + 1][2], int other)
+{
+	unsigned i, n = (unsigned)s->conf->fronts;
+	int fds[KMF_FRONTS_MAX + 2];
+
+	for (i = 0; i <= n; i++)
+		fds[i] = pairs[i][0];
+	fds[n + 1] = other;
+	return role_start(s, pid, role, 0, fds, (int)n + 2);
+}
+
 int
 sup_start_all(struct sup *s)
 {
 	unsigned i, n = (unsigned)s->conf->fronts;
 	int k[KMF_FRONTS_MAX + 1][2], t[KMF_FRONTS_MAX + 1][2];
-	int fds[KMF_FRONTS_MAX + 1], r = 0;
+	int errands[2] = { -1, -1 }, r = 0;
 
 	memset(k, 0xff, sizeof(k)); /* all -1 */
 	memset(t, 0xff, sizeof(t));
@@ -124,20 +140,16 @@ sup_start_all(struct sup *s)
 		if ((r = perc_proc_pair(k[i])) != 0 ||
 		    (r = perc_proc_pair(t[i])) != 0)
 			goto out;
-	for (i = 0; i <= n; i++)
-		fds[i] = k[i][0];
-	if ((r = role_start(s, &s->keeper, "keeper", 0, fds, (int)n + 1)) != 0)
-		goto out;
-	for (i = 0; i <= n; i++)
-		fds[i] = t[i][0];
-	if ((r = role_start(s, &s->fetcher, "fetcher", 0, fds, (int)n + 1)) !=
-	    0)
+	if ((r = perc_proc_pair(errands)) != 0 ||
+	    (r = inner_start(s, &s->keeper, "keeper", k, errands[0])) != 0 ||
+	    (r = inner_start(s, &s->fetcher, "fetcher", t, errands[1])) != 0)
 		goto out;
 	for (i = 0; i < n && r == 0; i++)
 		r = front_spawn(&s->slots[i], k[i][1], t[i][1]);
 	s->keeper_sock = dup(k[n][1]);
 	s->fetcher_sock = dup(t[n][1]);
 out:
+	sup_close(errands, 2);
 	for (i = 0; i <= n; i++) {
 		sup_close(k[i], 2);
 		sup_close(t[i], 2);
@@ -201,22 +213,24 @@ sup_fetcher_start(void *arg)
 {
 	struct sup *s = arg;
 	unsigned i, n = (unsigned)s->conf->fronts;
-	int t[KMF_FRONTS_MAX + 1][2], fds[KMF_FRONTS_MAX + 1], r = 0;
+	int t[KMF_FRONTS_MAX + 1][2], errands[2] = { -1, -1 }, r;
 
 	memset(t, 0xff, sizeof(t));
-	for (i = 0; i <= n && r == 0; i++) {
+	r = perc_proc_pair(errands);
+	for (i = 0; i <= n && r == 0; i++)
 		r = perc_proc_pair(t[i]);
-		fds[i] = t[i][0];
-	}
 	/* The fronts' places stay empty: our ends close below. */
-	if (r == 0)
-		r = role_start(s, &s->fetcher, "fetcher", 0, fds, (int)n + 1);
+	if (r == 0 &&
+	    (r = kmf_handover_send(
+		 s->keeper_sock, KMF_HANDOVER_FETCHER, errands[0])) == 0)
+		r = inner_start(s, &s->fetcher, "fetcher", t, errands[1]);
 	if (r == 0) {
 		close(s->fetcher_sock);
 		s->fetcher_sock = dup(t[n][1]);
 		sup_roll(s);
 	} else
 		again(s, &s->refetch, sup_fetcher_start, s);
+	sup_close(errands, 2);
 	for (i = 0; i <= n; i++)
 		sup_close(t[i], 2);
 }

@@ -157,6 +157,40 @@ test_others_there_and_back(void **state)
 	perc_secmem_free(buf);
 }
 
+static void
+test_errand(void **state)
+{
+	static const uint8_t body[] = "{\"a\": 1}";
+	const struct kmf_errand e = { KMF_ERRAND_MAIL, 1ull << 40, body, 8 };
+	const struct kmf_errand_end d = { KMF_ERRAND_HOOK, 7,
+		KMF_ERRAND_REFUSED, "no such box" };
+	struct kmf_errand e2, bad = e;
+	struct kmf_errand_end d2;
+	uint8_t *buf;
+	size_t n, i;
+
+	assert_int_equal(kmf_errand_encode(&buf, &n, &e), 0);
+	for (i = 0; i < n; i++)
+		assert_int_not_equal(kmf_errand_decode(&e2, buf, i), 0);
+	assert_int_equal(kmf_errand_decode(&e2, buf, n), 0);
+	assert_int_equal(e2.kind, KMF_ERRAND_MAIL);
+	assert_true(e2.job == 1ull << 40);
+	assert_int_equal(e2.body_len, 8);
+	assert_memory_equal(e2.body, body, 8);
+	perc_secmem_free(buf);
+	assert_int_equal(kmf_errand_end_encode(&buf, &n, &d), 0);
+	for (i = 0; i < n; i++)
+		assert_int_not_equal(kmf_errand_end_decode(&d2, buf, i), 0);
+	assert_int_equal(kmf_errand_end_decode(&d2, buf, n), 0);
+	assert_int_equal(d2.how, KMF_ERRAND_REFUSED);
+	assert_string_equal(d2.why, "no such box");
+	perc_secmem_free(buf);
+	bad.kind = 0; /* indexes tables */
+	assert_int_not_equal(kmf_errand_encode(&buf, &n, &bad), 0);
+	bad.kind = KMF_ERRAND_LAST;
+	assert_int_not_equal(kmf_errand_encode(&buf, &n, &bad), 0);
+}
+
 int
 main(void)
 {
@@ -165,6 +199,7 @@ main(void)
 		cmocka_unit_test(test_call_hostile),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_others_there_and_back),
+		cmocka_unit_test(test_errand),
 	};
 
 	return cmocka_run_group_tests_name("msg", tests, NULL, NULL);

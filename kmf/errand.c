@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The keeper's end of errands. A kind is asked for what is due after the
+ * commit and never before: what leaves the house has happened. The fetcher is
+ * believed about nothing but how an errand of its own ended.
+ */
+#include "kmf/errand.h"
+
+#include <string.h>
+
+#include "kmf/keeper_int.h"
+
+#define RETRY_MS 1000 /* a commit failed, or a kind could not look */
+
+static const struct kmf_errand_kind_ops kinds[KMF_ERRAND_LAST] = { 0 };
+
+static bool
+known(enum kmf_errand_kind kind)
+{
+	return kinds[kind].pump != NULL;
+}
+
+static void timer_fire(void *arg);
+
+static void
+timer_arm(struct kmf_keeper *k)
+{
+	struct kmf_errands *e = &k->errands;
+	int64_t next = 0, in;
+	unsigned i;
+
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if (e->next_ms[i] != 0 && (next == 0 || e->next_ms[i] < next))
+			next = e->next_ms[i];
+	if (next == 0) {
+		perc_timer_stop(k->loop, &e->timer);
+		return;
+	}
+	in = next - k->clock(k->clock_arg);
+	in = in < 0 ? 0 : in > 3600 * 1000 ? 3600 * 1000 : in;
+	if (perc_timer_set(k->loop, &e->timer, in, timer_fire, k) != 0)
+		log_warnx("timer.failed");
+}
+
+static void
+pump(struct kmf_keeper *k, enum kmf_errand_kind kind)
+{
+	struct kmf_errands *e = &k->errands;
+	int64_t next = 0;
+	int r;
+
+	e->next_ms[kind] = 0;
+	r = kinds[kind].pump(k, &next);
+	if (r != 0 && r != PERC_ERR_CLOSED) {
+		log_warnx("errand.pump kind=%u err=\"%s\"", (unsigned)kind,
+		    perc_strerror(r));
+		next = k->clock(k->clock_arg) + RETRY_MS;
+	}
+	e->next_ms[kind] = next;
+}
+
+void
+kmf_errands_pump(struct kmf_keeper *k)
+{
+	struct kmf_errands *e = &k->errands;
+	unsigned i, wake = e->wake;
+
+	if (wake == 0 || e->chan == NULL)
+		return;
+	e->wake = 0;
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if ((wake & 1u << i) != 0 && known((enum kmf_errand_kind)i))
+			pump(k, (enum kmf_errand_kind)i);
+	timer_arm(k);
+}
+
+/* The turn is lost: what was to be written will be, by another try. */
+void
+kmf_errands_later(struct kmf_keeper *k)
+{
+	struct kmf_errands *e = &k->errands;
+	unsigned i;
+
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if ((e->wake & 1u << i) != 0)
+			e->next_ms[i] = k->clock(k->clock_arg) + RETRY_MS;
+	timer_arm(k);
+}
+
+/* The clock may have been set, or the hour's bound reached: who is not due
+ * finds nothing to do, and says again when it is. */
+static void
+timer_fire(void *arg)
+{
+	struct kmf_keeper *k = arg;
+	unsigned i;
+
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if (k->errands.next_ms[i] != 0)
+			k->errands.wake |= 1u << i;
+	if (!db_in_transaction(k->db)) /* else the commit does it */
+		kmf_errands_pump(k);
+}
+
+void
+kmf_errand_wake(struct kmf_keeper *k, enum kmf_errand_kind kind)
+{
+	k->errands.wake |= 1u << kind;
+}
+
+int
+kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job,
+    const void *body, size_t len)
+{
+	const struct kmf_errand m = {
+		.kind = kind, .job = job, .body = body, .body_len = len
+	};
+	uint8_t *buf = NULL;
+	size_t n;
+	int r;
+
+	if (k->errands.chan == NULL)
+		return PERC_ERR_CLOSED;
+	if ((r = kmf_errand_encode(&buf, &n, &m)) != 0)
+		return r;
+	r = perc_chan_send(k->errands.chan, KMF_MSG_ERRAND, 0, buf, n);
+	perc_secmem_free(buf);
+	return r;
+}
+
+static void
+lose(struct kmf_keeper *k, unsigned bits)
+{
+	unsigned i;
+
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if ((bits & 1u << i) != 0 && known((enum kmf_errand_kind)i)) {
+			kinds[i].lost(k);
+			k->errands.wake |= 1u << i;
+		}
+}
+
+static int
+on_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_keeper *k = arg;
+	struct kmf_errand_end e;
+	int r;
+
+	if ((r = kmf_errand_end_decode(&e, m->data, m->len)) != 0)
+		return r;
+	if (!known(e.kind))
+		return PERC_ERR_DENIED;
+	kmf_errand_wake(k, e.kind);
+	if ((r = kmf_turn_begin(k)) == 0 && (r = kmf_mark(k)) == 0) {
+		if ((r = kinds[e.kind].end(k, &e)) == 0)
+			r = kmf_mark_keep(k);
+		if (r != 0)
+			kmf_mark_undo(k);
+	}
+	if (r != 0) {
+		log_warnx("errand.end kind=%u err=\"%s\"", (unsigned)e.kind,
+		    perc_strerror(r));
+		lose(k, 1u << e.kind);
+		kmf_errands_later(k);
+	}
+	return 0;
+}
+
+static const struct perc_chan_rule rules[] = {
+	{ KMF_MSG_ERRAND_END, ~0u, 4096, on_end },
+};
+
+static void
+on_gone(struct perc_chan *c, int why, void *arg)
+{
+	struct kmf_keeper *k = arg;
+
+	log_info("fetcher.gone why=\"%s\"", perc_strerror(why));
+	k->errands.chan = NULL;
+	perc_chan_free(c);
+	lose(k, ~0u);
+}
+
+int
+kmf_keeper_fetcher_add(struct kmf_keeper *k, int fd)
+{
+	struct kmf_errands *e = &k->errands;
+	int r;
+
+	if (e->chan != NULL) {
+		perc_chan_free(e->chan);
+		e->chan = NULL;
+		lose(k, ~0u);
+	}
+	if ((r = perc_chan_new(&e->chan, k->loop, fd, rules,
+		 sizeof(rules) / sizeof(rules[0]), on_gone, k)) != 0)
+		return r;
+	e->wake = ~0u;
+	if (!db_in_transaction(k->db))
+		kmf_errands_pump(k);
+	return 0;
+}
+
+void
+kmf_errands_stop(struct kmf_keeper *k)
+{
+	perc_timer_stop(k->loop, &k->errands.timer);
+	perc_chan_free(k->errands.chan);
+	k->errands.chan = NULL;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Errands: what the keeper, which has no network, lets the fetcher do
+ * outside: post to a webhook, hand a message to a mail server.
+ *
+ *   keeper  -> fetcher  ERRAND      kind, job, body
+ *   fetcher -> keeper   ERRAND_END  kind, job, how it ended, why in words
+ *
+ * `job` is the kind's own number (a row of the database), `body` its own
+ * form, which the two ends of the kind agree on; nothing between looks into
+ * it. Each errand gets exactly one end, unless the fetcher dies first: then
+ * the keeper's side of the kind hears lost() and gives the same job again to
+ * the next fetcher. So an errand may be run twice and must say what it is
+ * (an event id, a Message-ID), and what has to survive stands in the
+ * database before it is sent: this channel forgets.
+ *
+ * To add a kind: a name in enum kmf_errand_kind; in the keeper a row of
+ * kinds[] in errand.c; in the fetcher one in fetch_errand.c.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kmf/kmf.h"
+#include "kmf/msg.h"
+#include "perc/chan.h"
+#include "perc/loop.h"
+
+#define KMF_ERRAND_BODY_MAX (1u << 20)
+
+/* --- the keeper's side ------------------------------------------------- */
+
+struct kmf_keeper;
+
+struct kmf_errand_kind_ops {
+	/*
+	 * Send what is due by kmf_errand_send(), from what is committed: no
+	 * transaction is open. Called after the commit of a turn in which
+	 * kmf_errand_wake() was called for this kind, when an errand of it
+	 * ended, when a fetcher came, and at *next_ms (wall clock; set it,
+	 * 0: not by the clock). It may be called too often, never too seldom.
+	 */
+	int (*pump)(struct kmf_keeper *k, int64_t *next_ms);
+	/* Write down what became of it; the turn's transaction is open. On an
+	 * error its writes are undone, and lost() is called. */
+	int (*end)(struct kmf_keeper *k, const struct kmf_errand_end *e);
+	/* Nobody knows what became of those under way: forget that they are.
+	 */
+	void (*lost)(struct kmf_keeper *k);
+};
+
+struct kmf_errands { /* within struct kmf_keeper */
+	struct perc_chan *chan; /* NULL: no fetcher at present */
+	unsigned wake;		/* bits 1 << kind: pump at the next commit */
+	int64_t next_ms[KMF_ERRAND_LAST];
+	struct perc_timer timer;
+};
+
+/* Something of this kind may be due once this turn is committed. */
+void kmf_errand_wake(struct kmf_keeper *k, enum kmf_errand_kind kind);
+/* From pump() alone. PERC_ERR_CLOSED: no fetcher; it will be asked again. */
+PERC_MUST int kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind,
+    uint64_t job, const void *body, size_t len);
+/* keeper.c: after a commit, and after one that failed. */
+void kmf_errands_pump(struct kmf_keeper *k);
+void kmf_errands_later(struct kmf_keeper *k);
+void kmf_errands_stop(struct kmf_keeper *k);
+
+/* --- the fetcher's side ------------------------------------------------ */
+
+struct kmf_runner { /* what runs errands; passed to every kind */
+	struct perc_loop *loop;
+	const struct kmf_conf *conf;
+	struct perc_chan *chan;		/* to the keeper */
+	void *state[KMF_ERRAND_LAST];	/* a kind's own */
+};
+
+struct kmf_run_ops {
+	/* Before the cage: read files, set u->state[kind]. */
+	int (*open)(struct kmf_runner *u);
+	/* Begin, without blocking; then, now or later, kmf_run_end() once.
+	 * An error here is told as KMF_ERRAND_FAILED. body dies on return. */
+	int (*start)(struct kmf_runner *u, uint64_t job, const uint8_t *body,
+	    size_t len);
+	void (*close)(struct kmf_runner *u);
+};
+
+/* Take over fd; the kinds open. u outlives the channel. */
+PERC_MUST int kmf_runner_open(struct kmf_runner *u, struct perc_loop *l,
+    const struct kmf_conf *c, int fd);
+void kmf_runner_close(struct kmf_runner *u);
+/* How a job ended; why: a few words for people, "" when done. */
+void kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind,
+    uint64_t job, enum kmf_errand_how how, const char *why);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The fetcher's end of errands: which kind runs what. An errand of a kind
+ * that this program does not know ends at once, refused, so that the keeper
+ * does not wait for it.
+ */
+#include "kmf/errand.h"
+
+#include <stdio.h>
+
+#include "perc/log.h"
+#include "perc/secret.h"
+
+static const struct kmf_run_ops kinds[KMF_ERRAND_LAST] = { 0 };
+
+void
+kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind, uint64_t job,
+    enum kmf_errand_how how, const char *why)
+{
+	char text[KMF_ERRAND_WHY_MAX];
+	const struct kmf_errand_end e = {
+		.kind = kind, .job = job, .how = how, .why = text
+	};
+	uint8_t *buf = NULL;
+	size_t n;
+
+	snprintf(text, sizeof(text), "%s", why);
+	if (u->chan == NULL)
+		return;
+	if (kmf_errand_end_encode(&buf, &n, &e) != 0 ||
+	    perc_chan_send(u->chan, KMF_MSG_ERRAND_END, 0, buf, n) != 0)
+		/* The keeper would wait for ever: a new fetcher is better. */
+		fatalx("errand.end err=cannot_be_told");
+	perc_secmem_free(buf);
+}
+
+static int
+on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_runner *u = arg;
+	struct kmf_errand e;
+	int r;
+
+	if ((r = kmf_errand_decode(&e, m->data, m->len)) != 0)
+		return r;
+	if (kinds[e.kind].start == NULL) {
+		kmf_run_end(u, e.kind, e.job, KMF_ERRAND_REFUSED,
+		    "this fetcher knows no such errand");
+		return 0;
+	}
+	if ((r = kinds[e.kind].start(u, e.job, e.body, e.body_len)) != 0)
+		kmf_run_end(
+		    u, e.kind, e.job, KMF_ERRAND_FAILED, perc_strerror(r));
+	return 0;
+}
+
+static const struct perc_chan_rule rules[] = {
+	{ KMF_MSG_ERRAND, ~0u, KMF_ERRAND_BODY_MAX + 4096, on_errand },
+};
+
+/* Without the keeper there is nothing to serve; the supervisor ends us. */
+static void
+on_gone(struct perc_chan *c, int why, void *arg)
+{
+	struct kmf_runner *u = arg;
+
+	perc_chan_free(u->chan);
+	u->chan = NULL;
+}
+
+int
+kmf_runner_open(
+    struct kmf_runner *u, struct perc_loop *l, const struct kmf_conf *c, int fd)
+{
+	unsigned i;
+	int r;
+
+	u->loop = l;
+	u->conf = c;
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if (kinds[i].open != NULL && (r = kinds[i].open(u)) != 0)
+			return r;
+	return perc_chan_new(&u->chan, l, fd, rules,
+	    sizeof(rules) / sizeof(rules[0]), on_gone, u);
+}
+
+void
+kmf_runner_close(struct kmf_runner *u)
+{
+	unsigned i;
+
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if (kinds[i].close != NULL)
+			kinds[i].close(u);
+	perc_chan_free(u->chan);
+	u->chan = NULL;
+}
