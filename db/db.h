@@ -29,6 +29,7 @@
 #define DB_JWK_MAX 1024
 #define DB_SCOPE_MAX 64
 #define DB_HASH_MAX 44	  /* base64url SHA-256 */
+#define DB_BIND_MAX 48	  /* what an endpoint is bound to, see jkt below */
 #define DB_WORD_MAX 16
 #define DB_SEALED_MAX 96  /* sealed key material */
 #define DB_AUDIT_MAX 2048
@@ -154,7 +155,7 @@ struct db_inv {
 	char id[DB_ID_MAX], conf[DB_ID_MAX];
 	char code_hash[DB_HASH_MAX];
 	char email[DB_EMAIL_MAX], name[DB_NAME_MAX], kind[DB_WORD_MAX];
-	char jkt[DB_HASH_MAX];
+	char jkt[DB_BIND_MAX]; /* as a member's */
 	enum db_inv_state state;
 	int64_t created_ms;
 };
@@ -177,7 +178,9 @@ struct db_member {
 	char id[DB_ID_MAX], conf[DB_ID_MAX];
 	char iss[DB_ISS_MAX], sub[DB_SUB_MAX], email[DB_EMAIL_MAX];
 	char name[DB_NAME_MAX], kind[DB_WORD_MAX], role[DB_WORD_MAX];
-	char jkt[DB_HASH_MAX], via[DB_ID_MAX];
+	/* Thumbprint of its DPoP key; "x5t:" and that of its TLS certificate;
+	 * "": its tokens are bound to nothing. */
+	char jkt[DB_BIND_MAX], via[DB_ID_MAX];
 	enum db_member_state state;
 	uint32_t ssrc_audio, ssrc_video;
 	struct db_sealed delivery;

@@ -29,6 +29,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_EVICTED] = "evicted",
 	[KMF_AUDIT_EPOCH] = "epoch",
 	[KMF_AUDIT_RECEIPT] = "receipt",
+	[KMF_AUDIT_ADMITTED] = "admitted",
 };
 
 /* hash = SHA-256(octets of prev || text); prev of the first row is empty. */

@@ -260,7 +260,7 @@ kmf_op_conf_get(struct kmf_job *j)
 {
 	int r;
 
-	if (j->call->id.who != KMF_WHO_MEMBER)
+	if (j->call->id.who == KMF_WHO_CLIENT)
 		return kmf_conf_answer(j, 200);
 	/* token1 outlives the invitation by some minutes. */
 	r = kmf_decide_member(j->k, &j->conf, &j->me);

@@ -181,6 +181,12 @@ kmf_email_get(char *out, size_t cap, const json_t *o)
 }
 
 /* An optional word out of a list; "" in the struct becomes the default. */
+bool
+kmf_word_is(const char *w, const char *words)
+{
+	return w[0] != '\0' && strchr(w, ' ') == NULL && kmf_has_word(words, w);
+}
+
 int
 kmf_word_get(char *out, size_t cap, const json_t *o, const char *name,
     const char *words, const char *def)
@@ -189,7 +195,7 @@ kmf_word_get(char *out, size_t cap, const json_t *o, const char *name,
 
 	if (json_object_get(o, name) == NULL)
 		return kmf_copy(out, cap, def);
-	if (s == NULL || strchr(s, ' ') != NULL || !kmf_has_word(words, s))
+	if (s == NULL || !kmf_word_is(s, words))
 		return PERC_ERR_FORMAT;
 	return kmf_copy(out, cap, s);
 }

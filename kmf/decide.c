@@ -92,31 +92,32 @@ kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
     const struct kmf_person *p, struct kmf_verdict *v, json_t *rules)
 {
 	const char *email = p->email_verified ? p->email : "";
-	bool running, invited, welcome;
 	int r;
 
 	memset(v, 0, sizeof(*v));
-	running = c->state != DB_CONF_ENDED && k->now_ms < c->ends_ms;
-	if ((r = rule(rules, "conference_not_over", running,
-		 running ? "it has not ended" : "it is over")) != 0)
+	v->running = c->state != DB_CONF_ENDED && k->now_ms < c->ends_ms;
+	if ((r = rule(rules, "conference_not_over", v->running,
+		 v->running ? "it has not ended" : "it is over")) != 0)
 		return r;
 	r = find_invitation(k, c, p, v);
 	if (r == PERC_ERR_NOTFOUND)
 		r = find_invitee(k, c, p, v);
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	invited = r == 0;
-	if ((r = rule(rules, "invited", invited,
-		 invited ? v->via : "no invitation names this person")) != 0)
+	v->invited = r == 0;
+	if (v->invited && kmf_word_is(p->kind, "person room recorder"))
+		snprintf(v->kind, sizeof(v->kind), "%s", p->kind);
+	if ((r = rule(rules, "invited", v->invited,
+		 v->invited ? v->via : "no invitation names this person")) != 0)
 		return r;
 	r = db_evicted_find(k->db, c->id, p->iss, p->sub, email);
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	welcome = r != 0;
-	if ((r = rule(rules, "not_evicted", welcome,
-		 welcome ? "never put out" : "was put out for good")) != 0)
+	v->welcome = r != 0;
+	if ((r = rule(rules, "not_evicted", v->welcome,
+		 v->welcome ? "never put out" : "was put out for good")) != 0)
 		return r;
-	v->allowed = running && invited && welcome;
+	v->allowed = v->running && v->invited && v->welcome;
 	return 0;
 }
 
@@ -156,7 +157,7 @@ subject_get(struct kmf_job *j, const json_t *body, struct kmf_person *p,
 	int r;
 
 	*p = (struct kmf_person){
-		.iss = "", .sub = "", .email = "", .name = ""
+		.iss = "", .sub = "", .email = "", .name = "", .kind = ""
 	};
 	if (id != NULL) {
 		r = db_member_find(j->k->db, m, id);

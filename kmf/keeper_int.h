@@ -137,6 +137,12 @@ int kmf_not_found(struct kmf_job *j);
 PERC_MUST int kmf_answer_json(struct kmf_job *j, uint16_t status, json_t *v);
 PERC_MUST int kmf_answer_text(struct kmf_job *j, uint16_t status,
     const char *type, const char *text);
+/* Admission: who may, for what; a refusal stands in j->a afterwards. */
+PERC_MUST int kmf_admit(struct kmf_job *j);
+/* What a refusal leaves behind for the auditor. */
+PERC_MUST int kmf_refusal_audit(struct kmf_job *j);
+/* j->conf and its policy; when there is none a stand-in, after equal work. */
+PERC_MUST int kmf_conf_try(struct kmf_job *j, bool *have);
 /* Append v (taken over) to *a; when either is NULL or memory ends *a becomes
  * NULL, so that a list is whole or not there. */
 void kmf_json_add(json_t **a, json_t *v);
@@ -222,6 +228,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_EVICTED,
 	KMF_AUDIT_EPOCH,
 	KMF_AUDIT_RECEIPT,
+	KMF_AUDIT_ADMITTED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -232,12 +239,15 @@ int kmf_op_audit(struct kmf_job *j);
 
 struct kmf_person {
 	const char *iss, *sub, *email, *name;
+	const char *kind; /* as the provider's setting says; "" as invited */
 	bool email_verified;
+	bool groups_partial; /* there may be more */
 	const char *const *groups;
 	unsigned ngroups;
 };
 struct kmf_verdict {
-	bool allowed;
+	bool running, invited, welcome;
+	bool allowed; /* all three */
 	char via[DB_ID_MAX];
 	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
 };
@@ -248,6 +258,22 @@ PERC_MUST int kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
 PERC_MUST int kmf_decide_member(struct kmf_keeper *k,
     const struct db_conf *c, const struct db_member *m);
 int kmf_op_explain(struct kmf_job *j);
+
+/* --- person.c: from a person to a member ------------------------------- */
+
+/* What a member is bound to: a DPoP thumbprint, "x5t:" and that of a TLS
+ * certificate, or "" when the token is bound to neither. */
+PERC_MUST int kmf_binding_put(char out[static DB_BIND_MAX],
+    const struct kmf_identity *id);
+json_t *kmf_binding_cnf(const struct kmf_identity *id);
+/* Who the provider says that is. PERC_ERR_FORMAT: nobody we could write
+ * down. p points into id. */
+PERC_MUST int kmf_person_get(struct kmf_person *p, struct kmf_keeper *k,
+    const struct kmf_identity *id);
+/* Find or make this person's member in j->conf, or refuse; have: there is
+ * such a conference. */
+PERC_MUST int kmf_person_admit(struct kmf_job *j, const struct kmf_person *p,
+    bool have);
 
 /* --- conf_json.c, conf.c, invite.c ------------------------------------ */
 
@@ -266,6 +292,8 @@ json_t *kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c);
 json_t *kmf_conf_event_json(const struct db_conf *c);
 /* "" when there is none; lower case. */
 PERC_MUST int kmf_email_get(char *out, size_t cap, const json_t *o);
+/* Is w one of these words, and not ""? */
+bool kmf_word_is(const char *w, const char *words);
 PERC_MUST int kmf_word_get(char *out, size_t cap, const json_t *o,
     const char *name, const char *words, const char *def);
 bool kmf_is_utf8(const char *s);

@@ -50,6 +50,11 @@ seal_to_get(struct kmf_job *j, struct perc_jwk **kp)
 		return kmf_refuse(j, 400, "seal_mismatch",
 		    "the proof has seal_jkt: send that key as seal_to");
 	}
+	/* Without a proof nobody vouches that the key is this endpoint's. */
+	if (c->id.jkt[0] == '\0')
+		return kmf_refuse(j, 400, "seal_mismatch",
+		    "the sealed form needs a token bound to a DPoP key; send "
+		    "no body for the plain form");
 	if (perc_json_parse(&body, c->body, c->body_len, KMF_BODY_MAX, why,
 		sizeof(why)) != 0 ||
 	    (text = perc_json_text(json_object_get(body, "seal_to"))) == NULL ||

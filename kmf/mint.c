@@ -7,7 +7,6 @@
  */
 #include "kmf/keeper_int.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,162 +144,60 @@ kmf_op_token_client(struct kmf_job *j)
 	return token_answer(j, claims, "DPoP", KMF_CLIENT_TOKEN_S, NULL);
 }
 
-/* A name from outside: cut at a character's edge, without controls. */
-static void
-name_put(char out[static DB_NAME_MAX], const char *in)
-{
-	size_t n = strlen(in), i;
-
-	if (n >= DB_NAME_MAX)
-		for (n = DB_NAME_MAX - 1; n > 0 && (in[n] & 0xc0) == 0x80;)
-			n--;
-	for (i = 0; i < n; i++)
-		out[i] = (char)(iscntrl((unsigned char)in[i]) ? ' ' : in[i]);
-	out[n] = '\0';
-}
-
-/* Random, never 0, never one that this conference has seen. */
 static int
-ssrc_assign(struct kmf_keeper *k, const char *conf, uint32_t *ssrc)
+token1(struct kmf_job *j, const struct kmf_person *p, bool have)
 {
-	int r = PERC_ERR_EXISTS, tries;
-
-	for (tries = 0; r == PERC_ERR_EXISTS && tries < 64; tries++) {
-		do
-			*ssrc = perc_random_u32();
-		while (*ssrc == 0);
-		r = db_ssrc_add(k->db, conf, *ssrc);
-	}
-	return r;
-}
-
-static int
-member_new(struct kmf_job *j, const struct kmf_person *p,
-    const struct kmf_verdict *v, struct db_member *m)
-{
-	int r;
-
-	memset(m, 0, sizeof(*m));
-	perc_random_id(m->id, sizeof(m->id), "m_");
-	memcpy(m->conf, j->conf.id, sizeof(m->conf));
-	memcpy(m->kind, v->kind, sizeof(m->kind));
-	memcpy(m->role, v->role, sizeof(m->role));
-	memcpy(m->via, v->via, sizeof(m->via));
-	m->state = DB_MEMBER_KNOWN;
-	name_put(m->name,
-	    p->name[0] != '\0'	      ? p->name
-		: p->email[0] != '\0' ? p->email
-				      : p->sub);
-	if ((r = kmf_copy(m->iss, sizeof(m->iss), p->iss)) != 0 ||
-	    (r = kmf_copy(m->sub, sizeof(m->sub), p->sub)) != 0 ||
-	    (r = kmf_copy(m->email, sizeof(m->email), p->email)) != 0 ||
-	    (r = kmf_copy(m->jkt, sizeof(m->jkt), j->call->id.jkt)) != 0 ||
-	    (r = ssrc_assign(j->k, m->conf, &m->ssrc_audio)) != 0 ||
-	    (r = ssrc_assign(j->k, m->conf, &m->ssrc_video)) != 0)
-		return r;
-	return db_member_add(j->k->db, m);
-}
-
-/* Bounded rows: an invited person could bring ever new keys. */
-static int
-members_full(struct kmf_job *j, bool *full)
-{
-	int64_t known, gone, live;
-	int r;
-
-	if ((r = db_member_count(
-		 j->k->db, &known, j->conf.id, DB_MEMBER_KNOWN)) != 0 ||
-	    (r = db_member_count(
-		 j->k->db, &gone, j->conf.id, DB_MEMBER_GONE)) != 0 ||
-	    (r = db_member_count(
-		 j->k->db, &live, j->conf.id, DB_MEMBER_LIVE)) != 0)
-		return r;
-	*full = known + gone + live >= KMF_MEMBERS_MAX;
-	return 0;
-}
-
-static int
-member_get(
-    struct kmf_job *j, const struct kmf_person *p, const struct kmf_verdict *v)
-{
-	struct db_member *m = &j->me;
-	bool full;
-	int r;
-
-	r = db_member_find_key(
-	    j->k->db, m, j->conf.id, p->iss, p->sub, j->call->id.jkt);
-	if (r == 0 && m->state == DB_MEMBER_EVICTED)
-		return no_target(j);
-	if (r == 0 && strcmp(m->via, v->via) != 0) { /* invited anew */
-		memcpy(m->via, v->via, sizeof(m->via));
-		return db_member_put(j->k->db, m);
-	}
-	if (r != PERC_ERR_NOTFOUND)
-		return r;
-	if ((r = members_full(j, &full)) != 0)
-		return r;
-	if (full)
-		return kmf_refuse(j, 400, "invalid_request",
-		    "the conference has too many endpoints");
-	if ((r = member_new(j, p, v, m)) != 0)
-		return r;
-	/* Read again: now with its number. */
-	return db_member_find(j->k->db, m, m->id);
-}
-
-static int
-token1(struct kmf_job *j, const struct kmf_person *p)
-{
-	struct kmf_verdict v;
+	const struct kmf_identity *id = &j->call->id;
+	const char *type = id->jkt[0] != '\0' ? "DPoP" : "Bearer";
 	json_t *claims;
 	int r;
 
-	if ((r = kmf_decide(j->k, &j->conf, p, &v, NULL)) != 0)
+	if ((r = kmf_person_admit(j, p, have)) != 0 || j->a.status != 0)
 		return r;
-	if (!v.allowed)
+	if (j->conf.state == DB_CONF_ENDED || j->k->now_ms >= j->conf.ends_ms)
 		return no_target(j);
-	if ((r = member_get(j, p, &v)) != 0 || j->a.status != 0)
-		return r;
 	if ((r = kmf_audit(j->k, KMF_AUDIT_TOKEN, j->me.id, j->conf.id,
 		 j->me.id,
 		 json_pack("{s:s, s:s, s:s, s:s}", "iss", p->iss, "sub", p->sub,
-		     "via", v.via, "scope", "member"))) != 0)
+		     "via", j->me.via, "scope", "member"))) != 0)
 		return r;
 	claims = claims_new(
 	    j, j->k->base, j->me.id, "perch-agent", "member", KMF_TOKEN1_S);
 	if (claims == NULL ||
 	    json_object_set_new(
 		claims, "conference", json_string(j->conf.id)) != 0 ||
-	    json_object_set_new(claims, "cnf",
-		json_pack("{s:s}", "jkt", j->call->id.jkt)) != 0) {
+	    json_object_set_new(claims, "cnf", kmf_binding_cnf(id)) != 0) {
 		json_decref(claims);
 		return PERC_ERR_NOMEM;
 	}
-	return token_answer(j, claims, "DPoP", KMF_TOKEN1_S, j->me.id);
+	return token_answer(j, claims, type, KMF_TOKEN1_S, j->me.id);
 }
 
 /* The key of the first use owns the code. */
 static int
 code_bind(struct kmf_job *j, struct db_inv *i)
 {
-	const char *jkt = j->call->id.jkt;
+	char binding[DB_BIND_MAX];
 	int r;
 
+	if ((r = kmf_binding_put(binding, &j->call->id)) != 0)
+		return r;
 	if (i->state == DB_INV_USED)
-		return strcmp(i->jkt, jkt) == 0
+		return strcmp(i->jkt, binding) == 0
 		    ? 0
 		    : kmf_refuse(j, 400, "invalid_grant",
 			  "this invitation code was used by another endpoint");
-	if ((r = kmf_copy(i->jkt, sizeof(i->jkt), jkt)) != 0)
-		return r;
+	memcpy(i->jkt, binding, sizeof(i->jkt));
 	i->state = DB_INV_USED;
 	return db_inv_put(j->k->db, i);
 }
 
 static int
-token1_code(struct kmf_job *j)
+token1_code(struct kmf_job *j, bool have)
 {
-	struct kmf_person p = { .iss = j->k->base, .email_verified = true };
+	struct kmf_person p = {
+		.iss = j->k->base, .kind = "", .email_verified = true
+	};
 	char hash[DB_HASH_MAX];
 	struct db_inv i;
 	int r;
@@ -308,54 +205,38 @@ token1_code(struct kmf_job *j)
 	if ((r = kmf_code_hash(hash, j->call->id.code)) != 0)
 		return r;
 	r = db_inv_find_code(j->k->db, &i, hash);
-	if (r == PERC_ERR_NOTFOUND ||
-	    (r == 0 &&
-		(strcmp(i.conf, j->conf.id) != 0 || i.state == DB_INV_REVOKED)))
-		return no_target(j);
-	if (r != 0)
+	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
+	if (r != 0 || !have || strcmp(i.conf, j->conf.id) != 0 ||
+	    i.state == DB_INV_REVOKED)
+		return no_target(j);
 	if ((r = code_bind(j, &i)) != 0 || j->a.status != 0)
 		return r;
 	p.sub = i.id;
 	p.email = i.email;
 	p.name = i.name[0] != '\0' || i.email[0] != '\0' ? i.name : "Guest";
-	return token1(j, &p);
+	return token1(j, &p, have);
 }
 
 int
 kmf_op_token1(struct kmf_job *j)
 {
 	const struct kmf_identity *id = &j->call->id;
-	bool email = id->email_verified && strlen(id->email) < DB_EMAIL_MAX;
-	/* An address that is only claimed would be shown to all as theirs, and
-	 * putting its bearer out would put out its owner. */
-	const struct kmf_person p = { .iss = id->iss,
-		.sub = id->sub,
-		.email = email ? id->email : "",
-		.name = id->name,
-		.email_verified = id->email_verified,
-		.groups = id->groups,
-		.ngroups = id->ngroups };
+	struct kmf_person p;
+	bool have;
 	int r;
 
-	if (id->jkt[0] == '\0' || strlen(id->jkt) >= DB_HASH_MAX)
-		return kmf_refuse(
-		    j, 400, "invalid_dpop_proof", "a DPoP proof is demanded");
-	r = db_conf_find(j->k->db, &j->conf, j->call->conf);
-	if (r == PERC_ERR_NOTFOUND)
-		return no_target(j);
-	if (r != 0)
+	if (id->jkt[0] == '\0' && id->x5t[0] == '\0')
+		return kmf_refuse(j, 400, "invalid_dpop_proof",
+		    "a DPoP proof or a TLS certificate is demanded");
+	if ((r = kmf_conf_try(j, &have)) != 0)
 		return r;
 	if (id->who == KMF_WHO_CODE)
-		return token1_code(j);
-	/* A provider that claims our own name could borrow a guest's place. */
-	if (kmf_text_check(id->iss, DB_ISS_MAX - 1) != 0 ||
-	    kmf_text_check(id->sub, DB_SUB_MAX - 1) != 0 ||
-	    strcmp(id->iss, j->k->base) == 0 || !kmf_is_utf8(id->name) ||
-	    !kmf_is_utf8(id->email))
+		return token1_code(j, have);
+	if (kmf_person_get(&p, j->k, id) != 0)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "the identity has no usable iss and sub");
-	return token1(j, &p);
+	return token1(j, &p, have);
 }
 
 static bool

@@ -66,6 +66,7 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_AUDIT,	/* arg = query string */
 	KMF_OP_READY,	/* readiness: named reasons */
 	KMF_OP_METRICS, /* Prometheus text of the keeper's part */
+	KMF_OP_EVENTS,	/* SUBSCRIBE, not CALL: open an event stream */
 	KMF_OP_LAST
 };
 

@@ -13,7 +13,7 @@
 
 #define WHO(w) (1u << KMF_WHO_##w)
 #define CLIENT WHO(CLIENT)
-#define MEMBER WHO(MEMBER)
+#define MEMBER (WHO(MEMBER) | WHO(PERSON))
 
 enum on { ON_NOTHING, ON_CONF };
 
@@ -59,6 +59,7 @@ static const struct op ops[KMF_OP_LAST] = {
 	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
 	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },
 	[KMF_OP_ROSTER] = { MEMBER, NULL, ON_CONF, kmf_op_roster },
+	[KMF_OP_EVENTS] = { MEMBER, NULL, ON_CONF, NULL },
 	[KMF_OP_AUDIT] = { CLIENT, AUDITOR, ON_NOTHING, kmf_op_audit },
 	[KMF_OP_READY] = { ~0u, NULL, ON_NOTHING, kmf_op_ready },
 	[KMF_OP_METRICS] = { ~0u, NULL, ON_NOTHING, kmf_op_metrics },
@@ -201,43 +202,78 @@ replay_check(struct kmf_job *j)
 
 /* The member that token1 names, if it is still the one who proved itself. */
 static int
-member_load(struct kmf_job *j)
+member_load(struct kmf_job *j, bool have)
 {
 	const struct kmf_identity *id = &j->call->id;
+	char binding[DB_BIND_MAX];
 	int r;
 
-	r = db_member_find(j->k->db, &j->me, id->sub);
-	if (r == PERC_ERR_NOTFOUND ||
-	    (r == 0 &&
-		(strcmp(j->me.conf, j->call->conf) != 0 ||
-		    strcmp(id->token_conf, j->call->conf) != 0 ||
-		    strcmp(j->me.jkt, id->jkt) != 0)))
+	if ((r = kmf_binding_put(binding, id)) != 0)
 		return kmf_not_found(j);
-	if (r != 0)
+	r = db_member_find(j->k->db, &j->me, id->sub);
+	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
+	if (r != 0 || !have || strcmp(j->me.conf, j->call->conf) != 0 ||
+	    strcmp(id->token_conf, j->call->conf) != 0 ||
+	    binding[0] == '\0' || strcmp(j->me.jkt, binding) != 0)
+		return kmf_not_found(j);
 	if (j->me.state == DB_MEMBER_EVICTED && j->call->op != KMF_OP_LEASE_END)
 		return kmf_refuse(
 		    j, 403, "evicted", "you were put out of this conference");
 	return 0;
 }
 
+/* The provider's own token: the conference decides anew each time. */
 static int
-conf_load(struct kmf_job *j)
+person_load(struct kmf_job *j, bool have)
+{
+	struct kmf_person p;
+
+	if (kmf_person_get(&p, j->k, &j->call->id) != 0)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "the identity has no usable iss and sub");
+	return kmf_person_admit(j, &p, have);
+}
+
+int
+kmf_conf_try(struct kmf_job *j, bool *have)
 {
 	int r;
 
 	r = db_conf_find(j->k->db, &j->conf, j->call->conf);
-	if (r == PERC_ERR_NOTFOUND)
-		return kmf_not_found(j);
-	if (r != 0)
+	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	return kmf_policy_load(&j->policy, j->conf.policy);
+	*have = r == 0;
+	if (*have)
+		return kmf_policy_load(&j->policy, j->conf.policy);
+	memset(&j->conf, 0, sizeof(j->conf));
+	snprintf(j->conf.id, sizeof(j->conf.id), "%s", j->call->conf);
+	kmf_policy_default(&j->policy);
+	return 0;
 }
 
-/* Status 0 afterwards: nobody has refused yet. */
 static int
-admit(struct kmf_job *j, const struct op *op)
+conf_admit(struct kmf_job *j)
 {
+	bool have;
+	int r;
+
+	if ((r = kmf_conf_try(j, &have)) != 0)
+		return r;
+	switch (j->call->id.who) {
+	case KMF_WHO_MEMBER:
+		return member_load(j, have);
+	case KMF_WHO_PERSON:
+		return person_load(j, have);
+	default:
+		return have ? 0 : kmf_not_found(j);
+	}
+}
+
+int
+kmf_admit(struct kmf_job *j)
+{
+	const struct op *op = &ops[j->call->op];
 	const struct kmf_identity *id = &j->call->id;
 	int r;
 
@@ -249,11 +285,7 @@ admit(struct kmf_job *j, const struct op *op)
 	    !scope_allows(id->scope, op->scope))
 		return kmf_refuse(j, 403, "insufficient_scope",
 		    "this needs one of: %s", op->scope);
-	if (op->on == ON_CONF && ((r = conf_load(j)) != 0 || j->a.status != 0))
-		return r;
-	if (op->on == ON_CONF && id->who == KMF_WHO_MEMBER)
-		return member_load(j);
-	return 0;
+	return op->on == ON_CONF ? conf_admit(j) : 0;
 }
 
 static int
@@ -264,7 +296,7 @@ run(struct kmf_job *j)
 
 	if (op->fn == NULL)
 		return kmf_not_found(j);
-	if ((r = admit(j, op)) != 0)
+	if ((r = kmf_admit(j)) != 0)
 		return r;
 	if (j->a.status == 0)
 		r = op->fn(j);
@@ -282,10 +314,15 @@ oauth_errors(struct kmf_job *j)
 		return;
 	if (strcmp(j->a.code, "invalid_client") != 0)
 		j->a.status = 400;
-	if (strcmp(j->a.code, "not_found") == 0 ||
-	    strcmp(j->a.code, "evicted") == 0)
+	if (strcmp(j->a.code, "not_found") == 0 && j->call->id.groups_partial)
+		j->a.code = "invalid_target"; /* the detail says more */
+	else if (strcmp(j->a.code, "not_found") == 0 ||
+	    strcmp(j->a.code, "evicted") == 0 ||
+	    strcmp(j->a.code, "ended") == 0)
 		kmf_refuse(j, 400, "invalid_target",
 		    "there is no such conference, or it is not for you");
+	else if (strcmp(j->a.code, "too_many_endpoints") == 0)
+		j->a.code = "invalid_request";
 }
 
 /* A path's segment is a stranger's: only what could be an id is recorded. */
@@ -310,9 +347,8 @@ actor_or_nothing(const struct kmf_identity *id)
 	    : "";
 }
 
-/* What a refusal leaves behind for the auditor. */
-static int
-refusal_audit(struct kmf_job *j)
+int
+kmf_refusal_audit(struct kmf_job *j)
 {
 	const struct kmf_call *c = j->call;
 
@@ -337,7 +373,7 @@ kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
 	marked = true;
 	if ((r = run(&j)) == 0 && j.a.status >= 400) {
 		oauth_errors(&j);
-		r = refusal_audit(&j);
+		r = kmf_refusal_audit(&j);
 	}
 	if (r == 0)
 		r = kmf_mark_keep(k);

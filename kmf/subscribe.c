@@ -7,46 +7,20 @@
 
 #include <string.h>
 
-/* 0 and *status 0: may. */
+/* As every other request, and what only streams ask for. */
 static int
-admit(struct kmf_keeper *k, const struct kmf_subscribe *s, struct db_conf *c,
-    struct db_member *m, uint16_t *status, const char **code)
+admit(struct kmf_job *j)
 {
 	int r;
 
-	*status = 404;
-	*code = "not_found";
-	if (s->replay_hash[0] != '\0') {
-		r = db_replay_add(k->db, s->replay_hash, s->replay_until_s);
-		if (r == PERC_ERR_EXISTS) {
-			k->count.replays++;
-			*status = 401;
-			*code = "invalid_dpop_proof";
-			return 0;
-		}
-		if (r != 0)
-			return r;
-	}
-	if (s->id.who != KMF_WHO_MEMBER)
-		return 0;
-	if ((r = db_conf_find(k->db, c, s->conf)) != 0 ||
-	    (r = db_member_find(k->db, m, s->id.sub)) != 0)
-		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	if (strcmp(m->conf, c->id) != 0 ||
-	    strcmp(s->id.token_conf, c->id) != 0 ||
-	    strcmp(m->jkt, s->id.jkt) != 0)
-		return 0;
-	if (m->state == DB_MEMBER_EVICTED) {
-		*status = 403;
-		*code = "evicted";
-	} else if ((r = kmf_decide_member(k, c, m)) != 0) {
-		return r == PERC_ERR_NOTFOUND ? 0 : r; /* uninvited since */
-	} else if (c->state == DB_CONF_ENDED) {
-		*status = 410;
-		*code = "ended";
-	} else
-		*status = 0;
-	return 0;
+	if ((r = kmf_admit(j)) != 0 || j->a.status != 0)
+		return r;
+	r = kmf_decide_member(j->k, &j->conf, &j->me);
+	if (r == PERC_ERR_NOTFOUND) /* uninvited since */
+		return kmf_not_found(j);
+	if (r == 0 && j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 410, "ended", "the conference is over");
+	return r;
 }
 
 static int
@@ -66,31 +40,44 @@ catch_up(struct kmf_keeper *k, struct kmf_stream *s, struct db_conf *c,
 	return kmf_roster_push_one(&o, s);
 }
 
+static int
+subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id)
+{
+	struct kmf_keeper *k = j->k;
+	int r;
+
+	if ((r = admit(j)) != 0)
+		return r;
+	if (j->a.status != 0) {
+		if ((r = kmf_refusal_audit(j)) == 0)
+			kmf_stream_refuse(k, f, id, j->a.status, j->a.code,
+			    j->a.status == 404 ? "" : j->a.detail);
+		return r;
+	}
+	kmf_stream_end(k, j->conf.id, j->me.id, 409, "replaced");
+	if ((r = kmf_stream_add(k, f, id, j->conf.id, j->me.id)) == 0 &&
+	    (r = catch_up(k, k->streams, &j->conf, &j->me)) != 0)
+		kmf_stream_del(k, f, id);
+	return r;
+}
+
 int
 kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
     const struct kmf_subscribe *s)
 {
-	struct db_conf c;
-	struct db_member m;
-	const char *code;
-	uint16_t status;
+	const struct kmf_call c = { .op = KMF_OP_EVENTS,
+		.id = s->id,
+		.conf = s->conf,
+		.obj = "",
+		.replay_hash = s->replay_hash,
+		.replay_until_s = s->replay_until_s };
+	struct kmf_job j = { .k = k, .call = &c };
 	int r;
 
 	if ((r = kmf_mark(k)) != 0)
 		return r;
-	if ((r = admit(k, s, &c, &m, &status, &code)) != 0)
-		goto out;
-	if (status != 0) {
-		kmf_stream_refuse(k, f, id, status, code, "");
+	if ((r = subscribe(&j, f, id)) == 0)
 		return kmf_mark_keep(k);
-	}
-	kmf_stream_end(k, c.id, m.id, 409, "replaced");
-	if ((r = kmf_stream_add(k, f, id, c.id, m.id)) != 0)
-		goto out;
-	if ((r = catch_up(k, k->streams, &c, &m)) == 0)
-		return kmf_mark_keep(k);
-	kmf_stream_del(k, f, id);
-out:
 	kmf_mark_undo(k);
 	return r;
 }

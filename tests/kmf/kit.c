@@ -368,6 +368,27 @@ kit_end_close(struct kit_end *e)
 	json_decref(e->claims);
 }
 
+static void
+bind(struct kmf_identity *id, const struct kit_end *e)
+{
+	id->x5t = e->x5t;
+	if (e->x5t == NULL && !e->unbound)
+		id->jkt = e->jkt;
+}
+
+static void
+person(struct kmf_identity *id, const struct kit_end *e)
+{
+	id->iss = e->iss;
+	id->sub = e->sub;
+	id->email = e->email;
+	id->name = e->name;
+	id->kind = e->kind;
+	id->email_verified = e->email[0] != '\0';
+	id->groups[0] = e->group;
+	id->ngroups = e->group != NULL;
+}
+
 struct kit_reply *
 kit_token1(struct kit *t, struct kit_end *e, const char *conf)
 {
@@ -377,16 +398,9 @@ kit_token1(struct kit *t, struct kit_end *e, const char *conf)
 
 	c.id.who = e->code[0] != '\0' ? KMF_WHO_CODE : KMF_WHO_PERSON;
 	c.id.code = e->code;
-	c.id.jkt = e->jkt;
-	if (e->code[0] == '\0') {
-		c.id.iss = e->iss;
-		c.id.sub = e->sub;
-		c.id.email = e->email;
-		c.id.name = e->name;
-		c.id.email_verified = e->email[0] != '\0';
-		c.id.groups[0] = e->group;
-		c.id.ngroups = e->group != NULL;
-	}
+	bind(&c.id, e);
+	if (e->code[0] == '\0')
+		person(&c.id, e);
 	r = kit_call(t, &c);
 	if (r->status == 200 && (m = perc_json_str(r->json, "member")) != NULL)
 		snprintf(e->member, sizeof(e->member), "%s", m);
@@ -397,10 +411,15 @@ kit_token1(struct kit *t, struct kit_end *e, const char *conf)
 static void
 identity(struct kmf_identity *id, const struct kit_end *e)
 {
+	bind(id, e);
+	if (e->direct) {
+		id->who = KMF_WHO_PERSON;
+		person(id, e);
+		return;
+	}
 	id->who = KMF_WHO_MEMBER;
 	id->sub = e->member;
 	id->token_conf = e->conf;
-	id->jkt = e->jkt;
 	id->scope = "member";
 }
 
@@ -482,6 +501,9 @@ kit_keys(struct kit *t, struct kit_end *e)
 	e->claims = kit_verify(t, inner, "perch-ekt+jwt");
 	perc_secmem_free(inner);
 	assert_string_equal(perc_json_str(e->claims, "aud"), e->seal_jkt);
+	if (e->direct)
+		snprintf(e->member, sizeof(e->member), "%s",
+		    perc_json_str(e->claims, "member"));
 	assert_string_equal(perc_json_str(e->claims, "member"), e->member);
 	key_take(e, e->claims);
 	return r;

@@ -68,6 +68,9 @@ struct kit {
 struct kit_end {
 	const char *iss, *sub, *email, *name;
 	const char *group;
+	const char *x5t, *kind; /* bound to a certificate; what it is */
+	bool direct;		/* uses the provider's own token */
+	bool unbound;		/* which is bound to nothing */
 	char code[40];
 	struct perc_jwk *sign, *seal;
 	char jkt[PERC_JKT_LEN + 1], seal_jkt[PERC_JKT_LEN + 1];
