@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "kmf/front.h"
+#include "kmf/openapi.h"
 #include "kmf/verify.h"
+#include "perc/b64.h"
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
@@ -95,7 +97,10 @@ route_take(struct front_req *q)
 	r = kmf_route_find(&q->route, &q->par, perc_httpd_method(q->r),
 	    perc_httpd_path(q->r), methods, sizeof(methods));
 	allow.value = methods;
-	if (r == PERC_ERR_UNSUPPORTED)
+	if (r == PERC_ERR_UNSUPPORTED &&
+	    strcmp(perc_httpd_method(q->r), "OPTIONS") == 0)
+		front_reply(q, 204, &allow, 1, NULL, 0, false);
+	else if (r == PERC_ERR_UNSUPPORTED)
 		front_problem_with(q, 405, "method_not_allowed",
 		    "not with this method", &allow, 1);
 	else if (r != 0)
@@ -358,6 +363,20 @@ fds_allow(const struct kmf_conf *c)
 }
 
 static int
+openapi_take(struct front *f)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	char text[PERC_JKT_LEN + 1];
+	int r;
+
+	if ((r = perc_sha256(hash, kmf_openapi_text, kmf_openapi_len)) != 0)
+		return r;
+	perc_b64_put(text, hash, sizeof(hash));
+	snprintf(f->openapi_etag, sizeof(f->openapi_etag), "\"%s\"", text);
+	return 0;
+}
+
+static int
 front_open(struct front *f)
 {
 	int r;
@@ -379,7 +398,7 @@ front_open(struct front *f)
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0)
 		return r;
 	perc_chan_state_set(f->keeper, FRONT_STARTING);
-	return 0;
+	return openapi_take(f);
 }
 
 /* No file at all: the root key and the database lie beside the certificate.

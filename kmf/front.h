@@ -98,6 +98,7 @@ struct front {
 	int ready_fd;
 	bool welcomed, stopping;
 	char *jwks_text;
+	char openapi_etag[PERC_JKT_LEN + 3]; /* with its quotes */
 	struct perc_jwks *jwks;
 	uint8_t nonce_key[32], prev_nonce_key[32];
 	struct front_keys keys[KMF_ISSUERS_MAX];

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kmf/front.h"
+#include "kmf/openapi.h"
 #include "perc/log.h"
 #include "perc/json.h"
 
@@ -207,6 +208,23 @@ metrics(struct front_req *q)
 	front_call(q, &c, on_metrics);
 }
 
+/* --- the document of the interface ---------------------------------------- */
+/* One and the same for everybody until the program is another. */
+static void
+openapi(struct front_req *q)
+{
+	const char *seen = perc_httpd_header(q->r, "If-None-Match", NULL);
+	const struct perc_httpd_header h[] = { { "ETag", q->f->openapi_etag },
+		{ "Cache-Control", "public, max-age=3600" },
+		{ "Content-Type", "application/json" } };
+
+	if (seen != NULL && strstr(seen, q->f->openapi_etag) != NULL)
+		front_reply(q, 304, h, 2, NULL, 0, false);
+	else
+		front_reply(
+		    q, 200, h, 3, kmf_openapi_text, kmf_openapi_len, false);
+}
+
 static void
 health(struct front_req *q)
 {
@@ -224,6 +242,7 @@ front_meta(struct front_req *q)
 		[KMF_H_HEALTH] = health,
 		[KMF_H_READY] = ready,
 		[KMF_H_METRICS] = metrics,
+		[KMF_H_OPENAPI] = openapi,
 	};
 
 	by[q->route->handler](q);

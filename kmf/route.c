@@ -16,6 +16,7 @@
 
 static const struct kmf_route routes[] = {
 	/* without a token */
+	{ "GET", "/openapi.json", KMF_H_OPENAPI, 0, KMF_PUBLIC, 0 },
 	{ "GET", "/c/{c}", KMF_H_DESCRIPTOR, 0, KMF_PUBLIC, 0 },
 	{ "GET", WELL "oauth-protected-resource", KMF_H_RESOURCE, 0, KMF_PUBLIC,
 	    0 },
@@ -123,25 +124,47 @@ path_is(struct kmf_params *p, const char *pat, const char *path)
 	return *pat == '\0' && *path == '\0';
 }
 
+/* HEAD is GET without the body (RFC 9110, 9.3.2); a stream is all body. */
+static bool
+method_is(const struct kmf_route *r, const char *method)
+{
+	if (strcmp(method, "HEAD") == 0 && r->handler != KMF_H_EVENTS)
+		method = "GET";
+	return strcmp(r->method, method) == 0;
+}
+
+static void
+allow_add(char *allow, size_t cap, const struct kmf_route *r)
+{
+	size_t n = strlen(allow);
+
+	snprintf(allow + n, cap - n, "%s%s", r->method,
+	    strcmp(r->method, "GET") == 0 && r->handler != KMF_H_EVENTS
+		? ", HEAD, "
+		: ", ");
+}
+
 int
 kmf_route_find(const struct kmf_route **rp, struct kmf_params *p,
     const char *method, const char *path, char *allow, size_t allowcap)
 {
 	struct kmf_params found;
-	size_t i, n = 0;
+	size_t i, n;
 
 	allow[0] = '\0';
 	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (!path_is(&found, routes[i].path, path))
 			continue;
-		if (strcmp(method, routes[i].method) == 0) {
+		if (method_is(&routes[i], method)) {
 			*rp = &routes[i];
 			*p = found;
 			return 0;
 		}
-		n +=
-		    (size_t)snprintf(allow + n, n < allowcap ? allowcap - n : 0,
-			"%s%s", n == 0 ? "" : ", ", routes[i].method);
+		allow_add(allow, allowcap, &routes[i]);
 	}
-	return n == 0 ? PERC_ERR_NOTFOUND : PERC_ERR_UNSUPPORTED;
+	if (allow[0] == '\0')
+		return PERC_ERR_NOTFOUND;
+	n = strlen(allow);
+	snprintf(allow + n, allowcap - n, "OPTIONS");
+	return PERC_ERR_UNSUPPORTED;
 }

@@ -21,6 +21,7 @@ enum kmf_handler {
 	KMF_H_HEALTH,
 	KMF_H_READY,
 	KMF_H_METRICS,
+	KMF_H_OPENAPI,
 };
 
 enum kmf_route_flags {
@@ -43,7 +44,8 @@ struct kmf_params { /* of the path; "" when absent */
 	char conf[KMF_ID_MAX], obj[KMF_ID_MAX];
 };
 
-/* PERC_ERR_NOTFOUND; PERC_ERR_UNSUPPORTED: the path is there for other
- * methods, listed in allow. */
+/* HEAD finds what GET does, but for event streams. PERC_ERR_NOTFOUND;
+ * PERC_ERR_UNSUPPORTED: the path is there for other methods, all of which
+ * are listed in allow. */
 PERC_MUST int kmf_route_find(const struct kmf_route **rp, struct kmf_params *p,
     const char *method, const char *path, char *allow, size_t allowcap);

@@ -51,6 +51,20 @@ def test_public_documents(s):
     assert "perch_kmf_front_requests_total{" in m, m
 
 
+def test_document_of_the_interface(s):
+    a = Raw(s.k, "GET", "/openapi.json")
+    d = a.json()
+    assert a.status == 200 and d["openapi"] == "3.1.0"
+    assert "/v1/conferences/{id}/keys" in d["paths"]
+    assert a.get("content-type") == "application/json"
+    assert "no-store" not in a.get("cache-control")
+    etag = a.get("etag")
+    b = Raw(s.k, "GET", "/openapi.json", [("If-None-Match", etag)])
+    assert b.status == 304 and not b.body and b.get("etag") == etag
+    assert Raw(s.k, "GET", "/openapi.json",
+               [("If-None-Match", '"other"')]).status == 200
+
+
 def test_REQ_WS_6_1a_https_only(s):
     """Plain HTTP is no conversation; neither is TLS 1.1."""
     with socket.create_connection(("127.0.0.1", s.k.port), 5) as t:
@@ -63,7 +77,14 @@ def test_REQ_WS_6_1a_https_only(s):
 
 def test_routes(s):
     a = Raw(s.k, "DELETE", "/healthz")
-    assert a.status == 405 and a.get("allow") == "GET"
+    assert a.status == 405 and a.get("allow") == "GET, HEAD, OPTIONS"
+    a = Raw(s.k, "OPTIONS", f"/v1/conferences/{NOBODY}")
+    assert a.status == 204 and not a.body
+    assert a.get("allow") == "GET, HEAD, PATCH, DELETE, OPTIONS", a.headers
+    a = Raw(s.k, "HEAD", "/healthz")
+    assert a.status == 200 and a.get("content-length") == "3" and not a.body
+    # a stream has nothing but its body
+    assert Raw(s.k, "HEAD", f"/v1/conferences/{s.conf}/events").status == 405
     for p in ("/", "/v1", "/v1/conferences/", "/v1/conferences/c_short",
               f"/v1/conferences/{s.conf}/keys/x", "/c/" + "A" * 24):
         a = Raw(s.k, "GET", p)

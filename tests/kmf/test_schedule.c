@@ -211,7 +211,7 @@ test_idempotency(void **state)
 	c.body_len--;
 	r = kit_call(&t, &c);
 	assert_int_equal(r->status, 422);
-	assert_string_equal(r->code, "idempotency_mismatch");
+	assert_string_equal(r->code, "idempotency_conflict");
 	c.body_len++;
 	c.id.sub = "other"; /* another client's keys are its own */
 	r = kit_call(&t, &c);
