@@ -92,6 +92,9 @@ struct db_client {
 PERC_MUST int db_client_add(struct db *db, const struct db_client *c);
 PERC_MUST int db_client_find(struct db *db, struct db_client *c,
     const char *id);
+/* jwk, scope, disabled */
+PERC_MUST int db_client_put(struct db *db, const struct db_client *c);
+PERC_MUST int db_client_list(struct db *db, struct db_client **cp, size_t *np);
 
 /* --- conferences ------------------------------------------------------ */
 
@@ -116,9 +119,10 @@ PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
 PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
 PERC_MUST int db_conf_put(struct db *db, const struct db_conf *c);
 PERC_MUST int db_conf_delete(struct db *db, const char *id);
-/* With no > after_no, in that order, at most limit; state -1: any. */
+/* With no > after_no, in that order, at most limit; state -1: any; owner:
+ * who created it, "" for any. */
 PERC_MUST int db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
-    int state, int64_t after_no, unsigned limit);
+    const char *owner, int state, int64_t after_no, unsigned limit);
 /* Those whose due_ms is now or past, at most limit. */
 PERC_MUST int db_conf_due(struct db *db, struct db_conf **cp, size_t *np,
     int64_t now_ms, unsigned limit);

@@ -103,13 +103,13 @@ db_conf_delete(struct db *db, const char *id)
 }
 
 int
-db_conf_list(struct db *db, struct db_conf **cp, size_t *np, int state,
-    int64_t after_no, unsigned limit)
+db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
+    const char *owner, int state, int64_t after_no, unsigned limit)
 {
 	int r;
 
-	if ((r = db_bind(db, ST_CONF_LIST, "iii", after_no, (int64_t)state,
-		 (int64_t)limit)) != 0)
+	if ((r = db_bind(db, ST_CONF_LIST, "iiis", after_no, (int64_t)state,
+		 (int64_t)limit, owner)) != 0)
 		return r;
 	return db_many(db, ST_CONF_LIST, &conf_cols, cp, np);
 }

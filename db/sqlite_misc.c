@@ -76,6 +76,18 @@ db_client_find(struct db *db, struct db_client *c, const char *id)
 }
 
 int
+db_client_put(struct db *db, const struct db_client *c)
+{
+	return db_put(db, ST_CLIENT_PUT, &client_cols, c);
+}
+
+int
+db_client_list(struct db *db, struct db_client **cp, size_t *np)
+{
+	return db_many(db, ST_CLIENT_LIST, &client_cols, cp, np);
+}
+
+int
 db_signing_key_add(struct db *db, const struct db_signing_key *k)
 {
 	return db_put(db, ST_SIGNING_KEY_ADD, &signing_key_cols, k);

@@ -35,6 +35,10 @@ const char *const db_statements[ST_MAX] = {
 			  "disabled) VALUES (?, ?, ?, ?, ?)",
 	[ST_CLIENT_FIND] = "SELECT id, jwk, scope, created_ms, disabled "
 			   "FROM client WHERE id = ?",
+	[ST_CLIENT_PUT] = "UPDATE client SET jwk = ?2, scope = ?3, "
+			  "disabled = ?5 WHERE id = ?1 AND ?4 IS NOT NULL",
+	[ST_CLIENT_LIST] = "SELECT id, jwk, scope, created_ms, disabled "
+			   "FROM client ORDER BY id",
 
 	[ST_CONF_ADD] =
 	    "INSERT INTO conference (" CONF_COLS ") VALUES (?1, ?2, ?3, ?4, "
@@ -50,7 +54,9 @@ const char *const db_statements[ST_MAX] = {
 	    "roster_seq = ?21 WHERE no = ?1 AND id = ?2",
 	[ST_CONF_DELETE] = "DELETE FROM conference WHERE id = ?",
 	[ST_CONF_LIST] = "SELECT " CONF_COLS " FROM conference WHERE no > ?1 "
-			 "AND (?2 < 0 OR state = ?2) ORDER BY no LIMIT ?3",
+			 "AND (?2 < 0 OR state = ?2) "
+			 "AND (?4 = '' OR created_by = ?4) "
+			 "ORDER BY no LIMIT ?3",
 	[ST_CONF_DUE] = "SELECT " CONF_COLS " FROM conference "
 			"WHERE due_ms > 0 AND due_ms <= ? "
 			"ORDER BY due_ms LIMIT ?",

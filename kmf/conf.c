@@ -260,7 +260,7 @@ kmf_op_conf_get(struct kmf_job *j)
 {
 	int r;
 
-	if (j->call->id.who == KMF_WHO_CLIENT)
+	if (j->me.id[0] == '\0') /* staff */
 		return kmf_conf_answer(j, 200);
 	/* token1 outlives the invitation by some minutes. */
 	r = kmf_decide_member(j->k, &j->conf, &j->me);
@@ -306,6 +306,8 @@ int
 kmf_op_conf_list(struct kmf_job *j)
 {
 	const char *q = j->call->arg;
+	const char *own =
+	    kmf_has_word(j->scope, "admin") ? "" : j->call->id.sub;
 	struct db_conf *list = NULL;
 	char text[24], cursor[24];
 	int64_t limit, after = 0;
@@ -327,7 +329,8 @@ kmf_op_conf_list(struct kmf_job *j)
 		    "cursor: only what an answer's next said");
 	/* One more than asked for tells whether there is a next page. */
 	if ((r = db_conf_list(
-		 j->k->db, &list, &n, state, after, (unsigned)limit + 1)) != 0)
+		 j->k->db, &list, &n, own, state, after, (unsigned)limit + 1)) !=
+	    0)
 		return r;
 	r = kmf_answer_json(j, 200,
 	    list_json(j->k, list, n > (size_t)limit ? (size_t)limit : n,

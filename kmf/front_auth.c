@@ -114,6 +114,8 @@ front_identity_own(struct kmf_identity *id, const json_t *claims)
 						       : KMF_WHO_NOBODY;
 	else if (strcmp(id->sub, text_of(claims, "client_id")) == 0)
 		id->who = KMF_WHO_CLIENT;
+	else if (strncmp(id->sub, "p_", 2) == 0)
+		id->who = KMF_WHO_ROLE;
 }
 
 /* What the keeper remembers: this key, this jti, this URI (RFC 9449 11.1). */
@@ -224,6 +226,7 @@ auth_kind(struct front_req *q)
 {
 	unsigned need = q->who.who == KMF_WHO_MEMBER ? KMF_MEMBER
 	    : q->who.who == KMF_WHO_CLIENT	     ? KMF_CLIENT
+	    : q->who.who == KMF_WHO_ROLE	     ? KMF_CLIENT
 						     : 0;
 
 	if ((q->route->flags & need) == 0) {

@@ -266,7 +266,7 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 	if (secret)
 		h[n++] = (struct perc_httpd_header){ "Encryption-Key",
 			a->secret_header };
-	if (q->who.who == KMF_WHO_MEMBER) {
+	if (q->who.who == KMF_WHO_MEMBER || q->who.who == KMF_WHO_PERSON) {
 		front_nonce_make(q->f, nonce);
 		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
 	}

@@ -56,11 +56,25 @@ conference_of(
 	return true;
 }
 
+/* BASE or BASE/v1: the KMF itself, for people with a role. */
+static bool
+is_kmf(const char *base, const char *resource)
+{
+	size_t n = strlen(base);
+
+	return strncmp(resource, base, n) == 0 &&
+	    (resource[n] == '\0' || strcmp(resource + n, "/v1") == 0);
+}
+
 void
 front_exchange(struct front_req *q)
 {
 	struct kmf_call c = { .op = KMF_OP_TOKEN1, .conf = q->par.conf };
 
+	if (q->par.conf[0] == '\0') {
+		c.op = KMF_OP_TOKEN_ROLE;
+		c.arg = kmf_form_get(&q->form, "scope");
+	}
 	q->who.jkt = q->proof.jkt;
 	front_call(q, &c, front_token_relay);
 }
@@ -133,7 +147,11 @@ grant_exchange(struct front_req *q)
 		malformed(q, "actor or requested_token_type not supported");
 		return;
 	}
-	if (!conf && strcmp(type, TYPE "access_token") == 0)
+	if (is_kmf(q->f->conf->base_url, resource) &&
+	    (strcmp(type, TYPE "access_token") == 0 ||
+		strcmp(type, TYPE "id_token") == 0))
+		front_idp(q);
+	else if (!conf && strcmp(type, TYPE "access_token") == 0)
 		exchange_token2(q, subject, resource);
 	else if (!conf)
 		refuse(q, 400, "invalid_target", "resource");

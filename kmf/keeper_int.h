@@ -29,7 +29,7 @@
 
 #define KMF_TOKEN1_S 300
 #define KMF_TOKEN2_S 600
-#define KMF_CLIENT_TOKEN_S 300
+#define KMF_CLIENT_TOKEN_S 300 /* role tokens too */
 #define KMF_ROSTER_S 75
 #define KMF_SEALED_ANSWER_S 60
 #define KMF_NONCE_ROTATE_MS (10 * 60 * 1000)
@@ -121,6 +121,7 @@ struct kmf_job {
 	struct db_conf conf;	  /* when the operation is on one */
 	struct kmf_policy policy; /* of conf */
 	struct db_member me;	  /* when the caller is a member */
+	char scope[DB_SCOPE_MAX]; /* of staff, as it is at this moment */
 };
 
 /* --- ops.c ------------------------------------------------------------ */
@@ -137,6 +138,8 @@ int kmf_not_found(struct kmf_job *j);
 PERC_MUST int kmf_answer_json(struct kmf_job *j, uint16_t status, json_t *v);
 PERC_MUST int kmf_answer_text(struct kmf_job *j, uint16_t status,
     const char *type, const char *text);
+/* May such a caller ask for this at all? scope: of staff. */
+bool kmf_op_may(enum kmf_op op, enum kmf_who who, const char *scope);
 /* Admission: who may, for what; a refusal stands in j->a afterwards. */
 PERC_MUST int kmf_admit(struct kmf_job *j);
 /* What a refusal leaves behind for the auditor. */
@@ -325,9 +328,19 @@ PERC_MUST int kmf_idem_keep(struct kmf_job *j);
 
 /* --- mint.c: tokens ---------------------------------------------------- */
 
+/* What was asked for, as far as it is had; "" asks for all. */
+void kmf_scope_cut(char out[static DB_SCOPE_MAX], const char *have,
+    const char *want);
+/* Claims that all tokens have; the rest is set by the caller. */
+json_t *kmf_claims_new(struct kmf_job *j, const char *aud, const char *sub,
+    const char *client, const char *scope, int64_t lives_s);
+/* Sign claims (taken over) and answer as RFC 6749 and 8693 say. */
+PERC_MUST int kmf_token_answer(struct kmf_job *j, json_t *claims,
+    const char *type, int64_t lives_s, const char *member);
 PERC_MUST int kmf_code_hash(char out[static DB_HASH_MAX], const char *code);
 int kmf_op_client_key(struct kmf_job *j);
 int kmf_op_token_client(struct kmf_job *j);
+int kmf_op_token_role(struct kmf_job *j);
 int kmf_op_token1(struct kmf_job *j);
 int kmf_op_token2(struct kmf_job *j);
 

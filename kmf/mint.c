@@ -22,9 +22,8 @@ no_target(struct kmf_job *j)
 	    "there is no such conference, or it is not for you");
 }
 
-/* Sign claims (taken over) and answer as RFC 6749 and 8693 say. */
-static int
-token_answer(struct kmf_job *j, json_t *claims, const char *type,
+int
+kmf_token_answer(struct kmf_job *j, json_t *claims, const char *type,
     int64_t lives_s, const char *member)
 {
 	const char *scope = perc_json_str(claims, "scope");
@@ -54,9 +53,8 @@ out:
 	return r;
 }
 
-/* The claims that all tokens have; the rest is set by the caller. */
-static json_t *
-claims_new(struct kmf_job *j, const char *aud, const char *sub,
+json_t *
+kmf_claims_new(struct kmf_job *j, const char *aud, const char *sub,
     const char *client, const char *scope, int64_t lives_s)
 {
 	char jti[32];
@@ -85,9 +83,8 @@ kmf_op_client_key(struct kmf_job *j)
 		c.scope));
 }
 
-/* What was asked for, as far as the client has it; "" asks for all. */
-static void
-scope_cut(char out[static DB_SCOPE_MAX], const char *have, const char *want)
+void
+kmf_scope_cut(char out[static DB_SCOPE_MAX], const char *have, const char *want)
 {
 	char word[DB_SCOPE_MAX];
 	size_t n, o = 0;
@@ -126,14 +123,14 @@ kmf_op_token_client(struct kmf_job *j)
 		return kmf_refuse(j, 401, "invalid_client", "no such client");
 	if (r != 0)
 		return r;
-	scope_cut(scope, row.scope, c->arg);
+	kmf_scope_cut(scope, row.scope, c->arg);
 	if (scope[0] == '\0')
 		return kmf_refuse(j, 400, "invalid_scope",
 		    "none of that is granted to this client");
 	if ((r = kmf_audit(j->k, KMF_AUDIT_TOKEN, row.id, "", row.id,
 		 json_pack("{s:s}", "scope", scope))) != 0)
 		return r;
-	claims = claims_new(
+	claims = kmf_claims_new(
 	    j, j->k->base, row.id, row.id, scope, KMF_CLIENT_TOKEN_S);
 	if (claims == NULL ||
 	    json_object_set_new(
@@ -141,7 +138,7 @@ kmf_op_token_client(struct kmf_job *j)
 		json_decref(claims);
 		return PERC_ERR_NOMEM;
 	}
-	return token_answer(j, claims, "DPoP", KMF_CLIENT_TOKEN_S, NULL);
+	return kmf_token_answer(j, claims, "DPoP", KMF_CLIENT_TOKEN_S, NULL);
 }
 
 static int
@@ -161,7 +158,7 @@ token1(struct kmf_job *j, const struct kmf_person *p, bool have)
 		 json_pack("{s:s, s:s, s:s, s:s}", "iss", p->iss, "sub", p->sub,
 		     "via", j->me.via, "scope", "member"))) != 0)
 		return r;
-	claims = claims_new(
+	claims = kmf_claims_new(
 	    j, j->k->base, j->me.id, "perch-agent", "member", KMF_TOKEN1_S);
 	if (claims == NULL ||
 	    json_object_set_new(
@@ -170,7 +167,7 @@ token1(struct kmf_job *j, const struct kmf_person *p, bool have)
 		json_decref(claims);
 		return PERC_ERR_NOMEM;
 	}
-	return token_answer(j, claims, type, KMF_TOKEN1_S, j->me.id);
+	return kmf_token_answer(j, claims, type, KMF_TOKEN1_S, j->me.id);
 }
 
 /* The key of the first use owns the code. */
@@ -270,7 +267,7 @@ kmf_op_token2(struct kmf_job *j)
 		 json_pack("{s:s, s:s}", "scope", "join", "x5t",
 		     j->call->arg2))) != 0)
 		return r;
-	claims = claims_new(
+	claims = kmf_claims_new(
 	    j, j->conf.mdd, m->id, "perch-agent", "join", KMF_TOKEN2_S);
 	if (claims == NULL ||
 	    json_object_set_new(
@@ -283,5 +280,5 @@ kmf_op_token2(struct kmf_job *j)
 		json_decref(claims);
 		return PERC_ERR_NOMEM;
 	}
-	return token_answer(j, claims, "Bearer", KMF_TOKEN2_S, NULL);
+	return kmf_token_answer(j, claims, "Bearer", KMF_TOKEN2_S, NULL);
 }

@@ -83,7 +83,7 @@ walk_identity(struct walk *k, struct kmf_identity *id)
 	uint64_t exp = (uint64_t)id->token_exp_s;
 	unsigned i;
 
-	id->who = (enum kmf_who)walk_num(k, id->who, KMF_WHO_CODE);
+	id->who = (enum kmf_who)walk_num(k, id->who, KMF_WHO_LAST - 1);
 	walk_str(k, &id->iss);
 	walk_str(k, &id->sub);
 	walk_str(k, &id->email);

@@ -67,6 +67,7 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_READY,	/* readiness: named reasons */
 	KMF_OP_METRICS, /* Prometheus text of the keeper's part */
 	KMF_OP_EVENTS,	/* SUBSCRIBE, not CALL: open an event stream */
+	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST
 };
 
@@ -76,6 +77,8 @@ enum kmf_who { /* how the caller was authenticated */
 	KMF_WHO_MEMBER, /* token1: sub = member id, conf bound */
 	KMF_WHO_PERSON, /* some issuer's word: iss, sub, email, name, groups */
 	KMF_WHO_CODE,	/* code = invitation code, not yet looked up */
+	KMF_WHO_ROLE,	/* a role token: sub = p_ id of a person; scope */
+	KMF_WHO_LAST
 };
 
 /* Strings point into the frame and are never NULL ("" when absent). */

@@ -13,13 +13,14 @@
 
 #define WHO(w) (1u << KMF_WHO_##w)
 #define CLIENT WHO(CLIENT)
+#define STAFF (WHO(CLIENT) | WHO(ROLE))
 #define MEMBER (WHO(MEMBER) | WHO(PERSON))
 
 enum on { ON_NOTHING, ON_CONF };
 
 struct op {
 	unsigned who;	   /* bits of enum kmf_who */
-	const char *scope; /* words, one of which a client needs; NULL: any */
+	const char *scope; /* words, one of which staff needs; NULL: any */
 	enum on on;
 	int (*fn)(struct kmf_job *j);
 };
@@ -34,33 +35,35 @@ static const struct op ops[KMF_OP_LAST] = {
 	    kmf_op_token_client },
 	[KMF_OP_TOKEN1] = { WHO(PERSON) | WHO(CODE), NULL, ON_NOTHING,
 	    kmf_op_token1 },
+	[KMF_OP_TOKEN_ROLE] = { WHO(PERSON), NULL, ON_NOTHING,
+	    kmf_op_token_role },
 	[KMF_OP_TOKEN2] = { MEMBER, NULL, ON_CONF, kmf_op_token2 },
-	[KMF_OP_CONF_CREATE] = { CLIENT, SCHEDULER, ON_NOTHING,
+	[KMF_OP_CONF_CREATE] = { STAFF, SCHEDULER, ON_NOTHING,
 	    kmf_op_conf_create },
-	[KMF_OP_CONF_LIST] = { CLIENT, SCHEDULER, ON_NOTHING,
+	[KMF_OP_CONF_LIST] = { STAFF, SCHEDULER, ON_NOTHING,
 	    kmf_op_conf_list },
-	[KMF_OP_CONF_GET] = { CLIENT | MEMBER, SCHEDULER, ON_CONF,
+	[KMF_OP_CONF_GET] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
 	    kmf_op_conf_get },
-	[KMF_OP_CONF_PATCH] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_conf_patch },
-	[KMF_OP_CONF_DELETE] = { CLIENT, SCHEDULER, ON_CONF,
+	[KMF_OP_CONF_PATCH] = { STAFF, SCHEDULER, ON_CONF, kmf_op_conf_patch },
+	[KMF_OP_CONF_DELETE] = { STAFF, SCHEDULER, ON_CONF,
 	    kmf_op_conf_delete },
-	[KMF_OP_CONF_END] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_end },
-	[KMF_OP_CONF_REKEY] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_rekey },
-	[KMF_OP_CONF_EXPLAIN] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_explain },
-	[KMF_OP_INV_CREATE] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_create },
-	[KMF_OP_INV_LIST] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_list },
-	[KMF_OP_INV_DELETE] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_delete },
-	[KMF_OP_INV_ICS] = { CLIENT, SCHEDULER, ON_CONF, kmf_op_inv_ics },
-	[KMF_OP_MEMBER_LIST] = { CLIENT, SCHEDULER, ON_CONF,
+	[KMF_OP_CONF_END] = { STAFF, SCHEDULER, ON_CONF, kmf_op_end },
+	[KMF_OP_CONF_REKEY] = { STAFF, SCHEDULER, ON_CONF, kmf_op_rekey },
+	[KMF_OP_CONF_EXPLAIN] = { STAFF, SCHEDULER, ON_CONF, kmf_op_explain },
+	[KMF_OP_INV_CREATE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_create },
+	[KMF_OP_INV_LIST] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_list },
+	[KMF_OP_INV_DELETE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_delete },
+	[KMF_OP_INV_ICS] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_ics },
+	[KMF_OP_MEMBER_LIST] = { STAFF, SCHEDULER, ON_CONF,
 	    kmf_op_member_list },
-	[KMF_OP_MEMBER_EVICT] = { CLIENT, SCHEDULER, ON_CONF,
+	[KMF_OP_MEMBER_EVICT] = { STAFF, SCHEDULER, ON_CONF,
 	    kmf_op_member_evict },
 	[KMF_OP_KEYS] = { MEMBER, NULL, ON_CONF, kmf_op_keys },
 	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
 	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },
 	[KMF_OP_ROSTER] = { MEMBER, NULL, ON_CONF, kmf_op_roster },
 	[KMF_OP_EVENTS] = { MEMBER, NULL, ON_CONF, NULL },
-	[KMF_OP_AUDIT] = { CLIENT, AUDITOR, ON_NOTHING, kmf_op_audit },
+	[KMF_OP_AUDIT] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_audit },
 	[KMF_OP_READY] = { ~0u, NULL, ON_NOTHING, kmf_op_ready },
 	[KMF_OP_METRICS] = { ~0u, NULL, ON_NOTHING, kmf_op_metrics },
 };
@@ -252,6 +255,14 @@ kmf_conf_try(struct kmf_job *j, bool *have)
 	return 0;
 }
 
+/* A scheduler's conferences are its own; an administrator's are all. */
+static bool
+staff_may_see(const struct kmf_job *j)
+{
+	return kmf_has_word(j->scope, "admin") ||
+	    strcmp(j->conf.created_by, j->call->id.sub) == 0;
+}
+
 static int
 conf_admit(struct kmf_job *j)
 {
@@ -266,25 +277,68 @@ conf_admit(struct kmf_job *j)
 	case KMF_WHO_PERSON:
 		return person_load(j, have);
 	default:
-		return have ? 0 : kmf_not_found(j);
+		return have && staff_may_see(j) ? 0 : kmf_not_found(j);
 	}
+}
+
+/*
+ * What staff may at this moment: a client's token lives for minutes, but the
+ * client may have been disabled or have lost a scope since.
+ */
+static int
+scope_now(struct kmf_job *j)
+{
+	const struct kmf_identity *id = &j->call->id;
+	struct db_client row;
+	int r;
+
+	if (id->who == KMF_WHO_ROLE)
+		return kmf_copy(j->scope, sizeof(j->scope), id->scope);
+	r = db_client_find(j->k->db, &row, id->sub);
+	if (r == PERC_ERR_NOTFOUND || (r == 0 && row.disabled))
+		return kmf_refuse(j, 401, "invalid_token",
+		    "this client is not, or no longer, one of ours");
+	if (r == 0 && id->scope[0] != '\0')
+		kmf_scope_cut(j->scope, row.scope, id->scope);
+	return r;
+}
+
+bool
+kmf_op_may(enum kmf_op op, enum kmf_who who, const char *scope)
+{
+	const struct op *o = &ops[op];
+
+	return (o->who & 1u << who) != 0 &&
+	    ((STAFF & 1u << who) == 0 || o->scope == NULL ||
+		scope_allows(scope, o->scope));
+}
+
+static int
+who_admit(struct kmf_job *j, const struct op *op)
+{
+	enum kmf_who who = j->call->id.who;
+	int r;
+
+	if ((op->who & 1u << who) == 0)
+		return kmf_not_found(j);
+	if (op->scope != NULL && (STAFF & 1u << who) != 0 &&
+	    ((r = scope_now(j)) != 0 || j->a.status != 0))
+		return r;
+	return kmf_op_may(j->call->op, who, j->scope)
+	    ? 0
+	    : kmf_refuse(j, 403, "insufficient_scope", "this needs one of: %s",
+		  op->scope);
 }
 
 int
 kmf_admit(struct kmf_job *j)
 {
 	const struct op *op = &ops[j->call->op];
-	const struct kmf_identity *id = &j->call->id;
 	int r;
 
-	if ((r = replay_check(j)) != 0 || j->a.status != 0)
+	if ((r = replay_check(j)) != 0 || j->a.status != 0 ||
+	    (r = who_admit(j, op)) != 0 || j->a.status != 0)
 		return r;
-	if ((op->who & 1u << id->who) == 0)
-		return kmf_not_found(j);
-	if (id->who == KMF_WHO_CLIENT && op->scope != NULL &&
-	    !scope_allows(id->scope, op->scope))
-		return kmf_refuse(j, 403, "insufficient_scope",
-		    "this needs one of: %s", op->scope);
 	return op->on == ON_CONF ? conf_admit(j) : 0;
 }
 
@@ -296,11 +350,9 @@ run(struct kmf_job *j)
 
 	if (op->fn == NULL)
 		return kmf_not_found(j);
-	if ((r = kmf_admit(j)) != 0)
+	if ((r = kmf_admit(j)) != 0 || j->a.status != 0)
 		return r;
-	if (j->a.status == 0)
-		r = op->fn(j);
-	return r;
+	return op->fn(j);
 }
 
 /* RFC 6749, 5.2: at the token endpoint errors have names of their own. */
@@ -310,7 +362,7 @@ oauth_errors(struct kmf_job *j)
 	enum kmf_op op = j->call->op;
 
 	if (op != KMF_OP_TOKEN1 && op != KMF_OP_TOKEN2 &&
-	    op != KMF_OP_TOKEN_CLIENT)
+	    op != KMF_OP_TOKEN_CLIENT && op != KMF_OP_TOKEN_ROLE)
 		return;
 	if (strcmp(j->a.code, "invalid_client") != 0)
 		j->a.status = 400;
@@ -357,8 +409,12 @@ kmf_refusal_audit(struct kmf_job *j)
 		return 0;
 	return kmf_audit(j->k, KMF_AUDIT_REFUSED, actor_or_nothing(&c->id),
 	    id_or_nothing(c->conf), id_or_nothing(c->obj),
-	    json_pack("{s:i, s:s, s:i}", "status", (int)j->a.status, "code",
-		j->a.code, "op", (int)c->op));
+	    json_pack("{s:i, s:s, s:i, s:s*}", "status", (int)j->a.status,
+		"code", j->a.code, "op", (int)c->op, "iss",
+		c->id.who == KMF_WHO_PERSON &&
+			kmf_text_check(c->id.iss, DB_ISS_MAX - 1) == 0
+		    ? c->id.iss
+		    : NULL));
 }
 
 void

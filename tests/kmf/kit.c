@@ -295,15 +295,50 @@ kit_wait(struct kit *t, unsigned replies)
 	}
 }
 
+void
+kit_client(struct kit *t, const char *id, const char *scope)
+{
+	struct db_client c = { .jwk = "{}", .created_ms = t->now_ms };
+
+	snprintf(c.id, sizeof(c.id), "%s", id);
+	snprintf(c.scope, sizeof(c.scope), "%s", scope);
+	assert_int_equal(kmf_turn_begin(t->k), 0);
+	assert_int_equal(db_client_add(t->k->db, &c), 0);
+	kit_turn(t);
+}
+
+void
+kit_client_set(
+    struct kit *t, const char *id, const char *scope, bool disabled)
+{
+	struct db_client c;
+
+	assert_int_equal(kmf_turn_begin(t->k), 0);
+	assert_int_equal(db_client_find(t->k->db, &c, id), 0);
+	snprintf(c.scope, sizeof(c.scope), "%s", scope);
+	c.disabled = disabled;
+	assert_int_equal(db_client_put(t->k->db, &c), 0);
+	kit_turn(t);
+}
+
 struct kit_reply *
 kit_admin(struct kit *t, enum kmf_op op, const char *conf, const char *obj,
     const char *body)
 {
+	return kit_staff(
+	    t, "admin", "admin scheduler auditor", op, conf, obj, body);
+}
+
+struct kit_reply *
+kit_staff(struct kit *t, const char *id, const char *scope, enum kmf_op op,
+    const char *conf, const char *obj, const char *body)
+{
 	struct kmf_call c = { .op = op, .conf = conf, .obj = obj };
 
-	c.id.who = KMF_WHO_CLIENT;
-	c.id.sub = "admin";
-	c.id.scope = "admin scheduler auditor";
+	c.id.who =
+	    strncmp(id, "p_", 2) == 0 ? KMF_WHO_ROLE : KMF_WHO_CLIENT;
+	c.id.sub = id;
+	c.id.scope = scope;
 	c.id.jkt = "adminjkt";
 	c.if_match = op == KMF_OP_CONF_PATCH ? "*" : "";
 	c.body = (const uint8_t *)body;

@@ -101,6 +101,13 @@ void kit_wait(struct kit *t, unsigned replies);
 /* As the administrator; body is JSON text or NULL. */
 struct kit_reply *kit_admin(struct kit *t, enum kmf_op op, const char *conf,
     const char *obj, const char *body);
+/* A client that may ask for these scopes, with no key worth the name. */
+void kit_client(struct kit *t, const char *id, const char *scope);
+void kit_client_set(struct kit *t, const char *id, const char *scope,
+    bool disabled);
+/* As that client, its token having this scope. */
+struct kit_reply *kit_staff(struct kit *t, const char *id, const char *scope,
+    enum kmf_op op, const char *conf, const char *obj, const char *body);
 /* A conference from now on, with an invitation for each code wanted. */
 void kit_conf(struct kit *t, char id[static 40], const char *policy);
 void kit_code(struct kit *t, const char *conf, struct kit_end *e,

@@ -126,7 +126,7 @@ test_scopes(void **state)
 	struct kmf_call c = { .op = KMF_OP_CONF_GET, .conf = conf };
 
 	c.id.who = KMF_WHO_CLIENT;
-	c.id.sub = "x";
+	c.id.sub = "admin";
 	c.id.scope = "auditor";
 	assert_int_equal(kit_call(&t, &c)->status, 403);
 	c.id.scope = "schedulers";
@@ -213,6 +213,8 @@ test_idempotency(void **state)
 	assert_int_equal(r->status, 422);
 	assert_string_equal(r->code, "idempotency_conflict");
 	c.body_len++;
+	kit_client(&t, "other", "admin");
+	c.id.scope = "admin";
 	c.id.sub = "other"; /* another client's keys are its own */
 	r = kit_call(&t, &c);
 	assert_string_not_equal(perc_json_str(r->json, "code"), code);
