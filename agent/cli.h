@@ -6,6 +6,7 @@
  *	climain.c  the program: commands, options, help
  *	cliagent.c the socket; join, leave, status, roster, login
  *	cliadmin.c conference ...
+ *	cliqr.c    a QR code on the terminal
  *	clikmf.c   requests to the KMF with the administrator's key
  *	clidoctor.c is the way to the KMF and its single sign-on in order?
  *	cliout.c   tables and sentences
@@ -38,6 +39,7 @@ enum cli_opt {
 	CLI_BROWSER,
 	CLI_KMF,
 	CLI_PROVIDER,
+	CLI_NO_QR,
 	CLI_TITLE,
 	CLI_START,
 	CLI_END,
@@ -90,6 +92,7 @@ int cli_leave(const struct cli *c);
 int cli_status(const struct cli *c);
 int cli_roster(const struct cli *c);
 int cli_login(const struct cli *c);
+int cli_logout(const struct cli *c);
 
 /* clikmf.c */
 struct cli_kmf;

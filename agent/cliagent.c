@@ -241,6 +241,27 @@ cli_login(const struct cli *c)
 	return login(c, kmf);
 }
 
+int
+cli_logout(const struct cli *c)
+{
+	const char *kmf = c->nargs > 0 ? c->arg[0] : c->opt[CLI_KMF];
+	json_t *j = NULL;
+	int r = talk_once(
+	    c, json_pack("{s:s, s:s?}", "cmd", "logout", "kmf", kmf), &j);
+
+	if (r != CLI_OK)
+		return r;
+	if (cli_json(c))
+		cli_print_json(j);
+	else
+		cli_say("Logged out of %s; %s.", cli_get(j, "issuer"),
+		    json_is_true(json_object_get(j, "revoked"))
+			? "it knows"
+			: "it was not told, its tokens end by themselves");
+	json_decref(j);
+	return CLI_OK;
+}
+
 /* A line of standard input, unseen on a terminal. */
 static bool
 read_secret(const char *prompt, char *out, size_t cap)

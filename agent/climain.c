@@ -30,6 +30,7 @@ static const struct option longs[] = {
 	{ "browser", no_argument, NULL, CLI_BROWSER },
 	{ "kmf", required_argument, NULL, CLI_KMF },
 	{ "provider", required_argument, NULL, CLI_PROVIDER },
+	{ "no-qr", no_argument, NULL, CLI_NO_QR },
 	{ "title", required_argument, NULL, CLI_TITLE },
 	{ "start", required_argument, NULL, CLI_START },
 	{ "end", required_argument, NULL, CLI_END },
@@ -54,7 +55,8 @@ static const struct command {
 	int (*fn)(const struct cli *c);
 	const char *synopsis, *help;
 } commands[] = {
-	{ NULL, "join", 1, 1, AGENT_OPTS | BIT(CLI_CODE) | BIT(CLI_WAIT),
+	{ NULL, "join", 1, 1,
+	    AGENT_OPTS | BIT(CLI_CODE) | BIT(CLI_WAIT) | BIT(CLI_NO_QR),
 	    cli_join, "join URI [--code -|CODE] [--wait SECONDS]",
 	    "enter a conference; says where to send and to hear" },
 	{ NULL, "status", 0, 0, AGENT_OPTS, cli_status, "status",
@@ -65,13 +67,17 @@ static const struct command {
 	    "erase its keys and go" },
 	{ NULL, "login", 0, 1,
 	    AGENT_OPTS | BIT(CLI_DEVICE) | BIT(CLI_BROWSER) | BIT(CLI_KMF) |
-		BIT(CLI_PROVIDER),
+		BIT(CLI_PROVIDER) | BIT(CLI_NO_QR),
 	    cli_login,
-	    "login [URI] [--kmf URL] [--device|--browser] [--provider NAME]",
+	    "login [URI] [--kmf URL] [--device [--no-qr]|--browser] "
+	    "[--provider NAME]",
 	    "log in at the organisation's identity provider" },
+	{ NULL, "logout", 0, 1, AGENT_OPTS | BIT(CLI_KMF), cli_logout,
+	    "logout [URI] [--kmf URL]", "forget that login, here and there" },
 	{ NULL, "doctor", 0, 1,
 	    AGENT_OPTS | BIT(CLI_CA) | BIT(CLI_KMF) | BIT(CLI_PROVIDER) |
-		BIT(CLI_TRIAL) | BIT(CLI_DEVICE) | BIT(CLI_BROWSER),
+		BIT(CLI_TRIAL) | BIT(CLI_DEVICE) | BIT(CLI_BROWSER) |
+		BIT(CLI_NO_QR),
 	    cli_doctor,
 	    "doctor [URI] [--kmf URL] [--provider NAME] [--login "
 	    "[--device|--browser]]",

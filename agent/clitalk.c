@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/agentconf.h"
+#include "agent/cliqr.h"
 #include "perc/loop.h"
 
 #define LINE_MAX_LEN (4u << 20)
@@ -30,6 +31,7 @@ talk_open(struct talk *t, const struct cli *c)
 
 	memset(t, 0, sizeof(*t));
 	t->quiet = cli_json(c);
+	t->qr = c->opt[CLI_NO_QR] == NULL;
 	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (path == NULL || t->fd < 0 || strlen(path) >= sizeof(un.sun_path)) {
 		cli_complain("the socket's path is too long");
@@ -112,6 +114,21 @@ talk_line(struct talk *t)
 }
 
 static void
+show_device(const struct talk *t, const json_t *device)
+{
+	const char *uri =
+	    json_string_value(json_object_get(device, "verification_uri"));
+	const char *whole = json_string_value(
+	    json_object_get(device, "verification_uri_complete"));
+
+	fprintf(t->quiet ? stderr : stdout,
+	    "Open  %s\nand enter the code  %s\n",
+	    cli_get(device, "verification_uri"), cli_get(device, "user_code"));
+	if (t->qr && !t->quiet && uri != NULL)
+		cli_qr_show(whole != NULL ? whole : uri);
+}
+
+static void
 show_event(const struct talk *t, const json_t *j)
 {
 	const json_t *device = json_object_get(j, "device");
@@ -119,13 +136,8 @@ show_event(const struct talk *t, const json_t *j)
 
 	if (json_object_get(j, "progress") != NULL && !t->quiet)
 		cli_say("%s", cli_get(j, "progress"));
-	if (device != NULL) {
-		fprintf(t->quiet ? stderr : stdout,
-		    "Open  %s\nand enter the code  %s\n",
-		    cli_get(device, "verification_uri"),
-		    cli_get(device, "user_code"));
-		fflush(stdout);
-	}
+	if (device != NULL)
+		show_device(t, device);
 	if (open != NULL)
 		fprintf(t->quiet ? stderr : stdout,
 		    "Open this in a browser on this machine:\n%s\n",

@@ -9,6 +9,7 @@ struct talk { /* one conversation with the agent */
 	int fd;
 	struct text in;
 	bool quiet;	     /* no progress (--json) */
+	bool qr;	     /* a QR code where the terminal shows it */
 	bool keep;	     /* an error is kept, not complained about */
 	json_t *error;	     /* that one; whoever set keep frees it */
 	int64_t deadline_ms; /* 0: none */

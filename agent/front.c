@@ -60,10 +60,16 @@ front_progress(struct front_conf *c, const char *fmt, ...)
 /* ---- the vault's voice -------------------------------------------------- */
 
 static void
-on_ready(const char *seal_jwk, const char *report, void *arg)
+on_ready(
+    const char *sign_jwk, const char *seal_jwk, const char *report, void *arg)
 {
+	struct perc_jwk *sign = NULL;
 	struct agent *a = arg;
 
+	if (perc_jwk_from_json(&sign, sign_jwk, strlen(sign_jwk), true) != 0 ||
+	    perc_jwk_thumbprint(a->sign_jkt, sign) != 0)
+		a->sign_jkt[0] = '\0';
+	perc_jwk_free(sign);
 	free(a->seal_jwk);
 	free(a->vault_report);
 	a->seal_jwk = text_dup(seal_jwk);

@@ -13,8 +13,8 @@
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
  *	frontleg.c    ICE and DTLS of one leg; frontpump.c: its packets
- *	frontlogin.c  login at the organisation's identity provider, with
- *	              frontdevice.c and frontredirect.c
+ *	frontlogin.c  login at the organisation's identity provider; more
+ *	              files in frontlogin.h
  *	frontcall.c   requests with a DPoP proof of the vault's
  */
 #pragma once
@@ -30,6 +30,7 @@
 #include "agent/text.h"
 #include "perc/dtls.h"
 #include "perc/httpc.h"
+#include "perc/jose.h"
 #include "perc/loop.h"
 #include "perc/stun.h"
 
@@ -57,11 +58,12 @@ struct front_call;
 enum front_nonce_of { FRONT_NONCE_AS, FRONT_NONCE_RS, FRONT_NONCES };
 
 struct front_ask {
-	const char *method, *url; /* url without query: it is htu */
+	const char *method, *url; /* without query it is htu */
 	const char *token;	  /* NULL: none */
 	const char *type, *body;  /* NULL: none */
 	const char *extra;	  /* one more header line, or NULL */
 	bool seal_jkt;		  /* the proof names the sealing key */
+	bool login;		  /* goes to an identity provider */
 	perc_httpc_data_fn on_data;
 	unsigned idle_ms;
 };
@@ -168,6 +170,7 @@ struct agent {
 	struct front_login *logins[FRONT_LOGINS_MAX];
 	struct status *statuses; /* waiting for the vault's part */
 	char *seal_jwk, *vault_report;
+	char sign_jkt[PERC_JKT_LEN + 1]; /* of the vault's proofs */
 	bool vault_ready, stopping;
 	struct perc_timer stop_timer;
 };
@@ -289,6 +292,9 @@ json_t *front_leg_json(const struct front_leg *l);
 PERC_MUST int front_login_start(struct agent *a, struct local_req *req,
     const char *kmf, const char *method, const char *provider, char *why,
     size_t whycap);
+/* Forget it, here and at the provider; kmf NULL: the only one. */
+PERC_MUST int front_login_logout(struct agent *a, struct local_req *req,
+    const char *kmf, char *why, size_t whycap);
 void front_login_cancel(struct agent *a, const struct local_req *req);
 void front_login_free(struct front_login *l);
 /* What we hold for this KMF; false: nothing (any more). `other`: the second

@@ -22,7 +22,7 @@ struct front_call {
 	struct front_nonces *nonces;
 	enum front_nonce_of which;
 	char *method, *url, *token, *type, *body, *extra;
-	bool seal_jkt;
+	unsigned flags; /* of the proof */
 	perc_httpc_data_fn on_data;
 	unsigned idle_ms, tries;
 	perc_httpc_fn done;
@@ -178,13 +178,16 @@ on_proof(int err, const char *text, void *arg)
 static void
 call_prove(struct front_call *c)
 {
-	int r;
+	/* RFC 9449 section 4.2 */
+	char *htu = text_new("%.*s", (int)strcspn(c->url, "?#"), c->url);
+	int r = PERC_ERR_NOMEM;
 
 	c->tries++;
-	if ((r = front_vault_proof(c->agent->vault, c->seal_jkt ? 1 : 0,
-		 c->method, c->url, c->token, c->nonces->value[c->which],
-		 on_proof, c)) != 0)
+	if (htu == NULL ||
+	    (r = front_vault_proof(c->agent->vault, c->flags, c->method, htu,
+		 c->token, c->nonces->value[c->which], on_proof, c)) != 0)
 		call_fail(c, r, "the vault does not answer");
+	free(htu);
 }
 
 static bool
@@ -205,7 +208,8 @@ front_call_start(struct agent *a, struct front_call **callp,
 	c->agent = a;
 	c->nonces = nonces;
 	c->which = which;
-	c->seal_jkt = ask->seal_jkt;
+	c->flags = (ask->seal_jkt ? VAULT_PROOF_SEAL_JKT : 0) |
+	    (ask->login ? VAULT_PROOF_LOGIN : 0);
 	c->on_data = ask->on_data;
 	c->idle_ms = ask->idle_ms;
 	c->done = done;

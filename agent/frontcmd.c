@@ -170,6 +170,16 @@ cmd_login(struct agent *a, struct local_req *r, const json_t *j)
 		local_error(r, "failed", why);
 }
 
+static void
+cmd_logout(struct agent *a, struct local_req *r, const json_t *j)
+{
+	char why[FRONT_WORDS_MAX];
+
+	if (front_login_logout(
+		a, r, perc_json_str(j, "kmf"), why, sizeof(why)) != 0)
+		local_error(r, "failed", why);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct agent *a, struct local_req *r, const json_t *args);
@@ -179,6 +189,7 @@ static const struct {
 	{ "status", cmd_status },
 	{ "roster", cmd_roster },
 	{ "login", cmd_login },
+	{ "logout", cmd_logout },
 };
 
 void

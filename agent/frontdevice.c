@@ -12,7 +12,8 @@
 #include "perc/json.h"
 #include "perc/log.h"
 
-#define ANSWER_MAX 65536
+#define ANSWER_MAX	65536
+#define INTERVAL_MAX_MS 60000
 
 static void on_poll(void *arg);
 
@@ -27,24 +28,28 @@ poll_later(struct front_login *l)
 		fatalx("no memory for a timer");
 }
 
-/* Section 3.5: pending and slow_down go on, all else ends. */
+/* Section 3.5: pending and slow_down go on, all else ends; a server that
+ * cannot be asked just now is asked less often. */
 static void
 on_polled(const struct perc_httpc_answer *a, void *arg)
 {
 	struct front_login *l = arg;
+	const char *why;
 	char code[64];
 
 	l->http = NULL;
 	front_answer_code(a, code, sizeof(code));
 	if (a->err == 0 && a->status == 200) {
-		if (front_login_take(l, a) == 0)
+		if (front_login_take(l, a, &why) == 0)
 			front_login_succeed(l);
 		else
-			front_login_fail(l, "the answer is malformed");
+			front_login_fail(l, "the identity provider: %s", why);
 	} else if (perc_boot_ms() > l->device_until_ms) {
-		front_login_fail(l, "the code's time is over");
-	} else if (a->err != 0) {
-		l->interval_ms *= 2;
+		front_login_fail(l, "the code's time is over: try again");
+	} else if (a->err != 0 ||
+	    (code[0] == '\0' && front_answer_transient(a))) {
+		if (l->interval_ms < INTERVAL_MAX_MS)
+			l->interval_ms *= 2;
 		poll_later(l);
 	} else if (strcmp(code, "authorization_pending") == 0) {
 		poll_later(l);
@@ -60,19 +65,14 @@ static void
 on_poll(void *arg)
 {
 	struct front_login *l = arg;
-	const char *headers[] = { front_form_type, "Accept: application/json",
-		NULL };
 	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
+	int r;
 
 	text_add_form(&form, "grant_type",
 	    "urn:ietf:params:oauth:grant-type:device_code");
 	text_add_form(&form, "device_code", l->device_code);
 	text_add_form(&form, "client_id", l->client_id);
-	if (!form.failed)
-		r = perc_httpc_start(l->agent->http, &l->http, "POST",
-		    l->token_url, headers, form.p, form.len, NULL, 0, on_polled,
-		    l);
+	r = front_token_ask(l, &form, on_polled);
 	text_clear(&form);
 	if (r != 0)
 		front_login_fail(l, "%s", perc_strerror(r));

@@ -18,79 +18,16 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define ANSWER_MAX	 65536
-#define REFRESH_EARLY_MS 30000
+#define ANSWER_MAX 65536
 
-const char front_form_type[] =
-    "Content-Type: application/x-www-form-urlencoded";
-
-/* ---- where tokens are kept ---------------------------------------------- */
-
-static struct front_login *
-login_find(const struct agent *a, const char *kmf)
+struct front_login *
+front_login_find(const struct agent *a, const char *kmf)
 {
 	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++)
 		if (a->logins[i] != NULL && a->logins[i]->over &&
 		    strcmp(a->logins[i]->kmf, kmf) == 0)
 			return a->logins[i];
 	return NULL;
-}
-
-bool
-front_login_subject(
-    const struct agent *a, const char *kmf, bool other, struct front_subject *s)
-{
-	const struct front_login *l = login_find(a, kmf);
-	bool id = l != NULL && l->id_token != NULL;
-
-	if (l == NULL || perc_boot_ms() > l->until_ms)
-		return false;
-	if (id && !other) {
-		s->token = l->id_token;
-		s->type = "urn:ietf:params:oauth:token-type:id_token";
-	} else if (l->access_token != NULL && id == other) {
-		s->token = l->access_token;
-		s->type = "urn:ietf:params:oauth:token-type:access_token";
-	} else {
-		return false;
-	}
-	return true;
-}
-
-void
-front_login_keep(char **to, const json_t *j, const char *name)
-{
-	const char *s = perc_json_str(j, name);
-
-	if (s == NULL || strlen(s) > 8192)
-		return;
-	text_free(*to);
-	*to = text_dup(s);
-}
-
-int
-front_login_take(struct front_login *l, const struct perc_httpc_answer *a)
-{
-	int64_t expires = 60;
-	json_t *j = NULL;
-	int r;
-
-	if ((r = perc_json_parse(&j, a->body, a->len, ANSWER_MAX, NULL, 0)) !=
-	    0)
-		return r;
-	/* A refresh may bring no new ID token; the old one is as old as the
-	 * old access token. */
-	text_free(l->id_token);
-	l->id_token = NULL;
-	front_login_keep(&l->id_token, j, "id_token");
-	front_login_keep(&l->access_token, j, "access_token");
-	front_login_keep(&l->refresh_token, j, "refresh_token");
-	if (perc_json_int(&expires, j, "expires_in", 1, 86400) != 0)
-		expires = 60;
-	l->until_ms = perc_boot_ms() + expires * 1000;
-	json_decref(j);
-	return l->access_token != NULL || l->id_token != NULL ? 0
-							      : PERC_ERR_FORMAT;
 }
 
 json_t *
@@ -103,92 +40,13 @@ front_logins_json(const struct agent *a)
 
 		if (l != NULL && l->over)
 			json_array_append_new(all,
-			    json_pack("{s:s, s:s, s:b}", "kmf", l->kmf,
-				"issuer", l->issuer, "valid",
-				perc_boot_ms() < l->until_ms ||
-				    l->refresh_token != NULL));
+			    json_pack("{s:s, s:s, s:b, s:b, s:s}", "kmf",
+				l->kmf, "issuer", l->issuer, "valid",
+				front_login_valid(l) ||
+				    l->refresh_token != NULL,
+				"bound", l->dpop, "trouble", l->trouble));
 	}
 	return all;
-}
-
-/* ---- refreshing
- * -------------------------------------------------------------- */
-
-static void
-waiters_run(struct front_login *l)
-{
-	struct front_waiter w;
-
-	while (l->nwaiters > 0) {
-		w = l->waiters[--l->nwaiters];
-		w.fn(w.arg);
-	}
-}
-
-static void
-on_refreshed(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_login *l = arg;
-	char words[FRONT_WORDS_MAX];
-
-	l->http = NULL;
-	if (a->err != 0 || a->status != 200 || front_login_take(l, a) != 0) {
-		front_answer_words(a, words, sizeof(words));
-		log_warnx(
-		    "login_refresh issuer=%s words=\"%s\"", l->issuer, words);
-	}
-	waiters_run(l);
-}
-
-static int
-refresh_ask(struct front_login *l)
-{
-	const char *headers[] = { front_form_type, "Accept: application/json",
-		NULL };
-	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
-
-	text_add_form(&form, "grant_type", "refresh_token");
-	text_add_form(&form, "refresh_token", l->refresh_token);
-	text_add_form(&form, "client_id", l->client_id);
-	if (!form.failed)
-		r = perc_httpc_start(l->agent->http, &l->http, "POST",
-		    l->token_url, headers, form.p, form.len, NULL, 0,
-		    on_refreshed, l);
-	text_clear(&form);
-	return r;
-}
-
-void
-front_login_refresh(
-    struct agent *a, const char *kmf, void (*done)(void *), void *arg)
-{
-	struct front_login *l = login_find(a, kmf);
-
-	if (l == NULL || l->refresh_token == NULL ||
-	    l->until_ms - perc_boot_ms() > REFRESH_EARLY_MS ||
-	    l->nwaiters == FRONT_WAITERS_MAX) {
-		done(arg);
-		return;
-	}
-	l->waiters[l->nwaiters++] = (struct front_waiter){ done, arg };
-	if (l->http == NULL && refresh_ask(l) != 0)
-		waiters_run(l);
-}
-
-void
-front_login_forget(struct agent *a, const void *arg)
-{
-	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++) {
-		struct front_login *l = a->logins[i];
-		unsigned n = 0;
-
-		for (unsigned k = 0; l != NULL && k < l->nwaiters; k++)
-			if (l->waiters[k].arg != arg)
-				l->waiters[n++] = l->waiters[k];
-		if (l != NULL)
-			l->nwaiters = n;
-	}
 }
 
 /* ---- the end of a login, good or bad
@@ -202,6 +60,7 @@ front_login_free(struct front_login *l)
 	front_redirect_close(l);
 	perc_timer_stop(l->agent->loop, &l->timer);
 	perc_httpc_cancel(l->http);
+	front_call_cancel(l->call);
 	free(l->kmf);
 	free(l->provider);
 	free(l->issuer);
@@ -210,6 +69,8 @@ front_login_free(struct front_login *l)
 	free(l->token_url);
 	free(l->device_url);
 	free(l->auth_url);
+	free(l->revoke_url);
+	free(l->sub);
 	text_free(l->device_code);
 	text_free(l->access_token);
 	text_free(l->id_token);
@@ -218,8 +79,8 @@ front_login_free(struct front_login *l)
 	free(l);
 }
 
-static void
-login_remove(struct front_login *l)
+void
+front_login_remove(struct front_login *l)
 {
 	struct agent *a = l->agent;
 
@@ -242,33 +103,75 @@ front_login_fail(struct front_login *l, const char *fmt, ...)
 	if (l->req != NULL)
 		local_error(l->req, "refused", words);
 	l->req = NULL;
-	login_remove(l);
+	front_login_remove(l);
+}
+
+/* RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628, 8707, 9449, OpenID Connect. */
+const char *
+front_login_advice(const char *code)
+{
+	static const struct {
+		const char *code, *words;
+	} all[] = {
+		{ "access_denied", "you, or a rule of the provider, said no" },
+		{ "expired_token", "the code's time is over: try again" },
+		{ "invalid_client",
+		    "perch is no public client (without a secret) there" },
+		{ "unauthorized_client",
+		    "perch may not log in this way there: allow the grant" },
+		{ "invalid_grant", "the code or the login is over: try again" },
+		{ "invalid_redirect_uri",
+		    "http://127.0.0.1/cb is no redirect of perch there" },
+		{ "invalid_scope",
+		    "it does not know a scope that the KMF "
+		    "names, or not for perch" },
+		{ "invalid_target",
+		    "it does not know the KMF as a resource: make it one, or "
+		    "resource_indicator = no in perch-kmf.conf" },
+		{ "invalid_dpop_proof", "is this machine's clock right?" },
+		{ "unsupported_grant_type", "it does not do this login" },
+		{ "server_error", "it has trouble: try later" },
+		{ "temporarily_unavailable", "it has trouble: try later" },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(code, all[i].code) == 0)
+			return all[i].words;
+	return "";
 }
 
 void
 front_login_refused(
     struct front_login *l, const struct perc_httpc_answer *a, const char *what)
 {
-	char words[FRONT_WORDS_MAX];
+	char words[FRONT_WORDS_MAX], code[64];
+	const char *advice;
 
 	front_answer_words(a, words, sizeof(words));
-	front_login_fail(l, "%s: %s", what, words);
+	front_answer_code(a, code, sizeof(code));
+	advice = front_login_advice(a->err == 0 ? code : "");
+	if (advice[0] != '\0')
+		front_login_fail(l, "%s: %s (%s)", what, words, advice);
+	else
+		front_login_fail(l, "%s: %s", what, words);
 }
 
 void
 front_login_succeed(struct front_login *l)
 {
 	struct agent *a = l->agent;
-	struct front_login *old = login_find(a, l->kmf);
+	struct front_login *old = front_login_find(a, l->kmf);
 
 	if (old != NULL) {
-		waiters_run(old);
-		login_remove(old);
+		front_login_wake(old);
+		front_login_remove(old);
 	}
 	l->over = true;
 	front_redirect_close(l);
 	perc_timer_stop(a->loop, &l->timer);
-	log_info("logged_in kmf=%s issuer=%s", l->kmf, l->issuer);
+	front_login_plan(l);
+	log_info(
+	    "logged_in kmf=%s issuer=%s dpop=%d", l->kmf, l->issuer, l->dpop);
 	if (l->req != NULL)
 		local_result(l->req,
 		    json_pack(
@@ -282,51 +185,9 @@ front_login_cancel(struct agent *a, const struct local_req *req)
 	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++)
 		if (a->logins[i] != NULL && a->logins[i]->req == req) {
 			a->logins[i]->req = NULL;
-			if (!a->logins[i]->over)
-				login_remove(a->logins[i]);
+			if (!a->logins[i]->over && !a->logins[i]->leaving)
+				front_login_remove(a->logins[i]);
 		}
-}
-
-/* ---- tokens
- * -------------------------------------------------------------------------- */
-
-static void
-on_code_tokens(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_login *l = arg;
-
-	l->http = NULL;
-	if (a->err != 0 || a->status != 200)
-		front_login_refused(
-		    l, a, "the identity provider gave no token");
-	else if (front_login_take(l, a) != 0)
-		front_login_fail(l,
-		    "the identity provider's answer is "
-		    "malformed");
-	else
-		front_login_succeed(l);
-}
-
-void
-front_login_code(struct front_login *l, const char *code)
-{
-	const char *headers[] = { front_form_type, "Accept: application/json",
-		NULL };
-	struct text form = { 0 };
-	int r = PERC_ERR_NOMEM;
-
-	text_add_form(&form, "grant_type", "authorization_code");
-	text_add_form(&form, "code", code);
-	text_add_form(&form, "redirect_uri", l->redirect);
-	text_add_form(&form, "client_id", l->client_id);
-	text_add_form(&form, "code_verifier", l->verifier);
-	if (!form.failed)
-		r = perc_httpc_start(l->agent->http, &l->http, "POST",
-		    l->token_url, headers, form.p, form.len, NULL, 0,
-		    on_code_tokens, l);
-	text_clear(&form);
-	if (r != 0)
-		front_login_fail(l, "%s", perc_strerror(r));
 }
 
 /* ---- who the provider is
@@ -360,6 +221,13 @@ on_provider(const struct perc_httpc_answer *a, void *arg)
 	l->token_url = url_of(j, "token_endpoint");
 	l->device_url = url_of(j, "device_authorization_endpoint");
 	l->auth_url = url_of(j, "authorization_endpoint");
+	l->revoke_url = url_of(j, "revocation_endpoint");
+	l->iss_param = perc_json_bool(
+	    j, "authorization_response_iss_parameter_supported", false);
+	/* Over plain http (loopback_http) the vault proves nothing. */
+	l->dpop = l->agent->sign_jkt[0] != '\0' && l->token_url != NULL &&
+	    strncmp(l->token_url, "https://", 8) == 0 &&
+	    perc_json_has(j, "dpop_signing_alg_values_supported", "ES256");
 	json_decref(j);
 	if (l->token_url == NULL ||
 	    (l->browser ? l->auth_url : l->device_url) == NULL)
@@ -450,8 +318,8 @@ on_kmf(const struct perc_httpc_answer *a, void *arg)
 }
 
 /* A conference URI names its KMF; so does the KMF's own base URL. */
-static char *
-kmf_of(const char *s)
+char *
+front_login_kmf(const char *s)
 {
 	const char *c = strstr(s, "/c/c_");
 	size_t n = c != NULL ? (size_t)(c - s) : strlen(s);
@@ -489,7 +357,7 @@ front_login_start(struct agent *a, struct local_req *req, const char *kmf,
 		return PERC_ERR_NOMEM;
 	l->agent = a;
 	l->fd = -1;
-	l->kmf = kmf_of(kmf);
+	l->kmf = front_login_kmf(kmf);
 	l->provider = text_dup(provider);
 	l->browser = method != NULL && strcmp(method, "browser") == 0;
 	r = PERC_ERR_NOMEM;

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One login at an identity provider, shared by frontlogin.c (tokens,
- * providers), frontdevice.c (device grant) and frontredirect.c (the browser's
- * loopback redirect).
+ * One login at an identity provider. Files:
+ *
+ *	frontlogin.c    who the provider is; the end of a login, good or bad
+ *	frontdevice.c   device grant (RFC 8628)
+ *	frontredirect.c the browser's loopback redirect (RFC 8252)
+ *	fronttoken.c    the token endpoint: what it gives, renewing it
+ *	frontidtoken.c  what an ID token must say (OpenID Connect Core)
+ *	frontlogout.c   forgetting, here and there (RFC 7009)
  */
 #pragma once
 
@@ -20,12 +25,19 @@ struct front_waiter {
 struct front_login {
 	struct agent *agent;
 	struct local_req *req; /* who waits; NULL once told */
-	bool browser, over;    /* over: tokens are here */
-	bool resource;	       /* the provider knows RFC 8707 */
+	bool browser;
+	bool over;	/* tokens are here */
+	bool leaving;	/* logged out, the provider is being told */
+	bool resource;	/* the provider knows RFC 8707 */
+	bool dpop;	/* and RFC 9449: tokens get bound to the vault's key */
+	bool iss_param; /* and RFC 9207 */
 	char *kmf, *provider, *issuer, *client_id, *scope;
-	char *token_url, *device_url, *auth_url;
+	char *token_url, *device_url, *auth_url, *revoke_url;
 	struct perc_httpc_req *http;
-	struct perc_timer timer;
+	struct front_call *call; /* in place of http where a proof goes along */
+	struct front_nonces nonces;
+	struct perc_timer timer; /* poll or patience; then the next renewal */
+	unsigned tries;		 /* renewals that failed in a row */
 
 	char *device_code;
 	int64_t interval_ms, device_until_ms;
@@ -33,28 +45,63 @@ struct front_login {
 	int fd; /* listening on loopback while a browser is awaited */
 	struct perc_io *io;
 	char redirect[64];
-	char verifier[FRONT_RANDOM_TEXT], state[FRONT_RANDOM_TEXT],
-	    nonce[FRONT_RANDOM_TEXT];
+	char verifier[FRONT_RANDOM_TEXT], state[FRONT_RANDOM_TEXT];
+	char nonce[FRONT_RANDOM_TEXT]; /* "": none was sent */
 
 	char *access_token, *id_token, *refresh_token;
-	int64_t until_ms;
+	char *sub; /* of the first ID token: who has logged in */
+	int64_t access_until_ms, id_until_ms;
+	char trouble[FRONT_WORDS_MAX]; /* with renewing it, or "" */
 	struct front_waiter waiters[FRONT_WAITERS_MAX];
 	unsigned nwaiters;
 };
 
 /* frontlogin.c */
+struct front_login *front_login_find(const struct agent *a, const char *kmf);
 void front_login_fail(struct front_login *l, const char *fmt, ...)
     PERC_PRINTF(2, 3); /* l is gone after it */
-void front_login_code(struct front_login *l, const char *code);
 /* As fail, with the words of an answer. */
 void front_login_refused(
     struct front_login *l, const struct perc_httpc_answer *a, const char *what);
+/* What an OAuth error code means for whoever reads it, "" if unknown. */
+const char *front_login_advice(const char *code);
 void front_login_succeed(struct front_login *l);
-PERC_MUST int
-front_login_take(struct front_login *l, const struct perc_httpc_answer *a);
+void front_login_remove(struct front_login *l); /* off the list, wiped */
+char *front_login_kmf(const char *s); /* the KMF of a conference's URI; new */
+
+/* fronttoken.c */
+/* POST form to the token endpoint, with a proof where the provider does
+ * DPoP. done clears l->http. */
+PERC_MUST int front_token_ask(
+    struct front_login *l, const struct text *form, perc_httpc_fn done);
+void front_login_code(struct front_login *l, const char *code);
+/* Keep what an answer brings; *why tells in words what is wrong with it. */
+PERC_MUST int front_login_take(
+    struct front_login *l, const struct perc_httpc_answer *a, const char **why);
 /* Member name of j, if it is a token; the old one is wiped. */
 void front_login_keep(char **to, const json_t *j, const char *name);
-extern const char front_form_type[]; /* a header line */
+void front_login_plan(struct front_login *l); /* the next renewal */
+/* Milliseconds until the next renewal of tokens that live that long. */
+int64_t front_login_early(int64_t life_ms);
+bool front_login_valid(const struct front_login *l);
+void front_login_wake(struct front_login *l); /* whoever waits for it */
+extern const char front_form_type[];	      /* a header line */
+
+/* frontidtoken.c */
+struct front_idtoken_want {
+	const char *issuer, *client_id;
+	const char *nonce; /* NULL or "": none was sent */
+	const char *sub;   /* whose it was before; NULL: the first */
+	int64_t now_s;
+};
+/*
+ * OpenID Connect Core 3.1.3.7 and 12.2. The signature is the KMF's business:
+ * the token came over TLS from the provider itself (step 6 of that section).
+ * On 0 *subp is new and *life_s how long it lives; else *why says what is
+ * wrong, static.
+ */
+PERC_MUST int front_idtoken_check(char **subp, int64_t *life_s,
+    const char *token, const struct front_idtoken_want *want, const char **why);
 
 /* frontdevice.c */
 void front_device_start(struct front_login *l);
@@ -62,10 +109,17 @@ void front_device_start(struct front_login *l);
 /* frontredirect.c */
 void front_redirect_start(struct front_login *l);
 void front_redirect_close(struct front_login *l);
+
+struct front_redirect {
+	char code[2048];
+	char error[64], description[160]; /* of PERC_ERR_DENIED */
+};
 /*
  * The query of one redirect request line "GET /cb?code=...&state=... HTTP/".
- * PERC_ERR_FORMAT; PERC_ERR_AUTH: not our state; PERC_ERR_DENIED: the
- * provider says no, code tells which error.
+ * PERC_ERR_FORMAT; PERC_ERR_AUTH: not our state; PERC_ERR_CONFLICT: of
+ * another provider (RFC 9207; iss_needed: it promised to name itself);
+ * PERC_ERR_DENIED: the provider says no.
  */
-PERC_MUST int front_redirect_parse(const char *request, size_t len,
-    const char *state, char *code, size_t codecap);
+PERC_MUST int front_redirect_parse(struct front_redirect *out,
+    const char *request, size_t len, const char *state, const char *issuer,
+    bool iss_needed);

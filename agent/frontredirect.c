@@ -32,24 +32,40 @@ random_text(char out[static FRONT_RANDOM_TEXT])
 	perc_wipe(raw, sizeof(raw));
 }
 
-/* Value of name in a query; percent-decoded; false: absent or too long. */
+/* Where the value of name stands in a query, or NULL. */
+static const char *
+query_find(const char *q, size_t n, const char *name)
+{
+	const char *end = q + n, *amp;
+	size_t len = strlen(name);
+
+	while ((size_t)(end - q) <= len || q[len] != '=' ||
+	    memcmp(q, name, len) != 0) {
+		if ((amp = memchr(q, '&', (size_t)(end - q))) == NULL)
+			return NULL;
+		q = amp + 1;
+	}
+	return q + len + 1;
+}
+
+static bool
+query_has(const char *q, size_t n, const char *name)
+{
+	return query_find(q, n, name) != NULL;
+}
+
+/* Value of name, percent-decoded; false: absent or too long (then cut). */
 static bool
 query_get(const char *q, size_t n, const char *name, char *out, size_t cap)
 {
-	size_t len = strlen(name), k = 0, hexlen;
 	const char *end = q + n;
+	size_t k = 0, hexlen;
 	uint8_t octet;
 
-	while (q < end &&
-	    !((size_t)(end - q) > len && q[len] == '=' &&
-		memcmp(q, name, len) == 0)) {
-		const char *amp = memchr(q, '&', (size_t)(end - q));
-
-		q = amp != NULL ? amp + 1 : end;
-	}
-	if (q == end)
+	out[0] = '\0';
+	if ((q = query_find(q, n, name)) == NULL)
 		return false;
-	for (q += len + 1; q < end && *q != '&' && k + 1 < cap; q++) {
+	for (; q < end && *q != '&' && k + 1 < cap; q++) {
 		hexlen = 1;
 		if (*q == '%' && end - q > 2 &&
 		    perc_hex_get(&octet, &hexlen, q + 1, 2) == 0 &&
@@ -65,26 +81,38 @@ query_get(const char *q, size_t n, const char *name, char *out, size_t cap)
 }
 
 int
-front_redirect_parse(const char *request, size_t len, const char *state,
-    char *code, size_t codecap)
+front_redirect_parse(struct front_redirect *out, const char *request,
+    size_t len, const char *state, const char *issuer, bool iss_needed)
 {
 	const char *line_end = memchr(request, '\r', len), *q, *end;
-	char got[128];
+	char got[1024];
+	size_t n;
 
-	code[0] = '\0';
+	memset(out, 0, sizeof(*out));
 	if (line_end == NULL || len < 8 || memcmp(request, "GET /cb?", 8) != 0)
 		return PERC_ERR_FORMAT;
 	q = request + 8;
 	if ((end = memchr(q, ' ', (size_t)(line_end - q))) == NULL)
 		return PERC_ERR_FORMAT;
-	if (!query_get(q, (size_t)(end - q), "state", got, sizeof(got)) ||
+	n = (size_t)(end - q);
+	if (!query_get(q, n, "state", got, sizeof(got)) ||
 	    strlen(got) != strlen(state) ||
 	    !perc_equal(got, state, strlen(state)))
 		return PERC_ERR_AUTH;
-	if (query_get(q, (size_t)(end - q), "error", code, codecap))
+	/* RFC 9207 section 2.4: simple string comparison. */
+	if (query_has(q, n, "iss")
+		? !query_get(q, n, "iss", got, sizeof(got)) ||
+		    strcmp(got, issuer) != 0
+		: iss_needed)
+		return PERC_ERR_CONFLICT;
+	if (query_has(q, n, "error")) {
+		(void)query_get(q, n, "error", out->error, sizeof(out->error));
+		(void)query_get(q, n, "error_description", out->description,
+		    sizeof(out->description));
 		return PERC_ERR_DENIED;
-	return query_get(q, (size_t)(end - q), "code", code, codecap) &&
-		code[0] != '\0'
+	}
+	return query_get(q, n, "code", out->code, sizeof(out->code)) &&
+		out->code[0] != '\0'
 	    ? 0
 	    : PERC_ERR_FORMAT;
 }
@@ -113,31 +141,73 @@ request_read(int s, char *buf, size_t cap)
 }
 
 static void
+denied(struct front_login *l, const struct front_redirect *got)
+{
+	const char *advice = front_login_advice(got->error);
+
+	front_login_fail(l, "the identity provider refused: %s%s%s%s%s",
+	    got->error, got->description[0] != '\0' ? ": " : "",
+	    got->description, advice[0] != '\0' ? "; " : "", advice);
+}
+
+/* What the person sees, and then what becomes of the login. A stranger's
+ * request ends nothing; an answer with our state does. */
+static void
+redirect_take(struct front_login *l, int r, const struct front_redirect *got)
+{
+	switch (r) {
+	case 0:
+		front_redirect_close(l);
+		front_login_code(l, got->code);
+		break;
+	case PERC_ERR_DENIED:
+		denied(l, got);
+		break;
+	case PERC_ERR_CONFLICT:
+		front_login_fail(l,
+		    "the browser brought another provider's answer (RFC "
+		    "9207): somebody mixes up logins");
+		break;
+	default:
+		break;
+	}
+}
+
+static const char *
+page_text(int r)
+{
+	switch (r) {
+	case 0:
+		return "The identity provider has let you in. You may close "
+		       "this window; perch login tells the rest.\n";
+	case PERC_ERR_DENIED:
+		return "The identity provider refused; perch login tells "
+		       "why.\n";
+	default:
+		return "This is not the answer that was awaited.\n";
+	}
+}
+
+static void
 on_browser(int fd, uint32_t events, void *arg)
 {
 	struct front_login *l = arg;
-	char buf[REQUEST_MAX], code[2048];
+	struct front_redirect got;
+	char buf[REQUEST_MAX];
 	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC), r;
 	ssize_t n;
 
 	if (s < 0)
 		return;
 	n = request_read(s, buf, sizeof(buf));
-	r = n > 0
-	    ? front_redirect_parse(buf, (size_t)n, l->state, code, sizeof(code))
-	    : PERC_ERR_CLOSED;
-	page(s,
-	    r == 0 ? "You are logged in. You may close this window.\n"
-		   : "This is not the answer that was awaited.\n");
+	r = n > 0 ? front_redirect_parse(
+			&got, buf, (size_t)n, l->state, l->issuer, l->iss_param)
+		  : PERC_ERR_CLOSED;
+	page(s, page_text(r));
 	close(s);
 	perc_wipe(buf, sizeof(buf));
-	if (r == PERC_ERR_DENIED) {
-		front_login_fail(l, "the identity provider refused: %s", code);
-	} else if (r == 0) {
-		front_redirect_close(l);
-		front_login_code(l, code);
-	}
-	perc_wipe(code, sizeof(code));
+	redirect_take(l, r, &got);
+	perc_wipe(&got, sizeof(got));
 }
 
 static void
@@ -197,9 +267,11 @@ url_tell(struct front_login *l)
 	text_add_form(&query, "scope", l->scope);
 	text_add_form(&query, "resource", l->resource ? l->kmf : NULL);
 	text_add_form(&query, "state", l->state);
-	text_add_form(&query, "nonce", is_openid(l->scope) ? l->nonce : NULL);
+	text_add_form(&query, "nonce", l->nonce[0] != '\0' ? l->nonce : NULL);
 	text_add_form(&query, "code_challenge", challenge);
 	text_add_form(&query, "code_challenge_method", "S256");
+	/* RFC 9449 section 10: not even the code is good with another key. */
+	text_add_form(&query, "dpop_jkt", l->dpop ? l->agent->sign_jkt : NULL);
 	text_add(&url, l->auth_url);
 	text_add(&url, strchr(l->auth_url, '?') != NULL ? "&" : "?");
 	text_add(&url, query.p != NULL ? query.p : "");
@@ -216,7 +288,8 @@ front_redirect_start(struct front_login *l)
 {
 	random_text(l->verifier);
 	random_text(l->state);
-	random_text(l->nonce);
+	if (is_openid(l->scope))
+		random_text(l->nonce);
 	if (listen_loopback(l) != 0) {
 		front_login_fail(l, "cannot listen on loopback");
 		return;

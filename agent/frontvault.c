@@ -75,17 +75,17 @@ static int
 on_ready(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct front_vault *v = arg;
-	const char *seal_jwk, *report;
+	const char *sign_jwk, *seal_jwk, *report;
 	struct perc_wire w;
 
 	perc_wire_reader(&w, m->data, m->len);
-	(void)perc_wire_get_str(&w); /* sign_jwk: proofs carry it */
+	sign_jwk = perc_wire_get_str(&w);
 	seal_jwk = perc_wire_get_str(&w);
 	(void)perc_wire_get_str(&w); /* seal_jkt: the vault puts it in */
 	report = perc_wire_get_str(&w);
 	if (perc_wire_end(&w) != 0)
 		return PERC_ERR_FORMAT;
-	v->on.ready(seal_jwk, report, v->arg);
+	v->on.ready(sign_jwk, seal_jwk, report, v->arg);
 	return 0;
 }
 

@@ -20,7 +20,8 @@ struct front_vault;
 typedef void (*front_vault_fn)(int err, const char *text, void *arg);
 
 struct front_vault_events { /* strings and packets live during the call */
-	void (*ready)(const char *seal_jwk, const char *report, void *arg);
+	void (*ready)(const char *sign_jwk, const char *seal_jwk,
+	    const char *report, void *arg);
 	void (*erased)(const char *conf, const char *reason,
 	    const char *receipt, void *arg);
 	void (*media)(unsigned slot, const uint8_t *p, size_t n, void *arg);

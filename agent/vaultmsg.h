@@ -8,8 +8,8 @@
  *
  * front -> vault
  *   HELLO        - (the first message, once)
- *   PROOF        u8 flags (1: with seal_jkt) | str htm | str htu |
- *                str token ("" none) | str nonce ("" none)
+ *   PROOF        u8 flags (1: with seal_jkt, 2: for a login) | str htm |
+ *                str htu | str token ("" none) | str nonce ("" none)
  *   OPEN         str conf | str kmf (BASE URL, must be pinned in the vault's
  *                own configuration) : makes room for one conference
  *   KEY          str conf | str jwe
@@ -93,7 +93,10 @@ enum vault_msg {
 	VAULT_STATUS_IS,
 };
 
-#define VAULT_PROOF_SEAL_JKT 1u /* flag of PROOF */
+enum vault_proof_flag {
+	VAULT_PROOF_SEAL_JKT = 1,
+	VAULT_PROOF_LOGIN = 2, /* at an identity provider's token endpoint */
+};
 
 #define VAULT_SLOTS	    4 /* conferences at once */
 #define VAULT_LOCAL_STREAMS 2 /* audio, video of one conference */

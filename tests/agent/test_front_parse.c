@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,49 +114,88 @@ test_join_lies(void **state)
 	assert_int_not_equal(front_join_parse(&j, "[]", 2), 0);
 }
 
+#define ISSUER "https://idp.example/"
+
 static int
-redirect(const char *request, char code[static 64])
+redirect(const char *request, struct front_redirect *out)
 {
-	return front_redirect_parse(request, strlen(request), "st", code, 64);
+	return front_redirect_parse(
+	    out, request, strlen(request), "st", ISSUER, false);
 }
 
 static void
 test_redirect(void **state)
 {
-	char code[64], tiny[4];
+	static const struct {
+		const char *query;
+		int r;
+	} all[] = {
+		{ "code=c&state=st", 0 },
+		/* somebody else's answer, or one that was made up */
+		{ "code=c&state=xx", PERC_ERR_AUTH },
+		{ "code=c", PERC_ERR_AUTH },
+		{ "code=c&state=", PERC_ERR_AUTH },
+		{ "code=c&state=st%00", PERC_ERR_AUTH },
+		{ "xstate=st&code=c", PERC_ERR_AUTH },
+		{ "error=access_denied", PERC_ERR_AUTH },
+		{ "state=st", PERC_ERR_FORMAT },
+		{ "code=&state=st", PERC_ERR_FORMAT },
+		/* RFC 9207: who answers */
+		{ "state=st&iss=https%3A%2F%2Fidp.example%2F&code=c", 0 },
+		{ "state=st&iss=https://idp.example&code=c",
+		    PERC_ERR_CONFLICT },
+		{ "state=st&iss=&code=c", PERC_ERR_CONFLICT },
+		{ "state=st&iss=https://evil.example/&error=access_denied",
+		    PERC_ERR_CONFLICT },
+	};
+	struct front_redirect got;
+	char line[256];
 
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(line, sizeof(line), "GET /cb?%s HTTP/1.1\r\n\r\n",
+		    all[i].query);
+		if (redirect(line, &got) != all[i].r)
+			fail_msg("%s", all[i].query);
+	}
 	assert_int_equal(
-	    redirect("GET /cb?code=a%2Fb&state=st HTTP/1.1\r\n\r\n", code), 0);
-	assert_string_equal(code, "a/b");
+	    redirect("GET /cb?code=a%2Fb&state=st HTTP/1.1\r\n", &got), 0);
+	assert_string_equal(got.code, "a/b");
 	assert_int_equal(
-	    redirect("GET /cb?state=st&iss=x&code=c HTTP/1.1\r\n", code), 0);
-	/* somebody else's answer, or one that was made up */
-	assert_int_equal(redirect("GET /cb?code=c&state=xx HTTP/1.1\r\n", code),
-	    PERC_ERR_AUTH);
-	assert_int_equal(
-	    redirect("GET /cb?code=c HTTP/1.1\r\n", code), PERC_ERR_AUTH);
-	assert_int_equal(
-	    redirect("GET /cb?xstate=st&code=c HTTP/1.1\r\n", code),
-	    PERC_ERR_AUTH);
-	assert_int_equal(
-	    redirect("GET /cb?error=access_denied&state=st HTTP/1.1"
-		     "\r\n",
-		code),
+	    redirect("GET /cb?error=access_denied&error_description=a+b%21&"
+		     "state=st HTTP/1.1\r\n",
+		&got),
 	    PERC_ERR_DENIED);
-	assert_string_equal(code, "access_denied");
+	assert_string_equal(got.error, "access_denied");
+	assert_string_equal(got.description, "a b!");
 	assert_int_equal(
-	    redirect("GET /cb?state=st HTTP/1.1\r\n", code), PERC_ERR_FORMAT);
-	assert_int_equal(redirect("GET /cb?code=&state=st HTTP/1.1\r\n", code),
+	    redirect("POST /cb?code=c&state=st HTTP/1.1\r\n", &got),
 	    PERC_ERR_FORMAT);
 	assert_int_equal(
-	    redirect("POST /cb?code=c&state=st HTTP/1.1\r\n", code),
-	    PERC_ERR_FORMAT);
+	    redirect("GET /cb?code=c&state=st", &got), PERC_ERR_FORMAT);
+	assert_int_equal(redirect("", &got), PERC_ERR_FORMAT);
+}
+
+static void
+test_redirect_promises_and_lengths(void **state)
+{
+	const char *bare = "GET /cb?code=c&state=st HTTP/1.1\r\n";
+	struct front_redirect got;
+	char longer[2400];
+	int n;
+
+	/* it said that it names itself, and does not */
 	assert_int_equal(
-	    redirect("GET /cb?code=c&state=st", code), PERC_ERR_FORMAT);
-	assert_int_equal(redirect("", code), PERC_ERR_FORMAT);
+	    front_redirect_parse(&got, bare, strlen(bare), "st", ISSUER, true),
+	    PERC_ERR_CONFLICT);
+	n = snprintf(longer, sizeof(longer),
+	    "GET /cb?state=st&code=%0*d HTTP/1.1\r\n", 2047, 7);
 	assert_int_equal(
-	    front_redirect_parse("GET /cb?code=abcdef&state=st H\r\n", 32, "st",
-		tiny, sizeof(tiny)),
+	    front_redirect_parse(&got, longer, (size_t)n, "st", ISSUER, false),
+	    0);
+	n = snprintf(longer, sizeof(longer),
+	    "GET /cb?state=st&code=%0*d HTTP/1.1\r\n", 2048, 7);
+	assert_int_equal(
+	    front_redirect_parse(&got, longer, (size_t)n, "st", ISSUER, false),
 	    PERC_ERR_FORMAT);
 }
 
@@ -219,6 +259,7 @@ main(void)
 		cmocka_unit_test(test_join_good),
 		cmocka_unit_test(test_join_lies),
 		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_redirect_promises_and_lengths),
 		cmocka_unit_test(test_local_line),
 		cmocka_unit_test(test_text),
 	};

@@ -331,6 +331,52 @@ test_proof_refused(void **state)
 	assert_true(proof(&w->k, 0, "GET", KIT_KMF "/v1/x", "t", NULL, 0));
 }
 
+/* RFC 9449 section 5: an identity provider binds its tokens to us; nobody
+ * pins it, so what it gets must be worthless at a KMF. */
+static void
+test_proof_for_a_login(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		const char *htm, *htu, *token;
+	} bad[] = {
+		{ 2, "GET", "https://idp.test/token", "" },
+		{ 2, "POST", "https://idp.test/token", "t" },
+		{ 3, "POST", "https://idp.test/token", "" },
+		{ 0, "POST", "https://idp.test/token", "" },
+		{ 2, "POST", "http://idp.test/token", "" },
+		{ 2, "POST", "https:///token", "" },
+		{ 2, "POST", "https://idp.test/token?x=1", "" },
+		{ 2, "POST", "https://idp.test/%74oken", "" },
+		{ 2, "POST", KIT_KMF, "" },
+		{ 2, "POST", KIT_KMF "/oauth/token", "" },
+		{ 2, "POST", "https://KMF.test/oauth/token", "" },
+		{ 2, "POST", "https://kmf.test:443/oauth/token", "" },
+		{ 2, "POST", "https://kmf.test:0443/oauth/token", "" },
+		{ 2, "POST", "https://kmf.test:/oauth/token", "" },
+		{ 2, "POST", "https://x@kmf.test/oauth/token", "" },
+		{ 4, "POST", "https://idp.test/token", "" },
+	};
+	struct world *w = *state;
+	const char *htu = "https://idp.test:8443/token", *why;
+	struct perc_dpop p;
+	char text[2048];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (proof(&w->k, bad[i].flags, bad[i].htm, bad[i].htu,
+			bad[i].token, NULL, 0))
+			fail_msg("%s %s was signed", bad[i].htm, bad[i].htu);
+	assert_true(proof(&w->k, 2, "POST", htu, "", text, sizeof(text)));
+	assert_int_equal(perc_dpop_check(&p, text, strlen(text), "POST", htu,
+			     NULL, perc_wall_ms() / 1000, 5, &why),
+	    0);
+	assert_string_equal(p.seal_jkt, "");
+	assert_true(
+	    proof(&w->k, 2, "POST", "https://kmf.test:444/token", "", NULL, 0));
+	assert_true(
+	    proof(&w->k, 2, "POST", "https://[::1]/token", "", NULL, 0));
+}
+
 /* ---- the end
  * --------------------------------------------------------------------- */
 
@@ -485,6 +531,7 @@ main(void)
 		TEST(test_proof_is_good),
 		TEST(test_proof_for_keys_is_always_sealed),
 		TEST(test_proof_refused),
+		TEST(test_proof_for_a_login),
 		TEST(test_REQ_W_3_3_leave_gives_a_receipt),
 		TEST(test_REQ_WC_4_3_channel_gone_erases),
 		TEST(test_REQ_W_3_no_key_on_the_channel),

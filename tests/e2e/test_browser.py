@@ -50,7 +50,7 @@ def logs_in(b, p, back):
     allows(b)
     world.wait_for(lambda: b.url().startswith(back), 15,
                    say=f"perch's page, from {b.url()}")
-    tap.ok("You are logged in" in b.text(),
+    tap.ok("has let you in" in b.text(),
            "RFC 8252: the browser ends at the agent's own page", b.text())
     p.p.wait(20)
     tap.ok(p.p.returncode == 0 and "Logged in" in p.text(),

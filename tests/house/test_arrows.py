@@ -20,6 +20,7 @@ LIBRARY = {
     r"curl/": {"perc/httpc_int.h"},
     r"oauth2/": {"kmf/verify.c"},
     r"jwt\.h": {"agent/assertion.c"},
+    r"qrencode\.h": {"agent/cliqr.c"},
     r"cjose/": {"perc/jose_cjose.h"},
     r"srtp2/": {"perc/srtcp.c"},
     r"sqlite3\.h": {"db/sqlite.h"},
