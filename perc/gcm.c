@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RFC 7714 on EVP. The key schedule and GHASH table are made once, when the
- * key is installed; a packet sets only the nonce. Seen: setting the key for
- * each packet costs 130 ns, libsrtp on NSS twice the whole (docs/
- * PERFORMANCE.md), and one EVP context can serve both directions, because
- * GCM runs AES forwards in either.
- *
- * EVP decrypts before it knows the tag. Whatever a failed open has written
- * is wiped, so that nobody can use it by accident.
+ * RFC 7714 around an AES-GCM that keeps its keys: session keys, nonces and
+ * the count of packets are here, the cipher is an engine's (perc/gcm_int.h).
+ * Key schedule and GHASH table are made once, when the key is installed; a
+ * packet sets only the nonce.
  */
 #include "perc/gcm.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "perc/gcm_int.h"
 #include "perc/secret.h"
 
 #define GCM_PACKETS_MAX (1ull << 48) /* RFC 7714 section 10, per key */
@@ -26,8 +23,11 @@ enum {
 	LABEL_RTCP_SALT = 5
 };
 
+static const struct perc_gcm_engine *engine_ = &perc_gcm_evp;
+
 struct perc_gcm {
-	EVP_CIPHER_CTX *ctx;
+	const struct perc_gcm_engine *engine;
+	void *ctx;
 	uint64_t sealed; /* packets under this key */
 	uint8_t salt[PERC_SRTP_SALT_LEN];
 };
@@ -80,36 +80,39 @@ out:
 	return r;
 }
 
+void
+perc_gcm_engine_set(const struct perc_gcm_engine *e)
+{
+	engine_ = e;
+}
+
+const char *
+perc_gcm_engine_name(void)
+{
+	return engine_->name;
+}
+
 int
 perc_gcm_new_session(struct perc_gcm **gp, const uint8_t *key, size_t keylen,
     const uint8_t salt[static PERC_SRTP_SALT_LEN])
 {
-	struct perc_gcm *g = NULL;
-	EVP_CIPHER *cipher = NULL;
-	int r = PERC_ERR_NOMEM;
+	struct perc_gcm *g;
+	int r;
 
 	*gp = NULL;
 	if (keylen != 16 && keylen != 32)
 		return PERC_ERR_INVAL;
 	if ((g = perc_secmem_alloc(sizeof(*g))) == NULL)
-		goto out;
+		return PERC_ERR_NOMEM;
 	memset(g, 0, sizeof(*g));
 	memcpy(g->salt, salt, sizeof(g->salt));
-	if ((g->ctx = EVP_CIPHER_CTX_new()) == NULL)
-		goto out;
-	r = PERC_ERR_CRYPTO;
-	cipher = EVP_CIPHER_fetch(
-	    NULL, keylen == 16 ? "AES-128-GCM" : "AES-256-GCM", NULL);
-	if (cipher == NULL ||
-	    EVP_EncryptInit_ex2(g->ctx, cipher, key, NULL, NULL) != 1)
-		goto out;
+	g->engine = engine_;
+	if ((r = g->engine->make(&g->ctx, key, keylen)) != 0) {
+		perc_gcm_free(g);
+		return r;
+	}
 	*gp = g;
-	g = NULL;
-	r = 0;
-out:
-	EVP_CIPHER_free(cipher);
-	perc_gcm_free(g);
-	return r;
+	return 0;
 }
 
 int
@@ -131,7 +134,7 @@ perc_gcm_free(struct perc_gcm *g)
 {
 	if (g == NULL)
 		return;
-	EVP_CIPHER_CTX_free(g->ctx); /* OpenSSL cleanses its key schedule */
+	g->engine->free(g->ctx);
 	perc_wipe(g, sizeof(*g));
 	perc_secmem_free(g);
 }
@@ -165,21 +168,14 @@ perc_gcm_seal(struct perc_gcm *g, uint32_t ssrc, uint64_t index,
     uint8_t *out)
 {
 	uint8_t iv[PERC_SRTP_SALT_LEN];
-	int len, r;
+	int r;
 
 	if (n > GCM_LEN_MAX || aadlen > GCM_LEN_MAX)
 		return PERC_ERR_INVAL;
 	if ((r = perc_gcm_spend(g, 1)) != 0)
 		return r;
 	nonce_make(g, ssrc, index, iv);
-	if (EVP_EncryptInit_ex2(g->ctx, NULL, NULL, iv, NULL) != 1 ||
-	    EVP_EncryptUpdate(g->ctx, NULL, &len, aad, (int)aadlen) != 1 ||
-	    (n > 0 && EVP_EncryptUpdate(g->ctx, out, &len, in, (int)n) != 1) ||
-	    EVP_EncryptFinal_ex(g->ctx, out + n, &len) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(
-		g->ctx, EVP_CTRL_AEAD_GET_TAG, PERC_SRTP_TAG_LEN, out + n) != 1)
-		return PERC_ERR_CRYPTO;
-	return 0;
+	return g->engine->seal(g->ctx, iv, aad, aadlen, in, n, out);
 }
 
 int
@@ -187,25 +183,17 @@ perc_gcm_open(struct perc_gcm *g, uint32_t ssrc, uint64_t index,
     const uint8_t *aad, size_t aadlen, const uint8_t *in, size_t n,
     uint8_t *out)
 {
-	uint8_t iv[PERC_SRTP_SALT_LEN], tag[PERC_SRTP_TAG_LEN];
-	int len;
+	uint8_t iv[PERC_SRTP_SALT_LEN];
+	int r;
 
 	if (n < PERC_SRTP_TAG_LEN)
 		return PERC_ERR_SHORT;
 	if (n > GCM_LEN_MAX || aadlen > GCM_LEN_MAX)
 		return PERC_ERR_INVAL;
 	n -= PERC_SRTP_TAG_LEN;
-	memcpy(tag, in + n, sizeof(tag));
 	nonce_make(g, ssrc, index, iv);
-	if (EVP_DecryptInit_ex2(g->ctx, NULL, NULL, iv, NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(
-		g->ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) != 1 ||
-	    EVP_DecryptUpdate(g->ctx, NULL, &len, aad, (int)aadlen) != 1)
-		return PERC_ERR_CRYPTO;
-	if ((n > 0 && EVP_DecryptUpdate(g->ctx, out, &len, in, (int)n) != 1) ||
-	    EVP_DecryptFinal_ex(g->ctx, tag, &len) != 1) {
-		perc_wipe(out, n);
-		return PERC_ERR_AUTH;
-	}
-	return 0;
+	r = g->engine->open(g->ctx, iv, aad, aadlen, in, n, out);
+	if (r == PERC_ERR_AUTH)
+		perc_wipe(out, n); /* it decrypts before it knows the tag */
+	return r;
 }

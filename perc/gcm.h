@@ -2,7 +2,7 @@
 /*
  * One direction of one SRTP master key under AEAD_AES_128_GCM or _256_GCM
  * (RFC 7714): the session keys are derived once (RFC 3711 section 4.3, RFC
- * 6188), the AES key schedule is kept, and a packet costs one EVP operation
+ * 6188), the AES key schedule is kept, and a packet costs one cipher operation
  * without allocation. Both layers of Double are made of it.
  */
 #pragma once
@@ -24,6 +24,9 @@ struct perc_session_keys { /* RFC 3711 labels 0, 2, 3, 5 */
 /* keylen 16 or 32. The caller wipes. */
 PERC_MUST int perc_srtp_kdf(struct perc_session_keys *out, const uint8_t *key,
     size_t keylen, const uint8_t salt[static PERC_SRTP_SALT_LEN]);
+
+/* Of contexts made from now on: "openssl", or what perc/gcm_mb.h brought. */
+const char *perc_gcm_engine_name(void);
 
 struct perc_gcm; /* heap; OpenSSL's part in the secret arena if there is one */
 

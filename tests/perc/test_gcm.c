@@ -6,7 +6,10 @@
  */
 #include "tests/perc/bytes.h"
 
+#include "perc/crypto.h"
 #include "perc/gcm.h"
+#include "perc/gcm_int.h"
+#include "perc/gcm_mb.h"
 
 #define RTP_PLAIN                                                              \
 	"47616c6c6961206573742 06f6d6e697320646976697361"                      \
@@ -220,18 +223,83 @@ test_key_limit(void **state)
 	perc_gcm_free(g);
 }
 
+/* Both engines, octet by octet: every length up to several blocks, headers
+ * with and without an extension, aligned and not, and longer ones at random. */
+static void
+test_engines_agree(void **state)
+{
+	uint8_t key[32], salt[12], aad[64], in[1500], a[1600], b[1600], c[1600];
+	struct perc_gcm *evp, *mb;
+	size_t keylen, i, n, al, at;
+
+	perc_random(key, sizeof(key));
+	perc_random(salt, sizeof(salt));
+	perc_random(in, sizeof(in));
+	for (keylen = 16; keylen <= 32; keylen += 16) {
+		perc_gcm_engine_set(&perc_gcm_evp);
+		CALL(perc_gcm_new(&evp, key, keylen, salt));
+		CALL(perc_gcm_mb_use());
+		CALL(perc_gcm_new(&mb, key, keylen, salt));
+		for (i = 0; i < 3000; i++) {
+			perc_random(aad, sizeof(aad));
+			n = i < 600 ? i : (size_t)(aad[0] << 8 | aad[1]) % 1500;
+			al = 12 + 4 * (aad[2] % 10u);
+			at = aad[3] % 16;
+			CALL(perc_gcm_seal(evp, 7, i, aad, al, in, n, a));
+			CALL(perc_gcm_seal(mb, 7, i, aad, al, in, n, b + at));
+			assert_memory_equal(a, b + at, n + 16);
+			CALL(perc_gcm_open(
+			    mb, 7, i, aad, al, a, n + 16, c + at));
+			assert_memory_equal(c + at, in, n);
+			b[at + i % (n + 16)] ^= 1;
+			assert_int_equal(perc_gcm_open(mb, 7, i, aad, al,
+					     b + at, n + 16, b + at),
+			    PERC_ERR_AUTH);
+		}
+		perc_gcm_free(evp);
+		perc_gcm_free(mb);
+	}
+}
+
+static int
+with_evp(void **state)
+{
+	perc_gcm_engine_set(&perc_gcm_evp);
+	return 0;
+}
+
+static int
+with_mb(void **state)
+{
+	if (perc_gcm_mb_use() == 0)
+		return 0;
+	print_message("no ipsec-mb here\n");
+	return with_evp(state);
+}
+
+#define WITH(test, engine)                                                     \
+	{                                                                      \
+#test "_" #engine, test, with_##engine, NULL, NULL             \
+	}
+#define BOTH(test) WITH(test, evp), WITH(test, mb)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rfc7714_rtp),
-		cmocka_unit_test(test_rfc7714_rtcp),
+		BOTH(test_rfc7714_rtp),
+		BOTH(test_rfc7714_rtcp),
 		cmocka_unit_test(test_kdf),
-		cmocka_unit_test(test_double_aead),
-		cmocka_unit_test(test_tamper),
-		cmocka_unit_test(test_in_place_and_empty),
-		cmocka_unit_test(test_key_limit),
+		BOTH(test_double_aead),
+		BOTH(test_tamper),
+		BOTH(test_in_place_and_empty),
+		BOTH(test_key_limit),
+		cmocka_unit_test(test_engines_agree),
 	};
+	size_t n = sizeof(tests) / sizeof(tests[0]);
 
-	return cmocka_run_group_tests_name("gcm", tests, NULL, NULL);
+	/* The last one is about the other engine alone. */
+	if (perc_gcm_mb_use() != 0)
+		n--;
+	return _cmocka_run_group_tests("gcm", tests, n, NULL, NULL);
 }
