@@ -1,22 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One array of buffers, made at start. sendmmsg stops at the first datagram
+ * One array of buffers, made at start. A message is one datagram, or several
+ * of one size to one address, which the system cuts apart far below the
+ * socket: half the price of single ones. sendmmsg stops at the first message
  * that fails: a refused port (ECONNREFUSED of an earlier one) skips just that
- * datagram, a full socket buffer drops the rest of the batch.
+ * one, a full socket buffer drops the rest of the batch, and segments that
+ * this road cannot carry (no checksum offload: EIO; longer than its MTU:
+ * EINVAL) go once more, one by one.
  */
 #include "mdd/batch.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "perc/log.h"
+
+#define SEGMENTS_MAX  64    /* of one message; UDP_MAX_SEGMENTS */
+#define SEGMENT_LEAST 2	    /* datagrams that are worth a message */
+#define SEGMENT_SIZE  1440  /* an IPv6 header more, and Ethernet is full */
+#define SEGMENT_SUM   60000 /* octets of one message, below 65,507 */
+#define SEGMENT_TRIES 8	    /* refusals until we stop asking */
+
+struct batch_msg {
+	struct mdd_addr to;
+	unsigned first, n; /* buffers */
+	size_t sum;	   /* octets */
+	bool closed;	   /* a shorter one was the last */
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(uint16_t))];
+	} control;
+};
+
 struct mdd_batch {
 	int fd;
-	unsigned n;
+	bool segments;
+	unsigned n, nmsgs, refused;
 	uint64_t *count;
-	struct mmsghdr msg[MDD_BATCH];
+	struct mmsghdr head[MDD_BATCH];
+	struct batch_msg msg[MDD_BATCH];
 	struct iovec iov[MDD_BATCH];
-	struct mdd_addr to[MDD_BATCH];
 	uint8_t buf[MDD_BATCH][MDD_OUT_MAX];
 };
 
@@ -47,7 +72,7 @@ mdd_addr_same(const struct mdd_addr *a, const struct mdd_addr *b)
 }
 
 int
-mdd_batch_new(struct mdd_batch **bp, int fd, uint64_t *count)
+mdd_batch_new(struct mdd_batch **bp, int fd, uint64_t *count, bool segments)
 {
 	struct mdd_batch *b = calloc(1, sizeof(*b));
 	unsigned i;
@@ -56,11 +81,10 @@ mdd_batch_new(struct mdd_batch **bp, int fd, uint64_t *count)
 		return PERC_ERR_NOMEM;
 	b->fd = fd;
 	b->count = count;
+	b->segments = segments;
 	for (i = 0; i < MDD_BATCH; i++) {
 		b->iov[i].iov_base = b->buf[i];
-		b->msg[i].msg_hdr.msg_iov = &b->iov[i];
-		b->msg[i].msg_hdr.msg_iovlen = 1;
-		b->msg[i].msg_hdr.msg_name = &b->to[i].u;
+		b->head[i].msg_hdr.msg_name = &b->msg[i].to.u;
 	}
 	*bp = b;
 	return 0;
@@ -80,13 +104,94 @@ mdd_batch_slot(struct mdd_batch *b)
 	return b->buf[b->n];
 }
 
+/* May n octets to `to` be one more segment of m? */
+static bool
+msg_takes(const struct mdd_batch *b, const struct batch_msg *m,
+    const struct mdd_addr *to, size_t n)
+{
+	size_t size = b->iov[m->first].iov_len;
+
+	return b->segments && !m->closed && m->n < SEGMENTS_MAX && n <= size &&
+	    size <= SEGMENT_SIZE && m->sum + n <= SEGMENT_SUM &&
+	    mdd_addr_same(&m->to, to);
+}
+
 void
 mdd_batch_commit(struct mdd_batch *b, const struct mdd_addr *to, size_t n)
 {
-	b->to[b->n] = *to;
-	b->msg[b->n].msg_hdr.msg_namelen = to->len;
-	b->iov[b->n].iov_len = n;
-	b->n++;
+	struct batch_msg *m = b->nmsgs > 0 ? &b->msg[b->nmsgs - 1] : NULL;
+
+	if (m == NULL || !msg_takes(b, m, to, n)) {
+		m = &b->msg[b->nmsgs++];
+		m->to = *to;
+		m->first = b->n;
+		m->n = 0;
+		m->sum = 0;
+	}
+	m->closed = n < b->iov[m->first].iov_len && m->n > 0;
+	b->iov[b->n++].iov_len = n;
+	m->n++;
+	m->sum += n;
+}
+
+static void
+head_make(struct mdd_batch *b, unsigned i)
+{
+	struct msghdr *h = &b->head[i].msg_hdr;
+	struct batch_msg *m = &b->msg[i];
+	uint16_t size = (uint16_t)b->iov[m->first].iov_len;
+	struct cmsghdr *c;
+
+	h->msg_namelen = m->to.len;
+	h->msg_iov = &b->iov[m->first];
+	h->msg_iovlen = m->n;
+	h->msg_control = NULL;
+	h->msg_controllen = 0;
+	if (m->n < SEGMENT_LEAST)
+		return;
+	h->msg_control = m->control.space;
+	h->msg_controllen = sizeof(m->control.space);
+	c = CMSG_FIRSTHDR(h);
+	c->cmsg_level = IPPROTO_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(c), &size, sizeof(size));
+}
+
+static void
+msg_sent(struct mdd_batch *b, const struct batch_msg *m)
+{
+	b->count[MDD_TX_DATAGRAMS] += m->n;
+	b->count[MDD_TX_OCTETS] += m->sum;
+	if (m->n >= SEGMENT_LEAST)
+		b->count[MDD_TX_SEGMENTS] += m->n;
+}
+
+/* The system would not cut m apart: one by one, and soon without asking. */
+static void
+msg_apart(struct mdd_batch *b, const struct batch_msg *m)
+{
+	unsigned i;
+
+	if (++b->refused == SEGMENT_TRIES && b->segments) {
+		b->segments = false;
+		log_warn("datagrams leave one by one from now on");
+	}
+	for (i = m->first; i < m->first + m->n; i++)
+		if (sendto(b->fd, b->iov[i].iov_base, b->iov[i].iov_len,
+			MSG_DONTWAIT, &m->to.u.sa, m->to.len) >= 0) {
+			b->count[MDD_TX_DATAGRAMS]++;
+			b->count[MDD_TX_OCTETS] += b->iov[i].iov_len;
+		} else
+			b->count[MDD_TX_FAILED]++;
+}
+
+static bool
+is_refusal(const struct batch_msg *m, int err)
+{
+	return m->n >= SEGMENT_LEAST &&
+	    (err == EIO || err == EINVAL || err == EOPNOTSUPP ||
+		err == EMSGSIZE);
 }
 
 void
@@ -95,23 +200,27 @@ mdd_batch_flush(struct mdd_batch *b)
 	unsigned done = 0, i;
 	int r;
 
-	while (done < b->n) {
-		r = sendmmsg(b->fd, b->msg + done, b->n - done, MSG_DONTWAIT);
+	for (i = 0; i < b->nmsgs; i++)
+		head_make(b, i);
+	while (done < b->nmsgs) {
+		r = sendmmsg(
+		    b->fd, b->head + done, b->nmsgs - done, MSG_DONTWAIT);
 		if (r > 0) {
-			for (i = done; i < done + (unsigned)r; i++)
-				b->count[MDD_TX_OCTETS] += b->iov[i].iov_len;
-			b->count[MDD_TX_DATAGRAMS] += (unsigned)r;
-			done += (unsigned)r;
+			for (i = 0; i < (unsigned)r; i++)
+				msg_sent(b, &b->msg[done++]);
 			continue;
 		}
 		if (errno == EINTR)
 			continue;
-		if (errno == EAGAIN || errno == ENOBUFS) {
-			b->count[MDD_TX_FAILED] += b->n - done;
+		if (errno == EAGAIN || errno == ENOBUFS)
 			break;
-		}
-		b->count[MDD_TX_FAILED]++;
+		if (is_refusal(&b->msg[done], errno))
+			msg_apart(b, &b->msg[done]);
+		else
+			b->count[MDD_TX_FAILED] += b->msg[done].n;
 		done++;
 	}
-	b->n = 0;
+	for (; done < b->nmsgs; done++)
+		b->count[MDD_TX_FAILED] += b->msg[done].n;
+	b->n = b->nmsgs = 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Datagrams on their way out: written in place, sent many at a time with
- * sendmmsg. What the system does not take at once is dropped and counted, as
- * UDP would. Also the addresses of both directions.
+ * sendmmsg; those that follow each other to one address and are of one size
+ * leave as segments of one message (UDP_SEGMENT), where the system can. What
+ * it does not take at once is dropped and counted, as UDP would. Also the
+ * addresses of both directions.
  */
 #pragma once
 
@@ -32,8 +34,10 @@ size_t mdd_addr_key(uint8_t out[static 24], const struct mdd_addr *a);
 
 struct mdd_batch;
 
-/* fd is borrowed; count is where MDD_TX_ counters are. */
-PERC_MUST int mdd_batch_new(struct mdd_batch **bp, int fd, uint64_t *count);
+/* fd is borrowed; count is where MDD_TX_ counters are; segments: may several
+ * datagrams leave as one message? */
+PERC_MUST int
+mdd_batch_new(struct mdd_batch **bp, int fd, uint64_t *count, bool segments);
 void mdd_batch_free(struct mdd_batch *b);
 /* The next free buffer of MDD_OUT_MAX octets; valid until the next call. */
 uint8_t *mdd_batch_slot(struct mdd_batch *b);

@@ -32,7 +32,7 @@ struct mdd_conf {
 	int64_t max_leg_pps, max_conns, max_conns_per_ip;
 	int64_t idle_s, grace_s;
 	int log_level; /* enum perc_log_level */
-	bool syslog, metrics_open;
+	bool syslog, metrics_open, segments;
 	struct mdd_kmf_conf kmf[MDD_KMF_MAX];
 	unsigned kmfs;
 };

@@ -22,6 +22,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "Datagrams sent." },
 	[MDD_TX_OCTETS] = { "perch_mdd_sent_octets_total", NULL,
 	    "Octets sent." },
+	[MDD_TX_SEGMENTS] = { "perch_mdd_sent_segments_total", NULL,
+	    "Datagrams sent that shared a message with others (GSO)." },
 	[MDD_TX_FAILED] = { "perch_mdd_send_failed_total", NULL,
 	    "Datagrams that the system did not take." },
 	[MDD_IN_STUN] = { "perch_mdd_accepted_total", "kind=\"stun\"",

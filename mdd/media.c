@@ -5,12 +5,15 @@
  * encryption for each other leg straight into the datagram that leaves. The
  * EKTField is cut off before and put back behind, byte for byte: it is not
  * ours to read, and perc/tail.c finds its length without any key.
+ *
+ * Packets that came together leave together, receiver by receiver: a frame's
+ * packets then share one message, and a leg's key is in the cache for all of
+ * them. So an opened packet waits, where it came in, until the batch is read.
  */
 #include "mdd/worker.h"
 
 #include <string.h>
 
-#include "perc/forward.h"
 #include "perc/tail.h"
 
 /* Inner tag, OHB, outer tag: what a Double packet has at the least. */
@@ -45,27 +48,52 @@ source_follow(struct mdd_source *s, const struct mdd_leg *leg, uint16_t seq,
 }
 
 static void
-media_forward(struct mdd_worker *w, const struct mdd_leg *from,
-    const struct perc_rewrite *rw, const uint8_t *p, size_t n,
-    const uint8_t *tail, size_t taillen)
+media_forward(
+    struct mdd_worker *w, const struct mdd_leg *to, const struct mdd_staged *k)
 {
-	struct mdd_leg *to;
-	uint8_t *out;
+	uint8_t *out = mdd_batch_slot(w->out);
 	size_t len;
 
-	for (to = from->room->first; to != NULL; to = to->next) {
-		if (to == from || to->state != MDD_LEG_UP || to->addr.len == 0)
-			continue;
-		out = mdd_batch_slot(w->out);
-		if (perc_forward(to->tx, rw, p, n, out, MDD_OUT_MAX - taillen,
-			&len) != 0) {
-			w->count[MDD_FORWARD_FAILED]++;
-			continue;
-		}
-		memcpy(out + len, tail, taillen);
-		mdd_batch_commit(w->out, &to->addr, len + taillen);
-		w->count[MDD_FORWARDED]++;
+	if (perc_forward(to->tx, &k->rw, k->p, k->n, out,
+		MDD_OUT_MAX - k->taillen, &len) != 0) {
+		w->count[MDD_FORWARD_FAILED]++;
+		return;
 	}
+	memcpy(out + len, k->tail, k->taillen);
+	mdd_batch_commit(w->out, &to->addr, len + k->taillen);
+	w->count[MDD_FORWARDED]++;
+}
+
+/* All that waits for one conference, from the first on. */
+static void
+room_flush(struct mdd_worker *w, unsigned first)
+{
+	const struct mdd_room *room = w->staged[first].room;
+	const struct mdd_leg *to;
+	unsigned i;
+
+	for (to = room->first; to != NULL; to = to->next) {
+		if (to->state != MDD_LEG_UP || to->addr.len == 0)
+			continue;
+		for (i = first; i < w->nstaged; i++)
+			if (w->staged[i].room == room &&
+			    w->staged[i].from != to)
+				media_forward(w, to, &w->staged[i]);
+	}
+	for (i = first; i < w->nstaged; i++)
+		if (w->staged[i].room == room)
+			w->staged[i].room = NULL;
+}
+
+void
+mdd_media_flush(struct mdd_worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nstaged; i++)
+		if (w->staged[i].room != NULL)
+			room_flush(w, i);
+	w->nstaged = 0;
 }
 
 static enum mdd_count
@@ -85,7 +113,7 @@ void
 mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
     int64_t now_ms)
 {
-	struct perc_rewrite rw = { 0 };
+	struct mdd_staged *k;
 	struct mdd_source *s;
 	struct perc_tail t;
 	struct perc_rtp h;
@@ -121,7 +149,15 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	w->count[MDD_IN_RTP]++;
 	leg->heard_ms = now_ms;
 	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
-	if (source_follow(s, leg, h.seq, &rw))
+	if (w->nstaged == MDD_BATCH)
+		mdd_media_flush(w);
+	k = &w->staged[w->nstaged++];
+	*k = (struct mdd_staged){ .from = leg,
+		.room = leg->room,
+		.p = p,
+		.n = len,
+		.tail = p + body,
+		.taillen = t.len };
+	if (source_follow(s, leg, h.seq, &k->rw))
 		w->count[MDD_REWRITTEN]++;
-	media_forward(w, leg, &rw, p, len, p + body, t.len);
 }

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,15 @@ udp_open(struct sup_worker *w, const char *host, unsigned port)
 	w->port = ntohs(ss.ss_family == AF_INET
 		? ((struct sockaddr_in *)&ss)->sin_port
 		: ((struct sockaddr_in6 *)&ss)->sin6_port);
+}
+
+/* Linux 5.0; elsewhere each datagram goes singly. */
+static void
+udp_segments(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 }
 
 /* ---- processes -------------------------------------------------------- */
@@ -303,9 +313,12 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	s->n = (unsigned)c->workers;
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
-	for (i = 0; i < s->n; i++)
+	for (i = 0; i < s->n; i++) {
 		udp_open(&s->worker[i], c->media_listen,
 		    c->media_port == 0 ? 0 : (unsigned)c->media_port + i);
+		if (c->segments)
+			udp_segments(s->worker[i].udp);
+	}
 	if (perc_loop_signal(s->loop, SIGCHLD, on_child, s) != 0 ||
 	    perc_loop_signal(s->loop, SIGTERM, on_stop, s) != 0 ||
 	    perc_loop_signal(s->loop, SIGINT, on_stop, s) != 0 ||

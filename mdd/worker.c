@@ -44,7 +44,7 @@ mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop, int udp,
 	if ((w->id == NULL &&
 		(r = perc_dtls_id_generate(
 		     &w->id, "perch-mdd", MDD_CERT_DAYS)) != 0) ||
-	    (r = mdd_batch_new(&w->out, udp, w->count)) != 0 ||
+	    (r = mdd_batch_new(&w->out, udp, w->count, w->segments)) != 0 ||
 	    (r = mdd_legs_init(&w->legs, limits, loop, worker_gone, w)) != 0)
 		return r;
 	w->ready = true;
@@ -87,6 +87,8 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 		w->count[MDD_DROP_TOO_LONG]++;
 		return;
 	}
+	if (kind != PERC_PKT_RTP) /* it may end legs, and comes after those */
+		mdd_media_flush(w);
 	if (kind == PERC_PKT_STUN) {
 		mdd_ice_input(w, from, p, n, now_ms);
 		return;
@@ -105,4 +107,11 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 		mdd_media_input(w, leg, p, n, now_ms);
 	else
 		mdd_rtcp_input(w, leg, p, n, now_ms);
+}
+
+void
+mdd_worker_flush(struct mdd_worker *w)
+{
+	mdd_media_flush(w);
+	mdd_batch_flush(w->out);
 }

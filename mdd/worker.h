@@ -14,6 +14,7 @@
 #include "mdd/msg.h"
 #include "perc/chan.h"
 #include "perc/dtls.h"
+#include "perc/forward.h"
 #include "perc/loop.h"
 
 #define MDD_HANDSHAKES_MAX   256   /* associations of OpenSSL at once */
@@ -23,6 +24,14 @@
 #define MDD_DTLS_LINGER_MS   1500  /* to repeat the last flight */
 
 #define MDD_CERT_DAYS 30 /* the pin is what counts, not the date */
+
+struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
+	const struct mdd_leg *from;
+	const struct mdd_room *room; /* NULL: it is through */
+	const uint8_t *p, *tail;     /* in the buffer it came in */
+	size_t n, taillen;
+	struct perc_rewrite rw;
+};
 
 struct mdd_worker {
 	struct perc_loop *loop;
@@ -35,7 +44,10 @@ struct mdd_worker {
 	int udp;
 	bool ready; /* limits are known, pools are made */
 	unsigned answers;
+	bool segments;	   /* before init: the system knows GSO */
 	unsigned dtls_max; /* 0 before init: MDD_HANDSHAKES_MAX */
+	unsigned nstaged;
+	struct mdd_staged staged[MDD_BATCH];
 	uint64_t count[MDD_COUNTS];
 };
 
@@ -43,9 +55,11 @@ struct mdd_worker {
 PERC_MUST int mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop,
     int udp, const struct mdd_setup *limits);
 void mdd_worker_clear(struct mdd_worker *w);
-/* One datagram: p has MDD_OUT_MAX octets of room and is written to. */
+/* One datagram: p is written to, and must stay until mdd_worker_flush. */
 void mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from,
     uint8_t *p, size_t n, int64_t now_ms);
+/* No more datagrams for now: all that is to be sent is sent. */
+void mdd_worker_flush(struct mdd_worker *w);
 /* Once a second. */
 void mdd_worker_tick(struct mdd_worker *w, int64_t now_ms);
 
@@ -56,6 +70,8 @@ void mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms);
 void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
+/* Forward what is staged; before any leg may end, and before p is reused. */
+void mdd_media_flush(struct mdd_worker *w);
 void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 /* An opened compound of leg: relay what is to be relayed. */

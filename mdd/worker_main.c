@@ -7,11 +7,13 @@
 #include "mdd/worker.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "mdd/role.h"
+#include "perc/gcm_mb.h"
 #include "perc/log.h"
 #include "perc/proc.h"
 #include "perc/secret.h"
@@ -23,11 +25,25 @@
 
 enum worker_state { WORKER_NEW = 1, WORKER_RUNS = 2 };
 
-struct worker_in { /* datagrams as they come */
+/*
+ * Datagrams as they come. With UDP_GRO a message may be several of one size;
+ * buffers then have room for the longest message, and a stride that does not
+ * put their beginnings into the same lines of the cache.
+ */
+#define IN_ROOM	  65536u
+#define IN_STRIDE (IN_ROOM + 21 * 64)
+
+struct worker_in {
 	struct mmsghdr msg[MDD_BATCH];
 	struct iovec iov[MDD_BATCH];
 	struct mdd_addr from[MDD_BATCH];
-	uint8_t buf[MDD_BATCH][MDD_OUT_MAX];
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control[MDD_BATCH];
+	uint8_t *buf;
+	/* a segment that is not RTP, where libraries like it */
+	_Alignas(16) uint8_t apart[MDD_OUT_MAX];
 };
 
 struct worker_proc {
@@ -42,14 +58,70 @@ in_init(struct worker_in *in)
 {
 	unsigned i;
 
+	if ((in->buf = calloc(MDD_BATCH, IN_STRIDE)) == NULL)
+		fatal("cannot start");
 	for (i = 0; i < MDD_BATCH; i++) {
-		in->iov[i].iov_base = in->buf[i];
+		in->iov[i].iov_base = in->buf + i * IN_STRIDE;
 		/* One octet more than we take, to see what is too long. */
 		in->iov[i].iov_len = PERC_MTU_MAX + 1;
 		in->msg[i].msg_hdr.msg_iov = &in->iov[i];
 		in->msg[i].msg_hdr.msg_iovlen = 1;
 		in->msg[i].msg_hdr.msg_name = &in->from[i].u;
 	}
+}
+
+/* The supervisor has asked for UDP_GRO if the administrator wants segments and
+ * the system knows them; whatever has that can send them too. */
+static bool
+in_segments(struct worker_in *in)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+	unsigned i;
+
+	if (getsockopt(WORKER_UDP, IPPROTO_UDP, UDP_GRO, &on, &len) != 0 ||
+	    on == 0)
+		return false;
+	for (i = 0; i < MDD_BATCH; i++)
+		in->iov[i].iov_len = IN_ROOM;
+	return true;
+}
+
+/* Octets of each datagram in this message but the last; 0: it is one. */
+static size_t
+segment_size(struct msghdr *h)
+{
+	struct cmsghdr *c;
+	int size = 0;
+
+	for (c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
+	return size > 0 ? (size_t)size : 0;
+}
+
+static void
+message_take(struct worker_proc *p, unsigned i, int64_t now)
+{
+	struct worker_in *in = &p->in;
+	size_t size = segment_size(&in->msg[i].msg_hdr), left, n;
+	uint8_t *at = in->iov[i].iov_base;
+
+	in->from[i].len = in->msg[i].msg_hdr.msg_namelen;
+	left = in->msg[i].msg_len;
+	do {
+		n = size != 0 && size < left ? size : left;
+		if (size == 0 || n > sizeof(in->apart) ||
+		    perc_pkt_kind(at, n) == PERC_PKT_RTP)
+			mdd_worker_input(&p->w, &in->from[i], at, n, now);
+		else {
+			memcpy(in->apart, at, n);
+			mdd_worker_input(
+			    &p->w, &in->from[i], in->apart, n, now);
+		}
+		at += n;
+		left -= n;
+	} while (left > 0);
 }
 
 static void
@@ -61,18 +133,20 @@ udp_ready(int fd, uint32_t events, void *arg)
 	int i, n, round;
 
 	for (round = 0; round < WORKER_ROUNDS; round++) {
-		for (i = 0; i < MDD_BATCH; i++)
+		for (i = 0; i < MDD_BATCH; i++) {
 			in->msg[i].msg_hdr.msg_namelen = sizeof(in->from[i].u);
-		n = recvmmsg(fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
-		for (i = 0; i < n; i++) {
-			in->from[i].len = in->msg[i].msg_hdr.msg_namelen;
-			mdd_worker_input(&p->w, &in->from[i], in->buf[i],
-			    in->msg[i].msg_len, now);
+			in->msg[i].msg_hdr.msg_control = in->control[i].space;
+			in->msg[i].msg_hdr.msg_controllen =
+			    sizeof(in->control[i].space);
 		}
+		n = recvmmsg(fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
+		for (i = 0; i < n; i++)
+			message_take(p, (unsigned)i, now);
+		mdd_media_flush(&p->w); /* the buffers are free again */
 		if (n < MDD_BATCH)
 			break;
 	}
-	mdd_batch_flush(p->w.out);
+	mdd_worker_flush(&p->w);
 }
 
 /* ---- control ---------------------------------------------------------- */
@@ -282,6 +356,8 @@ warm_up(struct mdd_worker *w)
 	uint8_t fp[PERC_FINGERPRINT_LEN];
 	int r, i;
 
+	if (perc_gcm_mb_use() != 0)
+		log_debug("no faster cipher here");
 	if ((r = perc_srtcp_warm_up()) != 0)
 		fatalx("SRTCP: %s", perc_strerror(r));
 	if ((r = perc_dtls_id_generate(&w->id, "perch-mdd", MDD_CERT_DAYS)) !=
@@ -320,6 +396,7 @@ mdd_worker_main(unsigned max_legs)
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
 	in_init(&p->in);
+	p->w.segments = in_segments(&p->in);
 	warm_up(&p->w);
 	if ((r = perc_chan_new(&p->w.chan, p->w.loop, WORKER_CHAN, rules,
 		 sizeof(rules) / sizeof(rules[0]), control_gone, p)) != 0)
@@ -329,11 +406,14 @@ mdd_worker_main(unsigned max_legs)
 	if (perc_loop_signal(p->w.loop, SIGINT, mdd_ignore_signal, NULL) != 0 ||
 	    perc_loop_signal(p->w.loop, SIGTERM, mdd_ignore_signal, NULL) != 0)
 		fatal("cannot take signals");
+	log_info("cipher=%s segments=%s", perc_gcm_engine_name(),
+	    p->w.segments ? "yes" : "no");
 	mdd_cage(PERC_CAGE_VAULT, none);
 	r = perc_loop_run(p->w.loop);
 	if (p->w.ready)
 		mdd_batch_flush(p->w.out);
 	mdd_worker_clear(&p->w);
+	free(p->in.buf);
 	free(p);
 	return r != 0;
 }

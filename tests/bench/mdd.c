@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "mdd/worker.h"
+#include "perc/gcm_mb.h"
 #include "perc/log.h"
 
 #define PACKETS 20000
@@ -116,13 +117,16 @@ main(int argc, char *argv[])
 		.max_leg_pps = 1000000,
 		.idle_ms = 1u << 30 };
 	struct mdd_addr self, *to = calloc(legs, sizeof(*to));
-	static uint8_t buf[MDD_OUT_MAX];
+	static uint8_t buf[16][MDD_OUT_MAX];
 	static struct mdd_worker w;
 	uint8_t *all;
 	double t;
 
 	need(to != NULL && legs >= 2 && size >= 100 && size <= 1500);
 	perc_log_init("bench", NULL, 0, PERC_LOG_ERROR);
+	if (getenv("EVP") == NULL)
+		need(perc_gcm_mb_use() == 0);
+	w.segments = getenv("SINGLE") == NULL;
 	need(perc_loop_new(&w.loop) == 0 &&
 	    mdd_worker_init(&w, w.loop, udp(&self), &s) == 0);
 	for (i = 0; i < legs; i++) {
@@ -132,12 +136,12 @@ main(int argc, char *argv[])
 	all = packets(size);
 	t = now_s();
 	for (i = 0; i < PACKETS; i++) {
-		memcpy(buf, all + i * size, size);
-		mdd_worker_input(&w, &to[0], buf, size, 1000 + i);
+		memcpy(buf[i % 16], all + i * size, size);
+		mdd_worker_input(&w, &to[0], buf[i % 16], size, 1000 + i);
 		if (i % 16 == 15)
-			mdd_batch_flush(w.out);
+			mdd_worker_flush(&w);
 	}
-	mdd_batch_flush(w.out);
+	mdd_worker_flush(&w);
 	t = now_s() - t;
 	need(w.count[MDD_FORWARDED] == (uint64_t)PACKETS * (legs - 1));
 	printf("%u legs, %zu octets: %.0f ns for each packet that leaves, "

@@ -83,6 +83,7 @@ datagram(const uint8_t *p, size_t n, const struct mdd_addr *from, int64_t now)
 		n = PERC_MTU_MAX + 1;
 	memcpy(room, p, n);
 	mdd_worker_input(&w, from, room, n, now);
+	mdd_worker_flush(&w); /* room is used again */
 }
 
 static void

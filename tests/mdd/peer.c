@@ -3,6 +3,7 @@
 #include "tests/mdd/peer.h"
 
 #include <arpa/inet.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,28 @@ peer_send(struct peer *p, const void *d, size_t n)
 {
 	(void)!sendto(
 	    p->fd, d, n, 0, (struct sockaddr *)&p->mdd, sizeof(p->mdd));
+}
+
+void
+peer_send_segments(struct peer *p, const void *d, size_t n, uint16_t size)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(size))];
+	} c = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)d, n };
+	struct msghdr m = { .msg_name = &p->mdd,
+		.msg_namelen = sizeof(p->mdd),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = c.space,
+		.msg_controllen = sizeof(c.space) };
+
+	c.head.cmsg_level = IPPROTO_UDP;
+	c.head.cmsg_type = UDP_SEGMENT;
+	c.head.cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(&c.head), &size, sizeof(size));
+	need(sendmsg(p->fd, &m, 0) == (ssize_t)n);
 }
 
 static bool

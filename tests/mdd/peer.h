@@ -37,6 +37,8 @@ bool peer_stun(struct peer *p, const char *pwd, bool nominate);
 bool peer_connect(struct peer *p, int ms);
 bool peer_handshake(struct peer *p, int ms); /* DTLS alone */
 void peer_send(struct peer *p, const void *d, size_t n);
+/* As one message that arrives as datagrams of size octets (and a rest). */
+void peer_send_segments(struct peer *p, const void *d, size_t n, uint16_t size);
 /* The next datagram whose first octet is in lo..hi, 0 when none came; of
  * 128..191 only RTP, RTCP comes by the other. What is not wanted is lost. */
 size_t peer_recv(struct peer *p, uint8_t buf[static PEER_PACKET], uint8_t lo,

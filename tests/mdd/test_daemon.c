@@ -49,6 +49,37 @@ test_foreign_ssrc_and_garbage(void **state)
 	member_end(&b);
 }
 
+/* A burst that comes as one message (UDP_GRO) is several packets, whatever is
+ * among them, and leaves as a burst. */
+static void
+test_burst_in_one_message(void **state)
+{
+	uint8_t d[8 * PEER_PACKET], e[PEER_PACKET], stun[40] = { 0 };
+	struct member a, b;
+	size_t n = 0, size = 0;
+	uint16_t seq;
+
+	two(&a, &b, "c_burst");
+	for (seq = 1; seq <= 6; seq++) {
+		size = peer_rtp(&a.p, d + n, SSRC_A, seq, e, 500, "", 1);
+		n += size;
+		if (seq == 3) { /* no STUN check, but as long */
+			memcpy(d + n, stun, sizeof(stun));
+			n += size;
+		}
+	}
+	memcpy(d + n, stun, sizeof(stun)); /* a rest, shorter */
+	peer_send_segments(&a.p, d, n + sizeof(stun), (uint16_t)size);
+	for (seq = 1; seq <= 6; seq++) {
+		assert_int_equal(peer_recv(&b.p, e, 128, 191, 2000), size);
+		assert_int_equal(e[2] << 8 | e[3], seq);
+	}
+	metric_reaches("perch_mdd_sent_segments_total", NULL, 2);
+	metric_reaches("perch_mdd_dropped_total", "reason=\"stun_form\"", 2);
+	member_end(&a);
+	member_end(&b);
+}
+
 /* A stolen token without the certificate's key gets no further than DTLS. */
 static void
 test_REQ_F_8_1c_wrong_certificate(void **state)
@@ -197,6 +228,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_burst_in_one_message),
 		cmocka_unit_test(test_foreign_ssrc_and_garbage),
 		cmocka_unit_test(test_REQ_F_8_1c_wrong_certificate),
 		cmocka_unit_test(test_REQ_WS_6_2_tokens_of_others),

@@ -52,8 +52,9 @@ pump(void *arg)
 		if (n < 0)
 			break;
 		mdd_worker_input(&x->w, &from, buf, (size_t)n, perc_now_ms());
+		mdd_media_flush(&x->w); /* buf is used again */
 	}
-	mdd_batch_flush(x->w.out);
+	mdd_worker_flush(&x->w);
 	assert_int_equal(perc_loop_turn(x->loop, 0), 0);
 }
 
@@ -77,6 +78,7 @@ setup(void **state)
 	assert_int_equal(bind(x->udp, (struct sockaddr *)&x->at, len), 0);
 	assert_int_equal(
 	    getsockname(x->udp, (struct sockaddr *)&x->at, &len), 0);
+	x->w.segments = true;
 	assert_int_equal(mdd_worker_init(&x->w, x->loop, x->udp, &limits), 0);
 	memset(full_tail, 0x5a, sizeof(full_tail));
 	full_tail[44] = 0;
