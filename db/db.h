@@ -6,7 +6,8 @@
  * PERC_ERR_LIMIT (a text is too long for its struct), PERC_ERR_SYS (disk full
  * and the like: the transaction is lost, db_broken() says so).
  *
- * All writes happen between db_begin and db_commit. One handle, one thread.
+ * All writes happen between db_begin and db_commit. One handle, one thread;
+ * one process that writes, others may read beside it (db_open_reader).
  * Lists are malloc()ed arrays; the caller free()s them.
  */
 #pragma once
@@ -43,6 +44,13 @@ struct db;
  */
 PERC_MUST int db_open(struct db **dbp, const char *path, char *why,
     size_t whycap);
+/* Beside whoever has it open: to look, never to write. The file must be of
+ * this program's version. */
+PERC_MUST int db_open_reader(struct db **dbp, const char *path, char *why,
+    size_t whycap);
+/* Only the lock that db_open takes, as a descriptor to be closed: what
+ * replaces the file must know that nobody has it open. */
+PERC_MUST int db_lock(int *fdp, const char *path, char *why, size_t whycap);
 void db_close(struct db *db); /* NULL is fine */
 int db_version(const struct db *db);
 int db_version_newest(void);  /* this program's */
@@ -248,7 +256,7 @@ PERC_MUST int db_epoch_wipe(struct db *db, const char *conf, int64_t epoch);
 /* --- replay, idempotency, audit --------------------------------------- */
 
 PERC_MUST int db_replay_add(struct db *db, const char *hash, int64_t until_s);
-PERC_MUST int db_replay_purge(struct db *db, int64_t now_s);
+PERC_MUST int db_replay_drop(struct db *db, const char *hash);
 
 struct db_idem {
 	char client[DB_CLIENT_MAX], key[DB_SUB_MAX], body_hash[DB_HASH_MAX];
@@ -261,7 +269,6 @@ struct db_idem {
 PERC_MUST int db_idem_add(struct db *db, const struct db_idem *i);
 PERC_MUST int db_idem_find(struct db *db, struct db_idem *i,
     const char *client, const char *key);
-PERC_MUST int db_idem_purge(struct db *db, int64_t now_ms);
 
 struct db_audit {
 	int64_t seq;
@@ -272,6 +279,34 @@ PERC_MUST int db_audit_add(struct db *db, const struct db_audit *a);
 PERC_MUST int db_audit_last(struct db *db, struct db_audit *a); /* NOTFOUND */
 PERC_MUST int db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
     int64_t after_seq, unsigned limit);
+
+/* What is older than these goes, at most `rows` of it; *more: that was not
+ * all. */
+struct db_purge {
+	int64_t now_ms;	    /* proofs and idempotent answers that ran out */
+	int64_t ended_ms;   /* conferences that ended before, with all below */
+	int64_t gone_ms;    /* members whose lease ran out before */
+	int64_t revoked_ms; /* the memory of what was revoked before */
+	unsigned rows;
+};
+PERC_MUST int db_purge(struct db *db, const struct db_purge *p, bool *more);
+
+/* --- the file itself ---------------------------------------------------- */
+
+struct db_meta { /* about this file; columns in schema/002_at_rest.sql */
+	char id[40];
+	int64_t generation;
+	char root_id[DB_HASH_MAX];
+	int64_t backup_ms;
+	int64_t rewrapped, to_rewrap;
+};
+PERC_MUST int db_meta_get(struct db *db, struct db_meta *m);
+PERC_MUST int db_meta_put(struct db *db, const struct db_meta *m);
+
+/* Look through everything: structure, references, keys without a use,
+ * counts. fn hears one line for each problem; slow, on a reader's handle. */
+typedef void (*db_problem_fn)(const char *line, void *arg);
+PERC_MUST int db_check(struct db *db, db_problem_fn fn, void *arg);
 
 struct db_count { /* for metrics */
 	int64_t conferences, live_conferences, live_members, epochs, audit;

@@ -64,14 +64,25 @@ enum stmt {
 	ST_EPOCH_FIND,
 	ST_EPOCH_WIPE,
 	ST_REPLAY_ADD,
-	ST_REPLAY_PURGE,
+	ST_REPLAY_DROP,
 	ST_IDEM_ADD,
 	ST_IDEM_FIND,
-	ST_IDEM_PURGE,
 	ST_AUDIT_ADD,
 	ST_AUDIT_LAST,
 	ST_AUDIT_LIST,
 	ST_COUNT,
+	ST_PURGE_REPLAY,
+	ST_PURGE_IDEM,
+	ST_PURGE_GONE,
+	ST_PURGE_REVOCATION,
+	ST_PURGE_ENDED,
+	ST_PURGE_INVITEE,
+	ST_PURGE_INVITATION,
+	ST_PURGE_MEMBER,
+	ST_PURGE_SSRC,
+	ST_PURGE_EPOCH,
+	ST_META_GET,
+	ST_META_PUT,
 	ST_MAX
 };
 
@@ -80,6 +91,7 @@ struct db {
 	sqlite3_stmt *st[ST_MAX];
 	bool begun; /* between db_begin and db_commit or db_rollback */
 	int version;
+	int lock; /* descriptor of the lock file; -1: a reader */
 };
 
 extern const char *const db_statements[ST_MAX];

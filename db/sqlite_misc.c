@@ -59,6 +59,16 @@ static const struct col count_col[] = {
 };
 static const struct cols count_cols = COLS(count_col, db_count);
 
+static const struct col meta_col[] = {
+	COL(COL_TEXT, db_meta, id),
+	COL(COL_I64, db_meta, generation),
+	COL(COL_TEXT, db_meta, root_id),
+	COL(COL_I64, db_meta, backup_ms),
+	COL(COL_I64, db_meta, rewrapped),
+	COL(COL_I64, db_meta, to_rewrap),
+};
+static const struct cols meta_cols = COLS(meta_col, db_meta);
+
 int
 db_client_add(struct db *db, const struct db_client *c)
 {
@@ -129,9 +139,9 @@ db_replay_add(struct db *db, const char *hash, int64_t until_s)
 }
 
 int
-db_replay_purge(struct db *db, int64_t now_s)
+db_replay_drop(struct db *db, const char *hash)
 {
-	return db_exec(db, ST_REPLAY_PURGE, "i", now_s);
+	return db_exec(db, ST_REPLAY_DROP, "s", hash);
 }
 
 int
@@ -149,12 +159,6 @@ db_idem_find(
 	if ((r = db_bind(db, ST_IDEM_FIND, "ss", client, key)) != 0)
 		return r;
 	return db_one(db, ST_IDEM_FIND, &idem_cols, i);
-}
-
-int
-db_idem_purge(struct db *db, int64_t now_ms)
-{
-	return db_exec(db, ST_IDEM_PURGE, "i", now_ms);
 }
 
 int
@@ -185,4 +189,16 @@ int
 db_count(struct db *db, struct db_count *c)
 {
 	return db_one(db, ST_COUNT, &count_cols, c);
+}
+
+int
+db_meta_get(struct db *db, struct db_meta *m)
+{
+	return db_one(db, ST_META_GET, &meta_cols, m);
+}
+
+int
+db_meta_put(struct db *db, const struct db_meta *m)
+{
+	return db_put(db, ST_META_PUT, &meta_cols, m);
 }

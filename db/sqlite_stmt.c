@@ -118,7 +118,8 @@ const char *const db_statements[ST_MAX] = {
 				 "FROM member WHERE conference = ? "
 				 "AND state = 1",
 	[ST_LEASE_RECOVER] =
-	    "UPDATE member SET lease_ms = ?1 + max(?2, 1000 * (SELECT "
+	    "UPDATE member INDEXED BY member_live SET lease_ms = ?1 + max(?2, "
+	    "1000 * (SELECT "
 	    "json_extract(policy, '$.lease_s') FROM conference AS c "
 	    "WHERE c.id = member.conference)) WHERE state = 1",
 	[ST_CONF_RECOVER] =
@@ -145,22 +146,61 @@ const char *const db_statements[ST_MAX] = {
 			  "AND sealed_key IS NOT NULL",
 
 	[ST_REPLAY_ADD] = "INSERT INTO replay (hash, until_s) VALUES (?, ?)",
-	[ST_REPLAY_PURGE] = "DELETE FROM replay WHERE until_s < ?",
+	[ST_REPLAY_DROP] = "DELETE FROM replay WHERE hash = ?",
 	[ST_IDEM_ADD] = "INSERT INTO idempotency (client, key, body_hash, "
 			"until_ms, sealed_answer) VALUES (?, ?, ?, ?, ?)",
 	[ST_IDEM_FIND] = "SELECT client, key, body_hash, until_ms, "
 			 "sealed_answer FROM idempotency "
 			 "WHERE client = ? AND key = ?",
-	[ST_IDEM_PURGE] = "DELETE FROM idempotency WHERE until_ms < ?",
 	[ST_AUDIT_ADD] = "INSERT INTO audit (seq, text, prev, hash) "
 			 "VALUES (?, ?, ?, ?)",
 	[ST_AUDIT_LAST] = "SELECT seq, text, prev, hash FROM audit "
 			  "ORDER BY seq DESC LIMIT 1",
 	[ST_AUDIT_LIST] = "SELECT seq, text, prev, hash FROM audit "
 			  "WHERE seq > ? ORDER BY seq LIMIT ?",
-	[ST_COUNT] = "SELECT (SELECT count(*) FROM conference), "
-		     "(SELECT count(*) FROM conference WHERE state = 1), "
-		     "(SELECT count(*) FROM member WHERE state = 1), "
-		     "(SELECT count(*) FROM epoch), "
-		     "(SELECT coalesce(max(seq), 0) FROM audit)",
+	[ST_COUNT] =
+	    "SELECT (SELECT n FROM tally WHERE name = 'conference'), "
+	    "(SELECT count(*) FROM conference INDEXED BY conference_live "
+	    "WHERE state = 1), "
+	    "(SELECT count(*) FROM member INDEXED BY member_live "
+	    "WHERE state = 1), "
+	    "(SELECT n FROM tally WHERE name = 'epoch'), "
+	    "(SELECT coalesce(max(seq), 0) FROM audit)",
+
+	[ST_PURGE_REPLAY] =
+	    "DELETE FROM replay WHERE hash IN (SELECT hash FROM replay "
+	    "WHERE until_s < ? ORDER BY until_s LIMIT ?)",
+	[ST_PURGE_IDEM] =
+	    "DELETE FROM idempotency WHERE (client, key) IN (SELECT client, "
+	    "key FROM idempotency WHERE until_ms < ? ORDER BY until_ms "
+	    "LIMIT ?)",
+	[ST_PURGE_GONE] =
+	    "DELETE FROM member WHERE no IN (SELECT no FROM member "
+	    "WHERE state = 2 AND lease_ms < ? ORDER BY lease_ms LIMIT ?)",
+	[ST_PURGE_REVOCATION] =
+	    "DELETE FROM revocation WHERE at_s < ?1 AND no IN (SELECT no "
+	    "FROM revocation ORDER BY no LIMIT ?2)",
+	[ST_PURGE_ENDED] = "SELECT id FROM conference WHERE state = 2 "
+			   "AND ended_ms < ? ORDER BY ended_ms LIMIT 1",
+	[ST_PURGE_INVITEE] =
+	    "DELETE FROM invitee WHERE no IN (SELECT no FROM invitee "
+	    "WHERE conference = ? LIMIT ?)",
+	[ST_PURGE_INVITATION] =
+	    "DELETE FROM invitation WHERE no IN (SELECT no FROM invitation "
+	    "WHERE conference = ? LIMIT ?)",
+	[ST_PURGE_MEMBER] =
+	    "DELETE FROM member WHERE no IN (SELECT no FROM member "
+	    "WHERE conference = ? LIMIT ?)",
+	[ST_PURGE_SSRC] =
+	    "DELETE FROM ssrc WHERE (conference, ssrc) IN (SELECT "
+	    "conference, ssrc FROM ssrc WHERE conference = ? LIMIT ?)",
+	[ST_PURGE_EPOCH] =
+	    "DELETE FROM epoch WHERE (conference, epoch) IN (SELECT "
+	    "conference, epoch FROM epoch WHERE conference = ? LIMIT ?)",
+
+	[ST_META_GET] = "SELECT id, generation, root_id, backup_ms, "
+			"rewrapped, to_rewrap FROM meta",
+	[ST_META_PUT] = "UPDATE meta SET id = ?, generation = ?, "
+			"root_id = ?, backup_ms = ?, rewrapped = ?, "
+			"to_rewrap = ?",
 };

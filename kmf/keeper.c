@@ -227,21 +227,6 @@ kmf_keeper_front_add(struct kmf_keeper *k, int fd)
 	return welcome(k, f);
 }
 
-static void
-purge_fire(void *arg)
-{
-	struct kmf_keeper *k = arg;
-
-	if (kmf_turn_begin(k) != 0 ||
-	    db_replay_purge(k->db, k->now_ms / 1000) != 0 ||
-	    db_idem_purge(k->db, k->now_ms) != 0)
-		log_warnx("purge.failed");
-	k->scrub = k->scrub || k->scrub_soon;
-	k->scrub_soon = false;
-	if (perc_timer_set(k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k))
-		log_warnx("timer.failed");
-}
-
 /* Nonces of DPoP live as long as their key: this one and the one before. */
 static void
 rotate_fire(void *arg)
@@ -294,9 +279,7 @@ timers_start(struct kmf_keeper *k)
 {
 	int r;
 
-	if ((r = perc_loop_after(k->loop, turn_end, k)) != 0 ||
-	    (r = perc_timer_set(
-		 k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k)) != 0)
+	if ((r = perc_loop_after(k->loop, turn_end, k)) != 0)
 		return r;
 	return perc_timer_set(
 	    k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k);
@@ -326,7 +309,8 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	if ((r = kmf_copy(k->base, sizeof(k->base), o->base_url)) != 0 ||
 	    (r = perc_secret_from(&k->root, o->root, KMF_ROOT_KEY_LEN)) != 0 ||
 	    (r = kmf_keys_load(k, why, cap)) != 0 || (r = recover(k)) != 0 ||
-	    (r = timers_start(k)) != 0)
+	    (r = timers_start(k)) != 0 ||
+	    (r = kmf_purge_start(k, &o->keep)) != 0)
 		goto out;
 	kmf_due_arm(k);
 	*kp = k;

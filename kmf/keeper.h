@@ -35,6 +35,17 @@
 
 struct kmf_keeper;
 
+#define KMF_DAY_MS (24 * 3600 * 1000LL)
+#define KMF_KEEP_ENDED_DAYS 30
+#define KMF_KEEP_GONE_DAYS 7
+#define KMF_KEEP_REVOKED_DAYS 400
+
+struct kmf_keep { /* how long what is over is remembered; 0: as above */
+	int64_t ended_ms;   /* conferences */
+	int64_t gone_ms;    /* members who left */
+	int64_t revoked_ms; /* revocations: older backups are refused */
+};
+
 struct kmf_keeper_opts {
 	const char *db_file, *base_url;
 	char *const *mdds;     /* NULL-terminated, at least one */
@@ -42,6 +53,7 @@ struct kmf_keeper_opts {
 	int64_t (*clock)(void *);  /* ms since 1970; NULL: perc_wall_ms */
 	int64_t (*steady)(void *); /* ms, never set; NULL: perc_now_ms */
 	void *clock_arg;
+	struct kmf_keep keep;
 };
 
 /*

@@ -63,6 +63,7 @@ static void
 remove_all(const struct init *n)
 {
 	static const char *const more[] = { KMF_DB_FILE "-wal",
+		KMF_DB_FILE "-shm", KMF_DB_FILE "-lock",
 		KMF_DB_FILE "-journal" };
 	char path[PATH_CAP];
 	size_t i;

@@ -88,6 +88,7 @@ struct kmf_keeper {
 	void *clock_arg;
 	int64_t now_ms;	 /* of this turn */
 	int64_t skew_ms; /* clock - steady, as last seen */
+	struct kmf_keep keep;
 	bool scrub;	 /* a conference's keys were destroyed in this turn */
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
@@ -415,6 +416,11 @@ PERC_MUST int kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f,
     uint32_t id, const struct kmf_subscribe *s);
 int kmf_op_ready(struct kmf_job *j);
 int kmf_op_metrics(struct kmf_job *j);
+
+/* --- purge.c --------------------------------------------------------------- */
+
+PERC_MUST int kmf_purge_start(struct kmf_keeper *k,
+    const struct kmf_keep *keep);
 
 /* --- keeper.c -------------------------------------------------------------- */
 

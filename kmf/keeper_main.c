@@ -83,7 +83,11 @@ cage(const struct kmf_conf *c)
 int
 kmf_keeper_main(const struct kmf_conf *c)
 {
-	struct kmf_keeper_opts o = { .base_url = c->base_url, .mdds = c->mdds };
+	struct kmf_keeper_opts o = { .base_url = c->base_url,
+		.mdds = c->mdds,
+		.keep = { .ended_ms = c->keep_ended_days * KMF_DAY_MS,
+		    .gone_ms = c->keep_gone_days * KMF_DAY_MS,
+		    .revoked_ms = c->keep_revoked_days * KMF_DAY_MS } };
 	struct kmf_keeper *k = NULL;
 	struct kmf_handover handover = { 0 };
 	struct perc_loop *l = NULL;

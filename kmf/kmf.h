@@ -56,6 +56,7 @@ struct kmf_conf {
 	char **mdds;	      /* base URLs of MDDs, NULL-terminated */
 	int64_t fronts;	      /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
+	int64_t keep_ended_days, keep_gone_days, keep_revoked_days;
 	bool syslog;
 	int log_level;	      /* enum perc_log_level */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];

@@ -16,7 +16,7 @@ kmf_op_ready(struct kmf_job *j)
 	bool writable;
 
 	writable = db_replay_add(k->db, "ready", k->now_ms / 1000) == 0 &&
-	    db_replay_purge(k->db, k->now_ms / 1000 + 1) == 0;
+	    db_replay_drop(k->db, "ready") == 0;
 	return kmf_answer_json(j, writable ? 200 : 503,
 	    json_pack("{s:b, s:{s:s, s:s, s:s}}", "ready", (int)writable,
 		"checks", "database", writable ? "ok" : "cannot be written",
