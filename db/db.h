@@ -279,6 +279,25 @@ PERC_MUST int db_audit_add(struct db *db, const struct db_audit *a);
 PERC_MUST int db_audit_last(struct db *db, struct db_audit *a); /* NOTFOUND */
 PERC_MUST int db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
     int64_t after_seq, unsigned limit);
+/* Texts that are "" select nothing out; times as they stand in the rows. */
+struct db_audit_query {
+	int64_t after_seq, upto_seq; /* only rows between are looked at */
+	const char *kind, *conf, *actor, *from, *to;
+	unsigned limit;
+};
+PERC_MUST int db_audit_find(struct db *db, struct db_audit **ap, size_t *np,
+    const struct db_audit_query *q);
+
+struct db_checkpoint { /* a signed statement about the newest row */
+	int64_t n, seq, at_ms;
+	char jws[DB_JWK_MAX];
+};
+PERC_MUST int db_checkpoint_add(struct db *db, const struct db_checkpoint *c);
+PERC_MUST int db_checkpoint_last(struct db *db,
+    struct db_checkpoint *c); /* NOTFOUND */
+/* Those of rows after_seq < seq <= upto_seq. */
+PERC_MUST int db_checkpoint_list(struct db *db, struct db_checkpoint **cp,
+    size_t *np, int64_t after_seq, int64_t upto_seq);
 
 /* What is older than these goes, at most `rows` of it; *more: that was not
  * all. */

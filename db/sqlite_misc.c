@@ -42,14 +42,6 @@ static const struct col idem_col[] = {
 };
 static const struct cols idem_cols = COLS(idem_col, db_idem);
 
-static const struct col audit_col[] = {
-	COL(COL_I64, db_audit, seq),
-	COL(COL_TEXT, db_audit, text),
-	COL(COL_TEXT, db_audit, prev),
-	COL(COL_TEXT, db_audit, hash),
-};
-static const struct cols audit_cols = COLS(audit_col, db_audit);
-
 static const struct col count_col[] = {
 	COL(COL_I64, db_count, conferences),
 	COL(COL_I64, db_count, live_conferences),
@@ -159,30 +151,6 @@ db_idem_find(
 	if ((r = db_bind(db, ST_IDEM_FIND, "ss", client, key)) != 0)
 		return r;
 	return db_one(db, ST_IDEM_FIND, &idem_cols, i);
-}
-
-int
-db_audit_add(struct db *db, const struct db_audit *a)
-{
-	return db_put(db, ST_AUDIT_ADD, &audit_cols, a);
-}
-
-int
-db_audit_last(struct db *db, struct db_audit *a)
-{
-	return db_one(db, ST_AUDIT_LAST, &audit_cols, a);
-}
-
-int
-db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
-    int64_t after_seq, unsigned limit)
-{
-	int r;
-
-	if ((r = db_bind(db, ST_AUDIT_LIST, "ii", after_seq, (int64_t)limit)) !=
-	    0)
-		return r;
-	return db_many(db, ST_AUDIT_LIST, &audit_cols, ap, np);
 }
 
 int

@@ -16,6 +16,10 @@
 	"no, id, conference, iss, sub, email, name, kind, role, jkt, via, "    \
 	"state, ssrc_audio, ssrc_video, sealed_delivery, granted, held, "      \
 	"joined_ms, lease_ms"
+#define AUDIT_FILTER                                                           \
+	"(?3 = '' OR conference = ?3) AND (?4 = '' OR kind = ?4) AND "         \
+	"(?5 = '' OR actor = ?5) AND (?6 = '' OR at >= ?6) AND "               \
+	"(?7 = '' OR at < ?7) ORDER BY seq LIMIT ?8"
 
 const char *const db_statements[ST_MAX] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -152,12 +156,29 @@ const char *const db_statements[ST_MAX] = {
 	[ST_IDEM_FIND] = "SELECT client, key, body_hash, until_ms, "
 			 "sealed_answer FROM idempotency "
 			 "WHERE client = ? AND key = ?",
-	[ST_AUDIT_ADD] = "INSERT INTO audit (seq, text, prev, hash) "
-			 "VALUES (?, ?, ?, ?)",
+	[ST_AUDIT_ADD] =
+	    "INSERT INTO audit (seq, text, prev, hash, at, kind, actor, "
+	    "conference) VALUES (?1, ?2, ?3, ?4, json_extract(?2, '$.at'), "
+	    "json_extract(?2, '$.kind'), json_extract(?2, '$.actor'), "
+	    "json_extract(?2, '$.conference'))",
 	[ST_AUDIT_LAST] = "SELECT seq, text, prev, hash FROM audit "
 			  "ORDER BY seq DESC LIMIT 1",
 	[ST_AUDIT_LIST] = "SELECT seq, text, prev, hash FROM audit "
 			  "WHERE seq > ? ORDER BY seq LIMIT ?",
+	/* The conference's own index reads no row of another. */
+	[ST_AUDIT_FIND] = "SELECT seq, text, prev, hash FROM audit "
+			  "WHERE seq > ?1 AND seq <= ?2 AND " AUDIT_FILTER,
+	[ST_AUDIT_FIND_CONF] =
+	    "SELECT seq, text, prev, hash FROM audit "
+	    "INDEXED BY audit_conference WHERE seq > ?1 AND seq <= ?2 "
+	    "AND conference <> '' AND conference = ?3 AND " AUDIT_FILTER,
+	[ST_CHECKPOINT_ADD] = "INSERT INTO audit_checkpoint (n, seq, at_ms, "
+			      "jws) VALUES (?, ?, ?, ?)",
+	[ST_CHECKPOINT_LAST] = "SELECT n, seq, at_ms, jws "
+			       "FROM audit_checkpoint ORDER BY n DESC LIMIT 1",
+	[ST_CHECKPOINT_LIST] =
+	    "SELECT n, seq, at_ms, jws FROM audit_checkpoint "
+	    "WHERE seq > ? AND seq <= ? ORDER BY seq",
 	[ST_COUNT] =
 	    "SELECT (SELECT n FROM tally WHERE name = 'conference'), "
 	    "(SELECT count(*) FROM conference INDEXED BY conference_live "

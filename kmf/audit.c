@@ -7,11 +7,9 @@
  */
 #include "kmf/keeper_int.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "perc/b64.h"
+#include "perc/chain.h"
 
 static const char *const kinds[] = {
 	[KMF_AUDIT_CONF_CREATED] = "conference_created",
@@ -30,26 +28,11 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_EPOCH] = "epoch",
 	[KMF_AUDIT_RECEIPT] = "receipt",
 	[KMF_AUDIT_ADMITTED] = "admitted",
+	[KMF_AUDIT_LOGIN_FAILED] = "login_failed",
+	[KMF_AUDIT_STARTED] = "started",
+	[KMF_AUDIT_CONFIGURED] = "configured",
+	[KMF_AUDIT_STOPPED] = "stopped",
 };
-
-/* hash = SHA-256(octets of prev || text); prev of the first row is empty. */
-static int
-chain(struct db_audit *a)
-{
-	uint8_t buf[PERC_SHA256_LEN + DB_AUDIT_MAX], hash[PERC_SHA256_LEN];
-	size_t n = 0, len = strlen(a->text);
-	int r;
-
-	if (a->prev[0] != '\0') {
-		n = PERC_SHA256_LEN;
-		if ((r = perc_b64_get_exact(buf, n, a->prev)) != 0)
-			return r;
-	}
-	memcpy(buf + n, a->text, len);
-	if ((r = perc_sha256(hash, buf, n + len)) == 0)
-		perc_b64_put(a->hash, hash, sizeof(hash));
-	return r;
-}
 
 static json_t *
 event_json(struct kmf_keeper *k, const struct db_audit *a,
@@ -95,60 +78,11 @@ kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind, const char *actor,
 	if (n == 0 || n >= sizeof(a.text))
 		goto out;
 	a.text[n] = '\0';
-	if ((r = chain(&a)) == 0)
-		r = db_audit_add(k->db, &a);
+	if ((r = perc_chain_hash(a.hash, a.prev, a.text, n)) == 0 &&
+	    (r = db_audit_add(k->db, &a)) == 0)
+		k->audit_new++;
 out:
 	json_decref(v);
 	json_decref(detail);
 	return r;
-}
-
-static json_t *
-item_json(const struct db_audit *a)
-{
-	json_t *v = json_loads(a->text, 0, NULL);
-
-	if (v != NULL &&
-	    json_object_set_new(v, "prev", json_string(a->prev)) == 0 &&
-	    json_object_set_new(v, "hash", json_string(a->hash)) == 0)
-		return v;
-	json_decref(v);
-	return NULL;
-}
-
-static json_t *
-items_json(const struct db_audit *list, size_t n)
-{
-	json_t *items = json_array();
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		kmf_json_add(&items, item_json(&list[i]));
-	return items;
-}
-
-int
-kmf_op_audit(struct kmf_job *j)
-{
-	struct db_audit *list = NULL;
-	int64_t after, limit;
-	json_t *v;
-	size_t n;
-	int r;
-
-	if (kmf_query_int(&after, j->call->arg, "after", 0, 0, INT64_MAX) ||
-	    kmf_query_int(&limit, j->call->arg, "limit", 100, 1, 1000))
-		return kmf_refuse(j, 400, "invalid_request",
-		    "after: a number; limit: 1 to 1000");
-	if ((r = db_audit_list(j->k->db, &list, &n, after, (unsigned)limit)) !=
-	    0)
-		return r;
-	v = json_pack("{s:o}", "items", items_json(list, n));
-	if (v != NULL && n == (size_t)limit &&
-	    json_object_set_new(v, "next", json_integer(list[n - 1].seq))) {
-		json_decref(v);
-		v = NULL;
-	}
-	free(list);
-	return kmf_answer_json(j, 200, v);
 }

@@ -307,6 +307,7 @@ on_tick(void *arg)
 
 	front_calls_tick(f, now);
 	front_idp_tick(f, now);
+	front_audit_tick(f);
 	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
 		fatalx("front.tick err=no_memory");
 }
@@ -341,6 +342,7 @@ on_term(int signo, void *arg)
 		perc_loop_stop(f->loop);
 		return;
 	}
+	front_audit_tick(f);
 	front_streams_stop(f);
 	perc_httpd_drain(f->httpd, FRONT_DRAIN_MS, on_drained, f);
 }

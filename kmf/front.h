@@ -89,6 +89,13 @@ struct front_keys {   /* of one issuer */
 	char why[160];
 };
 
+#define FRONT_REFUSED_MAX 32 /* different ones between two reports */
+
+struct front_refused { /* failed logins, until the next report */
+	char reason[96], what[96], peer[48], client[72];
+	uint64_t count;
+};
+
 struct front {
 	const struct kmf_conf *conf;
 	unsigned index;
@@ -112,6 +119,8 @@ struct front {
 	struct front_roster rosters[KMF_ROSTER_PLACES];
 	struct front_cache *cache;
 	struct front_limit *limit;
+	struct front_refused refused[FRONT_REFUSED_MAX];
+	unsigned nrefused;
 	struct perc_timer tick, hb;
 	uint64_t count[COUNT_LAST];
 };
@@ -135,7 +144,15 @@ void front_token_error(
     struct front_req *q, unsigned status, const char *error, const char *text);
 void front_token_relay(struct front_req *q, const struct kmf_reply *a);
 void front_req_free(struct front_req *q);
+/* Log and count credentials that are not good, and have them audited. */
 void front_refused(const struct front_req *q, const char *reason);
+/* The same when the keeper refused, who audited it himself. */
+void front_refused_by_keeper(const struct front_req *q, const char *reason);
+void front_peer_put(char *out, size_t cap, const struct sockaddr *sa);
+
+/* front_audit.c */
+void front_audit_add(const struct front_req *q, const char *reason);
+void front_audit_tick(struct front *f);
 
 /* front_call.c */
 void front_call(struct front_req *q, struct kmf_call *c,

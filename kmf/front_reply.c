@@ -128,8 +128,8 @@ front_json(struct front_req *q, unsigned status, json_t *body)
 }
 
 /* --- refusals ------------------------------------------------------------- */
-static void
-peer_put(char *out, size_t cap, const struct sockaddr *sa)
+void
+front_peer_put(char *out, size_t cap, const struct sockaddr *sa)
 {
 	const void *a = NULL;
 
@@ -148,13 +148,20 @@ peer_put(char *out, size_t cap, const struct sockaddr *sa)
 void
 front_refused(const struct front_req *q, const char *reason)
 {
+	front_audit_add(q, reason);
+	front_refused_by_keeper(q, reason);
+}
+
+void
+front_refused_by_keeper(const struct front_req *q, const char *reason)
+{
 	static struct perc_log_limit limit = { .burst = 50, .per_ms = 10000 };
 	char peer[64];
 
 	q->f->count[COUNT_REFUSED]++;
 	if (!perc_log_allow(&limit))
 		return;
-	peer_put(peer, sizeof(peer), perc_httpd_peer(q->r));
+	front_peer_put(peer, sizeof(peer), perc_httpd_peer(q->r));
 	log_info("front.refuse id=%s peer=%s route=\"%s %s\" reason=\"%s\"",
 	    q->id, peer, q->route == NULL ? "-" : q->route->method,
 	    q->route == NULL ? "-" : q->route->path, reason);
@@ -230,7 +237,7 @@ relay_problem(struct front_req *q, const struct kmf_reply *a)
 		return;
 	}
 	if (a->status == 403 || a->status == 404)
-		front_refused(q, a->code);
+		front_refused_by_keeper(q, a->code);
 	if (a->retry_after_s != 0) {
 		snprintf(seconds, sizeof(seconds), "%u", a->retry_after_s);
 		h[n++] = (struct perc_httpd_header){ "Retry-After", seconds };
@@ -284,7 +291,7 @@ front_token_relay(struct front_req *q, const struct kmf_reply *a)
 		{ "Pragma", "no-cache" } };
 
 	if (a->status >= 300) {
-		front_refused(q, a->code);
+		front_refused_by_keeper(q, a->code);
 		front_token_error(q, a->status, a->code, a->detail);
 		return;
 	}

@@ -96,12 +96,14 @@ turn_end(void *arg)
 			kmf_out_send(k);
 		return;
 	}
+	kmf_checkpoint_due(k, false);
 	k->count.commits++;
 	if ((r = db_commit(k->db)) != 0) {
 		k->count.commit_failures++;
 		log_warnx("commit.failed why=\"%s\"", perc_strerror(r));
 		db_rollback(k->db);
 		k->scrub = false;
+		k->audit_new++; /* a checkpoint may have gone with it */
 		kmf_out_fail(k);
 		kmf_errands_later(k);
 		due_set(k, 1000); /* what was due still is */
@@ -172,10 +174,30 @@ on_unsubscribe(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+/* A failed login. It changes nothing, so it is worth no answer; the record
+ * that cannot be kept is told in the log, as all are by the front. */
+static int
+on_refused(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_front *f = arg;
+	struct kmf_refused x;
+	int r;
+
+	if ((r = kmf_refused_decode(&x, m->data, m->len)) != 0)
+		return r;
+	if ((r = kmf_turn_begin(f->k)) == 0)
+		r = kmf_login_failed(f, &x);
+	if (r != 0)
+		log_warnx("audit.lost kind=login_failed why=\"%s\"",
+		    perc_strerror(r));
+	return 0;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_CALL, ~0u, CALL_MAX, on_call },
 	{ KMF_MSG_SUBSCRIBE, ~0u, 65536, on_subscribe },
 	{ KMF_MSG_UNSUBSCRIBE, ~0u, 0, on_unsubscribe },
+	{ KMF_MSG_REFUSED, ~0u, 4096, on_refused },
 };
 
 static void
@@ -300,6 +322,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->clock = o->clock != NULL ? o->clock : wall;
 	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;
+	k->audit_new = 1; /* what a crash left unsigned */
 	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));

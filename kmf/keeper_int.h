@@ -50,6 +50,9 @@ struct kmf_front { /* one front process */
 		char conf[DB_ID_MAX];
 		int64_t seq;
 	} roster[KMF_ROSTER_PLACES];
+	int64_t refused_ms;    /* this stretch of failed logins began */
+	unsigned refused;      /* recorded in it */
+	uint64_t refused_more; /* only counted in it */
 };
 
 struct kmf_stream { /* one open event stream of a member */
@@ -72,7 +75,7 @@ struct kmf_out { /* waits for the commit */
 
 struct kmf_counters {
 	uint64_t calls, refused, failed, commits, commit_failures;
-	uint64_t epochs, rosters, pushes, replays;
+	uint64_t epochs, rosters, pushes, replays, checkpoints;
 };
 
 struct kmf_keeper {
@@ -99,6 +102,8 @@ struct kmf_keeper {
 	uint64_t mark_no;
 	struct perc_timer due, purge, rotate;
 	struct kmf_errands errands;
+	unsigned audit_new;	 /* rows that no checkpoint may cover yet */
+	int64_t checkpoint_ms;	 /* when the last was made */
 	struct kmf_counters count;
 };
 
@@ -233,11 +238,34 @@ enum kmf_audit_kind {
 	KMF_AUDIT_EPOCH,
 	KMF_AUDIT_RECEIPT,
 	KMF_AUDIT_ADMITTED,
+	KMF_AUDIT_LOGIN_FAILED,
+	KMF_AUDIT_STARTED,
+	KMF_AUDIT_CONFIGURED,
+	KMF_AUDIT_STOPPED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
     const char *actor, const char *conf, const char *subject, json_t *detail);
 int kmf_op_audit(struct kmf_job *j);
+/* What a front refused; at most KMF_REFUSED_MAX rows in KMF_REFUSED_MS of each
+ * front, the rest is merged into the next. In a transaction. */
+#define KMF_REFUSED_MAX 64
+#define KMF_REFUSED_MS	10000
+PERC_MUST int kmf_login_failed(
+    struct kmf_front *f, const struct kmf_refused *x);
+/* Of the program itself, in a transaction of its own: started, configured,
+ * stopped (and a checkpoint). Takes detail over. */
+PERC_MUST int kmf_audit_program(
+    struct kmf_keeper *k, enum kmf_audit_kind kind, json_t *detail);
+
+/* --- checkpoint.c ------------------------------------------------------ */
+
+#define KMF_CHECKPOINT_ROWS 1000
+#define KMF_CHECKPOINT_MS   60000
+/* Sign the newest row, unless that is done; called in a transaction. */
+PERC_MUST int kmf_checkpoint(struct kmf_keeper *k);
+/* When many rows or much time went by since the last; tells itself. */
+void kmf_checkpoint_due(struct kmf_keeper *k, bool by_time);
 
 /* --- decide.c: who may come in ---------------------------------------- */
 

@@ -4,12 +4,15 @@
  * touched a key, the root key, the database, one signature to warm the
  * libraries up, then the cage; only then is the first front heard.
  */
+#include "config.h"
+
 #include "kmf/keeper_int.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "kmf/handover.h"
+#include "perc/b64.h"
 #include "perc/conf.h"
 #include "perc/proc.h"
 #include "perc/sandbox.h"
@@ -80,6 +83,36 @@ cage(const struct kmf_conf *c)
 	    rep.landlock, perc_secmem_level_name());
 }
 
+/* Which configuration this is, for who compares. */
+static int
+conf_hash(char out[static PERC_JKT_LEN + 1], const struct kmf_conf *c)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	struct perc_conf_error e;
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	if ((r = perc_conf_read_file(
+		 &text, &len, c->file, 1u << 20, &e)) == 0 &&
+	    (r = perc_sha256(hash, text, len)) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	perc_secmem_free(text);
+	return r;
+}
+
+static void
+note_start(struct kmf_keeper *k, const struct kmf_conf *c)
+{
+	char hash[PERC_JKT_LEN + 1] = "";
+
+	if (conf_hash(hash, c) != 0 ||
+	    kmf_audit_program(k, KMF_AUDIT_STARTED,
+		json_pack("{s:s, s:s, s:s}", "version", PACKAGE_VERSION,
+		    "config", hash, "memory", perc_secmem_level_name())) != 0)
+		log_warnx("audit.lost kind=started");
+}
+
 int
 kmf_keeper_main(const struct kmf_conf *c)
 {
@@ -109,6 +142,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
 	    perc_loop_signal(l, SIGINT, on_term, l) != 0)
 		fatal("signal.failed");
+	note_start(k, c);
 	cage(c);
 	for (i = 0; i < c->fronts; i++)
 		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
@@ -121,6 +155,9 @@ kmf_keeper_main(const struct kmf_conf *c)
 	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
 	kmf_handover_stop(&handover);
+	if (kmf_audit_program(k, KMF_AUDIT_STOPPED,
+		json_pack("{s:s}", "why", r == 0 ? "told" : "failed")) != 0)
+		log_warnx("audit.lost kind=stopped");
 	kmf_keeper_free(k);
 	perc_loop_free(l);
 	return r == 0 ? 0 : 1;

@@ -162,6 +162,18 @@ walk_subscribe(struct walk *k, void *p)
 }
 
 static void
+walk_refused(struct walk *k, void *p)
+{
+	struct kmf_refused *r = p;
+
+	walk_str(k, &r->reason);
+	walk_str(k, &r->what);
+	walk_str(k, &r->peer);
+	walk_str(k, &r->client);
+	walk_u64(k, &r->count);
+}
+
+static void
 walk_event(struct walk *k, void *p)
 {
 	struct kmf_event *e = p;
@@ -240,6 +252,7 @@ union any {
 	struct kmf_call call;
 	struct kmf_reply reply;
 	struct kmf_subscribe subscribe;
+	struct kmf_refused refused;
 	struct kmf_event event;
 	struct kmf_stream_end stream_end;
 	struct kmf_welcome welcome;
@@ -305,6 +318,7 @@ decode(void *msg, size_t size, walk_fn fn, const uint8_t *p, size_t n)
 CODEC(call)
 CODEC(reply)
 CODEC(subscribe)
+CODEC(refused)
 CODEC(event)
 CODEC(stream_end)
 CODEC(welcome)

@@ -2,7 +2,7 @@
 /*
  * The closed list of messages between perch-kmf's processes, on perc/chan.h.
  *
- *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE
+ *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED
  *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END, ROSTER
  *   front  -> fetcher  KEYS_WANTED
  *   fetcher-> front    KEYS
@@ -29,6 +29,7 @@ enum kmf_msg_type {
 	KMF_MSG_CALL = 1,
 	KMF_MSG_SUBSCRIBE,
 	KMF_MSG_UNSUBSCRIBE,
+	KMF_MSG_REFUSED,
 	KMF_MSG_WELCOME = 16,
 	KMF_MSG_REPLY,
 	KMF_MSG_EVENT,
@@ -147,6 +148,18 @@ PERC_MUST int kmf_subscribe_encode(
     uint8_t **bufp, size_t *lenp, const struct kmf_subscribe *s);
 PERC_MUST int
 kmf_subscribe_decode(struct kmf_subscribe *s, const uint8_t *p, size_t n);
+
+struct kmf_refused { /* credentials that a front did not accept */
+	const char *reason; /* in a few words */
+	const char *what;   /* method and route */
+	const char *peer;   /* address; "" several */
+	const char *client; /* who it claimed to be, unproven; "" nobody */
+	uint64_t count;	    /* so many alike, merged */
+};
+PERC_MUST int
+kmf_refused_encode(uint8_t **bufp, size_t *lenp, const struct kmf_refused *r);
+PERC_MUST int
+kmf_refused_decode(struct kmf_refused *r, const uint8_t *p, size_t n);
 
 struct kmf_event { /* for stream = frame id */
 	uint64_t event_id;

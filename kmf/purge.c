@@ -39,6 +39,7 @@ purge_fire(void *arg)
 		again(k, SLICE_MS);
 		return;
 	}
+	kmf_checkpoint_due(k, true);
 	k->scrub = k->scrub || k->scrub_soon;
 	k->scrub_soon = false;
 	again(k, KMF_PURGE_MS);
