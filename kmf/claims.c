@@ -5,6 +5,7 @@
  */
 #include "kmf/claims.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -44,17 +45,40 @@ is_size(const struct kmf_claims *c, const struct kmf_rules *r)
 	    json_is_object(c->payload);
 }
 
+static bool
+one_of(const char *const *list, const char *word)
+{
+	size_t i;
+
+	for (i = 0; word != NULL && list[i] != NULL; i++)
+		if (strcmp(word, list[i]) == 0)
+			return true;
+	return false;
+}
+
 /* RFC 8725 3.1: from our list, never what the token wishes. */
 static bool
 is_alg(const struct kmf_claims *c, const struct kmf_rules *r)
 {
-	const char *alg = perc_json_str(c->header, "alg");
-	size_t i;
+	return one_of(r->algs, perc_json_str(c->header, "alg"));
+}
 
-	for (i = 0; alg != NULL && r->algs[i] != NULL; i++)
-		if (strcmp(alg, r->algs[i]) == 0)
-			return true;
-	return false;
+/* RFC 8725 3.2: one key, one algorithm. RSA without "alg" takes both of its
+ * paddings, for providers publish it so. */
+static bool
+is_key(const struct kmf_claims *c, const struct kmf_rules *r)
+{
+	const char *alg = perc_json_str(c->header, "alg");
+	const char *kty = perc_json_str(r->key, "kty");
+	const char *use = perc_json_str(r->key, "use");
+	const char *its = perc_json_str(r->key, "alg");
+	const char *want = strcmp(alg, "ES256") == 0 ? "EC" : "RSA";
+
+	if (r->key == NULL)
+		return true;
+	return kty != NULL && strcmp(kty, want) == 0 &&
+	    (its == NULL || strcmp(its, alg) == 0) &&
+	    (use == NULL || strcmp(use, "sig") == 0);
 }
 
 /* RFC 9068 section 4, case-blind as its own example has at+JWT. */
@@ -131,6 +155,18 @@ is_azp(const struct kmf_claims *c, const struct kmf_rules *r)
 	return text != NULL && strcmp(text, r->azp) == 0;
 }
 
+/* RFC 9068 2.2: the client the token was made for; azp is its old name. */
+static bool
+is_client(const struct kmf_claims *c, const struct kmf_rules *r)
+{
+	const json_t *azp = json_object_get(c->payload, "azp");
+
+	if (r->clients == NULL)
+		return true;
+	return one_of(r->clients, perc_json_str(c->payload, "client_id")) &&
+	    (azp == NULL || one_of(r->clients, json_string_value(azp)));
+}
+
 /* A time: an integer (or a whole-numbered real) that is not absurd. */
 static bool
 time_get(int64_t *t, const json_t *payload, const char *name)
@@ -144,7 +180,7 @@ is_exp(const struct kmf_claims *c, const struct kmf_rules *r)
 	int64_t exp;
 
 	return time_get(&exp, c->payload, "exp") &&
-	    c->now_s < exp + KMF_LEEWAY_S;
+	    c->now_s < exp + r->leeway_s;
 }
 
 static bool
@@ -154,7 +190,7 @@ is_life(const struct kmf_claims *c, const struct kmf_rules *r)
 
 	return r->max_life_s == 0 ||
 	    (time_get(&exp, c->payload, "exp") &&
-		exp <= c->now_s + r->max_life_s + KMF_LEEWAY_S);
+		exp <= c->now_s + r->max_life_s + r->leeway_s);
 }
 
 static bool
@@ -165,7 +201,7 @@ is_nbf(const struct kmf_claims *c, const struct kmf_rules *r)
 	if (json_object_get(c->payload, "nbf") == NULL)
 		return true;
 	return time_get(&nbf, c->payload, "nbf") &&
-	    nbf <= c->now_s + KMF_LEEWAY_S;
+	    nbf <= c->now_s + r->leeway_s;
 }
 
 static bool
@@ -176,7 +212,7 @@ is_iat(const struct kmf_claims *c, const struct kmf_rules *r)
 	if (json_object_get(c->payload, "iat") == NULL)
 		return true; /* is_required() knows who must have it */
 	return time_get(&iat, c->payload, "iat") &&
-	    iat <= c->now_s + KMF_LEEWAY_S && iat >= c->now_s - IAT_MAX_AGE_S;
+	    iat <= c->now_s + r->leeway_s && iat >= c->now_s - IAT_MAX_AGE_S;
 }
 
 static bool
@@ -187,25 +223,36 @@ is_sub(const struct kmf_claims *c, const struct kmf_rules *r)
 	return sub != NULL && sub[0] != '\0' && strlen(sub) <= 512;
 }
 
+static bool
+is_thumbprint(const char *s)
+{
+	return s != NULL && strlen(s) == PERC_JKT_LEN;
+}
+
 /* RFC 7800: an object; a binding of a kind we cannot check is a refusal. */
 static bool
 is_cnf(const struct kmf_claims *c, const struct kmf_rules *r)
 {
 	const json_t *cnf = json_object_get(c->payload, "cnf");
-	const char *jkt;
 
 	if (cnf == NULL)
 		return r->cnf == KMF_CNF_ANY;
-	jkt = perc_json_str(cnf, "jkt");
 	return json_is_object(cnf) && json_object_size(cnf) == 1 &&
-	    jkt != NULL && strlen(jkt) == PERC_JKT_LEN;
+	    (is_thumbprint(perc_json_str(cnf, "jkt")) ||
+		is_thumbprint(perc_json_str(cnf, "x5t#S256")));
 }
 
-/* RFC 8693 4.1: somebody acting for somebody gets no key from us. */
+/* RFC 8693 4.1: somebody acting for somebody gets no key from us, unless the
+ * administrator named the actor. Entries within act are history. */
 static bool
 is_act(const struct kmf_claims *c, const struct kmf_rules *r)
 {
-	return json_object_get(c->payload, "act") == NULL;
+	const json_t *act = json_object_get(c->payload, "act");
+
+	if (act == NULL)
+		return true;
+	return r->actors != NULL &&
+	    one_of(r->actors, perc_json_str(act, "sub"));
 }
 
 static bool
@@ -224,11 +271,13 @@ static const struct {
 } rows[] = {
 	{ "size", is_size, PERC_ERR_DENIED },
 	{ "alg", is_alg, PERC_ERR_DENIED },
+	{ "key", is_key, PERC_ERR_DENIED },
 	{ "typ", is_typ, PERC_ERR_DENIED },
 	{ "crit", is_crit, PERC_ERR_DENIED },
 	{ "iss", is_iss, PERC_ERR_DENIED },
 	{ "aud", is_aud, PERC_ERR_DENIED },
 	{ "azp", is_azp, PERC_ERR_DENIED },
+	{ "client", is_client, PERC_ERR_DENIED },
 	{ "exp", is_exp, PERC_ERR_EXPIRED },
 	{ "life", is_life, PERC_ERR_DENIED },
 	{ "nbf", is_nbf, PERC_ERR_DENIED },
@@ -253,4 +302,33 @@ kmf_claims_check(
 		}
 	*why = "";
 	return 0;
+}
+
+const char *
+kmf_claims_row(size_t i)
+{
+	return i < sizeof(rows) / sizeof(rows[0]) ? rows[i].why : NULL;
+}
+
+void
+kmf_claims_skew(
+    char *out, size_t cap, const struct kmf_claims *c, const char *why)
+{
+	int64_t t;
+
+	out[0] = '\0';
+	if ((strcmp(why, "exp") != 0 && strcmp(why, "nbf") != 0 &&
+		strcmp(why, "iat") != 0) ||
+	    !time_get(&t, c->payload, why))
+		return;
+	if (t > c->now_s)
+		snprintf(out, cap,
+		    "token is %lld s from the future; clocks differ",
+		    (long long)(t - c->now_s));
+	else if (strcmp(why, "exp") == 0)
+		snprintf(out, cap, "token expired %lld s ago",
+		    (long long)(c->now_s - t));
+	else
+		snprintf(out, cap, "token was issued %lld s ago",
+		    (long long)(c->now_s - t));
 }

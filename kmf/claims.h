@@ -19,18 +19,22 @@
 
 enum kmf_cnf {	     /* what the token says about its holder */
 	KMF_CNF_ANY, /* may be unbound; bound ones are the caller's to check */
-	KMF_CNF_JKT, /* must be bound to a DPoP key */
+	KMF_CNF_BOUND, /* to a DPoP key or a TLS certificate */
 };
 
 struct kmf_rules {
 	const char *typ;	 /* "at+jwt", or "JWT": that or none at all */
-	const char *const *algs; /* NULL-terminated */
+	const char *const *algs; /* NULL-terminated, as all lists here */
+	const json_t *key;	 /* JWK that will verify; NULL: not here yet */
 	const char *iss;
 	const char *aud[3]; /* one of these, "" and NULL are skipped */
 	const char *azp;    /* demanded when aud has several; NULL: no */
+	const char *const *clients;  /* client_id, azp: of these; NULL: any */
 	const char *const *required; /* claims that must be there */
 	enum kmf_cnf cnf;
-	const char *scope;  /* must be among the granted; NULL: any */
+	const char *const *actors; /* act.sub: one of these; NULL: no act */
+	const char *scope;	   /* must be among the granted; NULL: any */
+	int64_t leeway_s;	   /* how far clocks may be apart */
 	int64_t max_life_s; /* exp at most this far from now; 0: no bound */
 };
 
@@ -43,6 +47,13 @@ struct kmf_claims {
 /* 0, PERC_ERR_EXPIRED or PERC_ERR_DENIED; *why is the row's name, static. */
 PERC_MUST int kmf_claims_check(
     const struct kmf_claims *c, const struct kmf_rules *r, const char **why);
+
+/* What to tell people when clocks are what is wrong ("" otherwise): how far
+ * they are apart, in numbers of ours and no octet of the token. */
+void kmf_claims_skew(
+    char *out, size_t cap, const struct kmf_claims *c, const char *why);
+/* The rows, for tests: the i-th name, NULL behind the last. */
+const char *kmf_claims_row(size_t i);
 
 /* Is word one of the blank-separated words of list? */
 bool kmf_word_in(const char *list, const char *word);

@@ -14,7 +14,6 @@
 #include "perc/conf.h"
 
 #define AT(m) offsetof(struct kmf_conf, m)
-#define IN(m) offsetof(struct kmf_issuer, m)
 
 static const struct perc_conf_item main_items[] = {
 	{ .name = "base_url",
@@ -113,87 +112,12 @@ static const struct perc_conf_item main_items[] = {
 	{ 0 }
 };
 
-static const struct perc_conf_item issuer_items[] = {
-	{ .name = "url",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(url),
-	    .required = true,
-	    .help = "issuer identifier, exactly as in its tokens (iss)" },
-	{ .name = "name",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(name),
-	    .help = "shown to people; default the label" },
-	{ .name = "client_id",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(client_id),
-	    .def = "perch",
-	    .help = "of perch at this provider" },
-	{ .name = "audience",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(audience),
-	    .help = "accepted aud of its access tokens besides base_url" },
-	{ .name = "scope",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(scope),
-	    .def = "openid email profile",
-	    .help = "what perch asks for when people log in" },
-	{ .name = "resource_indicator",
-	    .type = PERC_CONF_BOOL,
-	    .offset = IN(resource_indicator),
-	    .def = "yes",
-	    .help = "logins name this KMF (RFC 8707); no where it is refused" },
-	{ .name = "jwks_file",
-	    .type = PERC_CONF_PATH,
-	    .offset = IN(jwks_file),
-	    .help = "its public keys from a file instead of discovery" },
-	{ .name = "ca_file",
-	    .type = PERC_CONF_PATH,
-	    .offset = IN(ca_file),
-	    .help = "trust for its HTTPS; default the system's" },
-	{ .name = "email_claim",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(email_claim),
-	    .def = "email",
-	    .help = "claim with the e-mail address" },
-	{ .name = "groups_claim",
-	    .type = PERC_CONF_STR,
-	    .offset = IN(groups_claim),
-	    .def = "groups",
-	    .help = "claim with the list of groups" },
-	{ .name = "cooldown_s",
-	    .type = PERC_CONF_INT,
-	    .offset = IN(cooldown_s),
-	    .def = "30",
-	    .min = 1,
-	    .max = 3600,
-	    .help = "least seconds between key fetches that tokens cause" },
-	{ 0 }
-};
-
-static int
-issuer_open(void *conf, const char *label, void **targetp)
-{
-	struct kmf_conf *c = conf;
-	struct kmf_issuer *i;
-	size_t n;
-
-	for (n = 0; n < c->nissuers; n++)
-		if (strcmp(c->issuers[n].label, label) == 0)
-			return PERC_ERR_EXISTS;
-	if (c->nissuers == KMF_ISSUERS_MAX)
-		return PERC_ERR_LIMIT;
-	i = &c->issuers[c->nissuers];
-	if ((i->label = strdup(label)) == NULL)
-		return PERC_ERR_NOMEM;
-	c->nissuers++;
-	*targetp = i;
-	return 0;
-}
-
-static const struct perc_conf_section sections[] = {
-	{ .name = NULL, .items = main_items },
-	{ .name = "issuer", .items = issuer_items, .open = issuer_open }, { 0 }
-};
+static const struct perc_conf_section sections[] = { { .name = NULL,
+							 .items = main_items },
+	{ .name = "issuer",
+	    .items = kmf_issuer_items,
+	    .open = kmf_issuer_open },
+	{ 0 } };
 
 static int
 beside(char **pathp, const char *dir, const char *name)
@@ -239,18 +163,7 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 		    c->file);
 		return PERC_ERR_FORMAT;
 	}
-	for (i = 0; i < c->nissuers; i++) {
-		if (strncmp(c->issuers[i].url, "https://", 8) != 0) {
-			snprintf(why, whycap,
-			    "%s: 'url' of issuer %s must be an https URL",
-			    c->file, c->issuers[i].label);
-			return PERC_ERR_FORMAT;
-		}
-		if (c->issuers[i].name == NULL &&
-		    (c->issuers[i].name = strdup(c->issuers[i].label)) == NULL)
-			return PERC_ERR_NOMEM;
-	}
-	return 0;
+	return kmf_issuers_complete(c, why, whycap);
 }
 
 int
@@ -278,7 +191,7 @@ kmf_conf_clear(struct kmf_conf *c)
 	size_t i;
 
 	for (i = 0; i < c->nissuers; i++) {
-		perc_conf_clear(&c->issuers[i], issuer_items);
+		perc_conf_clear(&c->issuers[i], kmf_issuer_items);
 		free(c->issuers[i].label);
 	}
 	perc_conf_clear(c, main_items);

@@ -123,13 +123,10 @@ dispatch(struct front_req *q)
 		front_token(q);
 		return;
 	case KMF_H_CALL:
+		front_auth(q, relay_call);
+		return;
 	case KMF_H_EVENTS:
-		if (front_auth(q) != 0)
-			return;
-		if (q->route->handler == KMF_H_EVENTS)
-			front_events(q);
-		else
-			relay_call(q);
+		front_auth(q, front_events);
 		return;
 	default:
 		front_meta(q);
@@ -215,7 +212,7 @@ on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 		goto out;
 	}
 	if (f->jwks_text == NULL || strcmp(f->jwks_text, text) != 0)
-		front_cache_empty(f->cache);
+		front_cache_void(f->cache, NULL);
 	perc_jwks_free(f->jwks);
 	free(f->jwks_text);
 	f->jwks = set;
@@ -253,12 +250,15 @@ on_keys(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	if (k.jwks[0] != '\0' &&
 	    perc_json_parse(
 		&jwks, k.jwks, strlen(k.jwks), FRAME_MAX, NULL, 0) == 0) {
+		if (!json_equal(f->keys[i].jwks, jwks))
+			front_cache_void(f->cache, &f->conf->issuers[i]);
 		json_decref(f->keys[i].jwks);
 		f->keys[i].jwks = jwks;
 	}
 	f->keys[i].fetched_s = k.fetched_s;
+	f->keys[i].asked = false;
 	snprintf(f->keys[i].why, sizeof(f->keys[i].why), "%s", k.why);
-	front_idp_keys(f, i);
+	front_park_keys(f, i);
 	return 0;
 }
 
@@ -293,9 +293,12 @@ static void
 on_fetcher_gone(struct perc_chan *c, int why, void *arg)
 {
 	struct front *f = arg;
+	size_t i;
 
 	perc_chan_free(f->fetcher);
 	f->fetcher = NULL;
+	for (i = 0; i < KMF_ISSUERS_MAX; i++)
+		f->keys[i].asked = false;
 }
 
 /* --- timers and signals --------------------------------------------------- */
@@ -306,7 +309,7 @@ on_tick(void *arg)
 	int64_t now = perc_now_ms();
 
 	front_calls_tick(f, now);
-	front_idp_tick(f, now);
+	front_park_tick(f, now);
 	front_audit_tick(f);
 	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
 		fatalx("front.tick err=no_memory");
@@ -450,11 +453,11 @@ front_close(struct front *f)
 {
 	size_t i;
 
-	front_calls_end(f);
 	f->stopping = true;
+	front_park_end(f);
+	front_calls_end(f);
 	if (f->streams != NULL)
 		front_streams_stop(f);
-	front_idp_tick(f, INT64_MAX);
 	perc_httpd_free(f->metrics);
 	perc_httpd_free(f->httpd);
 	perc_chan_free(f->keeper);

@@ -9,6 +9,7 @@
 
 #include "kmf/intake.h"
 #include "kmf/kmf.h"
+#include "kmf/method.h"
 #include "kmf/msg.h"
 #include "kmf/route.h"
 #include "perc/chan.h"
@@ -60,17 +61,27 @@ struct front_req {
 	uint32_t call_id;
 	int64_t until_ms;
 	void (*on_reply)(struct front_req *, const struct kmf_reply *);
-	/* who: strings live in claims or form */
+	/* who: strings live in claims, jws, form or here */
+	struct kmf_cred cred;
+	struct perc_jws jws; /* cred taken apart; nothing in it is verified */
+	const struct kmf_method *method;
+	const struct kmf_issuer *issuer; /* NULL: ourselves */
+	kmf_method_fn on_who;
+	void (*next)(struct front_req *); /* once who is known */
 	struct kmf_identity who;
-	json_t *claims;
+	json_t *claims; /* verified */
+	char roles[48];
+	char x5t[PERC_JKT_LEN + 1]; /* of the connection's certificate */
+	char say[80];		    /* for people; no octet of theirs */
+	enum kmf_scheme scheme;
 	struct perc_dpop proof;
 	bool proved;
 	char replay[PERC_JKT_LEN + 1];
 	char arg2[PERC_JKT_LEN + 1];
 	/* token endpoint */
 	struct kmf_form form;
-	const struct kmf_issuer *issuer;
-	bool parked; /* waits for keys of issuer */
+	bool parked; /* waits, or has waited, for the fetcher */
+	uint32_t wait_id;
 	struct front_req *park_next;
 	/* events */
 	struct front_stream *stream;
@@ -86,6 +97,8 @@ struct front_roster { /* the keeper gave it; anybody it lets may have it */
 struct front_keys {   /* of one issuer */
 	json_t *jwks; /* NULL: none yet */
 	int64_t fetched_s, wanted_ms;
+	bool asked; /* the fetcher, and its answer is to come */
+	bool stale; /* and this was said */
 	char why[160];
 };
 
@@ -139,6 +152,8 @@ void front_json(struct front_req *q, unsigned status, json_t *body);
 void front_challenge(
     struct front_req *q, unsigned status, const char *error, const char *why);
 void front_relay(struct front_req *q, const struct kmf_reply *a);
+/* 503 with Retry-After, in the endpoint's form. */
+void front_busy(struct front_req *q);
 /* RFC 6749 5.2 */
 void front_token_error(
     struct front_req *q, unsigned status, const char *error, const char *text);
@@ -162,28 +177,51 @@ front_on_reply(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 void front_calls_tick(struct front *f, int64_t now_ms);
 void front_calls_end(struct front *f); /* all: 503 */
 
-/* front_auth.c: 0 and q->who is filled, or the request has been answered. */
-PERC_MUST int front_auth(struct front_req *q);
+/* front_auth.c: who is it, may that come here? Then next; else the request
+ * has been answered. */
+void front_auth(struct front_req *q, void (*next)(struct front_req *));
 /* The DPoP field of a request. PERC_ERR_NOTFOUND: there is none. On other
  * errors *why tells. token NULL: none goes with it. */
 PERC_MUST int
 front_proof(struct front_req *q, const char *token, const char **why);
+/* Is what q->who is bound to here: this proof's key, or the certificate of
+ * this connection? False also when it is bound to nothing. */
+bool front_binding_holds(struct front_req *q);
+/* q->x5t of the connection; "" when no certificate was shown. */
+const char *front_x5t(struct front_req *q);
 bool front_nonce_ok(const struct front *f, const char *nonce);
 void front_nonce_make(const struct front *f, char *out);
-/* Our own access token: signature, decision, cache. *claims is the caller's.
- * *why is a static phrase. */
-PERC_MUST int front_own_token(
-    struct front *f, json_t **claims, const char *token, const char **why);
-void front_identity_own(struct kmf_identity *id, const json_t *claims);
+/* A member's text, "" when it is none. */
+const char *front_text_of(const json_t *o, const char *name);
+
+/* method_person.c: what the claims of q->issuer mean, into q->who. */
+void front_person(struct front_req *q);
+/* method_oidc.c: are this issuer's keys older than it may be? */
+bool front_keys_stale(const struct front *f, size_t issuer);
 
 /* front_cache.c: verified access tokens by hash until they expire. */
+struct front_known {
+	const struct kmf_method *method;
+	const struct kmf_issuer *issuer;
+	json_t *claims;
+};
 PERC_MUST int front_cache_new(struct front_cache **cp);
 void front_cache_free(struct front_cache *c);
-void front_cache_empty(struct front_cache *c);
-json_t *front_cache_get(struct front_cache *c, const char *token,
-    int64_t now_s); /* a new reference, or NULL */
-void front_cache_put(
-    struct front_cache *c, const char *token, json_t *claims, int64_t exp_s);
+/* Forget what came from this issuer; NULL: our own tokens. */
+void front_cache_void(struct front_cache *c, const struct kmf_issuer *issuer);
+/* Lends claims. */
+bool front_cache_get(struct front_cache *c, struct front_known *k,
+    const char *token, int64_t now_s);
+void front_cache_put(struct front_cache *c, const char *token,
+    const struct front_known *k, int64_t exp_s);
+
+/* front_park.c: wait for the fetcher. False: too many wait already. wait_id 0:
+ * for keys of q->issuer, then q->method runs again. */
+PERC_MUST bool front_park(struct front_req *q, uint32_t wait_id);
+struct front_req *front_unpark(struct front *f, uint32_t wait_id);
+void front_park_keys(struct front *f, size_t issuer); /* new ones came */
+void front_park_tick(struct front *f, int64_t now_ms);
+void front_park_end(struct front *f); /* all: 503 */
 
 /* front_limit.c: failed exchanges per address. */
 PERC_MUST int front_limit_new(struct front_limit **lp);
@@ -194,20 +232,15 @@ void front_limit_fail(
     struct front_limit *l, const struct sockaddr *sa, int64_t now_ms);
 
 /* front_roster.c */
-int front_on_roster(
-    struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+int
+front_on_roster(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 /* The roster that this reply without a body means, or NULL. */
-const struct front_roster *front_roster_find(
-    const struct front_req *q, const struct kmf_reply *a);
+const struct front_roster *
+front_roster_find(const struct front_req *q, const struct kmf_reply *a);
 void front_rosters_clear(struct front *f);
 
-/* front_token.c, front_idp.c, front_stream.c, front_meta.c */
+/* front_token.c, front_stream.c, front_meta.c */
 void front_token(struct front_req *q);
-/* subject_token of an identity provider -> q->who, then q goes on. */
-void front_idp(struct front_req *q);
-void front_idp_keys(struct front *f, size_t issuer); /* new ones came */
-void front_idp_tick(struct front *f, int64_t now_ms);
-void front_exchange(struct front_req *q); /* who is known: ask for token1 */
 void front_events(struct front_req *q);
 int
 front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Who is this? RFC 6750 for the intake, RFC 9068 for the token (kmf/claims.c
- * decides), RFC 9449 for the proof. Signatures and claims of a token are
- * looked at once and remembered by its hash; the proof is looked at every
- * time, and the keeper, who sees all fronts' requests, refuses one that was
- * seen before.
+ * Who is this? RFC 6750 for the intake, a method (kmf/method.h) for the
+ * token, then what it is bound to: RFC 9449 for the proof, RFC 8705 for the
+ * certificate. A token is looked at once and remembered by its hash; the
+ * binding is looked at every time, and the keeper, who sees all fronts'
+ * requests, refuses a proof that was seen before.
  */
 #include "config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "kmf/claims.h"
 #include "kmf/front.h"
 #include "kmf/nonce.h"
 #include "perc/b64.h"
@@ -34,88 +33,29 @@ front_nonce_make(const struct front *f, char *out)
 	kmf_nonce_make(out, f->nonce_key, perc_wall_ms() / 1000);
 }
 
-static const char *
-verify_why(int r)
+const char *
+front_text_of(const json_t *o, const char *name)
 {
-	switch (r) {
-	case PERC_ERR_UNKNOWN_KEY:
-		return "kid";
-	case PERC_ERR_AUTH:
-		return "signature";
-	case PERC_ERR_DENIED:
-		return "alg, typ or crit";
-	case PERC_ERR_LIMIT:
-		return "size";
-	default:
-		return "form";
-	}
-}
-
-int
-front_own_token(
-    struct front *f, json_t **claims, const char *token, const char **why)
-{
-	const struct kmf_rules rules = { .typ = "at+jwt",
-		.algs = kmf_algs_own,
-		.iss = f->conf->base_url,
-		.aud = { f->conf->base_url },
-		.required = kmf_required_at,
-		.cnf = KMF_CNF_JKT };
-	struct kmf_claims c = { .size = strlen(token),
-		.now_s = perc_wall_ms() / 1000 };
-	struct perc_jws j = { 0 };
-	int64_t exp = 0;
-	int r;
-
-	if ((*claims = front_cache_get(f->cache, token, c.now_s)) != NULL) {
-		f->count[COUNT_CACHE_HITS]++;
-		return 0;
-	}
-	if ((r = perc_jws_verify_set(&j, token, c.size, PERC_JOSE_TOKEN_MAX,
-		 f->jwks, "at+jwt")) != 0) {
-		*why = verify_why(r);
-		goto out;
-	}
-	c.header = j.header;
-	c.payload = j.payload;
-	if ((r = kmf_claims_check(&c, &rules, why)) != 0)
-		goto out;
-	if (perc_json_int(&exp, j.payload, "exp", 1, INT64_MAX) == 0)
-		front_cache_put(f->cache, token, j.payload, exp);
-	*claims = json_incref(j.payload);
-out:
-	perc_jws_clear(&j);
-	return r;
-}
-
-static const char *
-text_of(const json_t *claims, const char *name)
-{
-	const char *s = perc_json_str(claims, name);
+	const char *s = perc_json_str(o, name);
 
 	return s == NULL ? "" : s;
 }
 
-/* REQ-WS-6.2: the kind follows from what the keeper signed, nothing else. */
-void
-front_identity_own(struct kmf_identity *id, const json_t *claims)
+const char *
+front_x5t(struct front_req *q)
 {
-	const char *scope = text_of(claims, "scope");
+	if (q->x5t[0] == '\0')
+		perc_httpd_client_x5t(q->r, q->x5t);
+	return q->x5t;
+}
 
-	id->iss = text_of(claims, "iss");
-	id->sub = text_of(claims, "sub");
-	id->scope = scope;
-	id->token_conf = text_of(claims, "conference");
-	id->jkt = text_of(json_object_get(claims, "cnf"), "jkt");
-	if (perc_json_int(&id->token_exp_s, claims, "exp", 1, INT64_MAX) != 0)
-		id->token_exp_s = 0;
-	if (id->token_conf[0] != '\0')
-		id->who = strcmp(scope, "member") == 0 ? KMF_WHO_MEMBER
-						       : KMF_WHO_NOBODY;
-	else if (strcmp(id->sub, text_of(claims, "client_id")) == 0)
-		id->who = KMF_WHO_CLIENT;
-	else if (strncmp(id->sub, "p_", 2) == 0)
-		id->who = KMF_WHO_ROLE;
+bool
+front_binding_holds(struct front_req *q)
+{
+	if (q->who.jkt != NULL && q->who.jkt[0] != '\0')
+		return q->proved && strcmp(q->who.jkt, q->proof.jkt) == 0;
+	return q->who.x5t != NULL && q->who.x5t[0] != '\0' &&
+	    strcmp(q->who.x5t, front_x5t(q)) == 0;
 }
 
 /* What the keeper remembers: this key, this jti, this URI (RFC 9449 11.1). */
@@ -169,7 +109,6 @@ static int
 auth_intake(struct front_req *q, const char **token)
 {
 	const char *value, *why = "authorization form";
-	enum kmf_scheme scheme;
 	unsigned count;
 	int r;
 
@@ -184,13 +123,9 @@ auth_intake(struct front_req *q, const char **token)
 		front_challenge(q, 401, NULL, "no credentials");
 		return PERC_ERR_DENIED;
 	}
-	if ((r = kmf_auth_parse(&scheme, token, value)) == 0 &&
-	    scheme == KMF_SCHEME_DPOP)
+	if ((r = kmf_auth_parse(&q->scheme, token, value)) == 0)
 		return 0;
-	/* All our tokens are bound: RFC 9449 7.2. */
-	if (r == 0)
-		front_challenge(q, 401, "invalid_token", "bearer");
-	else if (r == PERC_ERR_UNSUPPORTED)
+	if (r == PERC_ERR_UNSUPPORTED)
 		front_challenge(q, 401, NULL, "another scheme");
 	else
 		front_challenge(q, 400, "invalid_request", why);
@@ -198,15 +133,15 @@ auth_intake(struct front_req *q, const char **token)
 }
 
 static int
-auth_proof(struct front_req *q, const char *token)
+auth_proof(struct front_req *q)
 {
 	const char *why = "";
 
-	if (front_proof(q, token, &why) != 0) {
+	if (front_proof(q, q->cred.text, &why) != 0) {
 		front_challenge(q, 401, "invalid_dpop_proof", why);
 		return PERC_ERR_DENIED;
 	}
-	if (strcmp(q->proof.jkt, q->who.jkt) != 0) {
+	if (!front_binding_holds(q)) {
 		front_challenge(
 		    q, 401, "invalid_token", "the proof is of another key");
 		return PERC_ERR_DENIED;
@@ -219,23 +154,64 @@ auth_proof(struct front_req *q, const char *token)
 	return 0;
 }
 
+/* RFC 8705 3: over the certificate it names. RFC 9449 7.2: a DPoP-bound one
+ * never comes as Bearer. An unbound one only where an issuer's setting takes
+ * such a risk. */
+static int
+auth_bearer(struct front_req *q)
+{
+	const char *why = NULL;
+
+	if (q->who.jkt[0] != '\0')
+		why = "bearer";
+	else if (q->who.x5t[0] != '\0')
+		why = front_binding_holds(q) ? NULL
+		    : front_x5t(q)[0] == '\0'
+		    ? "no certificate on this connection"
+		    : "the certificate is another";
+	else if (q->issuer == NULL || !q->issuer->allow_bearer)
+		why = "bound to nothing";
+	if (why == NULL)
+		return 0;
+	front_challenge(q, 401, "invalid_token", why);
+	return PERC_ERR_DENIED;
+}
+
+static int
+auth_bound(struct front_req *q)
+{
+	if (q->scheme == KMF_SCHEME_BEARER)
+		return auth_bearer(q);
+	if (q->who.jkt[0] == '\0') {
+		front_challenge(
+		    q, 401, "invalid_token", "not bound to a DPoP key");
+		return PERC_ERR_DENIED;
+	}
+	return auth_proof(q);
+}
+
 /* The right kind of token for this route; what it may there, the keeper
  * knows. Another conference's token1 hears what a stranger hears. */
 static int
 auth_kind(struct front_req *q)
 {
-	unsigned need = q->who.who == KMF_WHO_MEMBER ? KMF_MEMBER
-	    : q->who.who == KMF_WHO_CLIENT	     ? KMF_CLIENT
-	    : q->who.who == KMF_WHO_ROLE	     ? KMF_CLIENT
-						     : 0;
+	static const unsigned needs[KMF_WHO_LAST] = {
+		[KMF_WHO_NOBODY] = 0,
+		[KMF_WHO_CLIENT] = KMF_CLIENT,
+		[KMF_WHO_MEMBER] = KMF_MEMBER,
+		[KMF_WHO_PERSON] = KMF_MEMBER,
+		[KMF_WHO_CODE] = 0,
+		[KMF_WHO_ROLE] = KMF_CLIENT,
+	};
 
-	if ((q->route->flags & need) == 0) {
+	if ((q->route->flags & needs[q->who.who]) == 0) {
 		front_refused(q, "kind of token");
 		front_problem(
 		    q, 403, "insufficient_scope", "this token is not for this");
 		return PERC_ERR_DENIED;
 	}
-	if (need == KMF_MEMBER && strcmp(q->who.token_conf, q->par.conf) != 0) {
+	if (q->who.who == KMF_WHO_MEMBER &&
+	    strcmp(q->who.token_conf, q->par.conf) != 0) {
 		front_refused(q, "another conference");
 		front_problem(q, 404, "not_found", "there is no such thing");
 		return PERC_ERR_DENIED;
@@ -243,20 +219,33 @@ auth_kind(struct front_req *q)
 	return 0;
 }
 
-int
-front_auth(struct front_req *q)
+static void
+on_who(struct front_req *q, int err, const char *why)
 {
-	const char *token = NULL, *why = "";
-	int r;
-
-	if ((r = auth_intake(q, &token)) != 0)
-		return r;
-	if ((r = front_own_token(q->f, &q->claims, token, &why)) != 0) {
-		front_challenge(q, 401, "invalid_token", why);
-		return r;
+	if (err == PERC_ERR_CLOSED) {
+		front_refused(q, why);
+		front_busy(q);
+		return;
 	}
-	front_identity_own(&q->who, q->claims);
-	if ((r = auth_proof(q, token)) != 0)
-		return r;
-	return auth_kind(q);
+	if (err != 0) {
+		front_challenge(q, 401, "invalid_token", why);
+		return;
+	}
+	if (auth_bound(q) == 0 && auth_kind(q) == 0)
+		q->next(q);
+}
+
+void
+front_auth(struct front_req *q, void (*next)(struct front_req *))
+{
+	const char *token = NULL;
+
+	if (auth_intake(q, &token) != 0)
+		return;
+	q->next = next;
+	q->cred = (struct kmf_cred){ .kind = KMF_CRED_TOKEN,
+		.direct = true,
+		.text = token,
+		.hint = "" };
+	kmf_method_start(q, on_who);
 }

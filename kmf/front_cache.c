@@ -15,9 +15,9 @@
 #define PLACES 4096
 
 struct front_cache {
-	struct {
+	struct place {
 		uint8_t hash[PERC_SHA256_LEN];
-		json_t *claims; /* NULL: empty */
+		struct front_known known; /* claims NULL: empty */
 		int64_t exp_s;
 	} place[PLACES];
 };
@@ -29,62 +29,72 @@ front_cache_new(struct front_cache **cp)
 	return *cp == NULL ? PERC_ERR_NOMEM : 0;
 }
 
+static void
+place_empty(struct place *p)
+{
+	json_decref(p->known.claims);
+	p->known.claims = NULL;
+}
+
 void
-front_cache_empty(struct front_cache *c)
+front_cache_void(struct front_cache *c, const struct kmf_issuer *issuer)
 {
 	size_t i;
 
-	for (i = 0; i < PLACES; i++) {
-		json_decref(c->place[i].claims);
-		c->place[i].claims = NULL;
-	}
+	for (i = 0; i < PLACES; i++)
+		if (c->place[i].known.issuer == issuer)
+			place_empty(&c->place[i]);
 }
 
 void
 front_cache_free(struct front_cache *c)
 {
-	if (c == NULL)
-		return;
-	front_cache_empty(c);
+	size_t i;
+
+	for (i = 0; c != NULL && i < PLACES; i++)
+		place_empty(&c->place[i]);
 	free(c);
 }
 
-static size_t
-place_of(uint8_t hash[static PERC_SHA256_LEN], const char *token)
+static struct place *
+place_of(
+    struct front_cache *c, uint8_t hash[static PERC_SHA256_LEN], const char *t)
 {
-	if (perc_sha256(hash, token, strlen(token)) != 0)
-		return PLACES;
-	return (hash[0] * 256u + hash[1]) % PLACES;
+	if (perc_sha256(hash, t, strlen(t)) != 0)
+		return NULL;
+	return &c->place[(hash[0] * 256u + hash[1]) % PLACES];
 }
 
-json_t *
-front_cache_get(struct front_cache *c, const char *token, int64_t now_s)
+bool
+front_cache_get(struct front_cache *c, struct front_known *k, const char *token,
+    int64_t now_s)
 {
 	uint8_t hash[PERC_SHA256_LEN];
-	size_t i = place_of(hash, token);
+	struct place *p = place_of(c, hash, token);
 
-	if (i == PLACES || c->place[i].claims == NULL ||
-	    memcmp(c->place[i].hash, hash, sizeof(hash)) != 0)
-		return NULL;
-	if (now_s >= c->place[i].exp_s) {
-		json_decref(c->place[i].claims);
-		c->place[i].claims = NULL;
-		return NULL;
+	if (p == NULL || p->known.claims == NULL ||
+	    memcmp(p->hash, hash, sizeof(hash)) != 0)
+		return false;
+	if (now_s >= p->exp_s) {
+		place_empty(p);
+		return false;
 	}
-	return json_incref(c->place[i].claims);
+	*k = p->known;
+	return true;
 }
 
 void
-front_cache_put(
-    struct front_cache *c, const char *token, json_t *claims, int64_t exp_s)
+front_cache_put(struct front_cache *c, const char *token,
+    const struct front_known *k, int64_t exp_s)
 {
 	uint8_t hash[PERC_SHA256_LEN];
-	size_t i = place_of(hash, token);
+	struct place *p = place_of(c, hash, token);
 
-	if (i == PLACES)
+	if (p == NULL)
 		return;
-	json_decref(c->place[i].claims);
-	memcpy(c->place[i].hash, hash, sizeof(hash));
-	c->place[i].claims = json_incref(claims);
-	c->place[i].exp_s = exp_s;
+	place_empty(p);
+	memcpy(p->hash, hash, sizeof(hash));
+	p->known = *k;
+	p->known.claims = json_incref(k->claims);
+	p->exp_s = exp_s;
 }

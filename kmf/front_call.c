@@ -43,19 +43,6 @@ place_leave(struct front_req *q)
 	q->call = 0;
 }
 
-static void
-busy(struct front_req *q)
-{
-	static const struct perc_httpd_header soon = { "Retry-After", "2" };
-
-	if (q->route->handler == KMF_H_TOKEN)
-		front_token_error(
-		    q, 503, "temporarily_unavailable", "try again");
-	else
-		front_problem_with(
-		    q, 503, "unavailable", "try again", &soon, 1);
-}
-
 void
 front_call(struct front_req *q, struct kmf_call *c,
     void (*on_reply)(struct front_req *, const struct kmf_reply *))
@@ -75,7 +62,7 @@ front_call(struct front_req *q, struct kmf_call *c,
 	q->on_reply = on_reply;
 	q->until_ms = perc_now_ms() + FRONT_CALL_MS;
 	if (f->keeper == NULL || (r = place_take(f, q)) != 0) {
-		busy(q);
+		front_busy(q);
 		return;
 	}
 	if ((r = kmf_call_encode(&buf, &len, c)) == 0)
@@ -86,7 +73,7 @@ front_call(struct front_req *q, struct kmf_call *c,
 		log_warnx(
 		    "front.call id=%s err=\"%s\"", q->id, perc_strerror(r));
 		place_leave(q);
-		busy(q);
+		front_busy(q);
 	}
 }
 
@@ -119,7 +106,7 @@ front_calls_tick(struct front *f, int64_t now_ms)
 		if ((q = f->calls[i]) != NULL && now_ms > q->until_ms) {
 			log_warnx("front.call id=%s err=timeout", q->id);
 			place_leave(q);
-			busy(q);
+			front_busy(q);
 		}
 }
 
@@ -132,6 +119,6 @@ front_calls_end(struct front *f)
 	for (i = 0; i < FRONT_CALLS_MAX; i++)
 		if ((q = f->calls[i]) != NULL) {
 			place_leave(q);
-			busy(q);
+			front_busy(q);
 		}
 }

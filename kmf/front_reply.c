@@ -17,8 +17,10 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define PROBLEM "application/problem+json"
-#define JSON	"application/json"
+#define PROBLEM	  "application/problem+json"
+#define JSON	  "application/json"
+#define BUSY_S	  "2"  /* Retry-After of 503 */
+#define LIMITED_S "60" /* of 429 */
 
 static const struct {
 	unsigned status;
@@ -59,6 +61,7 @@ front_req_free(struct front_req *q)
 		q->f->ncalls--;
 	}
 	json_decref(q->claims);
+	perc_jws_clear(&q->jws);
 	kmf_form_clear(&q->form);
 	perc_wipe(q, sizeof(*q));
 	free(q);
@@ -162,43 +165,68 @@ front_refused_by_keeper(const struct front_req *q, const char *reason)
 	if (!perc_log_allow(&limit))
 		return;
 	front_peer_put(peer, sizeof(peer), perc_httpd_peer(q->r));
-	log_info("front.refuse id=%s peer=%s route=\"%s %s\" reason=\"%s\"",
+	log_info("front.refuse id=%s peer=%s route=\"%s %s\" method=%s "
+		 "issuer=%s reason=\"%s\"%s%s%s",
 	    q->id, peer, q->route == NULL ? "-" : q->route->method,
-	    q->route == NULL ? "-" : q->route->path, reason);
+	    q->route == NULL ? "-" : q->route->path,
+	    q->method == NULL ? "-" : q->method->name,
+	    q->issuer == NULL ? "-" : q->issuer->label, reason,
+	    q->say[0] == '\0' ? "" : " clock=\"", q->say,
+	    q->say[0] == '\0' ? "" : "\"");
+}
+
+/* Both schemes where Bearer is a choice; the error stands at the one that
+ * was used (RFC 9449 7.2). */
+static size_t
+challenges_put(const struct front_req *q, struct perc_httpd_header h[2],
+    char text[2][256], const char *error)
+{
+	static const char *const schemes[] = {
+		"DPoP realm=\"perch\", algs=\"ES256\"", "Bearer realm=\"perch\""
+	};
+	size_t n = kmf_conf_takes_bearer(q->f->conf) ? 2 : 1, i, used;
+	char tail[160] = "";
+
+	used = n == 2 && q->scheme == KMF_SCHEME_BEARER ? 1 : 0;
+	if (error != NULL)
+		snprintf(tail, sizeof(tail), ", error=\"%s\"%s%s%s", error,
+		    q->say[0] == '\0' ? "" : ", error_description=\"", q->say,
+		    q->say[0] == '\0' ? "" : "\"");
+	for (i = 0; i < n; i++) {
+		snprintf(text[i], sizeof(text[i]), "%s%s", schemes[i],
+		    i == used ? tail : "");
+		h[i] =
+		    (struct perc_httpd_header){ "WWW-Authenticate", text[i] };
+	}
+	return n;
 }
 
 void
 front_challenge(
     struct front_req *q, unsigned status, const char *error, const char *why)
 {
-	struct perc_httpd_header h[2];
-	char challenge[128], nonce[KMF_NONCE_LEN + 1];
-	size_t n = 1;
+	struct perc_httpd_header h[3];
+	char text[2][256], nonce[KMF_NONCE_LEN + 1];
+	size_t n = challenges_put(q, h, text, error);
 
 	/* A first try without our nonce is how every client begins. */
 	if (error == NULL || strcmp(error, "use_dpop_nonce") != 0)
 		front_refused(q, why);
-	if (error == NULL)
-		snprintf(challenge, sizeof(challenge),
-		    "DPoP realm=\"perch\", algs=\"ES256\"");
-	else
-		snprintf(challenge, sizeof(challenge),
-		    "DPoP realm=\"perch\", algs=\"ES256\", error=\"%s\"",
-		    error);
-	h[0] = (struct perc_httpd_header){ "WWW-Authenticate", challenge };
-	if (error != NULL && strcmp(error, "use_dpop_nonce") == 0) {
+	else {
 		front_nonce_make(q->f, nonce);
 		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
 	}
 	front_problem_with(q, status, error == NULL ? "unauthorized" : error,
-	    "credentials are missing or not good for this", h, n);
+	    q->say[0] != '\0' ? q->say
+			      : "credentials are missing or not good for this",
+	    h, n);
 }
 
 void
 front_token_error(
     struct front_req *q, unsigned status, const char *error, const char *text)
 {
-	struct perc_httpd_header h[4] = { { "Content-Type", JSON },
+	struct perc_httpd_header h[5] = { { "Content-Type", JSON },
 		{ "Pragma", "no-cache" } };
 	char nonce[KMF_NONCE_LEN + 1], *body;
 	size_t n = 2;
@@ -207,11 +235,14 @@ front_token_error(
 	if (strcmp(error, "use_dpop_nonce") == 0) {
 		front_nonce_make(q->f, nonce);
 		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
-	} else if (status < 500) {
+	} else if (status < 500 && status != 429) {
 		q->f->count[COUNT_EXCHANGE_FAILED]++;
 		front_limit_fail(
 		    q->f->limit, perc_httpd_peer(q->r), perc_now_ms());
 	}
+	if (status == 503 || status == 429)
+		h[n++] = (struct perc_httpd_header){ "Retry-After",
+			status == 503 ? BUSY_S : LIMITED_S };
 	/* RFC 6749 5.2: 401 names a scheme; ours is the assertion. */
 	if (status == 401)
 		h[n++] = (struct perc_httpd_header){ "WWW-Authenticate",
@@ -222,6 +253,19 @@ front_token_error(
 	front_reply(q, status, h, n, body == NULL ? "" : body,
 	    body == NULL ? 0 : strlen(body), false);
 	perc_json_free(body);
+}
+
+void
+front_busy(struct front_req *q)
+{
+	static const struct perc_httpd_header soon = { "Retry-After", BUSY_S };
+
+	if (q->route->handler == KMF_H_TOKEN)
+		front_token_error(
+		    q, 503, "temporarily_unavailable", "try again");
+	else
+		front_problem_with(
+		    q, 503, "unavailable", "try again", &soon, 1);
 }
 
 /* --- the keeper's answers ------------------------------------------------- */
@@ -260,7 +304,7 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 		return;
 	}
 	if (kept && (roster = front_roster_find(q, a)) == NULL) {
-		front_problem(q, 503, "unavailable", "try again");
+		front_busy(q);
 		return;
 	}
 	if (a->content_type[0] != '\0')
@@ -273,7 +317,8 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 	if (secret)
 		h[n++] = (struct perc_httpd_header){ "Encryption-Key",
 			a->secret_header };
-	if (q->who.who == KMF_WHO_MEMBER || q->who.who == KMF_WHO_PERSON) {
+	if (q->proved &&
+	    (q->who.who == KMF_WHO_MEMBER || q->who.who == KMF_WHO_PERSON)) {
 		front_nonce_make(q->f, nonce);
 		h[n++] = (struct perc_httpd_header){ "DPoP-Nonce", nonce };
 	}

@@ -101,8 +101,8 @@ stream_start(struct front_stream *st)
 	int r;
 
 	front_nonce_make(st->f, nonce);
-	if ((r = perc_httpd_stream_open(
-		 &st->s, q->r, &h, 1, FRONT_STREAM_MAX, on_gone, st)) != 0)
+	if ((r = perc_httpd_stream_open(&st->s, q->r, &h, q->proved ? 1 : 0,
+		 FRONT_STREAM_MAX, on_gone, st)) != 0)
 		return r;
 	st->f->count[COUNT_2XX]++;
 	st->q = NULL;
@@ -119,6 +119,8 @@ stream_refuse(struct front_stream *st, unsigned status, const char *code,
 	stream_free(st, status == 503);
 	if (status == 401)
 		front_challenge(q, 401, code, detail);
+	else if (status == 503)
+		front_busy(q);
 	else
 		front_problem(q, status, code, detail);
 }
@@ -139,7 +141,7 @@ front_events(struct front_req *q)
 	struct kmf_subscribe sub = { .id = q->who,
 		.conf = q->par.conf,
 		.last_event_id = last_event_id(q),
-		.replay_hash = q->replay,
+		.replay_hash = q->proved ? q->replay : "",
 		.replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1 };
 	struct front_stream *st;
 	uint8_t *buf = NULL;
@@ -147,7 +149,7 @@ front_events(struct front_req *q)
 	int r;
 
 	if (f->stopping || (st = stream_new(f)) == NULL) {
-		front_problem(q, 503, "unavailable", "try again");
+		front_busy(q);
 		return;
 	}
 	if ((r = perc_timer_set(
@@ -159,7 +161,7 @@ front_events(struct front_req *q)
 	perc_secmem_free(buf);
 	if (r != 0) {
 		stream_free(st, false);
-		front_problem(q, 503, "unavailable", "try again");
+		front_busy(q);
 		return;
 	}
 	st->q = q;

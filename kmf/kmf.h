@@ -25,12 +25,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "perc/conf.h"
 #include "perc/err.h"
 
-#define KMF_FRONTS_MAX 32
+#define KMF_FRONTS_MAX	32
 #define KMF_ISSUERS_MAX 16
 
-struct kmf_issuer { /* "[issuer label]": an identity provider */
+enum kmf_discovery { KMF_DISCOVER_AUTO, KMF_DISCOVER_OIDC, KMF_DISCOVER_OAUTH };
+enum kmf_subject { /* which name in a certificate says who it is */
+	KMF_SUBJECT_URI,
+	KMF_SUBJECT_DNS,
+	KMF_SUBJECT_EMAIL,
+	KMF_SUBJECT_CN,
+};
+
+/* "[issuer label]": an identity provider, or a CA. Lists end with NULL, and
+ * are NULL when the setting is absent. */
+struct kmf_issuer {
 	char *label;
 	char *url;	 /* iss, exactly */
 	char *name;	 /* shown to people */
@@ -38,36 +49,77 @@ struct kmf_issuer { /* "[issuer label]": an identity provider */
 	char *audience;	 /* further accepted aud; NULL: none */
 	char *scope;	 /* what perch asks for when logging in */
 	bool resource_indicator; /* RFC 8707: logins name this KMF */
+	int discovery;		 /* enum kmf_discovery */
 	char *jwks_file; /* keys from a file instead of discovery; or NULL */
-	char *ca_file;	 /* trust for this provider's TLS; NULL: system */
-	char *email_claim, *groups_claim;
+	char *ca_file;	 /* trust for its TLS, or its devices; NULL: system */
 	int64_t cooldown_s; /* between fetches that unknown kids cause */
+	int64_t keys_max_age_s;
+	int64_t leeway_s;
+	/* who may come */
+	char **allowed_clients, **allowed_actors;
+	bool allow_bearer;
+	/* what its word means here */
+	char *email_claim, *groups_claim, *roles_claim;
+	char **email_domains; /* its addresses count in these alone */
+	char **admin_values, **scheduler_values, **auditor_values;
+	/* RFC 7662 */
+	bool introspection;
+	char *introspection_endpoint; /* NULL: as its metadata says */
+	char *introspection_client_id;
+	char *introspection_key;    /* file: private JWK, or */
+	char *introspection_secret; /* file */
+	/* RFC 8705 */
+	bool certificate;
+	char *crl_file;
+	int subject_from; /* enum kmf_subject */
+	int kind;	  /* enum kmf_kind */
+};
+
+enum kmf_kind { /* AUTO: certificates are rooms, others as invited */
+	KMF_KIND_AUTO,
+	KMF_KIND_PERSON,
+	KMF_KIND_ROOM,
+	KMF_KIND_RECORDER,
 };
 
 struct kmf_conf {
-	const char *file;     /* as given, borrowed */
-	char *base_url;	      /* public, no trailing slash: BASE */
+	const char *file; /* as given, borrowed */
+	char *base_url;	  /* public, no trailing slash: BASE */
 	char *listen;
 	char *metrics_listen; /* NULL: on the public port */
 	char *tls_cert, *tls_key;
-	char *state_dir;      /* perch.db and what lies beside it */
-	char *root_key;	      /* file, 32 octets, 0600 */
-	char *user;	      /* to become; NULL: stay */
-	char **mdds;	      /* base URLs of MDDs, NULL-terminated */
-	int64_t fronts;	      /* after kmf_conf_load: never 0 */
+	char *client_ca; /* CAs whose client certificates are asked for */
+	char *state_dir; /* perch.db and what lies beside it */
+	char *root_key;	 /* file, 32 octets, 0600 */
+	char *user;	 /* to become; NULL: stay */
+	char **mdds;	 /* base URLs of MDDs, NULL-terminated */
+	int64_t fronts;	 /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
 	int64_t keep_ended_days, keep_gone_days, keep_revoked_days;
 	bool syslog;
-	int log_level;	      /* enum perc_log_level */
+	int log_level; /* enum perc_log_level */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
 	size_t nissuers;
 };
 
 /* conf_table.c: read FILE; *why gets "FILE:LINE: what, and what to do". */
-PERC_MUST int kmf_conf_load(struct kmf_conf *c, const char *file, char *why,
-    size_t whycap);
+PERC_MUST int
+kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap);
 void kmf_conf_clear(struct kmf_conf *c);
 void kmf_conf_print_help(void);
+
+/* conf_issuer.c: the section's table, its making and what no table says. */
+extern const struct perc_conf_item kmf_issuer_items[];
+PERC_MUST int kmf_issuer_open(void *conf, const char *label, void **targetp);
+PERC_MUST int
+kmf_issuers_complete(struct kmf_conf *c, char *why, size_t whycap);
+/* Call say for each thing that works but deserves a second look. */
+void kmf_issuers_warn(
+    const struct kmf_conf *c, void (*say)(const char *label, const char *text));
+/* Does anybody come with a TLS certificate? */
+bool kmf_conf_asks_cert(const struct kmf_conf *c);
+/* Does any setting let a token come as Bearer? */
+bool kmf_conf_takes_bearer(const struct kmf_conf *c);
 
 /* Everything serve would open, one line per problem to stderr; the number of
  * problems. The second drops privileges for good, then tries the database. */
@@ -82,8 +134,8 @@ struct kmf_init_opts {
 int kmf_init(const struct kmf_init_opts *o);
 /* A P-256 key and a certificate for host, localhost and 127.0.0.1, as PEM
  * files; nothing is overwritten. */
-PERC_MUST int kmf_selfsigned(const char *cert_file, const char *key_file,
-    const char *host);
+PERC_MUST int
+kmf_selfsigned(const char *cert_file, const char *key_file, const char *host);
 
 /* `perch-kmf serve`: runs the roles until SIGTERM. Exit code. */
 int kmf_supervise(const struct kmf_conf *c);

@@ -132,6 +132,18 @@ run_init(int argc, char **argv, struct args *a)
 	return kmf_init(&a->init);
 }
 
+static void
+warn_print(const char *label, const char *text)
+{
+	fprintf(stderr, "perch-kmf: warning: [issuer %s]: %s\n", label, text);
+}
+
+static void
+warn_log(const char *label, const char *text)
+{
+	log_warnx("kmf.warning issuer=%s text=\"%s\"", label, text);
+}
+
 static int
 run_check(int argc, char **argv, const struct args *a)
 {
@@ -140,6 +152,7 @@ run_check(int argc, char **argv, const struct args *a)
 
 	if (code != 0)
 		return code;
+	kmf_issuers_warn(&c, warn_print);
 	if (kmf_conf_check(&c) + kmf_conf_check_db(&c) != 0)
 		code = 1;
 	else
@@ -157,6 +170,7 @@ run_serve(int argc, char **argv, const struct args *a)
 	if (code != 0)
 		return code;
 	perc_log_init("perch-kmf", "main", c.syslog, c.log_level);
+	kmf_issuers_warn(&c, warn_log);
 	code = kmf_supervise(&c);
 	kmf_conf_clear(&c);
 	return code;

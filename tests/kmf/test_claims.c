@@ -31,8 +31,9 @@ static const struct kmf_rules own = { .typ = "at+jwt",
 	.iss = "https://kmf",
 	.aud = { "https://kmf", "" },
 	.required = kmf_required_at,
-	.cnf = KMF_CNF_JKT,
-	.scope = "member" };
+	.cnf = KMF_CNF_BOUND,
+	.scope = "member",
+	.leeway_s = KMF_LEEWAY_S };
 /* An ID token's rules, without what only access tokens have. */
 static const struct kmf_rules id = { .typ = "JWT",
 	.algs = kmf_algs_idp,
@@ -40,12 +41,14 @@ static const struct kmf_rules id = { .typ = "JWT",
 	.aud = { "https://kmf", NULL },
 	.azp = "perch",
 	.required = kmf_required_id,
-	.cnf = KMF_CNF_ANY };
+	.cnf = KMF_CNF_ANY,
+	.leeway_s = KMF_LEEWAY_S };
 static const struct kmf_rules brief = { .typ = "at+jwt",
 	.algs = kmf_algs_own,
 	.iss = "https://kmf",
 	.aud = { NULL, "https://kmf" },
 	.required = kmf_required_assertion,
+	.leeway_s = KMF_LEEWAY_S,
 	.max_life_s = 200 };
 
 /* Change members: value JSON text; NULL: take the member away. */
@@ -137,7 +140,8 @@ static const struct change cases[] = {
 	    PERC_ERR_DENIED },
 	{ &own, "cnf", "payload", "cnf",
 	    "{\"jkt\":\"" JKT "\",\"x5t#S256\":\"x\"}", PERC_ERR_DENIED },
-	{ &own, "cnf", "payload", "cnf", "{\"x5t#S256\":\"" JKT "\"}",
+	{ &own, "", "payload", "cnf", "{\"x5t#S256\":\"" JKT "\"}", 0 },
+	{ &own, "cnf", "payload", "cnf", "{\"x5t#S256\":\"short\"}",
 	    PERC_ERR_DENIED },
 	{ &own, "cnf", "payload", "cnf", "\"" JKT "\"", PERC_ERR_DENIED },
 	{ &brief, "life", "payload", "cnf", NULL, PERC_ERR_DENIED },
