@@ -107,13 +107,15 @@ PERC_MUST int load_admin_evict(struct load *l, struct load_seat *s);
 /* Everything after l->audit_seq, which moves on; the caller's. */
 PERC_MUST int load_admin_audit(struct load *l, json_t **itemsp);
 
-/* --- report.c ------------------------------------------------------------ */
+/* --- samples.c ----------------------------------------------------------- */
 struct load_samples {
 	double *v;
 	size_t n, cap;
 };
 void load_sample(struct load_samples *s, double v);
 double load_quantile(struct load_samples *s, double q);
+
+/* --- report.c ------------------------------------------------------------ */
 void load_note(struct load *l, const char *name, double v, const char *unit);
 void
 load_note_samples(struct load *l, const char *name, struct load_samples *s);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/text.h"
@@ -31,15 +30,6 @@ static const char usage[] =
     "default\n"
     "./perch-kmf) in a temporary directory; rekey's costs and kill need "
     "that.\n";
-
-int64_t
-load_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 bool
 load_until(struct load *l, bool (*fn)(struct load *), int64_t ms)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/bench/kmf: what the KMF's authorization costs, over real sockets
+ * against a real perch-kmf, beside the signatures that it cannot do without.
+ * The KMF and its administrator are tests/load's (load.h). Files:
+ *
+ *	kmf.c       arguments, scenarios, the report
+ *	kmfcast.c   people with tokens of a provider whose keys the KMF has
+ *	kmffloor.c  bare signatures, with OpenSSL and with cjose
+ *	kmfwire.c   many connections, requests that were written beforehand
+ */
+#pragma once
+
+#include "tests/load/load.h"
+
+#define BENCH_PEOPLE_MAX 64
+#define BENCH_ROUNDS_MAX 99
+
+/* --- kmfwire.c ------------------------------------------------------------ */
+struct bench_text { /* one whole request */
+	char *p;
+	size_t len;
+};
+struct bench_conn;
+struct bench_round {
+	double wall_s;
+	double *lat_us; /* of each request; the caller's, sorted */
+	size_t n, bad;	/* bad: no answer, or not the status wanted */
+	int bad_status;
+	char bad_body[200]; /* of the first bad one */
+};
+/* Keep-alive TLS connections to localhost:port. */
+PERC_MUST int bench_wire_open(
+    struct bench_conn **cp, unsigned n, unsigned port, const char *ca);
+void bench_wire_close(struct bench_conn *c, unsigned n);
+/* Each of n connections sends its per requests (texts[i * per + k]), the next
+ * one when the answer is there, all at once. */
+PERC_MUST int bench_wire_run(struct bench_round *r, struct bench_conn *c,
+    unsigned n, const struct bench_text *texts, size_t per, int want);
+
+/* --- kmffloor.c ----------------------------------------------------------- */
+struct bench_floor {
+	double evp_sign_us, evp_verify_us;     /* P-256, nothing else */
+	double cjose_sign_us, cjose_verify_us; /* a whole JWS: base64, JSON */
+};
+PERC_MUST int bench_floor_measure(struct bench_floor *f);
+
+/* --- kmfcast.c ------------------------------------------------------------ */
+struct bench_person {
+	struct load_peer peer;
+	char sub[32];
+	char jkt[PERC_JKT_LEN + 1];
+	char *idp_token; /* at+jwt, bound to the key */
+	char *token1;
+};
+struct bench_cast {
+	struct load l;
+	struct perc_jwk *idp;
+	char idp_url[64], kid[PERC_JKT_LEN + 1];
+	char *jwks;
+	struct bench_person who[BENCH_PEOPLE_MAX];
+	unsigned n, fronts;
+};
+/* A KMF with fronts processes that knows the provider's keys, a conference
+ * to which its group is invited, and n people in it with live leases. */
+PERC_MUST int bench_cast_start(struct bench_cast *c);
+void bench_cast_end(struct bench_cast *c);
+/* Leases run while nobody asks; renew them. */
+PERC_MUST int bench_cast_renew(struct bench_cast *c);
