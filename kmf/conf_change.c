@@ -61,7 +61,7 @@ precondition(struct kmf_job *j)
 	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
 	if (want[0] == '\0')
 		return kmf_refuse(j, 428, "if_match_required",
-		    "send If-Match with the ETag you last saw");
+		    "If-Match: send the ETag you last saw");
 	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
 		return kmf_refuse(j, 412, "changed",
 		    "it was changed meanwhile; read it again");

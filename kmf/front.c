@@ -15,9 +15,7 @@
 #include <unistd.h>
 
 #include "kmf/front.h"
-#include "kmf/openapi.h"
 #include "kmf/verify.h"
-#include "perc/b64.h"
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
@@ -72,6 +70,8 @@ relay_call(struct front_req *q)
 		.op = q->route->op, .conf = q->par.conf, .obj = q->par.obj
 	};
 
+	if (front_check(q) != 0)
+		return;
 	if (field(&c.if_match, q, "If-Match") != 0 ||
 	    field(&c.idempotency_key, q, "Idempotency-Key") != 0) {
 		front_problem(q, 400, "invalid_request",
@@ -84,6 +84,13 @@ relay_call(struct front_req *q)
 	else if (q->route->op == KMF_OP_KEYS)
 		c.arg = q->proof.seal_jkt;
 	front_call(q, &c, front_relay);
+}
+
+static void
+open_events(struct front_req *q)
+{
+	if (front_check(q) == 0)
+		front_events(q);
 }
 
 static int
@@ -126,7 +133,7 @@ dispatch(struct front_req *q)
 		front_auth(q, relay_call);
 		return;
 	case KMF_H_EVENTS:
-		front_auth(q, front_events);
+		front_auth(q, open_events);
 		return;
 	default:
 		front_meta(q);
@@ -368,20 +375,6 @@ fds_allow(const struct kmf_conf *c)
 }
 
 static int
-openapi_take(struct front *f)
-{
-	uint8_t hash[PERC_SHA256_LEN];
-	char text[PERC_JKT_LEN + 1];
-	int r;
-
-	if ((r = perc_sha256(hash, kmf_openapi_text, kmf_openapi_len)) != 0)
-		return r;
-	perc_b64_put(text, hash, sizeof(hash));
-	snprintf(f->openapi_etag, sizeof(f->openapi_etag), "\"%s\"", text);
-	return 0;
-}
-
-static int
 front_open(struct front *f)
 {
 	int r;
@@ -403,7 +396,7 @@ front_open(struct front *f)
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0)
 		return r;
 	perc_chan_state_set(f->keeper, FRONT_STARTING);
-	return openapi_take(f);
+	return front_check_open(f);
 }
 
 /* No file at all: the root key and the database lie beside the certificate.
@@ -465,6 +458,7 @@ front_close(struct front *f)
 	for (i = 0; i < KMF_ISSUERS_MAX; i++)
 		json_decref(f->keys[i].jwks);
 	front_rosters_clear(f);
+	kmf_api_free(f->api);
 	front_cache_free(f->cache);
 	front_limit_free(f->limit);
 	perc_jwks_free(f->jwks);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "kmf/api.h"
 #include "kmf/intake.h"
 #include "kmf/kmf.h"
 #include "kmf/method.h"
@@ -118,6 +119,7 @@ struct front {
 	int ready_fd;
 	bool welcomed, stopping;
 	char *jwks_text;
+	struct kmf_api *api;
 	char openapi_etag[PERC_JKT_LEN + 3]; /* with its quotes */
 	struct perc_jwks *jwks;
 	uint8_t nonce_key[32], prev_nonce_key[32];
@@ -147,6 +149,8 @@ void front_problem(
 /* As above with more headers. */
 void front_problem_with(struct front_req *q, unsigned status, const char *code,
     const char *detail, const struct perc_httpd_header *headers, size_t n);
+/* 400: the request itself is wrong, and where. */
+void front_faults(struct front_req *q, const struct kmf_faults *f);
 void front_json(struct front_req *q, unsigned status, json_t *body);
 /* 401 or 400 with challenges; error NULL: none were shown (RFC 6750 3.1). */
 void front_challenge(
@@ -198,6 +202,11 @@ const char *front_text_of(const json_t *o, const char *name);
 void front_person(struct front_req *q);
 /* method_oidc.c: are this issuer's keys older than it may be? */
 bool front_keys_stale(const struct front *f, size_t issuer);
+
+/* front_check.c: query and body as schema/openapi.yaml wants them, or the
+ * request has been answered. */
+PERC_MUST int front_check_open(struct front *f);
+PERC_MUST int front_check(struct front_req *q);
 
 /* front_cache.c: verified access tokens by hash until they expire. */
 struct front_known {

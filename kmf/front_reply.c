@@ -86,9 +86,41 @@ front_reply(struct front_req *q, unsigned status,
 	front_req_free(q);
 }
 
-void
-front_problem_with(struct front_req *q, unsigned status, const char *code,
-    const char *detail, const struct perc_httpd_header *headers, size_t n)
+static json_t *
+fault_json(const struct kmf_fault *t)
+{
+	static const char *const in[] = { [KMF_IN_BODY] = "pointer",
+		[KMF_IN_QUERY] = "parameter",
+		[KMF_IN_HEADER] = "header" };
+
+	return json_pack(
+	    "{s:s, s:s}", in[t->in], t->where, "detail", t->detail);
+}
+
+/* RFC 9457, 3.1 and 3.2; errors is ours. */
+static json_t *
+problem_json(const struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct kmf_faults *f)
+{
+	json_t *o, *errors = NULL;
+	size_t i;
+
+	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank",
+	    "title", title_of(status), "status", (int)status, "code", code,
+	    "detail", detail, "request_id", q->id);
+	if (f->n != 0)
+		errors = json_array();
+	for (i = 0; i < f->n; i++)
+		(void)json_array_append_new(errors, fault_json(&f->list[i]));
+	if (errors != NULL)
+		(void)json_object_set_new(o, "errors", errors);
+	return o;
+}
+
+static void
+problem(struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct perc_httpd_header *headers, size_t n,
+    const struct kmf_faults *f)
 {
 	struct perc_httpd_header all[8] = { { "Content-Type", PROBLEM } };
 	json_t *o;
@@ -98,9 +130,7 @@ front_problem_with(struct front_req *q, unsigned status, const char *code,
 		n = 6;
 	if (n != 0)
 		memcpy(all + 1, headers, n * sizeof(all[0]));
-	o = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank",
-	    "title", title_of(status), "status", (int)status, "code", code,
-	    "detail", detail, "request_id", q->id);
+	o = problem_json(q, status, code, detail, f);
 	text = o == NULL ? NULL : perc_json_text(o);
 	json_decref(o);
 	front_reply(q, status, all, n + 1, text == NULL ? "" : text,
@@ -109,10 +139,32 @@ front_problem_with(struct front_req *q, unsigned status, const char *code,
 }
 
 void
+front_problem_with(struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct perc_httpd_header *headers, size_t n)
+{
+	static const struct kmf_faults none;
+
+	problem(q, status, code, detail, headers, n, &none);
+}
+
+void
 front_problem(
     struct front_req *q, unsigned status, const char *code, const char *detail)
 {
 	front_problem_with(q, status, code, detail, NULL, 0);
+}
+
+void
+front_faults(struct front_req *q, const struct kmf_faults *f)
+{
+	char detail[KMF_WHERE_MAX + 256];
+	const struct kmf_fault *t = &f->list[0];
+
+	snprintf(detail, sizeof(detail), "%s%s%s",
+	    t->where[0] == '\0' && t->in == KMF_IN_BODY ? "the body" : t->where,
+	    t->where[0] == '\0' && t->in == KMF_IN_QUERY ? "the query: " : ": ",
+	    t->detail);
+	problem(q, 400, "invalid_request", detail, NULL, 0, f);
 }
 
 void
@@ -269,10 +321,36 @@ front_busy(struct front_req *q)
 }
 
 /* --- the keeper's answers ------------------------------------------------- */
+/* What the keeper refuses as "/member: why" or "Field: why" has its place. */
+static void
+fault_of(struct kmf_faults *f, const struct kmf_reply *a)
+{
+	size_t n = strcspn(a->detail, ": ");
+	const char *rest = a->detail + n;
+	enum kmf_fault_in in = KMF_IN_QUERY;
+	char where[KMF_WHERE_MAX];
+
+	f->n = 0;
+	if (a->status != 400 && a->status != 422 && a->status != 428)
+		return;
+	snprintf(where, sizeof(where), "%.*s", (int)n, a->detail);
+	if (rest[0] != ':' || rest[1] != ' ') {
+		where[0] = '\0'; /* the request as a whole */
+		rest = a->detail;
+	} else
+		rest += 2;
+	if (where[0] == '/' || where[0] == '\0')
+		in = KMF_IN_BODY;
+	else if (strchr(where, '-') != NULL)
+		in = KMF_IN_HEADER;
+	kmf_fault_add(f, in, where, "%s", rest);
+}
+
 static void
 relay_problem(struct front_req *q, const struct kmf_reply *a)
 {
 	struct perc_httpd_header h[2];
+	struct kmf_faults f;
 	char seconds[16];
 	size_t n = 0;
 
@@ -286,7 +364,8 @@ relay_problem(struct front_req *q, const struct kmf_reply *a)
 		snprintf(seconds, sizeof(seconds), "%u", a->retry_after_s);
 		h[n++] = (struct perc_httpd_header){ "Retry-After", seconds };
 	}
-	front_problem_with(q, a->status, a->code, a->detail, h, n);
+	fault_of(&f, a);
+	problem(q, a->status, a->code, a->detail, h, n, &f);
 }
 
 void

@@ -86,7 +86,7 @@ kmf_idem_check(struct kmf_job *j)
 	if ((r = request_hash(hash, c)) == 0) {
 		if (strcmp(hash, i.body_hash) != 0)
 			kmf_refuse(j, 422, "idempotency_conflict",
-			    "this Idempotency-Key came with another request");
+			    "Idempotency-Key: it came with another request");
 		else
 			r = replay_answer(j, &i);
 	}

@@ -168,3 +168,9 @@ kmf_route_find(const struct kmf_route **rp, struct kmf_params *p,
 	snprintf(allow + n, allowcap - n, "OPTIONS");
 	return PERC_ERR_UNSUPPORTED;
 }
+
+const struct kmf_route *
+kmf_route_at(size_t i)
+{
+	return i < sizeof(routes) / sizeof(routes[0]) ? &routes[i] : NULL;
+}

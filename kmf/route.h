@@ -49,3 +49,5 @@ struct kmf_params { /* of the path; "" when absent */
  * are listed in allow. */
 PERC_MUST int kmf_route_find(const struct kmf_route **rp, struct kmf_params *p,
     const char *method, const char *path, char *allow, size_t allowcap);
+/* The table, entry by entry; NULL behind the last. */
+const struct kmf_route *kmf_route_at(size_t i);

@@ -17,7 +17,7 @@
 #define HTTPD_IDLE_MS	  75000	     /* keep-alive, next request included */
 #define HTTPD_SEND_MS	  60000	     /* for a reader of an answer */
 #define HTTPD_WAKE_BATCH  100	     /* streams resumed per turn */
-#define HTTPD_OVERRUN	  (1u << 20) /* octets read past max_body at most */
+#define HTTPD_OVERRUN	  (16u << 20) /* octets read past max_body at most */
 
 /* One certificate chain with its key; old ones live on for handshakes that
  * are under way. */

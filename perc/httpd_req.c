@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perc/crypto.h"
 #include "perc/httpd_int.h"
+#include "perc/log.h"
 #include "perc/secret.h"
 
 static int
@@ -158,17 +160,21 @@ httpd_req_completed(void *cls, struct MHD_Connection *mc, void **ctx,
 /* --- refusals of our own ------------------------------------------------ */
 static enum MHD_Result
 refuse(struct perc_httpd_req *r, unsigned status, const char *title,
-    const char *code)
+    const char *code, const char *detail)
 {
-	char text[160];
+	static struct perc_log_limit limit = { .burst = 50, .per_ms = 10000 };
+	char text[256], id[32];
 	struct MHD_Response *resp;
 	enum MHD_Result ok = MHD_NO;
 	int n;
 
+	perc_random_id(id, sizeof(id), "r_");
+	if (perc_log_allow(&limit))
+		log_info("httpd.refuse id=%s status=%u", id, status);
 	n = snprintf(text, sizeof(text),
 	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
-	    "\"code\":\"%s\"}",
-	    title, status, code);
+	    "\"code\":\"%s\",\"detail\":\"%s\",\"request_id\":\"%s\"}",
+	    title, status, code, detail, id);
 	resp = MHD_create_response_from_buffer(
 	    (size_t)n, text, MHD_RESPMEM_MUST_COPY);
 	if (resp == NULL)
@@ -200,22 +206,33 @@ framing_ok(const struct perc_httpd_req *r)
 	return te == NULL || strcasecmp(te, "chunked") == 0;
 }
 
+static bool
+length_over(const struct perc_httpd_req *r, size_t max)
+{
+	const char *cl = perc_httpd_header(r, "Content-Length", NULL);
+
+	return cl != NULL && (strlen(cl) > 9 || strtoull(cl, NULL, 10) > max);
+}
+
 static enum MHD_Result
 req_head(struct perc_httpd_req *r, const char *method, const char *version)
 {
-	const char *cl;
-
 	r->begun = true;
 	snprintf(r->method, sizeof(r->method), "%s", method);
 	if (strcmp(version, "HTTP/1.1") != 0)
-		return refuse(
-		    r, 505, "HTTP Version Not Supported", "http_version");
+		return refuse(r, 505, "HTTP Version Not Supported",
+		    "http_version", "speak HTTP/1.1");
 	if (r->bad || strlen(method) >= sizeof(r->method) || !framing_ok(r))
-		return refuse(r, 400, "Bad Request", "bad_request");
-	cl = perc_httpd_header(r, "Content-Length", NULL);
-	if (cl != NULL &&
-	    (strlen(cl) > 9 || strtoull(cl, NULL, 10) > r->h->max_body))
-		return refuse(r, 413, "Content Too Large", "too_large");
+		return refuse(r, 400, "Bad Request", "bad_request",
+		    "the target or the framing is ambiguous or malformed");
+	r->too_big = length_over(r, r->h->max_body);
+	/* Who is still sending when we close loses our answer: read on, within
+	 * bounds, and throw it away; unless he waits to be told. */
+	if (r->too_big &&
+	    (length_over(r, r->h->max_body + HTTPD_OVERRUN) ||
+		perc_httpd_header(r, "Expect", NULL) != NULL))
+		return refuse(r, 413, "Content Too Large", "too_large",
+		    "the body is too large");
 	return MHD_YES;
 }
 
@@ -279,7 +296,8 @@ httpd_req_handle(void *cls, struct MHD_Connection *mc, const char *url,
 	if (*upload_len != 0)
 		return req_body(r, upload, upload_len);
 	if (r->too_big)
-		return refuse(r, 413, "Content Too Large", "too_large");
+		return refuse(r, 413, "Content Too Large", "too_large",
+		    "the body is too large");
 	r->suspended = false;
 	if (!r->handed) {
 		r->handed = true;

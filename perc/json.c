@@ -94,6 +94,25 @@ seed_once(void)
 	seeded = true;
 }
 
+static const char *
+syntax(enum json_error_code code)
+{
+	switch (code) {
+	case json_error_duplicate_key:
+		return "a member that is there twice";
+	case json_error_invalid_utf8:
+		return "not UTF-8";
+	case json_error_end_of_input_expected:
+		return "something behind the document";
+	case json_error_numeric_overflow:
+		return "a number out of bounds";
+	case json_error_null_character:
+		return "a null character";
+	default:
+		return "not valid JSON";
+	}
+}
+
 int
 perc_json_parse(json_t **jp, const void *text, size_t len, size_t max,
     char *why, size_t whycap)
@@ -111,10 +130,10 @@ perc_json_parse(json_t **jp, const void *text, size_t len, size_t max,
 	}
 	seed_once();
 	if ((j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e)) == NULL) {
-		/* e.text quotes the input; only the place is told. */
+		/* e.text quotes the input; only kind and place are told. */
 		if (why != NULL && whycap > 0)
-			snprintf(why, whycap, "not valid JSON at octet %d",
-			    e.position);
+			snprintf(why, whycap, "%s at octet %d",
+			    syntax(json_error_code(&e)), e.position);
 		return json_error_code(&e) == json_error_out_of_memory
 		    ? PERC_ERR_NOMEM
 		    : PERC_ERR_FORMAT;

@@ -186,8 +186,13 @@ def test_targets_that_lie(srv):
 
 
 def test_body_cap(srv):
-    a = srv.raw(post([b"Content-Length: 4097"]))
+    # who asks first is told at once, so is who would send without end
+    a = srv.raw(post([b"Content-Length: 4097", b"Expect: 100-continue"]))
     assert status(a) == 413, a
+    assert status(srv.raw(post([b"Content-Length: 99999999"]))) == 413
+    # who just sends is told when he is done, not cut off
+    a = srv.raw(post([b"Content-Length: 10000000"], b"z" * 10_000_000))
+    assert status(a) == 413 and b'"request_id":"r_' in a, a[:300]
     assert status(srv.raw(post([b"Content-Length: 99999999999999999999"]))) \
         in (400, 413)
     assert status(srv.raw(post([b"Content-Length: 4096"], b"x" * 4096))) == 200
