@@ -233,7 +233,8 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 		}
 		snprintf(why, sizeof(why), "%s", i->why);
 	}
-	if (i->step == OIDC && a->err == 0) {
+	if (i->step == OIDC && a->err == 0 &&
+	    i->conf->discovery == KMF_DISCOVER_AUTO) {
 		i->step = OAUTH;
 		metadata_url(i);
 		ask(i);
@@ -283,7 +284,7 @@ start(void *arg)
 		read_file(i);
 		return;
 	}
-	i->step = OIDC;
+	i->step = i->conf->discovery == KMF_DISCOVER_OAUTH ? OAUTH : OIDC;
 	metadata_url(i);
 	ask(i);
 }
