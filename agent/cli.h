@@ -9,6 +9,7 @@
  *	cliqr.c    a QR code on the terminal
  *	clikmf.c   requests to the KMF with the administrator's key
  *	clidoctor.c is the way to the KMF and its single sign-on in order?
+ *	cliaudit.c, cliauditverify.c  audit ...
  *	cliout.c   tables and sentences
  */
 #pragma once
@@ -52,6 +53,17 @@ enum cli_opt {
 	CLI_KIND,
 	CLI_STATE,
 	CLI_TRIAL,
+	CLI_TYPE,
+	CLI_CONFERENCE,
+	CLI_ACTOR,
+	CLI_FROM,
+	CLI_TO,
+	CLI_AFTER,
+	CLI_FORMAT,
+	CLI_OUT,
+	CLI_KEYS,
+	CLI_CHECKPOINT,
+	CLI_LIVE,
 	CLI_HELP,
 	CLI_VERSION,
 	CLI_OPTS
@@ -104,6 +116,7 @@ struct cli_answer {
  * status. */
 int cli_kmf_open(struct cli_kmf **kp, const struct cli *c);
 void cli_kmf_close(struct cli_kmf *k);
+const char *cli_kmf_client(const struct cli_kmf *k); /* its client id */
 /* Trust anchors as --ca, PERCH_CA or the user's file say; the caller frees.
  * NULL: the system's. */
 char *cli_ca_file(const struct cli *c);
@@ -122,6 +135,11 @@ int cli_end(const struct cli *c);
 int cli_evict(const struct cli *c);
 int cli_members(const struct cli *c);
 int cli_rekey(const struct cli *c);
+
+/* cliaudit.c, cliauditverify.c */
+int cli_audit_list(const struct cli *c);
+int cli_audit_export(const struct cli *c);
+int cli_audit_verify(const struct cli *c);
 
 /* clidoctor.c */
 int cli_doctor(const struct cli *c);

@@ -318,6 +318,12 @@ cli_kmf_close(struct cli_kmf *k)
 	free(k);
 }
 
+const char *
+cli_kmf_client(const struct cli_kmf *k)
+{
+	return k->client_id;
+}
+
 int
 cli_kmf_call(struct cli_kmf *k, struct cli_answer *a, const char *method,
     const char *path, const json_t *body)

@@ -15,9 +15,12 @@
 #include "agent/text.h"
 #include "config.h"
 
-#define BIT(o)	   (1u << (o))
+#define BIT(o)	   (UINT64_C(1) << (o))
 #define AGENT_OPTS (BIT(CLI_JSON) | BIT(CLI_SOCKET))
 #define ADMIN_OPTS (BIT(CLI_JSON) | BIT(CLI_CLIENT) | BIT(CLI_CA))
+#define AUDIT_OPTS                                                             \
+	(BIT(CLI_TYPE) | BIT(CLI_CONFERENCE) | BIT(CLI_ACTOR) |                \
+	    BIT(CLI_FROM) | BIT(CLI_TO) | BIT(CLI_AFTER))
 
 static const struct option longs[] = {
 	{ "json", no_argument, NULL, CLI_JSON },
@@ -43,6 +46,17 @@ static const struct option longs[] = {
 	{ "kind", required_argument, NULL, CLI_KIND },
 	{ "state", required_argument, NULL, CLI_STATE },
 	{ "login", no_argument, NULL, CLI_TRIAL },
+	{ "type", required_argument, NULL, CLI_TYPE },
+	{ "conference", required_argument, NULL, CLI_CONFERENCE },
+	{ "actor", required_argument, NULL, CLI_ACTOR },
+	{ "from", required_argument, NULL, CLI_FROM },
+	{ "to", required_argument, NULL, CLI_TO },
+	{ "after", required_argument, NULL, CLI_AFTER },
+	{ "format", required_argument, NULL, CLI_FORMAT },
+	{ "out", required_argument, NULL, CLI_OUT },
+	{ "keys", required_argument, NULL, CLI_KEYS },
+	{ "checkpoint", required_argument, NULL, CLI_CHECKPOINT },
+	{ "live", no_argument, NULL, CLI_LIVE },
 	{ "help", no_argument, NULL, CLI_HELP },
 	{ "version", no_argument, NULL, CLI_VERSION },
 	{ 0 },
@@ -51,7 +65,7 @@ static const struct option longs[] = {
 static const struct command {
 	const char *group, *verb; /* group NULL: the verb alone */
 	unsigned min, max;	  /* arguments behind the words */
-	unsigned opts;
+	uint64_t opts;
 	int (*fn)(const struct cli *c);
 	const char *synopsis, *help;
 } commands[] = {
@@ -109,6 +123,24 @@ static const struct command {
 	    "conference rekey CONFERENCE", "a new key for all, now" },
 	{ "conference", "end", 1, 1, ADMIN_OPTS, cli_end,
 	    "conference end CONFERENCE", "end it and destroy its keys" },
+	{ "audit", "list", 0, 0, ADMIN_OPTS | AUDIT_OPTS, cli_audit_list,
+	    "audit list [--type T] [--conference C] [--actor A]\n"
+	    "             [--from TIME] [--to TIME] [--after SEQ]",
+	    "what happened, oldest first" },
+	{ "audit", "export", 0, 0,
+	    ADMIN_OPTS | AUDIT_OPTS | BIT(CLI_FORMAT) | BIT(CLI_OUT),
+	    cli_audit_export,
+	    "audit export [--format jsonl|cef] [--out FILE] [--after SEQ] "
+	    "[selection as above]",
+	    "the same for machines; jsonl without a selection can be "
+	    "verified" },
+	{ "audit", "verify", 0, 1,
+	    ADMIN_OPTS | BIT(CLI_KEYS) | BIT(CLI_CHECKPOINT) | BIT(CLI_LIVE) |
+		BIT(CLI_AFTER),
+	    cli_audit_verify,
+	    "audit verify [FILE|-] --keys FILE [--checkpoint FILE] [--live] "
+	    "[--after SEQ]",
+	    "is it the log that the KMF wrote, and where not" },
 };
 
 static void

@@ -2,8 +2,8 @@
 /*
  * The audit log. The text of a row is what is hashed; a few of its members
  * stand in columns too, to search by. Only the conference has an index, for
- * every row pays for it. Other questions look at a stretch of rows at a time, which
- * the caller bounds.
+ * every row pays for it. Other questions look at a stretch of rows at a time,
+ * which the caller bounds.
  */
 #include "db/sqlite.h"
 

@@ -93,8 +93,8 @@ conf_hash(char out[static PERC_JKT_LEN + 1], const struct kmf_conf *c)
 	size_t len;
 	int r;
 
-	if ((r = perc_conf_read_file(
-		 &text, &len, c->file, 1u << 20, &e)) == 0 &&
+	if ((r = perc_conf_read_file(&text, &len, c->file, 1u << 20, &e)) ==
+		0 &&
 	    (r = perc_sha256(hash, text, len)) == 0)
 		perc_b64_put(out, hash, sizeof(hash));
 	perc_secmem_free(text);

@@ -27,7 +27,8 @@ class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.raw = status, headers, body
         kind = headers.get("content-type", "")
-        self.body = json.loads(body) if "json" in kind and body else body
+        self.body = json.loads(body) \
+            if kind.split(";")[0].endswith("json") and body else body
 
 
 class Client:
