@@ -1,156 +1,295 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker does in a second: packets of one speaker, decrypted once and
- * encrypted for each other leg, through mdd_worker_input as the process calls
- * it, with real sendmmsg() to sockets on loopback that nobody reads. Without
- * the receiving system call, which a test program would have to feed.
+ * What a forwarded packet costs, and how many a core forwards: perch-mdd
+ * beside a plain forwarder and rtpengine, over real sockets.
  *
- *	tests/bench/mdd [LEGS [OCTETS]]
+ *	tests/bench/mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick]
+ *
+ * Prints medians over the runs, and each forwarder's time as a ratio to the
+ * other two. The three take turns, so that what else the machine does meets
+ * them alike.
  */
-#include <arpa/inet.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-#include "mdd/worker.h"
-#include "perc/gcm_mb.h"
 #include "perc/log.h"
+#include "tests/bench/mddrig.h"
 
-#define PACKETS 20000
-#define SSRC	0x01020304u
+#define RUNS_MAX 15
 
-static void
-need(int good)
-{
-	if (!good)
-		abort();
-}
+static const struct sut *const suts[] = { &sut_perch, &sut_plain,
+	&sut_rtpengine };
+#define SUTS 3
+
+static struct {
+	const char *mdd;
+	double seconds;
+	unsigned runs;
+	bool quick, no_segments;
+} opt = { "./perch-mdd", 1.0, 3, false, false };
+
+static struct rig rig[SUTS];
+static bool alive[SUTS];
+
+struct scene {
+	const char *name;
+	unsigned members, senders;
+};
+static const struct scene scenes[] = {
+	{ "20 to each other", 20, 20 },
+	{ "1 to 10", 11, 1 },
+	{ "1 to 50", 51, 1 },
+	{ "1 to 100", 101, 1 },
+};
 
 static int
-udp(struct mdd_addr *a)
+by_value(const void *a, const void *b)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	double x = *(const double *)a, y = *(const double *)b;
 
-	memset(a, 0, sizeof(*a));
-	a->len = sizeof(a->u.in);
-	a->u.in.sin_family = AF_INET;
-	a->u.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	need(fd >= 0 && bind(fd, &a->u.sa, a->len) == 0 &&
-	    getsockname(fd, &a->u.sa, &a->len) == 0);
-	return fd;
-}
-
-static void
-leg_make(struct mdd_worker *w, unsigned i, struct mdd_addr *a)
-{
-	struct mdd_join j = { .nssrcs = 1, .live_ms = 1u << 30 };
-	struct mdd_leg *leg;
-	uint8_t key[16], salt[12];
-
-	memset(key, (int)i, sizeof(key));
-	memset(salt, (int)i, sizeof(salt));
-	(void)snprintf(j.leg, sizeof(j.leg), "l_%u", i);
-	(void)snprintf(j.member, sizeof(j.member), "m_%u", i);
-	j.conference[0] = 'c';
-	j.ssrcs[0] = SSRC + i;
-	need(mdd_leg_join(&w->legs, &j, 0, &leg) == 0);
-	mdd_leg_bind(&w->legs, leg, a);
-	need(perc_srtp_new(
-		 &leg->rx, PERC_AEAD_AES_128_GCM, key, salt, 1, 128) == 0 &&
-	    perc_srtp_new(
-		&leg->tx, PERC_AEAD_AES_128_GCM, key, salt, 16, 128) == 0);
-	mdd_leg_up(&w->legs, leg);
+	return x < y ? -1 : x > y;
 }
 
 static double
-now_s(void)
+median(double *v, unsigned n)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	qsort(v, n, sizeof(*v), by_value);
+	return n == 0 ? 0 : v[n / 2];
 }
 
-/* The speaker's packets, protected before the clock runs. */
-static uint8_t *
-packets(size_t size)
+/* ---- cost at a rate --------------------------------------------------- */
+
+static void
+cost(const struct scene *s, size_t payload, unsigned rate, unsigned burst)
 {
-	uint8_t *all = malloc(PACKETS * size), key[16] = { 0 },
-		salt[12] = { 0 };
-	struct perc_srtp *tx;
-	struct perc_rtp h;
-	size_t i, len;
+	const struct rig_load l = { rate, burst, opt.seconds };
+	double ns[SUTS][RUNS_MAX], m[SUTS] = { 0 }, lost[SUTS] = { 0 };
+	struct rig_result out;
+	unsigned run, i;
 
-	need(all != NULL &&
-	    perc_srtp_new(&tx, PERC_AEAD_AES_128_GCM, key, salt, 1, 128) == 0);
-	for (i = 0; i < PACKETS; i++) {
-		uint8_t *p = all + i * size;
+	for (run = 0; run < opt.runs; run++)
+		for (i = 0; i < SUTS; i++) {
+			if (!alive[i])
+				continue;
+			rig_run(&rig[i], &l, &out);
+			ns[i][run] = out.cpu_ns;
+			lost[i] += 100.0 *
+			    (1 - (double)out.delivered / (double)out.expected) /
+			    opt.runs;
+		}
+	for (i = 0; i < SUTS; i++)
+		m[i] = alive[i] ? median(ns[i], opt.runs) : 0;
+	printf("| %s | %zu | %u | %u | %.0f | %.0f | %.0f | %.2f | %.2f |",
+	    s->name, payload, burst, rate, m[0], m[1], m[2],
+	    m[1] > 0 ? m[0] / m[1] : 0, m[2] > 0 ? m[0] / m[2] : 0);
+	for (i = 0; i < SUTS; i++)
+		if (lost[i] > 0.005)
+			printf(" %s lost %.2f %%", suts[i]->name, lost[i]);
+	printf("\n");
+	(void)fflush(stdout);
+}
 
-		memset(p, 0, size);
-		p[0] = 0x80;
-		p[1] = 111;
-		p[2] = (uint8_t)(i >> 8);
-		p[3] = (uint8_t)i;
-		p[8] = 1;
-		p[9] = 2;
-		p[10] = 3;
-		p[11] = 4;
-		need(perc_rtp_parse(&h, p, size - 17) == 0 &&
-		    perc_srtp_protect(tx, &h, p, size - 17, p, &len) == 0);
-		p[size - 1] = 0; /* Short EKTField */
+/* ---- the highest rate ------------------------------------------------- */
+
+/* All that was asked for left, and the generator kept up. */
+static bool
+carries(struct rig *r, unsigned rate, unsigned burst, bool *ours)
+{
+	const struct rig_load l = { rate, burst, opt.seconds / 2 };
+	struct rig_result out;
+
+	rig_run(r, &l, &out);
+	*ours = out.late > 0.05 * l.seconds;
+	return !*ours && out.expected - out.delivered <= out.expected / 10000;
+}
+
+struct peak {
+	unsigned rate;
+	bool generator;	       /* and more could not be sent here */
+	double p50_us, p99_us; /* at half of it */
+};
+
+static void
+peak_find(struct rig *r, unsigned burst, struct peak *p)
+{
+	unsigned lo = 20000, hi = 0, mid, tries = 0;
+	struct rig_load l = { 0, burst, opt.seconds };
+	struct rig_result out;
+
+	memset(p, 0, sizeof(*p));
+	while (hi == 0 || (hi - lo > lo / 20 && tries < 16)) {
+		mid = hi == 0 ? lo * 3 / 2 : lo + (hi - lo) / 2;
+		/* Another process may have had the core: once more. */
+		if (carries(r, mid, burst, &p->generator) ||
+		    carries(r, mid, burst, &p->generator))
+			lo = mid;
+		else
+			hi = mid;
+		tries++;
 	}
-	perc_srtp_free(tx);
-	return all;
+	p->rate = lo;
+	l.rate = lo / 2;
+	rig_run(r, &l, &out);
+	p->p50_us = out.p50_us;
+	p->p99_us = out.p99_us;
+}
+
+static void
+peaks(const struct scene *s, size_t payload, unsigned burst)
+{
+	struct peak p[SUTS] = { 0 };
+	unsigned i;
+
+	for (i = 0; i < SUTS; i++)
+		if (alive[i])
+			peak_find(&rig[i], burst, &p[i]);
+	printf("| %s | %zu | %u |", s->name, payload, burst);
+	for (i = 0; i < SUTS; i++)
+		printf(" %s%u |", p[i].generator ? "> " : "", p[i].rate);
+	printf(" %.2f |", p[2].rate > 0 ? (double)p[0].rate / p[2].rate : 0);
+	for (i = 0; i < SUTS; i++)
+		printf(" %.0f / %.0f |", p[i].p50_us, p[i].p99_us);
+	printf("\n");
+	(void)fflush(stdout);
+}
+
+/* ---- scenes ----------------------------------------------------------- */
+
+static void
+scene_open(const struct scene *s, size_t payload, const char *dir)
+{
+	unsigned i;
+
+	for (i = 0; i < SUTS; i++) {
+		memset(&rig[i], 0, sizeof(rig[i]));
+		rig[i].mdd = opt.mdd;
+		rig[i].no_segments = opt.no_segments;
+		(void)snprintf(rig[i].dir, sizeof(rig[i].dir), "%s", dir);
+		rig_open(&rig[i], suts[i], s->members, s->senders, payload);
+		alive[i] = rig_start(&rig[i]);
+	}
+}
+
+static void
+scene_close(void)
+{
+	unsigned i;
+
+	for (i = 0; i < SUTS; i++)
+		if (alive[i])
+			rig_close(&rig[i]);
+}
+
+static void
+each_scene(const char *dir, void (*fn)(const struct scene *, size_t))
+{
+	static const size_t payloads[] = { 160, 1200 };
+	size_t i, k, n = opt.quick ? 1 : sizeof(scenes) / sizeof(scenes[0]);
+
+	for (i = 0; i < n; i++)
+		for (k = 0; k < 2; k++) {
+			scene_open(&scenes[i], payloads[k], dir);
+			fn(&scenes[i], payloads[k]);
+			scene_close();
+		}
+}
+
+static void
+costs(const struct scene *s, size_t payload)
+{
+	static const unsigned rates[] = { 5000, 20000, 60000 };
+	size_t i;
+
+	for (i = opt.quick ? 2 : 0; i < 3; i++) {
+		cost(s, payload, rates[i], 1);
+		cost(s, payload, rates[i], 8);
+	}
+}
+
+static void
+highest(const struct scene *s, size_t payload)
+{
+	peaks(s, payload, 1);
+	peaks(s, payload, 8);
+}
+
+static int
+usage(int code)
+{
+	fputs("usage: mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick] "
+	      "[--no-segments]\n",
+	    code == 0 ? stdout : stderr);
+	return code;
+}
+
+static int
+options(int argc, char *argv[])
+{
+	static const struct option longs[] = { { "mdd", 1, NULL, 'm' },
+		{ "seconds", 1, NULL, 's' }, { "runs", 1, NULL, 'r' },
+		{ "quick", 0, NULL, 'q' }, { "no-segments", 0, NULL, 'n' },
+		{ "help", 0, NULL, 'h' }, { 0 } };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		switch (c) {
+		case 'm':
+			opt.mdd = optarg;
+			break;
+		case 's':
+			opt.seconds = atof(optarg);
+			break;
+		case 'r':
+			opt.runs = (unsigned)atoi(optarg);
+			break;
+		case 'q':
+			opt.quick = true;
+			break;
+		case 'n':
+			opt.no_segments = true;
+			break;
+		default:
+			exit(usage(c == 'h' ? 0 : 2));
+		}
+	return opt.runs >= 1 && opt.runs <= RUNS_MAX && opt.seconds > 0 &&
+	    optind == argc;
 }
 
 int
 main(int argc, char *argv[])
 {
-	unsigned legs = argc > 1 ? (unsigned)atoi(argv[1]) : 10, i;
-	size_t size = argc > 2 ? (size_t)atoi(argv[2]) : 200;
-	struct mdd_setup s = { .max_legs = legs + 1,
-		.max_conferences = 1,
-		.max_conference_legs = legs + 1,
-		.max_leg_pps = 1000000,
-		.idle_ms = 1u << 30 };
-	struct mdd_addr self, *to = calloc(legs, sizeof(*to));
-	static uint8_t buf[16][MDD_OUT_MAX];
-	static struct mdd_worker w;
-	uint8_t *all;
-	double t;
+	char dir[] = "/tmp/perch-bench-XXXXXX", cmd[64];
+	struct rlimit many = { 4096, 4096 };
+	struct utsname u;
 
-	need(to != NULL && legs >= 2 && size >= 100 && size <= 1500);
+	if (!options(argc, argv))
+		return usage(2);
 	perc_log_init("bench", NULL, 0, PERC_LOG_ERROR);
-	if (getenv("EVP") == NULL)
-		need(perc_gcm_mb_use() == 0);
-	w.segments = getenv("SINGLE") == NULL;
-	need(perc_loop_new(&w.loop) == 0 &&
-	    mdd_worker_init(&w, w.loop, udp(&self), &s) == 0);
-	for (i = 0; i < legs; i++) {
-		(void)udp(&to[i]);
-		leg_make(&w, i, &to[i]);
-	}
-	all = packets(size);
-	t = now_s();
-	for (i = 0; i < PACKETS; i++) {
-		memcpy(buf[i % 16], all + i * size, size);
-		mdd_worker_input(&w, &to[0], buf[i % 16], size, 1000 + i);
-		if (i % 16 == 15)
-			mdd_worker_flush(&w);
-	}
-	mdd_worker_flush(&w);
-	t = now_s() - t;
-	need(w.count[MDD_FORWARDED] == (uint64_t)PACKETS * (legs - 1));
-	printf("%u legs, %zu octets: %.0f ns for each packet that leaves, "
-	       "%.0f packets a second and core (%llu not taken)\n",
-	    legs, size, t * 1e9 / (double)w.count[MDD_FORWARDED],
-	    (double)w.count[MDD_FORWARDED] / t,
-	    (unsigned long long)w.count[MDD_TX_FAILED]);
-	free(all);
-	free(to);
-	mdd_worker_clear(&w);
-	return 0;
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)setrlimit(RLIMIT_NOFILE, &many);
+	need(mkdtemp(dir) != NULL && uname(&u) == 0);
+	rig_pin(0, 0);
+	printf("%s %s, %ld processors: forwarders alone on one of them.\n\n",
+	    u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN));
+	printf("Nanoseconds of the forwarder's processor for each packet that "
+	       "leaves; medians of %u runs of %.1f s.\n\n"
+	       "| who | octets | burst | packets/s out | perch-mdd | plain | "
+	       "rtpengine | to plain | to rtpengine |\n"
+	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+	    opt.runs, opt.seconds);
+	each_scene(dir, costs);
+	printf("\nHighest rate out without loss, and delay p50 / p99 (us) at "
+	       "half of it.\n\n| who | octets | burst | perch-mdd | plain | "
+	       "rtpengine | to rtpengine | perch-mdd us | plain us | "
+	       "rtpengine us |\n"
+	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+	each_scene(dir, highest);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	return system(cmd) != 0;
 }

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets are made before the clock runs. The generator paces them on one
+ * processor and empties the receivers' sockets in between; what a socket had
+ * no room for counts as delivered (SO_MEMINFO), for it is not the forwarder
+ * that lost it. The forwarder has the other processor, and its time is read
+ * in nanoseconds from schedstat.
+ */
+#include "tests/bench/mddrig.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "perc/crypto.h"
+#include "perc/rtp.h"
+
+#define STRIDE	   RIG_PACKET
+#define DRAIN	   32
+#define SEEN	   24 /* octets of a packet that a receiver looks at */
+#define SETTLE_NS  50000000
+#define INNER_TAIL 17 /* inner tag, OHB */
+#define SAMPLES	   (1u << 20)
+
+void
+need(bool good)
+{
+	if (good)
+		return;
+	perror("bench: last error");
+	abort();
+}
+
+void
+rig_random(void *p, size_t n)
+{
+	perc_random(p, n);
+}
+
+void
+rig_pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	need(sched_setaffinity(pid, sizeof(set), &set) == 0);
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t); /* as packets are stamped */
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- members ---------------------------------------------------------- */
+
+static void
+member_open(struct rig_member *m, unsigned i)
+{
+	int size = 4 << 20, on = 1;
+	socklen_t len = sizeof(m->self);
+
+	memset(m, 0, sizeof(*m));
+	m->ssrc = 0x10000000u + i;
+	rig_random(m->key, sizeof(m->key));
+	rig_random(m->salt, sizeof(m->salt));
+	m->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	need(m->fd >= 0);
+	m->self.sin_family = AF_INET;
+	m->self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	need(bind(m->fd, (struct sockaddr *)&m->self, len) == 0 &&
+	    getsockname(m->fd, (struct sockaddr *)&m->self, &len) == 0);
+	if (setsockopt(
+		m->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+		(void)setsockopt(
+		    m->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	need(setsockopt(m->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ==
+	    0);
+}
+
+void
+rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
+    size_t payload)
+{
+	unsigned i;
+
+	need(n >= 2 && n <= RIG_MEMBERS && senders <= n);
+	r->sut = s;
+	r->n = n;
+	r->senders = senders;
+	r->payload = payload;
+	for (i = 0; i < n; i++)
+		member_open(&r->m[i], i);
+}
+
+bool
+rig_start(struct rig *r)
+{
+	if (!r->sut->start(r))
+		return false;
+	rig_pin(r->pid, 1);
+	return true;
+}
+
+void
+rig_close(struct rig *r)
+{
+	unsigned i;
+
+	r->sut->stop(r);
+	for (i = 0; i < r->n; i++) {
+		perc_srtp_free(r->m[i].tx);
+		(void)close(r->m[i].fd);
+	}
+	r->n = 0;
+}
+
+/* ---- packets ---------------------------------------------------------- */
+
+static size_t
+packet_make(struct rig *r, struct rig_member *m, uint8_t *p)
+{
+	size_t n = 12 + r->payload + INNER_TAIL, len;
+	uint16_t seq = m->seq++;
+	struct perc_rtp h;
+
+	memset(p, 0, n);
+	p[0] = 0x80;
+	p[1] = 111;
+	p[2] = (uint8_t)(seq >> 8);
+	p[3] = (uint8_t)seq;
+	p[8] = (uint8_t)(m->ssrc >> 24);
+	p[9] = (uint8_t)(m->ssrc >> 16);
+	p[10] = (uint8_t)(m->ssrc >> 8);
+	p[11] = (uint8_t)m->ssrc;
+	need(perc_rtp_parse(&h, p, n) == 0 &&
+	    perc_srtp_protect(m->tx, &h, p, n, p, &len) == 0);
+	if (r->sut->tail)
+		p[len++] = 0; /* a Short EKTField */
+	return len;
+}
+
+struct train { /* what one run sends */
+	unsigned packets, burst;
+	uint8_t *octets;
+	int64_t *sent_ns; /* of each burst */
+	size_t len;
+	uint16_t first_seq[RIG_MEMBERS];
+};
+
+static void
+train_make(struct rig *r, const struct rig_load *l, struct train *t)
+{
+	double in = l->rate / (double)(r->n - 1) * l->seconds;
+	unsigned i, bursts;
+
+	t->burst = l->burst;
+	bursts = (unsigned)(in / l->burst) + 1;
+	t->packets = bursts * l->burst;
+	t->octets = malloc((size_t)t->packets * STRIDE);
+	t->sent_ns = calloc(bursts, sizeof(*t->sent_ns));
+	need(t->octets != NULL && t->sent_ns != NULL);
+	for (i = 0; i < r->senders; i++)
+		t->first_seq[i] = r->m[i].seq;
+	for (i = 0; i < t->packets; i++)
+		t->len = packet_make(r, &r->m[i / l->burst % r->senders],
+		    t->octets + (size_t)i * STRIDE);
+}
+
+static void
+burst_send(struct rig *r, struct train *t, unsigned k)
+{
+	struct rig_member *m = &r->m[k % r->senders];
+	struct mmsghdr msg[16];
+	struct iovec iov[16];
+	unsigned i, done = 0;
+	int n;
+
+	memset(msg, 0, sizeof(msg));
+	for (i = 0; i < t->burst; i++) {
+		iov[i].iov_base =
+		    t->octets + (size_t)(k * t->burst + i) * STRIDE;
+		iov[i].iov_len = t->len;
+		msg[i].msg_hdr.msg_iov = &iov[i];
+		msg[i].msg_hdr.msg_iovlen = 1;
+		msg[i].msg_hdr.msg_name = &m->to;
+		msg[i].msg_hdr.msg_namelen = sizeof(m->to);
+	}
+	t->sent_ns[k] = now_ns();
+	while (done < t->burst) {
+		n = sendmmsg(m->fd, msg + done, t->burst - done, 0);
+		need(n > 0 || errno == EAGAIN || errno == ECONNREFUSED);
+		done += n > 0 ? (unsigned)n : 0;
+	}
+}
+
+/* ---- receivers -------------------------------------------------------- */
+
+struct ear {
+	uint64_t received;
+	uint32_t *us10; /* delays, in tenths of microseconds */
+	unsigned n;
+	struct mmsghdr msg[DRAIN];
+	struct iovec iov[DRAIN];
+	uint8_t buf[DRAIN][SEEN];
+	char control[DRAIN][64];
+};
+
+static void
+delay_note(struct rig *r, const struct train *t, struct ear *e, unsigned i)
+{
+	const uint8_t *p = e->buf[i];
+	struct cmsghdr *c = CMSG_FIRSTHDR(&e->msg[i].msg_hdr);
+	unsigned who = p[11], at;
+	struct timespec ts;
+	int64_t ns;
+
+	if (c == NULL || c->cmsg_type != SO_TIMESTAMPNS || who >= r->senders ||
+	    p[0] != 0x80 || p[1] != 111 || e->n == SAMPLES)
+		return;
+	memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+	at = (uint16_t)((p[2] << 8 | p[3]) - t->first_seq[who]);
+	at = at / t->burst * r->senders + who;
+	if (at >= t->packets / t->burst)
+		return;
+	ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec - t->sent_ns[at];
+	e->us10[e->n++] = ns < 0 ? 0 : (uint32_t)(ns / 100);
+}
+
+static bool
+ear_drain(struct rig *r, const struct train *t, struct ear *e, unsigned who)
+{
+	int i, n;
+
+	for (i = 0; i < DRAIN; i++) {
+		e->iov[i].iov_base = e->buf[i];
+		e->iov[i].iov_len = SEEN;
+		e->msg[i].msg_hdr = (struct msghdr){ .msg_iov = &e->iov[i],
+			.msg_iovlen = 1,
+			.msg_control = e->control[i],
+			.msg_controllen = sizeof(e->control[i]) };
+	}
+	n = recvmmsg(r->m[who].fd, e->msg, DRAIN, MSG_DONTWAIT, NULL);
+	for (i = 0; i < n; i++) {
+		if (e->buf[i][0] != 0x80 || e->buf[i][1] != 111)
+			continue; /* RTCP, STUN */
+		e->received++;
+		delay_note(r, t, e, (unsigned)i);
+	}
+	return n == DRAIN;
+}
+
+static uint64_t
+drops_take(struct rig *r)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	uint64_t sum = 0;
+	socklen_t len;
+	unsigned i;
+
+	for (i = 0; i < r->n; i++) {
+		len = sizeof(info);
+		need(getsockopt(
+			 r->m[i].fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0);
+		sum += info[SK_MEMINFO_DROPS] - r->m[i].drops;
+		r->m[i].drops = info[SK_MEMINFO_DROPS];
+	}
+	return sum;
+}
+
+/* ---- the forwarder's time --------------------------------------------- */
+
+static uint64_t
+cpu_ns(pid_t pid)
+{
+	unsigned long long ns, sum = 0;
+	char path[300];
+	struct dirent *e;
+	DIR *d;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	need((d = opendir(path)) != NULL);
+	while ((e = readdir(d)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat",
+		    (int)pid, e->d_name);
+		if (e->d_name[0] == '.' || (f = fopen(path, "r")) == NULL)
+			continue;
+		if (fscanf(f, "%llu", &ns) == 1)
+			sum += ns;
+		(void)fclose(f);
+	}
+	(void)closedir(d);
+	return sum;
+}
+
+/* ---- a run ------------------------------------------------------------ */
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+quiet(struct rig *r, const struct train *t, struct ear *e, int64_t ns)
+{
+	int64_t end = now_ns() + ns;
+	unsigned who = 0;
+
+	while (now_ns() < end || who != 0) {
+		while (ear_drain(r, t, e, who))
+			;
+		who = (who + 1) % r->n;
+	}
+}
+
+static void
+train_run(struct rig *r, const struct rig_load *l, struct train *t,
+    struct ear *e, struct rig_result *out)
+{
+	double gap = 1e9 * l->burst * (r->n - 1) / l->rate;
+	unsigned k, bursts = t->packets / t->burst, who = 0;
+	int64_t t0 = now_ns(), due;
+
+	for (k = 0; k < bursts; k++) {
+		due = t0 + (int64_t)(gap * k);
+		do {
+			(void)ear_drain(r, t, e, who);
+			who = (who + 1) % r->n;
+		} while (now_ns() < due);
+		burst_send(r, t, k);
+	}
+	out->late = (double)(now_ns() - t0) / 1e9 - gap * bursts / 1e9;
+	quiet(r, t, e, SETTLE_NS);
+}
+
+void
+rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
+{
+	static struct ear e;
+	struct train t = { 0 };
+	uint64_t cpu;
+
+	memset(out, 0, sizeof(*out));
+	if (e.us10 == NULL)
+		need((e.us10 = calloc(SAMPLES, sizeof(*e.us10))) != NULL);
+	train_make(r, l, &t);
+	quiet(r, &t, &e, SETTLE_NS / 10);
+	(void)drops_take(r);
+	e.received = e.n = 0;
+	cpu = cpu_ns(r->pid);
+	train_run(r, l, &t, &e, out);
+	cpu = cpu_ns(r->pid) - cpu;
+	out->expected = (uint64_t)t.packets * (r->n - 1);
+	out->delivered = e.received + drops_take(r);
+	if (out->delivered > 0)
+		out->cpu_ns = (double)cpu / (double)out->delivered;
+	if (e.n > 0) {
+		qsort(e.us10, e.n, sizeof(*e.us10), by_value);
+		out->p50_us = e.us10[e.n / 2] / 10.0;
+		out->p99_us = e.us10[(uint64_t)e.n * 99 / 100] / 10.0;
+	}
+	free(t.octets);
+	free(t.sent_ns);
+}

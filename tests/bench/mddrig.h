@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Forwarders side by side: the same members, packets and receivers, and a
+ * forwarder that is one of three. Nobody here is a mock; all is UDP on
+ * loopback.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "perc/srtp.h"
+
+#define RIG_MEMBERS 101
+#define RIG_PACKET  1600 /* octets at most */
+
+struct rig_member {
+	int fd;			 /* sends and receives */
+	struct sockaddr_in self; /* where it is */
+	struct sockaddr_in to;	 /* where the forwarder hears it */
+	struct perc_srtp *tx;	 /* its hop */
+	uint32_t ssrc;
+	uint16_t seq;		   /* of its next packet */
+	uint8_t key[16], salt[12]; /* plain, rtpengine: what it sends under */
+	uint32_t drops;		   /* at its socket, when last looked at */
+};
+
+struct rig;
+
+struct sut { /* system under test */
+	const char *name;
+	bool tail; /* packets end with an EKTField */
+	/* Members are open; fill `to` and `tx`, set r->pid. Aborts on failure,
+	 * false: it is not installed. */
+	bool (*start)(struct rig *r);
+	void (*stop)(struct rig *r);
+};
+extern const struct sut sut_perch, sut_plain, sut_rtpengine;
+
+struct rig {
+	const struct sut *sut;
+	unsigned n;	  /* members; each hears all others */
+	unsigned senders; /* the first of them */
+	size_t payload;	  /* octets of media in a packet */
+	struct rig_member m[RIG_MEMBERS];
+	pid_t pid;	 /* whose processor time counts */
+	const char *mdd; /* the perch-mdd to run */
+	bool no_segments;
+	char dir[64];
+};
+
+struct rig_load {
+	unsigned rate;	/* packets a second that leave the forwarder */
+	unsigned burst; /* packets of one sender at once */
+	double seconds;
+};
+struct rig_result {
+	uint64_t expected, delivered;
+	double cpu_ns; /* of the forwarder, for each packet that left */
+	double late;   /* how far the generator fell behind, seconds */
+	double p50_us, p99_us;
+};
+
+void rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
+    size_t payload);
+bool rig_start(struct rig *r);
+void rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out);
+void rig_close(struct rig *r);
+
+void need(bool good); /* or abort, saying errno */
+void rig_random(void *p, size_t n);
+/* The processor that forwarders have for themselves. */
+void rig_pin(pid_t pid, int cpu);
