@@ -80,6 +80,7 @@ struct db_signing_key {
 	char kid[DB_HASH_MAX], use[DB_WORD_MAX];
 	char public_jwk[DB_JWK_MAX];
 	int64_t created_ms, retired_ms;
+	int64_t active_ms; /* signs from then on, until another does */
 	struct db_sealed_jwk {
 		size_t len;
 		uint8_t data[DB_JWK_MAX];
@@ -89,6 +90,9 @@ PERC_MUST int db_signing_key_add(struct db *db,
     const struct db_signing_key *k);
 PERC_MUST int db_signing_key_list(struct db *db, struct db_signing_key **kp,
     size_t *np);
+/* It signs no more: the private half is destroyed. */
+PERC_MUST int db_signing_key_retire(struct db *db, const char *kid,
+    int64_t now_ms);
 
 struct db_client {
 	char id[DB_CLIENT_MAX];

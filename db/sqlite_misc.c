@@ -19,6 +19,7 @@ static const struct col signing_key_col[] = {
 	COL(COL_TEXT, db_signing_key, public_jwk),
 	COL(COL_I64, db_signing_key, created_ms),
 	COL(COL_I64, db_signing_key, retired_ms),
+	COL(COL_I64, db_signing_key, active_ms),
 	COL(COL_SEALED, db_signing_key, sealed),
 };
 static const struct cols signing_key_cols =
@@ -99,6 +100,12 @@ int
 db_signing_key_list(struct db *db, struct db_signing_key **kp, size_t *np)
 {
 	return db_many(db, ST_SIGNING_KEY_LIST, &signing_key_cols, kp, np);
+}
+
+int
+db_signing_key_retire(struct db *db, const char *kid, int64_t now_ms)
+{
+	return db_exec(db, ST_SIGNING_KEY_RETIRE, "is", now_ms, kid);
 }
 
 int

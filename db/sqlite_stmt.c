@@ -31,10 +31,13 @@ const char *const db_statements[ST_MAX] = {
 
 	[ST_SIGNING_KEY_ADD] =
 	    "INSERT INTO signing_key (kid, use, public_jwk, created_ms, "
-	    "retired_ms, sealed_jwk) VALUES (?, ?, ?, ?, ?, ?)",
+	    "retired_ms, active_ms, sealed_jwk) VALUES (?, ?, ?, ?, ?, ?, ?)",
 	[ST_SIGNING_KEY_LIST] =
-	    "SELECT kid, use, public_jwk, created_ms, retired_ms, sealed_jwk "
-	    "FROM signing_key ORDER BY created_ms, kid",
+	    "SELECT kid, use, public_jwk, created_ms, retired_ms, active_ms, "
+	    "sealed_jwk FROM signing_key ORDER BY created_ms, kid",
+	[ST_SIGNING_KEY_RETIRE] =
+	    "UPDATE signing_key SET retired_ms = ?1, sealed_jwk = x'' "
+	    "WHERE kid = ?2",
 	[ST_CLIENT_ADD] = "INSERT INTO client (id, jwk, scope, created_ms, "
 			  "disabled) VALUES (?, ?, ?, ?, ?)",
 	[ST_CLIENT_FIND] = "SELECT id, jwk, scope, created_ms, disabled "

@@ -32,6 +32,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_STARTED] = "started",
 	[KMF_AUDIT_CONFIGURED] = "configured",
 	[KMF_AUDIT_STOPPED] = "stopped",
+	[KMF_AUDIT_SIGNING_KEY] = "signing_key",
 };
 
 static json_t *

@@ -94,6 +94,7 @@ turn_end(void *arg)
 	if (!db_in_transaction(k->db)) {
 		if (k->out != NULL)
 			kmf_out_send(k);
+		kmf_control_turn(k);
 		return;
 	}
 	kmf_checkpoint_due(k, false);
@@ -249,18 +250,25 @@ kmf_keeper_front_add(struct kmf_keeper *k, int fd)
 	return welcome(k, f);
 }
 
+void
+kmf_keeper_welcome_all(struct kmf_keeper *k)
+{
+	struct kmf_front *f;
+
+	for (f = k->fronts; f != NULL; f = f->next)
+		if (f->chan != NULL && welcome(k, f) != 0)
+			log_warnx("front.overrun type=welcome");
+}
+
 /* Nonces of DPoP live as long as their key: this one and the one before. */
 static void
 rotate_fire(void *arg)
 {
 	struct kmf_keeper *k = arg;
-	struct kmf_front *f;
 
 	memcpy(k->prev_nonce_key, k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
-	for (f = k->fronts; f != NULL; f = f->next)
-		if (f->chan != NULL && welcome(k, f) != 0)
-			log_warnx("front.overrun type=welcome");
+	kmf_keeper_welcome_all(k);
 	if (perc_timer_set(
 		k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k))
 		log_warnx("timer.failed");
@@ -307,6 +315,18 @@ timers_start(struct kmf_keeper *k)
 	    k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k);
 }
 
+/* Where the database lies, the other files of the state lie too. */
+static int
+dir_put(struct kmf_keeper *k, const char *db_file)
+{
+	const char *slash = strrchr(db_file, '/');
+	int n = slash != NULL ? (int)(slash - db_file) : 1;
+
+	n = snprintf(k->dir, sizeof(k->dir), "%.*s", n,
+	    slash != NULL ? db_file : ".");
+	return n >= 0 && (size_t)n < sizeof(k->dir) ? 0 : PERC_ERR_LIMIT;
+}
+
 int
 kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
     const struct kmf_keeper_opts *o, char *why, size_t cap)
@@ -329,10 +349,12 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	if ((r = db_open(&k->db, o->db_file, why, cap)) != 0)
 		goto out;
 	snprintf(why, cap, "the keeper could not start");
+	if ((r = dir_put(k, o->db_file)) != 0)
+		goto out;
 	if ((r = kmf_copy(k->base, sizeof(k->base), o->base_url)) != 0 ||
 	    (r = perc_secret_from(&k->root, o->root, KMF_ROOT_KEY_LEN)) != 0 ||
 	    (r = kmf_keys_load(k, why, cap)) != 0 || (r = recover(k)) != 0 ||
-	    (r = timers_start(k)) != 0 ||
+	    (r = timers_start(k)) != 0 || (r = kmf_control_start(k)) != 0 ||
 	    (r = kmf_purge_start(k, &o->keep)) != 0)
 		goto out;
 	kmf_due_arm(k);
@@ -353,6 +375,7 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_timer_stop(k->loop, &k->due);
 	perc_timer_stop(k->loop, &k->purge);
 	perc_timer_stop(k->loop, &k->rotate);
+	perc_timer_stop(k->loop, &k->look);
 	kmf_errands_stop(k);
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = next) {
@@ -364,7 +387,7 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_jwk_free(k->token_key);
 	perc_jwk_free(k->statement_key);
 	perc_secret_free(k->root);
-	free(k->jwks);
+	perc_json_free(k->jwks);
 	db_close(k->db);
 	perc_wipe(k, sizeof(*k));
 	free(k);

@@ -31,6 +31,8 @@
 #define KMF_TOKEN2_S 600
 #define KMF_CLIENT_TOKEN_S 300 /* role tokens too */
 #define KMF_ROSTER_S 75
+/* What a signing key made lives at most so long (token2), clocks apart. */
+#define KMF_KEY_KEEP_MS ((KMF_TOKEN2_S + 120) * 1000LL)
 #define KMF_SEALED_ANSWER_S 60
 #define KMF_NONCE_ROTATE_MS (10 * 60 * 1000)
 #define KMF_PURGE_MS 10000
@@ -100,7 +102,10 @@ struct kmf_keeper {
 	struct kmf_out *out, **out_tail;
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
 	uint64_t mark_no;
-	struct perc_timer due, purge, rotate;
+	struct perc_timer due, purge, rotate, look;
+	bool look_due;
+	int64_t rotate_after_ms; /* argument of a rotation under way */
+	char dir[4096];		 /* of the database */
 	struct kmf_errands errands;
 	unsigned audit_new;	 /* rows that no checkpoint may cover yet */
 	int64_t checkpoint_ms;	 /* when the last was made */
@@ -206,9 +211,12 @@ PERC_MUST int kmf_broadcast_live(struct kmf_keeper *k, struct db_conf *c,
 
 PERC_MUST int kmf_keys_load(struct kmf_keeper *k, char *why, size_t cap);
 PERC_MUST int kmf_signing_key_make(struct db *db, const uint8_t *root,
-    const char *use, int64_t now_ms);
-/* Public JWKS of a database, as published; the caller free()s. */
-PERC_MUST int kmf_keys_jwks(char **textp, struct db *db, const char *base);
+    const char *use, int64_t now_ms, int64_t active_ms);
+/* Public JWKS of a database, as published (past_too: with the keys that were,
+ * apart); the caller free()s. */
+PERC_MUST int kmf_keys_jwks(char **textp, struct db *db, const char *base,
+    int64_t now_ms, bool past_too);
+void kmf_keys_file_put(struct kmf_keeper *k);
 PERC_MUST int kmf_seal_by(struct db_sealed *out, const uint8_t *key,
     const char *aad, const void *in, size_t n);
 PERC_MUST int kmf_unseal_by(void *out, size_t n, const uint8_t *key,
@@ -218,6 +226,23 @@ PERC_MUST int kmf_conf_key_new(struct kmf_keeper *k, const char *conf,
     uint8_t key[static 32]);
 PERC_MUST int kmf_conf_key_get(struct kmf_keeper *k, const char *conf,
     uint8_t key[static 32]);
+
+/* --- rotate.c, control.c ---------------------------------------------- */
+
+/* Which of these keys signs. */
+const struct db_signing_key *kmf_signer_of(const struct db_signing_key *list,
+    size_t n, const char *use, int64_t now_ms);
+/* next, signs, old or past */
+const char *kmf_signing_key_state(const struct db_signing_key *list, size_t n,
+    const struct db_signing_key *k, int64_t now_ms);
+/* Carry out what is due; between turns. */
+PERC_MUST int kmf_keys_tick(struct kmf_keeper *k);
+/* Make and publish the next keys. text: what was done, or why it was not. */
+PERC_MUST int kmf_keys_rotate(struct kmf_keeper *k, int64_t after_ms,
+    char *text, size_t cap);
+PERC_MUST int kmf_control_start(struct kmf_keeper *k);
+void kmf_control_turn(struct kmf_keeper *k);
+void kmf_control_look(struct kmf_keeper *k);
 
 /* --- audit.c ---------------------------------------------------------- */
 
@@ -242,6 +267,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_STARTED,
 	KMF_AUDIT_CONFIGURED,
 	KMF_AUDIT_STOPPED,
+	KMF_AUDIT_SIGNING_KEY,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -452,6 +478,8 @@ PERC_MUST int kmf_purge_start(struct kmf_keeper *k,
 
 /* --- keeper.c -------------------------------------------------------------- */
 
+/* Keys or nonces changed: tell all fronts. */
+void kmf_keeper_welcome_all(struct kmf_keeper *k);
 /* Open the turn's transaction if it is not open yet. */
 PERC_MUST int kmf_turn_begin(struct kmf_keeper *k);
 /* Look at due_ms again. */

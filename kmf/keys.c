@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmf/control.h"
 #include "perc/b64.h"
 
 int
@@ -85,9 +86,12 @@ public_json(char *out, size_t cap, const struct perc_jwk *key, const char *use,
 
 int
 kmf_signing_key_make(
-    struct db *db, const uint8_t *root, const char *use, int64_t now_ms)
+    struct db *db, const uint8_t *root, const char *use, int64_t now_ms,
+    int64_t active_ms)
 {
-	struct db_signing_key row = { .created_ms = now_ms };
+	struct db_signing_key row = {
+		.created_ms = now_ms, .active_ms = active_ms
+	};
 	struct perc_jwk *key = NULL;
 	char *text = NULL;
 	int r;
@@ -135,53 +139,108 @@ signer_open(struct kmf_keeper *k, const struct db_signing_key *row)
 	return r;
 }
 
-int
-kmf_keys_jwks(char **textp, struct db *db, const char *base)
+/* One key as published, and what it does at present. */
+static json_t *
+key_json(const struct db_signing_key *list, size_t n,
+    const struct db_signing_key *k, int64_t now_ms)
 {
+	json_t *v = json_loads(k->public_jwk, 0, NULL);
+	const char *state = kmf_signing_key_state(list, n, k, now_ms);
+
+	if (v != NULL &&
+	    json_object_set_new(v, "perch_state", json_string(state)) == 0 &&
+	    json_object_set_new(
+		v, "perch_from", kmf_time_json(k->active_ms)) == 0 &&
+	    (k->retired_ms == 0 ||
+		json_object_set_new(v, "perch_until",
+		    kmf_time_json(k->retired_ms + KMF_KEY_KEEP_MS)) == 0))
+		return v;
+	json_decref(v);
+	return NULL;
+}
+
+int
+kmf_keys_jwks(char **textp, struct db *db, const char *base, int64_t now_ms,
+    bool past_too)
+{
+	json_t *v, *keys = json_array(), *past = json_array();
 	struct db_signing_key *list = NULL;
-	json_t *v = NULL, *keys;
+	const char *state;
 	size_t i, n;
 	int r;
 
 	if ((r = db_signing_key_list(db, &list, &n)) != 0)
-		return r;
-	r = PERC_ERR_NOMEM;
-	if ((v = json_pack("{s:s, s:[]}", "issuer", base, "keys")) == NULL)
 		goto out;
-	keys = json_object_get(v, "keys");
-	for (i = 0; i < n; i++)
-		if (json_array_append_new(
-			keys, json_loads(list[i].public_jwk, 0, NULL)) != 0)
-			goto out;
-	if ((*textp = perc_json_text(v)) != NULL)
+	for (i = 0; i < n; i++) {
+		state = kmf_signing_key_state(list, n, &list[i], now_ms);
+		kmf_json_add(strcmp(state, "past") == 0 ? &past : &keys,
+		    key_json(list, n, &list[i], now_ms));
+	}
+	r = PERC_ERR_NOMEM;
+	v = keys != NULL && past != NULL
+	    ? json_pack("{s:s, s:O, s:O*}", "issuer", base, "keys", keys,
+		  "past", past_too && json_array_size(past) > 0 ? past : NULL)
+	    : NULL;
+	if (v != NULL && (*textp = perc_json_text(v)) != NULL)
 		r = 0;
-out:
 	json_decref(v);
+out:
+	json_decref(keys);
+	json_decref(past);
 	free(list);
 	return r;
+}
+
+/* For the administrator to carry to MDDs and users' machines. */
+void
+kmf_keys_file_put(struct kmf_keeper *k)
+{
+	char *text = NULL;
+	int r;
+
+	if ((r = kmf_keys_jwks(&text, k->db, k->base,
+		 k->clock(k->clock_arg), true)) == 0)
+		r = kmf_control_put(k->dir, KMF_KEYS_FILE, 0644, text);
+	if (r != 0)
+		log_warnx("keys.file_failed file=%s why=\"%s\"",
+		    KMF_KEYS_FILE, perc_strerror(r));
+	perc_json_free(text);
+}
+
+static int
+signers_open(struct kmf_keeper *k, const struct db_signing_key *list, size_t n,
+    int64_t now_ms)
+{
+	const struct db_signing_key *t, *s;
+	int r;
+
+	t = kmf_signer_of(list, n, "token", now_ms);
+	s = kmf_signer_of(list, n, "statement", now_ms);
+	if (t == NULL || s == NULL)
+		return PERC_ERR_NOTFOUND;
+	if ((r = signer_open(k, t)) != 0)
+		return r;
+	return signer_open(k, s);
 }
 
 int
 kmf_keys_load(struct kmf_keeper *k, char *why, size_t cap)
 {
+	int64_t now = k->clock(k->clock_arg);
 	struct db_signing_key *list = NULL;
-	size_t i, n = 0;
+	size_t n = 0;
 	int r;
 
 	if ((r = db_signing_key_list(k->db, &list, &n)) != 0)
 		return r;
-	for (i = 0; r == 0 && i < n; i++)
-		if (list[i].retired_ms == 0)
-			r = signer_open(k, &list[i]);
+	r = signers_open(k, list, n, now);
 	free(list);
 	if (r == PERC_ERR_AUTH)
 		snprintf(why, cap,
 		    "the root key is not the one of this database; use the "
 		    "root.key that stood beside it");
-	if (r == 0 && (k->token_key == NULL || k->statement_key == NULL)) {
+	if (r == PERC_ERR_NOTFOUND)
 		snprintf(why, cap,
 		    "the database has no signing keys; run perch-kmf init");
-		r = PERC_ERR_NOTFOUND;
-	}
-	return r != 0 ? r : kmf_keys_jwks(&k->jwks, k->db, k->base);
+	return r != 0 ? r : kmf_keys_jwks(&k->jwks, k->db, k->base, now, false);
 }

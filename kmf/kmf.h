@@ -96,6 +96,8 @@ struct kmf_conf {
 	int64_t fronts;	 /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
 	int64_t keep_ended_days, keep_gone_days, keep_revoked_days;
+	int64_t key_overlap_s; /* new signing keys are published so long before
+				* they sign */
 	bool syslog;
 	int log_level; /* enum perc_log_level */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
@@ -136,6 +138,9 @@ int kmf_init(const struct kmf_init_opts *o);
  * files; nothing is overwritten. */
 PERC_MUST int
 kmf_selfsigned(const char *cert_file, const char *key_file, const char *host);
+
+/* `perch-kmf rotate-keys`: after NULL: key_overlap_s. Exit code. */
+int kmf_rotate_cli(const struct kmf_conf *c, const char *after, bool status);
 
 /* `perch-kmf serve`: runs the roles until SIGTERM. Exit code. */
 int kmf_supervise(const struct kmf_conf *c);

@@ -22,6 +22,7 @@ static const char usage[] =
     "                     [--cert FILE --key FILE]\n"
     "  perch-kmf serve -c FILE\n"
     "  perch-kmf check-config -c FILE\n"
+    "  perch-kmf rotate-keys -c FILE [--after SECONDS | --status]\n"
     "  perch-kmf --help | --help-config | --version\n"
     "\n"
     "The key management function: it knows the conferences and who is\n"
@@ -29,10 +30,13 @@ static const char usage[] =
     "\n"
     "  init          make DIR with keys, database, certificate, settings\n"
     "  serve         run; SIGTERM ends, SIGHUP reloads the certificate\n"
-    "  check-config  open all that serve would, tell every problem\n";
+    "  check-config  open all that serve would, tell every problem\n"
+    "  rotate-keys   publish new signing keys, which sign from\n"
+    "                key_overlap_s (or SECONDS) later on; or show them\n";
 
 struct args {
-	const char *conf;
+	const char *conf, *after;
+	bool status;
 	struct kmf_init_opts init;
 };
 
@@ -52,8 +56,11 @@ args_get(struct args *a, int argc, char **argv)
 		{ "mdd", required_argument, NULL, 'm' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "cert", required_argument, NULL, 't' },
-		{ "key", required_argument, NULL, 'k' }, { 0 } };
+		{ "key", required_argument, NULL, 'k' },
+		{ "after", required_argument, NULL, 'a' },
+		{ "status", no_argument, NULL, 's' }, { 0 } };
 	const char **to[128] = { ['c'] = &a->conf,
+		['a'] = &a->after,
 		['u'] = &a->init.url,
 		['m'] = &a->init.mdd,
 		['l'] = &a->init.listen,
@@ -64,7 +71,10 @@ args_get(struct args *a, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
 		if (c == '?')
 			return -1;
-		*to[c] = optarg;
+		if (c == 's')
+			a->status = true;
+		else
+			*to[c] = optarg;
 	}
 	return 0;
 }
@@ -162,6 +172,19 @@ run_check(int argc, char **argv, const struct args *a)
 }
 
 static int
+run_rotate(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	code = kmf_rotate_cli(&c, a->after, a->status);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
 run_serve(int argc, char **argv, const struct args *a)
 {
 	struct kmf_conf c;
@@ -208,6 +231,8 @@ main(int argc, char **argv)
 		return run_serve(argc, argv, &a);
 	if (strcmp(verb, "check-config") == 0 && argc == 1)
 		return run_check(argc, argv, &a);
+	if (strcmp(verb, "rotate-keys") == 0 && argc == 1)
+		return run_rotate(argc, argv, &a);
 	if (strcmp(verb, "role") == 0)
 		return run_role(argc, argv, &a);
 	return bad_usage("no such command");
