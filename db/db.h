@@ -32,6 +32,8 @@
 #define DB_HASH_MAX 44	  /* base64url SHA-256 */
 #define DB_BIND_MAX 48	  /* what an endpoint is bound to, see jkt below */
 #define DB_WORD_MAX 16
+#define DB_TZID_MAX 64
+#define DB_DOMAIN_MAX 256
 #define DB_SEALED_MAX 96  /* sealed key material */
 #define DB_AUDIT_MAX 2048
 
@@ -126,6 +128,12 @@ struct db_conf { /* all but the roster's text, which may be long */
 	int64_t epoch, spi_start, spi_step;
 	int64_t epoch_ms, rekey_ms, roster_ms, due_ms;
 	int64_t event_no, roster_seq;
+	char tzid[DB_TZID_MAX];
+	char series[DB_ID_MAX]; /* "": one of its own */
+	int64_t recur_ms;	/* when the rule says that it starts */
+	bool exception;		/* changed by itself since */
+	int64_t locked_ms;	/* 0: open */
+	bool cancelled;		/* how it ended */
 };
 PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
 PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
@@ -140,6 +148,9 @@ PERC_MUST int db_conf_due(struct db *db, struct db_conf **cp, size_t *np,
     int64_t now_ms, unsigned limit);
 /* The earliest due_ms of all; 0: none. */
 PERC_MUST int db_conf_next_due(struct db *db, int64_t *due_ms);
+/* Conferences of that client that are not over. */
+PERC_MUST int db_conf_open_count(struct db *db, int64_t *np,
+    const char *client);
 /* The caller free()s *textp. */
 PERC_MUST int db_conf_roster(struct db *db, char **textp, const char *id);
 PERC_MUST int db_conf_roster_put(struct db *db, const char *id,
@@ -156,7 +167,7 @@ PERC_MUST int db_conf_key_delete(struct db *db, const char *conf);
 struct db_invitee {
 	char id[DB_ID_MAX];
 	char email[DB_EMAIL_MAX], iss[DB_ISS_MAX], sub[DB_SUB_MAX];
-	char group[DB_SUB_MAX];
+	char group[DB_SUB_MAX], domain[DB_DOMAIN_MAX];
 	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
 };
 PERC_MUST int db_invitee_add(struct db *db, const char *conf,
@@ -164,6 +175,9 @@ PERC_MUST int db_invitee_add(struct db *db, const char *conf,
 PERC_MUST int db_invitee_list(struct db *db, struct db_invitee **vp,
     size_t *np, const char *conf);
 PERC_MUST int db_invitee_delete(struct db *db, const char *id);
+/* Another role and kind for the same people; who is inside has them too. */
+PERC_MUST int db_invitee_put(struct db *db, const struct db_invitee *v,
+    const char *conf);
 
 enum db_inv_state { DB_INV_OPEN, DB_INV_USED, DB_INV_REVOKED };
 
@@ -174,9 +188,12 @@ struct db_inv {
 	char jkt[DB_BIND_MAX]; /* as a member's */
 	enum db_inv_state state;
 	int64_t created_ms;
+	char role[DB_WORD_MAX];
+	int64_t expires_ms; /* of an unused code; 0: with the conference */
 };
 PERC_MUST int db_inv_add(struct db *db, const struct db_inv *i);
-PERC_MUST int db_inv_put(struct db *db, const struct db_inv *i); /* jkt, state */
+/* Code hash, jkt and state. */
+PERC_MUST int db_inv_put(struct db *db, const struct db_inv *i);
 PERC_MUST int db_inv_find(struct db *db, struct db_inv *i, const char *id);
 PERC_MUST int db_inv_find_code(struct db *db, struct db_inv *i,
     const char *code_hash);
@@ -231,6 +248,9 @@ PERC_MUST int db_member_next_lease(struct db *db, int64_t *lease_ms,
  */
 PERC_MUST int db_clock_recover(struct db *db, int64_t now_ms,
     int64_t min_ms);
+/* Has this person a member here whose lease ran at since_ms or later? */
+PERC_MUST int db_member_inside(struct db *db, bool *inside, const char *conf,
+    const char *iss, const char *sub, int64_t since_ms);
 /* Forget all delivery keys of a conference. */
 PERC_MUST int db_member_wipe_keys(struct db *db, const char *conf);
 

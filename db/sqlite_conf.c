@@ -29,6 +29,12 @@ static const struct col conf_col[] = {
 	COL(COL_I64, db_conf, due_ms),
 	COL(COL_I64, db_conf, event_no),
 	COL(COL_I64, db_conf, roster_seq),
+	COL(COL_TEXT, db_conf, tzid),
+	COL(COL_TEXT, db_conf, series),
+	COL(COL_I64, db_conf, recur_ms),
+	COL(COL_BOOL, db_conf, exception),
+	COL(COL_I64, db_conf, locked_ms),
+	COL(COL_BOOL, db_conf, cancelled),
 };
 static const struct cols conf_cols = COLS(conf_col, db_conf);
 
@@ -38,6 +44,7 @@ static const struct col invitee_col[] = {
 	COL(COL_TEXT, db_invitee, iss),
 	COL(COL_TEXT, db_invitee, sub),
 	COL(COL_TEXT, db_invitee, group),
+	COL(COL_TEXT, db_invitee, domain),
 	COL(COL_TEXT, db_invitee, role),
 	COL(COL_TEXT, db_invitee, kind),
 };
@@ -53,6 +60,8 @@ static const struct col inv_col[] = {
 	COL(COL_TEXT, db_inv, jkt),
 	COL(COL_INT, db_inv, state),
 	COL(COL_I64, db_inv, created_ms),
+	COL(COL_TEXT, db_inv, role),
+	COL(COL_I64, db_inv, expires_ms),
 };
 static const struct cols inv_cols = COLS(inv_col, db_inv);
 
@@ -133,6 +142,18 @@ db_conf_next_due(struct db *db, int64_t *due_ms)
 
 	if ((r = db_one(db, ST_CONF_NEXT_DUE, &number_cols, &n)) == 0)
 		*due_ms = n.n;
+	return r;
+}
+
+int
+db_conf_open_count(struct db *db, int64_t *np, const char *client)
+{
+	struct number n;
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_OPEN_COUNT, "s", client)) == 0 &&
+	    (r = db_one(db, ST_CONF_OPEN_COUNT, &number_cols, &n)) == 0)
+		*np = n.n;
 	return r;
 }
 
@@ -222,6 +243,18 @@ db_invitee_delete(struct db *db, const char *id)
 }
 
 int
+db_invitee_put(struct db *db, const struct db_invitee *v, const char *conf)
+{
+	int r;
+
+	if ((r = db_exec(db, ST_INVITEE_PUT, "sss", v->id, v->role,
+		 v->kind)) != 0)
+		return r;
+	return db_exec(
+	    db, ST_MEMBER_ROLE, "ssss", conf, v->id, v->role, v->kind);
+}
+
+int
 db_inv_add(struct db *db, const struct db_inv *i)
 {
 	return db_put(db, ST_INV_ADD, &inv_cols, i);
@@ -230,7 +263,8 @@ db_inv_add(struct db *db, const struct db_inv *i)
 int
 db_inv_put(struct db *db, const struct db_inv *i)
 {
-	return db_exec(db, ST_INV_PUT, "ssi", i->id, i->jkt, (int64_t)i->state);
+	return db_exec(db, ST_INV_PUT, "ssis", i->id, i->jkt,
+	    (int64_t)i->state, i->code_hash);
 }
 
 int

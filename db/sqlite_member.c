@@ -143,6 +143,20 @@ db_clock_recover(struct db *db, int64_t now_ms, int64_t min_ms)
 }
 
 int
+db_member_inside(struct db *db, bool *inside, const char *conf,
+    const char *iss, const char *sub, int64_t since_ms)
+{
+	int64_t n;
+	int r;
+
+	if ((r = db_bind(db, ST_MEMBER_INSIDE, "sssi", conf, iss, sub,
+		 since_ms)) == 0 &&
+	    (r = number(db, ST_MEMBER_INSIDE, &n)) == 0)
+		*inside = n != 0;
+	return r;
+}
+
+int
 db_member_wipe_keys(struct db *db, const char *conf)
 {
 	return db_exec(db, ST_MEMBER_WIPE_KEYS, "s", conf);

@@ -5,13 +5,16 @@
  */
 #include "db/sqlite.h"
 
-#define CONF_COLS                                                              \
+#define CONF_BASE                                                              \
 	"no, id, title, starts_ms, ends_ms, state, policy, mdd, version, "     \
 	"created_ms, created_by, ended_ms, epoch, spi_start, spi_step, "       \
-	"epoch_ms, rekey_ms, roster_ms, due_ms, event_no, roster_seq"
-#define INVITEE_COLS "id, email, iss, sub, grp, role, kind"
+	"epoch_ms, rekey_ms, roster_ms, due_ms, event_no, roster_seq, tzid, "
+#define CONF_REST ", recur_ms, exception, locked_ms, cancelled"
+#define CONF_COLS CONF_BASE "coalesce(series, '')" CONF_REST
+#define INVITEE_COLS "id, email, iss, sub, grp, domain, role, kind"
 #define INV_COLS                                                               \
-	"id, conference, code_hash, email, name, kind, jkt, state, created_ms"
+	"id, conference, code_hash, email, name, kind, jkt, state, "           \
+	"created_ms, role, expires_ms"
 #define MEMBER_COLS                                                            \
 	"no, id, conference, iss, sub, email, name, kind, role, jkt, via, "    \
 	"state, ssrc_audio, ssrc_video, sealed_delivery, granted, held, "      \
@@ -48,9 +51,10 @@ const char *const db_statements[ST_MAX] = {
 			   "FROM client ORDER BY id",
 
 	[ST_CONF_ADD] =
-	    "INSERT INTO conference (" CONF_COLS ") VALUES (?1, ?2, ?3, ?4, "
-	    "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-	    "?18, ?19, ?20, ?21)",
+	    "INSERT INTO conference (" CONF_BASE "series" CONF_REST
+	    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
+	    "?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
+	    "nullif(?23, ''), ?24, ?25, ?26, ?27)",
 	[ST_CONF_FIND] = "SELECT " CONF_COLS " FROM conference WHERE id = ?",
 	[ST_CONF_PUT] =
 	    "UPDATE conference SET title = ?3, starts_ms = ?4, ends_ms = ?5, "
@@ -58,7 +62,9 @@ const char *const db_statements[ST_MAX] = {
 	    "created_ms = ?10, created_by = ?11, ended_ms = ?12, "
 	    "epoch = ?13, spi_start = ?14, spi_step = ?15, epoch_ms = ?16, "
 	    "rekey_ms = ?17, roster_ms = ?18, due_ms = ?19, event_no = ?20, "
-	    "roster_seq = ?21 WHERE no = ?1 AND id = ?2",
+	    "roster_seq = ?21, tzid = ?22, series = nullif(?23, ''), "
+	    "recur_ms = ?24, exception = ?25, locked_ms = ?26, "
+	    "cancelled = ?27 WHERE no = ?1 AND id = ?2",
 	[ST_CONF_DELETE] = "DELETE FROM conference WHERE id = ?",
 	[ST_CONF_LIST] = "SELECT " CONF_COLS " FROM conference WHERE no > ?1 "
 			 "AND (?2 < 0 OR state = ?2) "
@@ -69,6 +75,8 @@ const char *const db_statements[ST_MAX] = {
 			"ORDER BY due_ms LIMIT ?",
 	[ST_CONF_NEXT_DUE] = "SELECT coalesce(min(due_ms), 0) "
 			     "FROM conference WHERE due_ms > 0",
+	[ST_CONF_OPEN_COUNT] = "SELECT coalesce(sum(open), 0) FROM scheduler "
+			       "WHERE client = ?",
 	[ST_CONF_ROSTER] = "SELECT roster FROM conference WHERE id = ?",
 	[ST_CONF_ROSTER_PUT] = "UPDATE conference SET roster = ? WHERE id = ?",
 	[ST_CONF_KEY_FIND] =
@@ -81,14 +89,18 @@ const char *const db_statements[ST_MAX] = {
 	    "DELETE FROM conference_key WHERE conference = ?",
 
 	[ST_INVITEE_ADD] = "INSERT INTO invitee (" INVITEE_COLS ", conference) "
-			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_INVITEE_LIST] = "SELECT " INVITEE_COLS " FROM invitee "
 			    "WHERE conference = ? ORDER BY no",
 	[ST_INVITEE_DELETE] = "DELETE FROM invitee WHERE id = ?",
+	[ST_INVITEE_PUT] = "UPDATE invitee SET role = ?2, kind = ?3 "
+			   "WHERE id = ?1",
+	[ST_MEMBER_ROLE] = "UPDATE member SET role = ?3, kind = ?4 "
+			   "WHERE conference = ?1 AND via = ?2",
 	[ST_INV_ADD] = "INSERT INTO invitation (" INV_COLS ") "
-		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[ST_INV_PUT] = "UPDATE invitation SET jkt = ?2, state = ?3 "
-		       "WHERE id = ?1",
+		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_INV_PUT] = "UPDATE invitation SET jkt = ?2, state = ?3, "
+		       "code_hash = ?4 WHERE id = ?1",
 	[ST_INV_FIND] = "SELECT " INV_COLS " FROM invitation WHERE id = ?",
 	[ST_INV_FIND_CODE] =
 	    "SELECT " INV_COLS " FROM invitation WHERE code_hash = ?",
@@ -133,6 +145,9 @@ const char *const db_statements[ST_MAX] = {
 	    "UPDATE conference SET epoch_ms = min(epoch_ms, ?1), "
 	    "rekey_ms = min(rekey_ms, ?1), roster_ms = min(roster_ms, ?1), "
 	    "due_ms = ?1 WHERE state = 1",
+	[ST_MEMBER_INSIDE] = "SELECT count(*) FROM member WHERE "
+			     "conference = ? AND iss = ? AND sub = ? "
+			     "AND joined_ms > 0 AND lease_ms >= ?",
 	[ST_MEMBER_WIPE_KEYS] = "UPDATE member SET sealed_delivery = NULL "
 				"WHERE conference = ?",
 	[ST_SSRC_ADD] = "INSERT INTO ssrc (conference, ssrc) VALUES (?, ?)",

@@ -33,6 +33,10 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_CONFIGURED] = "configured",
 	[KMF_AUDIT_STOPPED] = "stopped",
 	[KMF_AUDIT_SIGNING_KEY] = "signing_key",
+	[KMF_AUDIT_CONF_CANCELLED] = "conference.cancelled",
+	[KMF_AUDIT_CONF_LOCKED] = "conference.locked",
+	[KMF_AUDIT_CONF_UNLOCKED] = "conference.unlocked",
+	[KMF_AUDIT_CONF_ADJOURNED] = "conference.adjourned",
 };
 
 static json_t *

@@ -85,6 +85,9 @@ window_check(struct kmf_job *j, const struct db_conf *c)
 	if (c->ends_ms <= j->k->now_ms)
 		return kmf_refuse(
 		    j, 400, "invalid_request", "/ends_at: has passed");
+	if (c->starts_ms - j->k->now_ms > KMF_AHEAD_MAX_MS)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/starts_at: more than ten years ahead");
 	if (c->ends_ms - c->starts_ms > KMF_DURATION_MAX_MS)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "/ends_at: a conference lasts 31 days at most");
@@ -137,7 +140,32 @@ kmf_conf_invitees(
 	r = kmf_invitees_get(vp, np, a, why, sizeof(why));
 	if (r == PERC_ERR_FORMAT)
 		return kmf_refuse(j, 400, "invalid_request", "%s", why);
+	if (r == 0 && (int64_t)*np > j->k->limit_invitees) {
+		free(*vp);
+		*vp = NULL;
+		return kmf_refuse(j, 403, "limit_reached",
+		    "limit_invitees: a conference has %lld invitees at most; "
+		    "invite a group or a domain instead",
+		    (long long)j->k->limit_invitees);
+	}
 	return r;
+}
+
+int
+kmf_conf_room_left(struct kmf_job *j, unsigned n)
+{
+	int64_t open = 0, limit = j->k->limit_conferences;
+	int r;
+
+	if ((r = db_conf_open_count(j->k->db, &open, j->call->id.sub)) != 0)
+		return r;
+	if (open + n > limit)
+		return kmf_refuse(j, 403, "limit_reached",
+		    "limit_conferences: a scheduler has %lld conferences that "
+		    "are not over at most, and you have %lld; end, cancel or "
+		    "delete some",
+		    (long long)limit, (long long)open);
+	return 0;
 }
 
 static void
@@ -180,6 +208,7 @@ conf_new(struct kmf_job *j, struct db_conf *c)
 	c->spi_start = (uint16_t)perc_random_u32();
 	c->spi_step = (uint16_t)perc_random_u32() | 1;
 	c->due_ms = c->ends_ms;
+	snprintf(c->tzid, sizeof(c->tzid), "UTC");
 	if ((r = kmf_copy(
 		 c->created_by, sizeof(c->created_by), j->call->id.sub)) != 0)
 		return r;
@@ -211,6 +240,8 @@ conf_create(struct kmf_job *j, const json_t *body)
 	    (r = kmf_conf_invitees(j, body, &list, &n)) != 0 ||
 	    j->a.status != 0)
 		return r;
+	if ((r = kmf_conf_room_left(j, 1)) != 0 || j->a.status != 0)
+		goto out;
 	if ((r = conf_new(j, c)) != 0 || (r = db_conf_add(j->k->db, c)) != 0 ||
 	    (r = invitees_add(j, list, n)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CREATED, j->call->id.sub, c->id,
@@ -245,14 +276,14 @@ descriptor_json(struct kmf_job *j)
 	const struct db_conf *c = &j->conf;
 	const struct db_member *m = &j->me;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:s, s:o, "
-			 "s:{s:s, s:s, s:s, s:o}}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:s, s:o, "
+			 "s:{s:s, s:s, s:s, s:s, s:o}}",
 	    "id", c->id, "title", c->title, "starts_at",
 	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
-	    "state", kmf_conf_state_name(c->state), "policy",
-	    json_loads(c->policy, 0, NULL), "mdd", c->mdd, "media",
-	    kmf_media_json(), "you", "member", m->id, "name", m->name, "kind",
-	    m->kind, "ssrcs", kmf_ssrcs_json(m));
+	    "state", kmf_conf_state_text(c), "locked", (int)(c->locked_ms != 0),
+	    "policy", json_loads(c->policy, 0, NULL), "mdd", c->mdd, "media",
+	    kmf_media_json(), "you", "member", m->id, "name", m->name, "role",
+	    m->role, "kind", m->kind, "ssrcs", kmf_ssrcs_json(m));
 }
 
 int

@@ -10,14 +10,27 @@
 #include <string.h>
 
 static bool
-same_invitee(const struct db_invitee *a, const struct db_invitee *b)
+same_people(const struct db_invitee *a, const struct db_invitee *b)
 {
 	return strcmp(a->email, b->email) == 0 && strcmp(a->iss, b->iss) == 0 &&
 	    strcmp(a->sub, b->sub) == 0 && strcmp(a->group, b->group) == 0 &&
-	    strcmp(a->role, b->role) == 0 && strcmp(a->kind, b->kind) == 0;
+	    strcmp(a->domain, b->domain) == 0;
 }
 
-/* The new list replaces the old; who stays keeps the id, who goes is out. */
+static int
+invitee_update(
+    struct kmf_job *j, struct db_invitee *have, const struct db_invitee *want)
+{
+	if (strcmp(have->role, want->role) == 0 &&
+	    strcmp(have->kind, want->kind) == 0)
+		return 0;
+	memcpy(have->role, want->role, sizeof(have->role));
+	memcpy(have->kind, want->kind, sizeof(have->kind));
+	return db_invitee_put(j->k->db, have, j->conf.id);
+}
+
+/* The new list replaces the old; who stays keeps the id, perhaps in another
+ * role, who goes is out. */
 static int
 invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
 {
@@ -33,11 +46,12 @@ invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
 		goto out;
 	for (r = 0, i = 0; r == 0 && i < n; i++) {
 		for (o = 0; o < nhave; o++)
-			if (!kept[o] && same_invitee(&want[i], &have[o]))
+			if (!kept[o] && same_people(&want[i], &have[o]))
 				break;
-		if (o < nhave)
+		if (o < nhave) {
 			kept[o] = true;
-		else
+			r = invitee_update(j, &have[o], &want[i]);
+		} else
 			r = db_invitee_add(j->k->db, j->conf.id, &want[i]);
 	}
 	for (o = 0; r == 0 && o < nhave; o++)
@@ -75,8 +89,6 @@ conf_patch(struct kmf_job *j, const json_t *body)
 {
 	struct db_invitee *list = NULL;
 	struct db_conf *c = &j->conf;
-	struct kmf_room room;
-	json_t *event = NULL;
 	size_t n = 0;
 	int r;
 
@@ -86,19 +98,13 @@ conf_patch(struct kmf_job *j, const json_t *body)
 	    j->a.status != 0)
 		goto out;
 	c->version++;
+	c->exception = c->series[0] != '\0';
 	if ((r = db_conf_put(j->k->db, c)) != 0 ||
 	    (list != NULL && (r = invitees_replace(j, list, n)) != 0) ||
-	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CHANGED, j->call->id.sub, c->id,
-		 "", NULL)) != 0)
-		goto out;
-	event = kmf_conf_event_json(c);
-	if ((r = kmf_broadcast(j->k, c, NULL, "conference", event)) != 0 ||
-	    (r = kmf_room_load(&room, j->k, c)) != 0 ||
-	    (r = kmf_room_settle(&room, 0)) != 0)
+	    (r = kmf_conf_changed(j, KMF_AUDIT_CONF_CHANGED, NULL)) != 0)
 		goto out;
 	r = kmf_conf_answer(j, 200);
 out:
-	json_decref(event);
 	free(list);
 	return r;
 }
@@ -120,14 +126,10 @@ kmf_op_conf_patch(struct kmf_job *j)
 int
 kmf_op_conf_delete(struct kmf_job *j)
 {
-	struct kmf_room room;
 	int r;
 
-	if (j->conf.state != DB_CONF_ENDED &&
-	    ((r = kmf_room_load(&room, j->k, &j->conf)) != 0 ||
-		(r = kmf_room_end(&room, j->call->id.sub, "deleted")) != 0))
-		return r;
-	if ((r = kmf_audit(j->k, KMF_AUDIT_CONF_DELETED, j->call->id.sub,
+	if ((r = kmf_conf_cancel(j, &j->conf, NULL)) != 0 ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_DELETED, j->call->id.sub,
 		 j->conf.id, "", NULL)) != 0 ||
 	    (r = db_conf_delete(j->k->db, j->conf.id)) != 0)
 		return r;

@@ -44,21 +44,35 @@ kmf_conf_state_name(enum db_conf_state s)
 	return names[s];
 }
 
+const char *
+kmf_conf_state_text(const struct db_conf *c)
+{
+	return c->cancelled ? "cancelled" : kmf_conf_state_name(c->state);
+}
+
+int64_t
+kmf_conf_opens_ms(const struct db_conf *c, const struct kmf_policy *p)
+{
+	return c->starts_ms - (int64_t)p->early_entry_s * 1000;
+}
+
 json_t *
 kmf_conf_event_json(const struct db_conf *c)
 {
-	return json_pack("{s:s, s:s, s:o, s:o}", "state",
-	    kmf_conf_state_name(c->state), "title", c->title, "starts_at",
-	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms));
+	return json_pack("{s:s, s:s, s:o, s:o, s:b}", "state",
+	    kmf_conf_state_text(c), "title", c->title, "starts_at",
+	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
+	    "locked", (int)(c->locked_ms != 0));
 }
 
 static json_t *
 invitee_json(const struct db_invitee *v)
 {
-	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "id", v->id,
-	    "email", kmf_json_opt(v->email), "iss", kmf_json_opt(v->iss), "sub",
-	    kmf_json_opt(v->sub), "group", kmf_json_opt(v->group), "role",
-	    v->role, "kind", v->kind);
+	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "id",
+	    v->id, "email", kmf_json_opt(v->email), "iss", kmf_json_opt(v->iss),
+	    "sub", kmf_json_opt(v->sub), "group", kmf_json_opt(v->group),
+	    "domain", kmf_json_opt(v->domain), "role", v->role, "kind",
+	    v->kind);
 }
 
 static json_t *
@@ -86,16 +100,20 @@ kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c)
 	if (db_member_count(k->db, &live, c->id, DB_MEMBER_LIVE) != 0)
 		return NULL;
 	snprintf(uri, sizeof(uri), "%s/c/%s", k->base, c->id);
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:s, "
-			 "s:o, s:I, s:o, s:s}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o, s:o, "
+			 "s:s, s:o, s:I, s:o, s:s, s:s*, s:o*, s:o*}",
 	    "id", c->id, "title", c->title, "uri", uri, "starts_at",
 	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
-	    "state", kmf_conf_state_name(c->state), "policy",
-	    json_loads(c->policy, 0, NULL), "invitees", invitees_json(k, c->id),
-	    "mdd", c->mdd, "epoch",
+	    "tzid", c->tzid, "state", kmf_conf_state_text(c), "locked",
+	    (int)(c->locked_ms != 0), "policy", json_loads(c->policy, 0, NULL),
+	    "invitees", invitees_json(k, c->id), "mdd", c->mdd, "epoch",
 	    c->epoch_ms != 0 ? json_integer(c->epoch) : json_null(),
 	    "members_live", (json_int_t)live, "created_at",
-	    kmf_time_json(c->created_ms), "created_by", c->created_by);
+	    kmf_time_json(c->created_ms), "created_by", c->created_by, "series",
+	    kmf_json_opt(c->series), "recurrence_id",
+	    c->series[0] != '\0' ? kmf_time_json(c->recur_ms) : NULL,
+	    "exception",
+	    c->series[0] != '\0' ? json_boolean(c->exception) : NULL);
 }
 
 /* Octets of the UTF-8 character at p (RFC 3629, 4), 0: there is none. */
@@ -212,12 +230,50 @@ text_get(char *out, size_t cap, const json_t *o, const char *name)
 	return kmf_copy(out, cap, s);
 }
 
-/* Exactly one of e-mail, issuer with subject, group. */
+/* Lower case, as addresses are; labels of RFC 1123, at least two. */
+static int
+domain_get(char out[static DB_DOMAIN_MAX], const json_t *o)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	const char *s = perc_json_str(o, "domain");
+	size_t i, n, labels = 0;
+
+	if (json_object_get(o, "domain") == NULL)
+		return 0;
+	if (s == NULL || strlen(s) > 253)
+		return PERC_ERR_FORMAT;
+	for (i = 0; s[i] != '\0'; i++)
+		out[i] = (char)tolower((unsigned char)s[i]);
+	out[i] = '\0';
+	for (s = out;; s += n + 1, labels++) {
+		n = strspn(s, letters);
+		if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+			return PERC_ERR_FORMAT;
+		if (s[n] == '\0')
+			return labels > 0 ? 0 : PERC_ERR_FORMAT;
+		if (s[n] != '.')
+			return PERC_ERR_FORMAT;
+	}
+}
+
+int
+kmf_role_get(char out[static DB_WORD_MAX], const json_t *o)
+{
+	int r;
+
+	if ((r = kmf_word_get(out, DB_WORD_MAX, o, "role",
+		 "member host moderator", "member")) == 0 &&
+	    strcmp(out, "moderator") == 0) /* another word for the same */
+		r = kmf_copy(out, DB_WORD_MAX, "host");
+	return r;
+}
+
+/* Exactly one of e-mail, issuer with subject, group, domain. */
 static int
 one_way(const struct db_invitee *v)
 {
 	int ways = (v->email[0] != '\0') + (v->group[0] != '\0') +
-	    (v->iss[0] != '\0' && v->sub[0] != '\0');
+	    (v->domain[0] != '\0') + (v->iss[0] != '\0' && v->sub[0] != '\0');
 
 	return ways == 1 && (v->iss[0] != '\0') == (v->sub[0] != '\0')
 	    ? 0
@@ -227,7 +283,7 @@ one_way(const struct db_invitee *v)
 static int
 invitee_get(struct db_invitee *v, const json_t *o, const char **what)
 {
-	*what = ": an object with email, iss and sub, or group";
+	*what = ": an object with email, iss and sub, group, or domain";
 	if (!json_is_object(o))
 		return PERC_ERR_FORMAT;
 	perc_random_id(v->id, sizeof(v->id), "v_");
@@ -239,12 +295,14 @@ invitee_get(struct db_invitee *v, const json_t *o, const char **what)
 	    text_get(v->sub, sizeof(v->sub), o, "sub") != 0 ||
 	    text_get(v->group, sizeof(v->group), o, "group") != 0)
 		return PERC_ERR_FORMAT;
-	*what = ": exactly one of email, iss with sub, group";
+	*what = "/domain: a domain, as example.org";
+	if (domain_get(v->domain, o) != 0)
+		return PERC_ERR_FORMAT;
+	*what = ": exactly one of email, iss with sub, group, domain";
 	if (one_way(v) != 0)
 		return PERC_ERR_FORMAT;
-	*what = "/role: member or moderator";
-	if (kmf_word_get(v->role, sizeof(v->role), o, "role",
-		"member moderator", "member") != 0)
+	*what = "/role: member or host";
+	if (kmf_role_get(v->role, o) != 0)
 		return PERC_ERR_FORMAT;
 	*what = "/kind: person, room or recorder";
 	return kmf_word_get(v->kind, sizeof(v->kind), o, "kind",

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <strings.h>
 
+struct explained { /* whom an explanation is about */
+	struct db_member member;
+	struct db_inv inv;
+	const char *groups[KMF_GROUPS_MAX];
+};
+
 static int
 rule(json_t *rules, const char *name, bool passed, const char *detail)
 {
@@ -33,18 +39,30 @@ in_group(const struct kmf_person *p, const char *group)
 	return false;
 }
 
+/* Exactly this domain: whoever owns sub.example.org may be somebody else. */
+static bool
+in_domain(const struct kmf_person *p, const char *domain)
+{
+	const char *at = strrchr(p->email, '@');
+
+	return at != NULL && strcasecmp(at + 1, domain) == 0;
+}
+
 /* An address counts only when the provider says that it was verified. */
 static bool
 names(const struct db_invitee *v, const struct kmf_person *p)
 {
 	if (v->email[0] != '\0')
 		return p->email_verified && strcasecmp(v->email, p->email) == 0;
+	if (v->domain[0] != '\0')
+		return p->email_verified && in_domain(p, v->domain);
 	if (v->iss[0] != '\0')
 		return strcmp(v->iss, p->iss) == 0 &&
 		    strcmp(v->sub, p->sub) == 0;
 	return v->group[0] != '\0' && in_group(p, v->group);
 }
 
+/* The first that fits, a host's place before others. */
 static int
 find_invitee(struct kmf_keeper *k, const struct db_conf *c,
     const struct kmf_person *p, struct kmf_verdict *v)
@@ -56,8 +74,12 @@ find_invitee(struct kmf_keeper *k, const struct db_conf *c,
 	if ((r = db_invitee_list(k->db, &list, &n, c->id)) != 0)
 		return r;
 	r = PERC_ERR_NOTFOUND;
-	for (i = 0; r != 0 && i < n; i++) {
-		if (!names(&list[i], p))
+	for (i = 0; i < n; i++) {
+		v->by_group = v->by_group || list[i].group[0] != '\0';
+		if (!names(&list[i], p) ||
+		    (r == 0 &&
+			(strcmp(v->role, "host") == 0 ||
+			    strcmp(list[i].role, "host") != 0)))
 			continue;
 		memcpy(v->via, list[i].id, sizeof(v->via));
 		memcpy(v->role, list[i].role, sizeof(v->role));
@@ -84,7 +106,41 @@ find_invitation(struct kmf_keeper *k, const struct db_conf *c,
 		return PERC_ERR_NOTFOUND;
 	memcpy(v->via, i.id, sizeof(v->via));
 	memcpy(v->kind, i.kind, sizeof(v->kind));
-	return kmf_copy(v->role, sizeof(v->role), "member");
+	memcpy(v->role, i.role, sizeof(v->role));
+	return 0;
+}
+
+/* Absent from a list that has gaps is not "not in the group". */
+static int
+groups_rule(
+    json_t *rules, const struct kmf_person *p, const struct kmf_verdict *v)
+{
+	if (v->invited || !p->groups_partial || !v->by_group)
+		return 0;
+	return rule(rules, "groups_complete", false,
+	    "a group is invited, but the identity provider left this person's "
+	    "groups out: whether they are in it is not known");
+}
+
+/* Only for guests, whose code is what invites them. */
+static int
+code_rule(struct kmf_keeper *k, json_t *rules, const struct db_conf *c,
+    const struct kmf_person *p)
+{
+	static const char *const states[] = { "it can be used, once",
+		"it was used, and stays with that endpoint", "it was revoked" };
+	struct db_inv i;
+	int r;
+
+	if (rules == NULL || strcmp(p->iss, k->base) != 0)
+		return 0;
+	if ((r = db_inv_find(k->db, &i, p->sub)) != 0)
+		return r == PERC_ERR_NOTFOUND ? 0 : r;
+	if (kmf_inv_expired(k, &i, c))
+		return rule(rules, "code_valid", false,
+		    "it expired before it was used; send a new one");
+	return rule(
+	    rules, "code_valid", i.state != DB_INV_REVOKED, states[i.state]);
 }
 
 int
@@ -108,7 +164,10 @@ kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
 	if (v->invited && kmf_word_is(p->kind, "person room recorder"))
 		snprintf(v->kind, sizeof(v->kind), "%s", p->kind);
 	if ((r = rule(rules, "invited", v->invited,
-		 v->invited ? v->via : "no invitation names this person")) != 0)
+		 v->invited ? v->via : "no invitation names this person")) !=
+		0 ||
+	    (r = groups_rule(rules, p, v)) != 0 ||
+	    (r = code_rule(k, rules, c, p)) != 0)
 		return r;
 	r = db_evicted_find(k->db, c->id, p->iss, p->sub, email);
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
@@ -144,11 +203,58 @@ kmf_decide_member(
 	return r;
 }
 
-/* {"email"} | {"iss", "sub"} | {"member"}: as if its provider vouched. */
+int
+kmf_decide_lock(struct kmf_keeper *k, const struct db_conf *c, const char *iss,
+    const char *sub, bool *in)
+{
+	*in = true;
+	if (c->locked_ms == 0)
+		return 0;
+	return db_member_inside(k->db, in, c->id, iss, sub, c->locked_ms);
+}
+
+/* Nobody's provider is asked: groups are those that the question names. */
+static int
+groups_get(struct kmf_person *p, const json_t *list, const char **groups)
+{
+	size_t i, n = json_array_size(list);
+
+	p->groups_partial = list == NULL;
+	if (list != NULL && (!json_is_array(list) || n > KMF_GROUPS_MAX))
+		return PERC_ERR_FORMAT;
+	for (i = 0; i < n; i++)
+		if ((groups[i] = json_string_value(json_array_get(list, i))) ==
+		    NULL)
+			return PERC_ERR_FORMAT;
+	p->groups = groups;
+	p->ngroups = (unsigned)n;
+	return 0;
+}
+
+/* A guest as the exchange of the code would see them. */
+static int
+guest_get(
+    struct kmf_job *j, const char *id, struct kmf_person *p, struct db_inv *inv)
+{
+	int r;
+
+	r = db_inv_find(j->k->db, inv, id);
+	if (r == 0 && strcmp(inv->conf, j->conf.id) != 0)
+		r = PERC_ERR_NOTFOUND;
+	p->iss = j->k->base;
+	p->sub = inv->id;
+	p->email = inv->email;
+	p->email_verified = true;
+	return r;
+}
+
+/* {"email"} | {"iss", "sub"} | {"member"} | {"invitation"}: as if its provider
+ * vouched. */
 static int
 subject_get(struct kmf_job *j, const json_t *body, struct kmf_person *p,
-    struct db_member *m)
+    struct explained *about)
 {
+	struct db_member *m = &about->member;
 	const json_t *s = json_object_get(body, "subject");
 	const char *id = perc_json_str(s, "member");
 	const char *email = perc_json_str(s, "email");
@@ -159,6 +265,11 @@ subject_get(struct kmf_job *j, const json_t *body, struct kmf_person *p,
 	*p = (struct kmf_person){
 		.iss = "", .sub = "", .email = "", .name = "", .kind = ""
 	};
+	if (groups_get(p, json_object_get(s, "groups"), about->groups) != 0)
+		return PERC_ERR_FORMAT;
+	if (perc_json_str(s, "invitation") != NULL)
+		return guest_get(
+		    j, perc_json_str(s, "invitation"), p, &about->inv);
 	if (id != NULL) {
 		r = db_member_find(j->k->db, m, id);
 		if (r == 0 && strcmp(m->conf, j->conf.id) != 0)
@@ -178,14 +289,24 @@ subject_get(struct kmf_job *j, const json_t *body, struct kmf_person *p,
 	return 0;
 }
 
-/* The door opens early_entry_s before the start. */
+/* What the door asks of whom the conference welcomes. */
 static int
-door_rule(struct kmf_job *j, json_t *rules, bool *open)
+door_rules(
+    struct kmf_job *j, json_t *rules, const struct kmf_person *p, bool *open)
 {
-	*open = j->k->now_ms >=
-	    j->conf.starts_ms - (int64_t)j->policy.early_entry_s * 1000;
-	return rule(rules, "door_open", *open,
-	    *open ? "keys are handed out" : "too early");
+	bool in;
+	int r;
+
+	*open = j->k->now_ms >= kmf_conf_opens_ms(&j->conf, &j->policy);
+	if ((r = rule(rules, "door_open", *open,
+		 *open ? "keys are handed out" : "too early")) != 0 ||
+	    (r = kmf_decide_lock(j->k, &j->conf, p->iss, p->sub, &in)) != 0)
+		return r;
+	*open = *open && in;
+	return rule(rules, "not_locked", in,
+	    j->conf.locked_ms == 0 ? "it is not locked"
+		: in		   ? "was inside when it was locked"
+		     : "it is locked, and this person was not inside");
 }
 
 int
@@ -194,7 +315,7 @@ kmf_op_explain(struct kmf_job *j)
 	json_t *body = NULL, *rules = json_array();
 	struct kmf_verdict v;
 	struct kmf_person p;
-	struct db_member m;
+	struct explained about;
 	bool open = false;
 	char why[128];
 	int r;
@@ -204,15 +325,15 @@ kmf_op_explain(struct kmf_job *j)
 		r = kmf_refuse(j, 400, "invalid_request", "%s", why);
 		goto out;
 	}
-	r = subject_get(j, body, &p, &m);
+	r = subject_get(j, body, &p, &about);
 	if (r == PERC_ERR_FORMAT || r == PERC_ERR_NOTFOUND) {
 		r = kmf_refuse(j, 400, "invalid_request",
-		    "/subject: email, iss with sub, or a member of this "
-		    "conference");
+		    "/subject: email, iss with sub, or a member or an "
+		    "invitation of this conference");
 		goto out;
 	}
 	if (r != 0 || (r = kmf_decide(j->k, &j->conf, &p, &v, rules)) != 0 ||
-	    (r = door_rule(j, rules, &open)) != 0)
+	    (r = door_rules(j, rules, &p, &open)) != 0)
 		goto out;
 	r = kmf_answer_json(j, 200,
 	    json_pack("{s:b, s:O}", "allowed", (int)(v.allowed && open),

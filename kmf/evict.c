@@ -121,7 +121,7 @@ kmf_op_member_evict(struct kmf_job *j)
 	}
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	if ((r = put_out(j->k, &j->conf, j->call->id.sub, DB_MEMBER_EVICTED,
+	if ((r = put_out(j->k, &j->conf, kmf_actor(j), DB_MEMBER_EVICTED,
 		 "evicted", is_person, &m)) != 0)
 		return r;
 	j->a.status = 204;
@@ -152,7 +152,7 @@ kmf_op_end(struct kmf_job *j)
 	int r;
 
 	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||
-	    (r = kmf_room_end(&o, j->call->id.sub, "ended")) != 0)
+	    (r = kmf_room_end(&o, kmf_actor(j), "ended")) != 0)
 		return r;
-	return kmf_answer_json(j, 200, kmf_conf_json(j->k, &j->conf));
+	return kmf_op_conf_get(j);
 }

@@ -25,6 +25,20 @@ kmf_code_hash(char out[static DB_HASH_MAX], const char *code)
 	return r;
 }
 
+/* Never later than the conference: what is absent or later is its end. */
+static int
+expiry_get(struct kmf_job *j, struct db_inv *i, const json_t *body)
+{
+	const char *s = perc_json_str(body, "expires_at");
+
+	if (json_object_get(body, "expires_at") == NULL)
+		return 0;
+	if (s == NULL || perc_time_get(&i->expires_ms, s) != 0 ||
+	    i->expires_ms <= j->k->now_ms)
+		return PERC_ERR_FORMAT;
+	return 0;
+}
+
 static int
 inv_get(struct kmf_job *j, struct db_inv *i)
 {
@@ -50,6 +64,12 @@ inv_get(struct kmf_job *j, struct db_inv *i)
 		     "person room recorder", "person") != 0)
 		r = kmf_refuse(j, 400, "invalid_request",
 		    "/kind: person, room or recorder");
+	else if (kmf_role_get(i->role, body) != 0)
+		r = kmf_refuse(
+		    j, 400, "invalid_request", "/role: member or host");
+	else if (expiry_get(j, i, body) != 0)
+		r = kmf_refuse(j, 400, "invalid_request",
+		    "/expires_at: RFC 3339, later than now");
 	else if (name != NULL)
 		r = kmf_copy(i->name, sizeof(i->name), name);
 	json_decref(body);
@@ -66,22 +86,48 @@ inv_room_left(struct kmf_job *j)
 	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0)
 		return r;
 	free(list);
-	if (n >= KMF_INVITATIONS_MAX)
-		return kmf_refuse(j, 409, "too_many",
-		    "a conference has %d invitations at most",
-		    KMF_INVITATIONS_MAX);
+	if ((int64_t)n >= j->k->limit_invitations)
+		return kmf_refuse(j, 403, "limit_reached",
+		    "limit_invitations: a conference has %lld invitations at "
+		    "most; invite people by e-mail, group or domain instead",
+		    (long long)j->k->limit_invitations);
 	return 0;
 }
 
-/* state or code: whichever is NULL is left out. */
-static json_t *
-inv_json(const struct kmf_job *j, const struct db_inv *i, const char *state,
-    const char *code, const char *uri)
+static int64_t
+expires_ms(const struct db_inv *i, const struct db_conf *c)
 {
-	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:o}", "id",
+	return i->expires_ms != 0 && i->expires_ms < c->ends_ms ? i->expires_ms
+								: c->ends_ms;
+}
+
+bool
+kmf_inv_expired(
+    struct kmf_keeper *k, const struct db_inv *i, const struct db_conf *c)
+{
+	return i->state == DB_INV_OPEN && k->now_ms >= expires_ms(i, c);
+}
+
+static const char *
+state_text(const struct kmf_job *j, const struct db_inv *i)
+{
+	static const char *const names[] = { "open", "used", "revoked" };
+
+	return kmf_inv_expired(j->k, i, &j->conf) ? "expired" : names[i->state];
+}
+
+/* code, uri: shown once; NULL leaves them out. */
+static json_t *
+inv_json(const struct kmf_job *j, const struct db_inv *i, const char *code,
+    const char *uri)
+{
+	return json_pack(
+	    "{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o}", "id",
 	    i->id, "code", code, "uri", uri, "email", kmf_json_opt(i->email),
-	    "name", kmf_json_opt(i->name), "state", state, "kind", i->kind,
-	    "expires_at", kmf_time_json(j->conf.ends_ms));
+	    "name", kmf_json_opt(i->name), "state", state_text(j, i), "kind",
+	    i->kind, "role", i->role, "created_at",
+	    kmf_time_json(i->created_ms), "expires_at",
+	    kmf_time_json(expires_ms(i, &j->conf)));
 }
 
 static int
@@ -109,7 +155,7 @@ inv_create(struct kmf_job *j)
 	snprintf(j->a.location, sizeof(j->a.location),
 	    "%s/v1/conferences/%s/invitations/%s", j->k->base, j->conf.id,
 	    i.id);
-	r = kmf_answer_json(j, 201, inv_json(j, &i, NULL, code, uri));
+	r = kmf_answer_json(j, 201, inv_json(j, &i, code, uri));
 out:
 	perc_wipe(raw, sizeof(raw));
 	perc_wipe(code, sizeof(code));
@@ -133,7 +179,6 @@ kmf_op_inv_create(struct kmf_job *j)
 int
 kmf_op_inv_list(struct kmf_job *j)
 {
-	static const char *const states[] = { "open", "used", "revoked" };
 	struct db_inv *list = NULL;
 	json_t *items;
 	size_t i, n;
@@ -143,8 +188,7 @@ kmf_op_inv_list(struct kmf_job *j)
 		return r;
 	items = json_array();
 	for (i = 0; i < n; i++)
-		kmf_json_add(&items,
-		    inv_json(j, &list[i], states[list[i].state], NULL, NULL));
+		kmf_json_add(&items, inv_json(j, &list[i], NULL, NULL));
 	free(list);
 	return kmf_answer_json(j, 200, json_pack("{s:o}", "items", items));
 }
@@ -160,6 +204,17 @@ inv_load(struct kmf_job *j, struct db_inv *i)
 	    (r == 0 && strcmp(i->conf, j->conf.id) != 0))
 		return kmf_not_found(j);
 	return r;
+}
+
+int
+kmf_op_inv_get(struct kmf_job *j)
+{
+	struct db_inv i;
+	int r;
+
+	if ((r = inv_load(j, &i)) != 0 || j->a.status != 0)
+		return r;
+	return kmf_answer_json(j, 200, inv_json(j, &i, NULL, NULL));
 }
 
 int

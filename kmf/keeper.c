@@ -327,6 +327,21 @@ dir_put(struct kmf_keeper *k, const char *db_file)
 	return n >= 0 && (size_t)n < sizeof(k->dir) ? 0 : PERC_ERR_LIMIT;
 }
 
+static int64_t
+limit(int64_t n, int64_t max)
+{
+	return n > 0 && n < max ? n : max;
+}
+
+static void
+limits_set(struct kmf_keeper *k, const struct kmf_keeper_opts *o)
+{
+	k->limit_conferences =
+	    limit(o->limit_conferences, KMF_LIMIT_CONFERENCES);
+	k->limit_invitees = limit(o->limit_invitees, KMF_INVITEES_MAX);
+	k->limit_invitations = limit(o->limit_invitations, KMF_INVITATIONS_MAX);
+}
+
 int
 kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
     const struct kmf_keeper_opts *o, char *why, size_t cap)
@@ -339,6 +354,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->loop = l;
 	k->out_tail = &k->out;
 	k->mdds = o->mdds;
+	limits_set(k, o);
 	k->clock = o->clock != NULL ? o->clock : wall;
 	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;

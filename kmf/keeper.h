@@ -54,6 +54,8 @@ struct kmf_keeper_opts {
 	int64_t (*steady)(void *); /* ms, never set; NULL: perc_now_ms */
 	void *clock_arg;
 	struct kmf_keep keep;
+	/* Of one scheduler, and of one conference; 0: the greatest there is. */
+	int64_t limit_conferences, limit_invitees, limit_invitations;
 };
 
 /*

@@ -43,6 +43,8 @@
 #define KMF_MEMBERS_MAX 5000   /* rows of one conference, gone ones too */
 #define KMF_IDEM_KEEP_MS (24 * 3600 * 1000)
 #define KMF_DURATION_MAX_MS (31LL * 24 * 3600 * 1000)
+#define KMF_AHEAD_MAX_MS (10LL * 366 * 24 * 3600 * 1000) /* to be planned */
+#define KMF_LIMIT_CONFERENCES 1000000 /* of one scheduler, not over */
 
 struct kmf_front { /* one front process */
 	struct kmf_front *next;
@@ -85,6 +87,7 @@ struct kmf_keeper {
 	struct db *db;
 	char base[DB_URL_MAX];
 	char *const *mdds;
+	int64_t limit_conferences, limit_invitees, limit_invitations;
 	struct perc_secret *root;
 	struct perc_jwk *token_key, *statement_key;
 	char *jwks; /* public, JSON text */
@@ -268,6 +271,10 @@ enum kmf_audit_kind {
 	KMF_AUDIT_CONFIGURED,
 	KMF_AUDIT_STOPPED,
 	KMF_AUDIT_SIGNING_KEY,
+	KMF_AUDIT_CONF_CANCELLED,
+	KMF_AUDIT_CONF_LOCKED,
+	KMF_AUDIT_CONF_UNLOCKED,
+	KMF_AUDIT_CONF_ADJOURNED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -306,6 +313,7 @@ struct kmf_person {
 struct kmf_verdict {
 	bool running, invited, welcome;
 	bool allowed; /* all three */
+	bool by_group; /* some group is invited */
 	char via[DB_ID_MAX];
 	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
 };
@@ -315,6 +323,9 @@ PERC_MUST int kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
 /* Does what once let this member in still stand? 0 or NOTFOUND. */
 PERC_MUST int kmf_decide_member(struct kmf_keeper *k,
     const struct db_conf *c, const struct db_member *m);
+/* Does the lock let this person in? */
+PERC_MUST int kmf_decide_lock(struct kmf_keeper *k, const struct db_conf *c,
+    const char *iss, const char *sub, bool *in);
 int kmf_op_explain(struct kmf_job *j);
 
 /* --- person.c: from a person to a member ------------------------------- */
@@ -346,12 +357,16 @@ json_t *kmf_policy_json(const struct kmf_policy *p);
 json_t *kmf_media_json(void);
 json_t *kmf_ssrcs_json(const struct db_member *m);
 const char *kmf_conf_state_name(enum db_conf_state s);
+const char *kmf_conf_state_text(const struct db_conf *c); /* cancelled, too */
+/* The door opens early_entry_s before the start. */
+int64_t kmf_conf_opens_ms(const struct db_conf *c, const struct kmf_policy *p);
 json_t *kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c);
 json_t *kmf_conf_event_json(const struct db_conf *c);
 /* "" when there is none; lower case. */
 PERC_MUST int kmf_email_get(char *out, size_t cap, const json_t *o);
 /* Is w one of these words, and not ""? */
 bool kmf_word_is(const char *w, const char *words);
+PERC_MUST int kmf_role_get(char out[static DB_WORD_MAX], const json_t *o);
 PERC_MUST int kmf_word_get(char *out, size_t cap, const json_t *o,
     const char *name, const char *words, const char *def);
 bool kmf_is_utf8(const char *s);
@@ -370,7 +385,25 @@ int kmf_op_conf_list(struct kmf_job *j);
 int kmf_op_conf_get(struct kmf_job *j);
 int kmf_op_conf_patch(struct kmf_job *j);
 int kmf_op_conf_delete(struct kmf_job *j);
+/* Room for n more conferences of this scheduler? Refuse, or status 0. */
+PERC_MUST int kmf_conf_room_left(struct kmf_job *j, unsigned n);
+
+/* --- conf_state.c ------------------------------------------------------ */
+
+/* Whose deed it is: client or member. */
+const char *kmf_actor(const struct kmf_job *j);
+/* j->conf has changed: audit (detail is taken over), tell, settle, write. */
+PERC_MUST int kmf_conf_changed(struct kmf_job *j, enum kmf_audit_kind kind,
+    json_t *detail);
+/* Nothing when it is over already; why: for people, or NULL. */
+PERC_MUST int kmf_conf_cancel(struct kmf_job *j, struct db_conf *c,
+    const char *why);
+int kmf_op_lock(struct kmf_job *j);
+int kmf_op_unlock(struct kmf_job *j);
+int kmf_op_extend(struct kmf_job *j);
+int kmf_op_cancel(struct kmf_job *j);
 int kmf_op_inv_create(struct kmf_job *j);
+int kmf_op_inv_get(struct kmf_job *j);
 int kmf_op_inv_list(struct kmf_job *j);
 int kmf_op_inv_delete(struct kmf_job *j);
 int kmf_op_inv_ics(struct kmf_job *j);
@@ -380,6 +413,10 @@ int kmf_op_inv_ics(struct kmf_job *j);
 /* 1: answered from memory (or refused); 0: go on; negative: error. */
 PERC_MUST int kmf_idem_check(struct kmf_job *j);
 PERC_MUST int kmf_idem_keep(struct kmf_job *j);
+
+/* Its code was not used in time. */
+bool kmf_inv_expired(struct kmf_keeper *k, const struct db_inv *i,
+    const struct db_conf *c);
 
 /* --- mint.c: tokens ---------------------------------------------------- */
 
@@ -422,6 +459,9 @@ PERC_MUST int kmf_room_evict(struct kmf_room *o, struct db_member *m,
     enum db_member_state to, const char *actor, const char *reason);
 PERC_MUST int kmf_room_evict_settle(struct kmf_room *o);
 PERC_MUST int kmf_room_end(struct kmf_room *o, const char *actor,
+    const char *reason);
+/* Let all go and destroy the keys; it may become live again. */
+PERC_MUST int kmf_room_adjourn(struct kmf_room *o, const char *actor,
     const char *reason);
 /* What is due in all conferences; called in a transaction. */
 PERC_MUST int kmf_room_tick_all(struct kmf_keeper *k);

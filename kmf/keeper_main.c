@@ -118,6 +118,9 @@ kmf_keeper_main(const struct kmf_conf *c)
 {
 	struct kmf_keeper_opts o = { .base_url = c->base_url,
 		.mdds = c->mdds,
+		.limit_conferences = c->limit_conferences,
+		.limit_invitees = c->limit_invitees,
+		.limit_invitations = c->limit_invitations,
 		.keep = { .ended_ms = c->keep_ended_days * KMF_DAY_MS,
 		    .gone_ms = c->keep_gone_days * KMF_DAY_MS,
 		    .revoked_ms = c->keep_revoked_days * KMF_DAY_MS } };

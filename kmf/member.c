@@ -12,6 +12,19 @@
 
 #include "perc/b64.h"
 
+static int
+lock_check(struct kmf_job *j)
+{
+	bool in;
+	int r;
+
+	r = kmf_decide_lock(j->k, &j->conf, j->me.iss, j->me.sub, &in);
+	if (r != 0 || in)
+		return r;
+	return kmf_refuse(j, 403, "locked",
+	    "the conference is locked; ask a host to unlock it");
+}
+
 /* May this member have a key now? Refuses or leaves the status at 0. */
 static int
 door_check(struct kmf_job *j)
@@ -26,9 +39,9 @@ door_check(struct kmf_job *j)
 		return kmf_not_found(j);
 	if (r != 0)
 		return r;
-	opens = j->conf.starts_ms - (int64_t)j->policy.early_entry_s * 1000;
+	opens = kmf_conf_opens_ms(&j->conf, &j->policy);
 	if (now >= opens)
-		return 0;
+		return lock_check(j);
 	j->a.retry_after_s = (uint32_t)((opens - now + 999) / 1000);
 	return kmf_refuse(
 	    j, 403, "too_early", "the door opens later; try again then");

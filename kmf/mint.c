@@ -179,6 +179,9 @@ code_bind(struct kmf_job *j, struct db_inv *i)
 
 	if ((r = kmf_binding_put(binding, &j->call->id)) != 0)
 		return r;
+	if (kmf_inv_expired(j->k, i, &j->conf))
+		return kmf_refuse(j, 400, "invalid_grant",
+		    "this invitation code has expired; ask for a new one");
 	if (i->state == DB_INV_USED)
 		return strcmp(i->jkt, binding) == 0
 		    ? 0

@@ -67,6 +67,11 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_AUDIT,	/* arg = query string */
 	KMF_OP_READY,	/* readiness: named reasons */
 	KMF_OP_METRICS, /* Prometheus text of the keeper's part */
+	KMF_OP_CONF_CANCEL,
+	KMF_OP_CONF_LOCK,
+	KMF_OP_CONF_UNLOCK,
+	KMF_OP_CONF_EXTEND,
+	KMF_OP_INV_GET, /* obj = invitation */
 	KMF_OP_EVENTS,	/* SUBSCRIBE, not CALL: open an event stream */
 	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST

@@ -13,7 +13,7 @@
 
 #define WHO(w) (1u << KMF_WHO_##w)
 #define CLIENT WHO(CLIENT)
-#define STAFF (WHO(CLIENT) | WHO(ROLE))
+#define STAFF  (WHO(CLIENT) | WHO(ROLE))
 #define MEMBER (WHO(MEMBER) | WHO(PERSON))
 
 enum on { ON_NOTHING, ON_CONF };
@@ -23,6 +23,7 @@ struct op {
 	const char *scope; /* words, one of which staff needs; NULL: any */
 	enum on on;
 	int (*fn)(struct kmf_job *j);
+	bool host; /* a member may when it is a host */
 };
 
 #define SCHEDULER "scheduler admin"
@@ -40,29 +41,38 @@ static const struct op ops[KMF_OP_LAST] = {
 	[KMF_OP_TOKEN2] = { MEMBER, NULL, ON_CONF, kmf_op_token2 },
 	[KMF_OP_CONF_CREATE] = { STAFF, SCHEDULER, ON_NOTHING,
 	    kmf_op_conf_create },
-	[KMF_OP_CONF_LIST] = { STAFF, SCHEDULER, ON_NOTHING,
-	    kmf_op_conf_list },
+	[KMF_OP_CONF_LIST] = { STAFF, SCHEDULER, ON_NOTHING, kmf_op_conf_list },
 	[KMF_OP_CONF_GET] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
 	    kmf_op_conf_get },
 	[KMF_OP_CONF_PATCH] = { STAFF, SCHEDULER, ON_CONF, kmf_op_conf_patch },
 	[KMF_OP_CONF_DELETE] = { STAFF, SCHEDULER, ON_CONF,
 	    kmf_op_conf_delete },
-	[KMF_OP_CONF_END] = { STAFF, SCHEDULER, ON_CONF, kmf_op_end },
-	[KMF_OP_CONF_REKEY] = { STAFF, SCHEDULER, ON_CONF, kmf_op_rekey },
+	[KMF_OP_CONF_END] = { STAFF | MEMBER, SCHEDULER, ON_CONF, kmf_op_end,
+	    true },
+	[KMF_OP_CONF_REKEY] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_rekey, true },
 	[KMF_OP_CONF_EXPLAIN] = { STAFF, SCHEDULER, ON_CONF, kmf_op_explain },
 	[KMF_OP_INV_CREATE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_create },
 	[KMF_OP_INV_LIST] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_list },
 	[KMF_OP_INV_DELETE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_delete },
 	[KMF_OP_INV_ICS] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_ics },
-	[KMF_OP_MEMBER_LIST] = { STAFF, SCHEDULER, ON_CONF,
-	    kmf_op_member_list },
-	[KMF_OP_MEMBER_EVICT] = { STAFF, SCHEDULER, ON_CONF,
-	    kmf_op_member_evict },
+	[KMF_OP_MEMBER_LIST] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_member_list, true },
+	[KMF_OP_MEMBER_EVICT] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_member_evict, true },
 	[KMF_OP_KEYS] = { MEMBER, NULL, ON_CONF, kmf_op_keys },
 	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
 	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },
 	[KMF_OP_ROSTER] = { MEMBER, NULL, ON_CONF, kmf_op_roster },
 	[KMF_OP_EVENTS] = { MEMBER, NULL, ON_CONF, NULL },
+	[KMF_OP_CONF_LOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF, kmf_op_lock,
+	    true },
+	[KMF_OP_CONF_UNLOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_unlock, true },
+	[KMF_OP_CONF_EXTEND] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
+	    kmf_op_extend, true },
+	[KMF_OP_CONF_CANCEL] = { STAFF, SCHEDULER, ON_CONF, kmf_op_cancel },
+	[KMF_OP_INV_GET] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_get },
 	[KMF_OP_AUDIT] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_audit },
 	[KMF_OP_READY] = { ~0u, NULL, ON_NOTHING, kmf_op_ready },
 	[KMF_OP_METRICS] = { ~0u, NULL, ON_NOTHING, kmf_op_metrics },
@@ -217,8 +227,8 @@ member_load(struct kmf_job *j, bool have)
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
 	if (r != 0 || !have || strcmp(j->me.conf, j->call->conf) != 0 ||
-	    strcmp(id->token_conf, j->call->conf) != 0 ||
-	    binding[0] == '\0' || strcmp(j->me.jkt, binding) != 0)
+	    strcmp(id->token_conf, j->call->conf) != 0 || binding[0] == '\0' ||
+	    strcmp(j->me.jkt, binding) != 0)
 		return kmf_not_found(j);
 	if (j->me.state == DB_MEMBER_EVICTED && j->call->op != KMF_OP_LEASE_END)
 		return kmf_refuse(
@@ -330,6 +340,21 @@ who_admit(struct kmf_job *j, const struct op *op)
 		  op->scope);
 }
 
+/* Still invited, and as a host: token1 outlives a change by some minutes. */
+static int
+host_check(struct kmf_job *j)
+{
+	int r;
+
+	r = kmf_decide_member(j->k, &j->conf, &j->me);
+	if (r == PERC_ERR_NOTFOUND)
+		return kmf_not_found(j);
+	if (r == 0 && strcmp(j->me.role, "host") != 0)
+		return kmf_refuse(j, 403, "not_host",
+		    "only a host of this conference may do that");
+	return r;
+}
+
 int
 kmf_admit(struct kmf_job *j)
 {
@@ -339,7 +364,10 @@ kmf_admit(struct kmf_job *j)
 	if ((r = replay_check(j)) != 0 || j->a.status != 0 ||
 	    (r = who_admit(j, op)) != 0 || j->a.status != 0)
 		return r;
-	return op->on == ON_CONF ? conf_admit(j) : 0;
+	if (op->on == ON_CONF && ((r = conf_admit(j)) != 0 || j->a.status != 0))
+		return r;
+	return op->host && (STAFF & 1u << j->call->id.who) == 0 ? host_check(j)
+								: 0;
 }
 
 static int

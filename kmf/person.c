@@ -202,8 +202,9 @@ kmf_person_admit(struct kmf_job *j, const struct kmf_person *p, bool have)
 		return v.allowed
 		    ? member_add(j, p, &v, binding)
 		    : kmf_refuse(j, 410, "ended", "the conference is over");
-	if (strcmp(j->me.via, v.via) == 0)
+	if (strcmp(j->me.via, v.via) == 0 && strcmp(j->me.role, v.role) == 0)
 		return 0;
 	memcpy(j->me.via, v.via, sizeof(j->me.via)); /* invited anew */
+	memcpy(j->me.role, v.role, sizeof(j->me.role));
 	return db_member_put(j->k->db, &j->me);
 }

@@ -184,6 +184,8 @@ kmf_room_leave(struct kmf_room *o, struct db_member *m, const char *why)
 
 	if (m->state != DB_MEMBER_LIVE)
 		return 0;
+	if (m->lease_ms > o->k->now_ms)
+		m->lease_ms = o->k->now_ms; /* who left is outside a lock */
 	kmf_stream_end(o->k, o->c->id, m->id, 410, "gone");
 	if ((r = member_out(o, m, DB_MEMBER_GONE)) != 0 ||
 	    (r = kmf_audit(o->k, KMF_AUDIT_LEFT, m->id, o->c->id, m->id,
@@ -236,34 +238,62 @@ kmf_room_evict_settle(struct kmf_room *o)
 	return kmf_room_settle(o, orders);
 }
 
-int
-kmf_room_end(struct kmf_room *o, const char *actor, const char *reason)
+/* All are told and let go, and every key is destroyed. */
+static int
+disperse(struct kmf_room *o, const char *code, const char *reason)
 {
 	struct db_conf *c = o->c;
 	struct db_member *list = NULL;
 	size_t i, n = 0;
 	int r;
 
-	if (c->state == DB_CONF_ENDED)
-		return 0;
 	if ((r = notice_send(o, "ended", NULL, reason)) != 0)
 		return r;
-	kmf_stream_end(o->k, c->id, NULL, 410, "ended");
+	kmf_stream_end(o->k, c->id, NULL, 410, code);
 	if ((r = db_member_list(o->k->db, &list, &n, c->id, DB_MEMBER_LIVE)) !=
 	    0)
 		return r;
 	for (i = 0; r == 0 && i < n; i++)
 		r = member_out(o, &list[i], DB_MEMBER_GONE);
 	free(list);
-	c->state = DB_CONF_ENDED;
-	c->ended_ms = o->k->now_ms;
 	o->r.epoch_ms = o->r.rekey_ms = o->r.roster_ms = 0;
 	o->k->scrub = true;
 	if (r != 0 || (r = db_epoch_wipe(o->k->db, c->id, INT64_MAX)) != 0 ||
-	    (r = db_member_wipe_keys(o->k->db, c->id)) != 0 ||
-	    (r = db_conf_key_delete(o->k->db, c->id)) != 0 ||
-	    (r = db_conf_roster_put(o->k->db, c->id, "")) != 0 ||
+	    (r = db_member_wipe_keys(o->k->db, c->id)) != 0)
+		return r;
+	return db_conf_key_delete(o->k->db, c->id);
+}
+
+int
+kmf_room_end(struct kmf_room *o, const char *actor, const char *reason)
+{
+	struct db_conf *c = o->c;
+	int r;
+
+	if (c->state == DB_CONF_ENDED)
+		return 0;
+	if ((r = disperse(o, "ended", reason)) != 0)
+		return r;
+	c->state = DB_CONF_ENDED;
+	c->ended_ms = o->k->now_ms;
+	if ((r = db_conf_roster_put(o->k->db, c->id, "")) != 0 ||
 	    (r = kmf_audit(o->k, KMF_AUDIT_CONF_ENDED, actor, c->id, "",
+		 json_pack("{s:s}", "reason", reason))) != 0)
+		return r;
+	return room_put(o);
+}
+
+int
+kmf_room_adjourn(struct kmf_room *o, const char *actor, const char *reason)
+{
+	int r;
+
+	if (o->c->state != DB_CONF_LIVE)
+		return room_put(o);
+	if ((r = disperse(o, "rescheduled", reason)) != 0)
+		return r;
+	o->c->state = DB_CONF_SCHEDULED;
+	if ((r = kmf_audit(o->k, KMF_AUDIT_CONF_ADJOURNED, actor, o->c->id, "",
 		 json_pack("{s:s}", "reason", reason))) != 0)
 		return r;
 	return room_put(o);

@@ -140,7 +140,7 @@ test_scopes(void **state)
 	c.op = KMF_OP_KEYS;
 	c.id.scope = "admin scheduler auditor member";
 	assert_int_equal(kit_call(&t, &c)->status, 404);
-	c.op = KMF_OP_CONF_END;
+	c.op = KMF_OP_CONF_DELETE;
 	c.id.who = KMF_WHO_PERSON;
 	assert_int_equal(kit_call(&t, &c)->status, 404);
 	c.id.who = KMF_WHO_NOBODY;
