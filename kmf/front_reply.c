@@ -415,7 +415,8 @@ front_token_relay(struct front_req *q, const struct kmf_reply *a)
 		{ "Pragma", "no-cache" } };
 
 	if (a->status >= 300) {
-		front_refused_by_keeper(q, a->code);
+		/* The code alone does not tell a replay from a wrong key. */
+		front_refused_by_keeper(q, a->detail);
 		front_token_error(q, a->status, a->code, a->detail);
 		return;
 	}

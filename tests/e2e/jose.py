@@ -72,11 +72,15 @@ class Key:
 
     def sign(self, header, payload):
         text = b64u(compact(header)) + "." + b64u(compact(payload))
+        return text + "." + b64u(self.octets(text))
+
+    def octets(self, text):
+        """The 64 octets of an ES256 signature."""
         der = subprocess.run(
             ["openssl", "dgst", "-sha256", "-sign",
              f"/proc/self/fd/{self.fd}"], input=text.encode(), check=True,
             capture_output=True, pass_fds=[self.fd]).stdout
-        return text + "." + b64u(_der_to_raw(der))
+        return _der_to_raw(der)
 
     def dpop(self, method, url, token=None, nonce=None, **more):
         """A proof of RFC 9449."""
