@@ -198,6 +198,7 @@ class Demo:
         self.w.closers.append(self.leg.stop)
         token2 = e.token2(self.mdd.url, self.leg.x5t)
         m = rest.Client(self.mdd.url, self.mdd.ca, e.key)
+        m.documented = False    # another interface
         r = m.send("POST", self.mdd.url + "/v1/join",
                    {"Authorization": f"Bearer {token2}",
                     "Content-Type": "application/json"},

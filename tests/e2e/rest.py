@@ -7,6 +7,7 @@ import http.client
 import urllib.parse
 
 import jose
+import openapi
 import world
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -33,6 +34,7 @@ class Answer:
 
 class Client:
     """HTTPS with DPoP; follows the nonce dance once."""
+    documented = True   # it speaks to a KMF, whose answers are checked
 
     def __init__(self, base, ca, key):
         self.base, self.key = base.rstrip("/"), key
@@ -47,10 +49,13 @@ class Client:
             path = u.path + ("?" + u.query if u.query else "")
             c.request(method, path, body, headers)
             r = c.getresponse()
-            return Answer(r.status, {k.lower(): v for k, v in r.getheaders()},
-                          r.read())
+            a = Answer(r.status, {k.lower(): v for k, v in r.getheaders()},
+                       r.read())
         finally:
             c.close()
+        if self.documented and url.startswith(self.base):
+            openapi.check(method, path, a.status, a.headers, a.raw)
+        return a
 
     def call(self, method, path, body=None, form=None, token=None, **more):
         """The answer, or Refused. `more` are headers, _ for -."""

@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "tools")]
 
 import jose                                                 # noqa: E402
+import openapi                                              # noqa: E402
 import rest                                                 # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
@@ -65,11 +66,15 @@ def refused(fn, *args, **kw):
     raise AssertionError(f"was granted: {a}")
 
 
+def body_is_whole(a):
+    return a.get("content-length") in ("", str(len(a.body)))
+
+
 class Raw:
     """One request as written here, whatever HTTP thinks of it."""
     source = "127.0.0.1"    # failures are counted per address
 
-    def __init__(self, k, method, path, headers=(), body=b""):
+    def __init__(self, k, method, path, headers=(), body=b"", checked=True):
         self.status, self.headers, self.body = 0, [], b""
         lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{k.port}",
                  "Connection: close"]
@@ -93,6 +98,9 @@ class Raw:
         if len(head[0].split()) > 1:
             self.status = int(head[0].split()[1])
         self.headers = [tuple(h.split(": ", 1)) for h in head[1:]]
+        if checked and body_is_whole(self):
+            openapi.check(method, path, self.status,
+                          {n.lower(): v for n, v in self.headers}, self.body)
 
     def get(self, name):
         return ", ".join(v for n, v in self.headers

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kmfworld import *                                      # noqa: E402,F403
-import rest                                                 # noqa: E402
+import openapi                                              # noqa: E402
 import world                                                # noqa: E402
 
 
@@ -43,6 +43,28 @@ def fault(a, where, status=400, code="invalid_request", kind="pointer"):
     assert where in got, (where, d)
     assert all(e["detail"] for e in d["errors"]), d
     return d
+
+
+def test_answers_are_checked(s):
+    """What the clients of these tests hold answers against can say no."""
+    assert openapi.jsonschema, "install python3-jsonschema"
+    d = openapi.Document(openapi.load())
+    path = f"/v1/conferences/{s.conf}"
+    a = raw(s, "GET", path)
+    kind = {"content-type": "application/json"}
+    assert d.complaints("GET", path, 200, kind, a.body) == []
+    for bad in ("POST", path + "/rekey", 202, kind, b'{"epoch": "1"}'), \
+            ("POST", path + "/rekey", 202, kind, b'{"epoch": 1, "x": 1}'), \
+            ("POST", path + "/rekey", 202, kind, b"{}"), \
+            ("POST", path + "/rekey", 202, kind, b"{"), \
+            ("POST", path + "/rekey", 202, {}, b'{"epoch": 1}'), \
+            ("POST", path + "/rekey", 200, kind, b'{"epoch": 1}'), \
+            ("GET", path, 200, {"content-type": "text/html"}, a.body), \
+            ("GET", path, 200, kind, a.body.replace(b"Z\"", b"\"")), \
+            ("GET", path, 404, kind, a.body), \
+            ("DELETE", "/healthz", 405, {}, b""), \
+            ("GET", "/no/such/path", 200, kind, b"{}"):
+        assert d.complaints(*bad), bad
 
 
 GOOD = {"title": "T", "starts_at": when(-1), "ends_at": when(60)}
