@@ -343,6 +343,7 @@ kmf_api_answer(const struct kmf_api *a, const struct kmf_route *t,
 	const json_t *response, *schema;
 	char name[16];
 	json_t *v;
+	size_t n;
 
 	f->n = 0;
 	snprintf(name, sizeof(name), "%u", status);
@@ -355,7 +356,8 @@ kmf_api_answer(const struct kmf_api *a, const struct kmf_route *t,
 	schema = answer_schema(a, response, type);
 	if (response != NULL && schema == NULL)
 		kmf_fault_add(f, KMF_IN_HEADER, "Content-Type", "%s", type);
-	if (f->n != 0 || strstr(type, "json") == NULL)
+	n = strcspn(type, ";");
+	if (f->n != 0 || n < 5 || strncmp(type + n - 4, "json", 4) != 0)
 		return f->n == 0 ? 0 : PERC_ERR_FORMAT;
 	v = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
 	if (v == NULL)

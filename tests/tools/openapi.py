@@ -84,7 +84,7 @@ class Document:
             return [] if not body else ["a body without Content-Type"]
         if bare not in known:
             return [f"Content-Type {kind}, documented: {sorted(known)}"]
-        if "json" not in bare:
+        if not bare.endswith(("/json", "+json")):
             return []
         try:
             value = json.loads(body)
