@@ -351,6 +351,58 @@ PERC_MUST int db_meta_put(struct db *db, const struct db_meta *m);
 typedef void (*db_problem_fn)(const char *line, void *arg);
 PERC_MUST int db_check(struct db *db, db_problem_fn fn, void *arg);
 
+/* --- events and webhooks ---------------------------------------------- */
+
+#define DB_MARK_MAX 12
+#define DB_EVENT_MAX 2048
+#define DB_TYPE_MAX 32
+#define DB_WHY_MAX 256
+
+struct db_event { /* one that happened, for machines that follow */
+	int64_t seq; /* that of its row in the audit chain */
+	char mark[DB_MARK_MAX]; /* begin of that row's hash */
+	int64_t at_ms;
+	char type[DB_TYPE_MAX], conf[DB_ID_MAX];
+	char data[DB_EVENT_MAX]; /* JSON */
+};
+/* The conference's creator is looked up here, as its owner. */
+PERC_MUST int db_event_add(struct db *db, const struct db_event *e);
+PERC_MUST int db_event_find(struct db *db, struct db_event *e, int64_t seq);
+/* With seq > after, at most limit; owner, conf: "" any. */
+PERC_MUST int db_event_list(struct db *db, struct db_event **ep, size_t *np,
+    int64_t after, const char *owner, const char *conf, unsigned limit);
+/* The newest; NOTFOUND. */
+PERC_MUST int db_event_last(struct db *db, struct db_event *e);
+/* The highest seq that was ever forgotten; 0: none. */
+PERC_MUST int db_event_floor(struct db *db, int64_t *floor);
+/* Forget those older than before_ms among the oldest 2000, none behind
+ * keep_after. */
+PERC_MUST int db_event_purge(struct db *db, int64_t before_ms,
+    int64_t keep_after);
+
+struct db_hook { /* how far a webhook is */
+	char name[DB_CLIENT_MAX];
+	int64_t cursor; /* all events up to it are delivered or dead */
+	int64_t tries;	/* in vain, since the last success */
+	int64_t failing_ms, next_ms, ok_ms; /* 0: not failing; now; never */
+	int64_t delivered, dead;	    /* counters of all time */
+	char why[DB_WHY_MAX];		    /* of the last failure */
+};
+PERC_MUST int db_hook_put(struct db *db, const struct db_hook *h);
+PERC_MUST int db_hook_find(struct db *db, struct db_hook *h,
+    const char *name);
+
+struct db_dead { /* an event that a webhook never took */
+	char hook[DB_CLIENT_MAX];
+	int64_t dead_ms;
+	char why[DB_WHY_MAX];
+	struct db_event e;
+};
+PERC_MUST int db_dead_add(struct db *db, const struct db_dead *d);
+PERC_MUST int db_dead_list(struct db *db, struct db_dead **dp, size_t *np,
+    const char *hook, int64_t after, unsigned limit);
+PERC_MUST int db_dead_purge(struct db *db, int64_t before_ms);
+
 struct db_count { /* for metrics */
 	int64_t conferences, live_conferences, live_members, epochs, audit;
 };

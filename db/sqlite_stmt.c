@@ -23,6 +23,11 @@
 	"(?3 = '' OR conference = ?3) AND (?4 = '' OR kind = ?4) AND "         \
 	"(?5 = '' OR actor = ?5) AND (?6 = '' OR at >= ?6) AND "               \
 	"(?7 = '' OR at < ?7) ORDER BY seq LIMIT ?8"
+#define EVENT_COLS "seq, mark, at_ms, type, conference, data"
+#define HOOK_COLS                                                              \
+	"name, cursor, tries, failing_ms, next_ms, ok_ms, delivered, dead, "   \
+	"why"
+#define DEAD_COLS "hook, dead_ms, why, " EVENT_COLS
 
 const char *const db_statements[ST_MAX] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -242,4 +247,35 @@ const char *const db_statements[ST_MAX] = {
 	[ST_META_PUT] = "UPDATE meta SET id = ?, generation = ?, "
 			"root_id = ?, backup_ms = ?, rewrapped = ?, "
 			"to_rewrap = ?",
+	[ST_EVENT_ADD] =
+	    "INSERT INTO event (" EVENT_COLS ", owner) VALUES (?1, ?2, ?3, "
+	    "?4, ?5, ?6, coalesce((SELECT created_by FROM conference "
+	    "WHERE id = ?5), ''))",
+	[ST_EVENT_FIND] = "SELECT " EVENT_COLS " FROM event WHERE seq = ?",
+	[ST_EVENT_LIST] = "SELECT " EVENT_COLS " FROM event WHERE seq > ? "
+			  "ORDER BY seq LIMIT ?",
+	[ST_EVENT_LIST_OWNER] =
+	    "SELECT " EVENT_COLS " FROM event WHERE owner = ? AND seq > ? "
+	    "ORDER BY seq LIMIT ?",
+	[ST_EVENT_LIST_CONF] =
+	    "SELECT " EVENT_COLS " FROM event WHERE conference = ?1 "
+	    "AND (?2 = '' OR owner = ?2) AND seq > ?3 ORDER BY seq LIMIT ?4",
+	[ST_EVENT_LAST] = "SELECT " EVENT_COLS " FROM event "
+			  "ORDER BY seq DESC LIMIT 1",
+	[ST_EVENT_FLOOR] = "SELECT floor FROM event_floor",
+	[ST_EVENT_RAISE] =
+	    "UPDATE event_floor SET floor = max(floor, coalesce((SELECT "
+	    "max(seq) FROM (SELECT seq, at_ms FROM event ORDER BY seq "
+	    "LIMIT 2000) WHERE at_ms < ?1 AND seq <= ?2), 0))",
+	[ST_EVENT_PURGE] = "DELETE FROM event "
+			   "WHERE seq <= (SELECT floor FROM event_floor)",
+	[ST_HOOK_PUT] =
+	    "INSERT OR REPLACE INTO webhook (" HOOK_COLS ") VALUES (?, ?, ?, "
+	    "?, ?, ?, ?, ?, ?)",
+	[ST_HOOK_FIND] = "SELECT " HOOK_COLS " FROM webhook WHERE name = ?",
+	[ST_DEAD_ADD] = "INSERT OR REPLACE INTO webhook_dead (" DEAD_COLS ") "
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_DEAD_LIST] = "SELECT " DEAD_COLS " FROM webhook_dead "
+			 "WHERE hook = ? AND seq > ? ORDER BY seq LIMIT ?",
+	[ST_DEAD_PURGE] = "DELETE FROM webhook_dead WHERE dead_ms < ?",
 };

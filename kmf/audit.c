@@ -5,7 +5,7 @@
  * can tell whether anything older was changed. Rows are written in the
  * transaction of what they record: neither stands without the other.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/event.h"
 
 #include <string.h>
 
@@ -15,6 +15,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_CONF_CREATED] = "conference_created",
 	[KMF_AUDIT_CONF_CHANGED] = "conference_changed",
 	[KMF_AUDIT_CONF_DELETED] = "conference_deleted",
+	[KMF_AUDIT_CONF_STARTED] = "conference_started",
 	[KMF_AUDIT_CONF_ENDED] = "conference_ended",
 	[KMF_AUDIT_CONF_EMPTY] = "conference_empty",
 	[KMF_AUDIT_INVITED] = "invited",
@@ -84,7 +85,9 @@ kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind, const char *actor,
 		goto out;
 	a.text[n] = '\0';
 	if ((r = perc_chain_hash(a.hash, a.prev, a.text, n)) == 0 &&
-	    (r = db_audit_add(k->db, &a)) == 0)
+	    (r = db_audit_add(k->db, &a)) == 0 &&
+	    (r = kmf_event_write(
+		 k, &a, kind, actor, conf, subject, detail)) == 0)
 		k->audit_new++;
 out:
 	json_decref(v);

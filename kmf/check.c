@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "kmf/hook.h"
 #include "kmf/keeper.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
@@ -35,6 +36,19 @@ check_secret(const char *path)
 	if (perc_conf_open_secret(&fd, path, &e) != 0)
 		return problem(e.text);
 	close(fd);
+	return 0;
+}
+
+static int
+check_hook_secret(const char *path)
+{
+	struct perc_secret *s[2] = { NULL, NULL };
+	char why[512];
+
+	if (kmf_hook_secrets_read(s, path, why, sizeof(why)) != 0)
+		return problem(why);
+	perc_secret_free(s[0]);
+	perc_secret_free(s[1]);
 	return 0;
 }
 
@@ -96,6 +110,11 @@ kmf_conf_check(const struct kmf_conf *c)
 			bad += check_file(c->issuers[i].ca_file, "the CA");
 		if (c->issuers[i].jwks_file != NULL)
 			bad += check_file(c->issuers[i].jwks_file, "the keys");
+	}
+	for (i = 0; i < c->nhooks; i++) {
+		bad += check_hook_secret(c->hooks[i].secret_file);
+		if (c->hooks[i].ca_file != NULL)
+			bad += check_file(c->hooks[i].ca_file, "the CA");
 	}
 	bad += check_listen(c->listen);
 	bad += check_listen(c->metrics_listen);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kmf/conf_hook.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
 
@@ -126,6 +127,13 @@ static const struct perc_conf_item main_items[] = {
 	    .min = 0,
 	    .max = 30 * 86400,
 	    .help = "rotate-keys: new keys are published so long before use" },
+	{ .name = "events_keep_s",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(events_keep_s),
+	    .def = "2592000",
+	    .min = 60,
+	    .max = 315360000,
+	    .help = "seconds that events stay in the feed; audit has no end" },
 	{ .name = "syslog",
 	    .type = PERC_CONF_BOOL,
 	    .offset = AT(syslog),
@@ -145,6 +153,7 @@ static const struct perc_conf_section sections[] = { { .name = NULL,
 	{ .name = "issuer",
 	    .items = kmf_issuer_items,
 	    .open = kmf_issuer_open },
+	{ .name = "webhook", .items = kmf_hook_items, .open = kmf_hook_open },
 	{ 0 } };
 
 static int
@@ -191,6 +200,8 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 		    c->file);
 		return PERC_ERR_FORMAT;
 	}
+	if ((r = kmf_hooks_complete(c, why, whycap)) != 0)
+		return r;
 	return kmf_issuers_complete(c, why, whycap);
 }
 
@@ -221,6 +232,10 @@ kmf_conf_clear(struct kmf_conf *c)
 	for (i = 0; i < c->nissuers; i++) {
 		perc_conf_clear(&c->issuers[i], kmf_issuer_items);
 		free(c->issuers[i].label);
+	}
+	for (i = 0; i < c->nhooks; i++) {
+		perc_conf_clear(&c->hooks[i], kmf_hook_items);
+		free(c->hooks[i].label);
 	}
 	perc_conf_clear(c, main_items);
 	memset(c, 0, sizeof(*c));

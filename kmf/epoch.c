@@ -56,12 +56,24 @@ epoch_store(struct kmf_room *o, const struct kmf_epoch_key *e)
 	return r;
 }
 
+/* Why this epoch is made. What waited for the end of a window was a leave,
+ * or an eviction right behind another epoch. */
+static const char *
+cause(const struct kmf_room *o)
+{
+	if (o->cause != NULL)
+		return o->cause;
+	return o->r.rekey_ms != 0 ? "leave" : "age";
+}
+
 int
 kmf_epoch_make(struct kmf_room *o)
 {
+	const char *why = cause(o);
 	struct kmf_epoch_key e = { 0 };
 	int r;
 
+	o->cause = NULL;
 	kmf_rekey_made(&o->r, o->k->now_ms);
 	e.keylen = o->p.aes256 ? 32 : 16;
 	e.len = e.keylen + PERC_EKT_SALT_LEN;
@@ -73,8 +85,9 @@ kmf_epoch_make(struct kmf_room *o)
 	if (r != 0 ||
 	    (r = db_member_grant_live(o->k->db, o->c->id, o->r.epoch)) != 0 ||
 	    (r = kmf_audit(o->k, KMF_AUDIT_EPOCH, "", o->c->id, "",
-		 json_pack("{s:i, s:i, s:i}", "epoch", (int)o->r.epoch, "spi",
-		     (int)e.spi, "members", (int)o->live))) != 0)
+		 json_pack("{s:i, s:i, s:i, s:s}", "epoch", (int)o->r.epoch,
+		     "spi", (int)e.spi, "members", (int)o->live, "cause",
+		     why))) != 0)
 		return r;
 	o->k->scrub_soon = true;
 	o->k->count.epochs++;

@@ -8,16 +8,18 @@
 
 #include <string.h>
 
-#include "kmf/keeper_int.h"
+#include "kmf/hook.h"
 
 #define RETRY_MS 1000 /* a commit failed, or a kind could not look */
 
-static const struct kmf_errand_kind_ops kinds[KMF_ERRAND_LAST] = { 0 };
+static const struct kmf_errand_kind_ops *const kinds[KMF_ERRAND_LAST] = {
+	[KMF_ERRAND_HOOK] = &kmf_hook_errands,
+};
 
 static bool
 known(enum kmf_errand_kind kind)
 {
-	return kinds[kind].pump != NULL;
+	return kinds[kind] != NULL;
 }
 
 static void timer_fire(void *arg);
@@ -50,7 +52,7 @@ pump(struct kmf_keeper *k, enum kmf_errand_kind kind)
 	int r;
 
 	e->next_ms[kind] = 0;
-	r = kinds[kind].pump(k, &next);
+	r = kinds[kind]->pump(k, &next);
 	if (r != 0 && r != PERC_ERR_CLOSED) {
 		log_warnx("errand.pump kind=%u err=\"%s\"", (unsigned)kind,
 		    perc_strerror(r));
@@ -135,7 +137,7 @@ lose(struct kmf_keeper *k, unsigned bits)
 
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
 		if ((bits & 1u << i) != 0 && known((enum kmf_errand_kind)i)) {
-			kinds[i].lost(k);
+			kinds[i]->lost(k);
 			k->errands.wake |= 1u << i;
 		}
 }
@@ -153,7 +155,7 @@ on_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 		return PERC_ERR_DENIED;
 	kmf_errand_wake(k, e.kind);
 	if ((r = kmf_turn_begin(k)) == 0 && (r = kmf_mark(k)) == 0) {
-		if ((r = kinds[e.kind].end(k, &e)) == 0)
+		if ((r = kinds[e.kind]->end(k, &e)) == 0)
 			r = kmf_mark_keep(k);
 		if (r != 0)
 			kmf_mark_undo(k);

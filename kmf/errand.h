@@ -14,8 +14,8 @@
  * (an event id, a Message-ID), and what has to survive stands in the
  * database before it is sent: this channel forgets.
  *
- * To add a kind: a name in enum kmf_errand_kind; in the keeper a row of
- * kinds[] in errand.c; in the fetcher one in fetch_errand.c.
+ * To add a kind: a name in enum kmf_errand_kind; in the keeper its ops in
+ * kinds[] of errand.c; in the fetcher its ops in kinds[] of fetch_errand.c.
  */
 #pragma once
 

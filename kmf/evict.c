@@ -136,8 +136,10 @@ kmf_op_rekey(struct kmf_job *j)
 
 	if (j->conf.state != DB_CONF_LIVE)
 		return kmf_refuse(j, 409, "not_live", "nobody is in it");
-	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||
-	    (r = kmf_room_evict_settle(&o)) != 0)
+	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0)
+		return r;
+	o.cause = "request";
+	if ((r = kmf_room_evict_settle(&o)) != 0)
 		return r;
 	/* Merged into an eviction's: the number is that epoch's. */
 	return kmf_answer_json(j, 202,

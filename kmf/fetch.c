@@ -394,8 +394,8 @@ static int
 cage(const struct kmf_conf *conf)
 {
 	static const char *const none[] = { NULL };
-	const char *ro[2 * KMF_ISSUERS_MAX + 8] = { "/etc", "/usr", "/lib",
-		"/run" };
+	const char *ro[2 * KMF_ISSUERS_MAX + KMF_HOOKS_MAX + 8] = { "/etc",
+		"/usr", "/lib", "/run" };
 	char paths[2 * KMF_ISSUERS_MAX][512];
 	struct perc_cage_report report;
 	size_t n = 4, p = 0, i;
@@ -410,6 +410,10 @@ cage(const struct kmf_conf *conf)
 				ro[n++] = readable(
 				    paths[p++], files[k], conf->state_dir);
 	}
+	/* The file alone: a webhook's secret may lie beside it. */
+	for (i = 0; i < conf->nhooks; i++)
+		if (conf->hooks[i].ca_file != NULL)
+			ro[n++] = conf->hooks[i].ca_file;
 	ro[n] = NULL;
 	r = perc_sandbox(PERC_CAGE_NET, none, ro, &report);
 	if (r == PERC_ERR_UNSUPPORTED) {

@@ -8,10 +8,13 @@
 
 #include <stdio.h>
 
+#include "kmf/hook.h"
 #include "perc/log.h"
 #include "perc/secret.h"
 
-static const struct kmf_run_ops kinds[KMF_ERRAND_LAST] = { 0 };
+static const struct kmf_run_ops *const kinds[KMF_ERRAND_LAST] = {
+	[KMF_ERRAND_HOOK] = &kmf_hook_runner,
+};
 
 void
 kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind, uint64_t job,
@@ -43,12 +46,12 @@ on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 
 	if ((r = kmf_errand_decode(&e, m->data, m->len)) != 0)
 		return r;
-	if (kinds[e.kind].start == NULL) {
+	if (kinds[e.kind] == NULL) {
 		kmf_run_end(u, e.kind, e.job, KMF_ERRAND_REFUSED,
 		    "this fetcher knows no such errand");
 		return 0;
 	}
-	if ((r = kinds[e.kind].start(u, e.job, e.body, e.body_len)) != 0)
+	if ((r = kinds[e.kind]->start(u, e.job, e.body, e.body_len)) != 0)
 		kmf_run_end(
 		    u, e.kind, e.job, KMF_ERRAND_FAILED, perc_strerror(r));
 	return 0;
@@ -78,7 +81,7 @@ kmf_runner_open(
 	u->loop = l;
 	u->conf = c;
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (kinds[i].open != NULL && (r = kinds[i].open(u)) != 0)
+		if (kinds[i] != NULL && (r = kinds[i]->open(u)) != 0)
 			return r;
 	return perc_chan_new(&u->chan, l, fd, rules,
 	    sizeof(rules) / sizeof(rules[0]), on_gone, u);
@@ -90,8 +93,8 @@ kmf_runner_close(struct kmf_runner *u)
 	unsigned i;
 
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (kinds[i].close != NULL)
-			kinds[i].close(u);
+		if (kinds[i] != NULL)
+			kinds[i]->close(u);
 	perc_chan_free(u->chan);
 	u->chan = NULL;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -86,6 +87,17 @@ relay_call(struct front_req *q)
 	front_call(q, &c, front_relay);
 }
 
+/* RFC 9110, 12.5.1, as far as it matters here: who can take events asks for
+ * nothing else. */
+static bool
+wants_stream(const struct front_req *q)
+{
+	const char *accept = perc_httpd_header(q->r, "Accept", NULL);
+
+	return accept != NULL &&
+	    strncasecmp(accept, "text/event-stream", 17) == 0;
+}
+
 static void
 open_events(struct front_req *q)
 {
@@ -134,6 +146,9 @@ dispatch(struct front_req *q)
 		return;
 	case KMF_H_EVENTS:
 		front_auth(q, open_events);
+		return;
+	case KMF_H_FEED:
+		front_auth(q, wants_stream(q) ? open_events : relay_call);
 		return;
 	default:
 		front_meta(q);

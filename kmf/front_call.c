@@ -60,7 +60,8 @@ front_call(struct front_req *q, struct kmf_call *c,
 		c->replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1;
 	}
 	q->on_reply = on_reply;
-	q->until_ms = perc_now_ms() + FRONT_CALL_MS;
+	q->until_ms = perc_now_ms() + FRONT_CALL_MS +
+	    (q->route->handler == KMF_H_FEED ? KMF_FEED_WAIT_S * 1000 : 0);
 	if (f->keeper == NULL || (r = place_take(f, q)) != 0) {
 		front_busy(q);
 		return;

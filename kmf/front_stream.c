@@ -138,8 +138,12 @@ void
 front_events(struct front_req *q)
 {
 	struct front *f = q->f;
+	const char *query = perc_httpd_query(q->r);
+	const char *after = perc_httpd_header(q->r, "Last-Event-ID", NULL);
 	struct kmf_subscribe sub = { .id = q->who,
 		.conf = q->par.conf,
+		.query = query,
+		.after = after == NULL || strlen(after) > 64 ? "" : after,
 		.last_event_id = last_event_id(q),
 		.replay_hash = q->proved ? q->replay : "",
 		.replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1 };
@@ -179,22 +183,24 @@ front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct front *f = arg;
 	struct front_stream *st = stream_find(f, m->id);
+	char number[24], *text = NULL;
 	struct kmf_event e;
-	char *text = NULL;
 	int r, n;
 
 	if ((r = kmf_event_decode(&e, m->data, m->len)) != 0)
 		return r;
 	if (st == NULL)
 		return 0; /* left meanwhile */
-	if (strpbrk(e.name, "\r\n") != NULL || strpbrk(e.data, "\r\n") != NULL)
+	if (strpbrk(e.name, "\r\n") != NULL ||
+	    strpbrk(e.data, "\r\n") != NULL || strpbrk(e.id, "\r\n") != NULL)
 		return PERC_ERR_FORMAT;
 	if (st->q != NULL && stream_start(st) != 0) {
 		stream_refuse(st, 503, "unavailable", "try again");
 		return 0;
 	}
-	n = asprintf(&text, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n",
-	    e.event_id, e.name, e.data);
+	snprintf(number, sizeof(number), "%" PRIu64, e.event_id);
+	n = asprintf(&text, "id: %s\nevent: %s\ndata: %s\n\n",
+	    e.id[0] != '\0' ? e.id : number, e.name, e.data);
 	if (n < 0)
 		return PERC_ERR_NOMEM;
 	f->count[COUNT_EVENTS]++;

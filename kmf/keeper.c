@@ -5,7 +5,8 @@
  * and only then lets answers and events go. So one disk flush serves all who
  * came together, and nobody hears of what a crash could still undo.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/event.h"
+#include "kmf/hook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,10 +107,12 @@ turn_end(void *arg)
 		k->scrub = false;
 		k->audit_new++; /* a checkpoint may have gone with it */
 		kmf_out_fail(k);
+		kmf_feed_settle(k, false);
 		kmf_errands_later(k);
 		due_set(k, 1000); /* what was due still is */
 		return;
 	}
+	kmf_feed_settle(k, true);
 	kmf_out_send(k); /* first: nobody waits for the scrubbing */
 	if (k->scrub && db_scrub(k->db) == 0)
 		k->scrub = false;
@@ -131,8 +134,11 @@ on_call(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 		return err;
 	k->count.calls++;
 	k->caller = f;
+	k->caller_id = m->id;
 	kmf_op_run(k, &c, &a);
 	k->caller = NULL;
+	if (a.status == KMF_ANSWER_LATER)
+		return 0;
 	r.status = a.status;
 	r.code = a.code;
 	r.detail = a.detail;
@@ -172,6 +178,7 @@ on_unsubscribe(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 	struct kmf_front *f = arg;
 
 	kmf_stream_del(f->k, f, m->id);
+	kmf_feed_del(f->k, f, m->id);
 	return 0;
 }
 
@@ -208,6 +215,7 @@ on_front_gone(struct perc_chan *ch, int why, void *arg)
 
 	log_info("front.gone why=\"%s\"", perc_strerror(why));
 	kmf_stream_front_gone(f->k, f);
+	kmf_feed_del(f->k, f, 0);
 	f->chan = NULL; /* the struct stays: answers may still name it */
 	perc_chan_free(ch);
 }
@@ -322,8 +330,8 @@ dir_put(struct kmf_keeper *k, const char *db_file)
 	const char *slash = strrchr(db_file, '/');
 	int n = slash != NULL ? (int)(slash - db_file) : 1;
 
-	n = snprintf(k->dir, sizeof(k->dir), "%.*s", n,
-	    slash != NULL ? db_file : ".");
+	n = snprintf(
+	    k->dir, sizeof(k->dir), "%.*s", n, slash != NULL ? db_file : ".");
 	return n >= 0 && (size_t)n < sizeof(k->dir) ? 0 : PERC_ERR_LIMIT;
 }
 
@@ -359,6 +367,8 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;
 	k->audit_new = 1; /* what a crash left unsigned */
+	k->events_keep_ms =
+	    o->events_keep_ms != 0 ? o->events_keep_ms : KMF_EVENTS_KEEP_MS;
 	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
@@ -370,6 +380,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	if ((r = kmf_copy(k->base, sizeof(k->base), o->base_url)) != 0 ||
 	    (r = perc_secret_from(&k->root, o->root, KMF_ROOT_KEY_LEN)) != 0 ||
 	    (r = kmf_keys_load(k, why, cap)) != 0 || (r = recover(k)) != 0 ||
+	    (r = kmf_hooks_open(k, o->hooks, o->nhooks)) != 0 ||
 	    (r = timers_start(k)) != 0 || (r = kmf_control_start(k)) != 0 ||
 	    (r = kmf_purge_start(k, &o->keep)) != 0)
 		goto out;
@@ -393,6 +404,8 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_timer_stop(k->loop, &k->rotate);
 	perc_timer_stop(k->loop, &k->look);
 	kmf_errands_stop(k);
+	kmf_feed_stop(k);
+	kmf_hooks_close(k);
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = next) {
 		next = f->next;

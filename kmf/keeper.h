@@ -25,6 +25,7 @@
 
 #include "kmf/kmf.h"
 #include "perc/loop.h"
+#include "perc/secret.h"
 
 #define KMF_ASSERTION_KEEP_S 600
 #define KMF_ROOT_KEY_LEN 32
@@ -46,6 +47,15 @@ struct kmf_keep { /* how long what is over is remembered; 0: as above */
 	int64_t revoked_ms; /* revocations: older backups are refused */
 };
 
+#define KMF_EVENTS_KEEP_MS (30LL * 24 * 3600 * 1000)
+
+struct kmf_hook_opts { /* one webhook, as far as the keeper needs it */
+	const char *name, *types; /* types: "" all */
+	const char *url;	  /* shown to auditors; the fetcher has its own */
+	const struct perc_secret *secrets[2]; /* copied; [1] NULL: none */
+	int64_t give_up_ms;
+};
+
 struct kmf_keeper_opts {
 	const char *db_file, *base_url;
 	char *const *mdds;     /* NULL-terminated, at least one */
@@ -56,6 +66,9 @@ struct kmf_keeper_opts {
 	struct kmf_keep keep;
 	/* Of one scheduler, and of one conference; 0: the greatest there is. */
 	int64_t limit_conferences, limit_invitees, limit_invitations;
+	int64_t events_keep_ms; /* 0: KMF_EVENTS_KEEP_MS */
+	const struct kmf_hook_opts *hooks;
+	size_t nhooks;
 };
 
 /*

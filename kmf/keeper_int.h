@@ -77,6 +77,15 @@ struct kmf_out { /* waits for the commit */
 	size_t len;
 };
 
+struct kmf_feed_sub;
+struct kmf_feed { /* who waits for events (feed_wait.c) */
+	struct kmf_feed_sub *subs;
+	unsigned nsubs;
+	bool fresh;  /* an event was written in this turn */
+	bool behind; /* somebody has not been given all there is */
+	struct perc_timer timer;
+};
+
 struct kmf_counters {
 	uint64_t calls, refused, failed, commits, commit_failures;
 	uint64_t epochs, rosters, pushes, replays, checkpoints;
@@ -101,6 +110,7 @@ struct kmf_keeper {
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
 	struct kmf_front *caller; /* whose call runs; NULL: no front's */
+	uint32_t caller_id;	  /* that call */
 	struct kmf_stream *streams;
 	struct kmf_out *out, **out_tail;
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
@@ -112,8 +122,13 @@ struct kmf_keeper {
 	struct kmf_errands errands;
 	unsigned audit_new;	 /* rows that no checkpoint may cover yet */
 	int64_t checkpoint_ms;	 /* when the last was made */
+	struct kmf_feed feed;
+	int64_t events_keep_ms;
+	struct kmf_hooks *hooks;
 	struct kmf_counters count;
 };
+
+#define KMF_ANSWER_LATER 1 /* a status: no reply now, one will come */
 
 struct kmf_answer {
 	uint16_t status;
@@ -253,6 +268,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_CONF_CREATED,
 	KMF_AUDIT_CONF_CHANGED,
 	KMF_AUDIT_CONF_DELETED,
+	KMF_AUDIT_CONF_STARTED,
 	KMF_AUDIT_CONF_ENDED,
 	KMF_AUDIT_CONF_EMPTY,
 	KMF_AUDIT_INVITED,
@@ -444,6 +460,7 @@ struct kmf_room { /* the conference's row and its engine, side by side */
 	struct kmf_policy p;
 	struct kmf_rekey r;
 	unsigned live;
+	const char *cause; /* of the next epoch, when not a window or age */
 };
 PERC_MUST int kmf_room_load(struct kmf_room *o, struct kmf_keeper *k,
     struct db_conf *c);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kmf/handover.h"
+#include "kmf/hook.h"
 #include "perc/b64.h"
 #include "perc/conf.h"
 #include "perc/proc.h"
@@ -49,6 +50,47 @@ root_read(const struct kmf_conf *c)
 		       "octets\"",
 		    c->root_key, KMF_ROOT_KEY_LEN);
 	return s;
+}
+
+struct hooks {
+	struct kmf_hook_opts o[KMF_HOOKS_MAX];
+	struct perc_secret *secrets[KMF_HOOKS_MAX][2];
+};
+
+static void
+hooks_read(struct kmf_keeper_opts *o, struct hooks *w, const struct kmf_conf *c)
+{
+	char why[512];
+	size_t i;
+
+	memset(w, 0, sizeof(*w));
+	for (i = 0; i < c->nhooks; i++) {
+		const struct kmf_webhook *h = &c->hooks[i];
+
+		if (kmf_hook_secrets_read(
+			w->secrets[i], h->secret_file, why, sizeof(why)) != 0)
+			fatalx("webhook.refused name=%s why=\"%s\"", h->label,
+			    why);
+		w->o[i] = (struct kmf_hook_opts){ .name = h->label,
+			.types = h->types,
+			.url = h->url,
+			.secrets = { w->secrets[i][0], w->secrets[i][1] },
+			.give_up_ms = h->give_up_s * 1000 };
+	}
+	o->hooks = w->o;
+	o->nhooks = c->nhooks;
+	o->events_keep_ms = c->events_keep_s * 1000;
+}
+
+static void
+hooks_forget(struct hooks *w)
+{
+	size_t i;
+
+	for (i = 0; i < KMF_HOOKS_MAX; i++) {
+		perc_secret_free(w->secrets[i][0]);
+		perc_secret_free(w->secrets[i][1]);
+	}
 }
 
 /* In the place of a front, or of the fetcher, that died. */
@@ -128,11 +170,13 @@ kmf_keeper_main(const struct kmf_conf *c)
 	struct kmf_handover handover = { 0 };
 	struct perc_loop *l = NULL;
 	struct perc_secret *root;
+	struct hooks hooks;
 	char file[4096], why[512] = "";
 	int i, r;
 
 	secmem_start();
 	root = root_read(c);
+	hooks_read(&o, &hooks, c);
 	if (perc_proc_drop(c->user, NULL) != 0)
 		fatal("user.refused name=%s", c->user);
 	snprintf(file, sizeof(file), "%s/%s", c->state_dir, KMF_DB_FILE);
@@ -142,6 +186,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0)
 		fatalx("keeper.refused why=\"%s\"", why);
 	perc_secret_free(root);
+	hooks_forget(&hooks);
 	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
 	    perc_loop_signal(l, SIGINT, on_term, l) != 0)
 		fatal("signal.failed");

@@ -82,6 +82,17 @@ enum kmf_kind { /* AUTO: certificates are rooms, others as invited */
 	KMF_KIND_RECORDER,
 };
 
+#define KMF_HOOKS_MAX 16
+#define KMF_HOOK_URL_MAX 1024
+
+struct kmf_webhook { /* "[webhook label]" */
+	char *label, *url, *secret_file;
+	char *types;   /* with commas; after kmf_conf_load: never NULL */
+	char *ca_file; /* NULL: system */
+	int64_t timeout_s, give_up_s;
+	bool allow_link_local;
+};
+
 struct kmf_conf {
 	const char *file; /* as given, borrowed */
 	char *base_url;	  /* public, no trailing slash: BASE */
@@ -103,6 +114,9 @@ struct kmf_conf {
 	int log_level; /* enum perc_log_level */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
 	size_t nissuers;
+	struct kmf_webhook hooks[KMF_HOOKS_MAX];
+	size_t nhooks;
+	int64_t events_keep_s;
 };
 
 /* conf_table.c: read FILE; *why gets "FILE:LINE: what, and what to do". */

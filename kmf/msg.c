@@ -158,6 +158,8 @@ walk_subscribe(struct walk *k, void *p)
 	walk_identity(k, &s->id);
 	walk_str(k, &s->conf);
 	walk_u64(k, &s->last_event_id);
+	walk_str(k, &s->query);
+	walk_str(k, &s->after);
 	walk_replay(k, &s->replay_hash, &s->replay_until_s);
 }
 
@@ -181,6 +183,7 @@ walk_event(struct walk *k, void *p)
 	walk_u64(k, &e->event_id);
 	walk_str(k, &e->name);
 	walk_str(k, &e->data);
+	walk_str(k, &e->id);
 }
 
 static void

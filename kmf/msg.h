@@ -23,6 +23,7 @@
 
 #define KMF_ID_MAX     32    /* characters of a c_, m_, i_ id, with NUL */
 #define KMF_GROUPS_MAX 64    /* of one identity */
+#define KMF_FEED_WAIT_S 30 /* a call for events may wait that long */
 #define KMF_BODY_MAX   65536 /* octets of a request body */
 
 enum kmf_msg_type {
@@ -66,6 +67,9 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_ROSTER,
 	KMF_OP_AUDIT,	/* arg = query string */
 	KMF_OP_READY,	/* readiness: named reasons */
+	KMF_OP_FEED,	/* arg = query string; may be answered later */
+	KMF_OP_HOOKS,	/* the webhooks and how they are */
+	KMF_OP_DEAD,	/* obj = webhook; arg = query string */
 	KMF_OP_METRICS, /* Prometheus text of the keeper's part */
 	KMF_OP_CONF_CANCEL,
 	KMF_OP_CONF_LOCK,
@@ -144,8 +148,9 @@ PERC_MUST int kmf_reply_decode(struct kmf_reply *r, const uint8_t *p, size_t n);
  * keeper answers with EVENTs, or with STREAM_END when it may not. */
 struct kmf_subscribe {
 	struct kmf_identity id;
-	const char *conf;
+	const char *conf; /* "": the feed of all events (kmf/event.h) */
 	uint64_t last_event_id;
+	const char *query, *after; /* of the feed; after: Last-Event-ID */
 	const char *replay_hash;
 	int64_t replay_until_s;
 };
@@ -170,6 +175,7 @@ struct kmf_event { /* for stream = frame id */
 	uint64_t event_id;
 	const char *name;
 	const char *data; /* one line of JSON */
+	const char *id;	  /* when not "": in the place of the number */
 };
 PERC_MUST int
 kmf_event_encode(uint8_t **bufp, size_t *lenp, const struct kmf_event *e);

@@ -5,7 +5,8 @@
  * conference and one that the caller has no business with take the same
  * steps and give the same answer.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/event.h"
+#include "kmf/hook.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,6 +75,10 @@ static const struct op ops[KMF_OP_LAST] = {
 	[KMF_OP_CONF_CANCEL] = { STAFF, SCHEDULER, ON_CONF, kmf_op_cancel },
 	[KMF_OP_INV_GET] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_get },
 	[KMF_OP_AUDIT] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_audit },
+	[KMF_OP_FEED] = { STAFF, AUDITOR " scheduler", ON_NOTHING,
+	    kmf_op_feed },
+	[KMF_OP_HOOKS] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_hooks },
+	[KMF_OP_DEAD] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_dead },
 	[KMF_OP_READY] = { ~0u, NULL, ON_NOTHING, kmf_op_ready },
 	[KMF_OP_METRICS] = { ~0u, NULL, ON_NOTHING, kmf_op_metrics },
 };

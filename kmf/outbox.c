@@ -266,7 +266,7 @@ int
 kmf_stream_event(struct kmf_keeper *k, struct kmf_stream *s, uint64_t event_id,
     const char *name, const char *data)
 {
-	const struct kmf_event e = { event_id, name, data };
+	const struct kmf_event e = { event_id, name, data, "" };
 	uint8_t *buf;
 	size_t len;
 	int r;

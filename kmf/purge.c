@@ -4,7 +4,8 @@
  * with a pause between them: a conference of five thousand members that is
  * forgotten holds up nobody who asks for a key meanwhile.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/event.h"
+#include "kmf/hook.h"
 
 #define SLICE_ROWS 200
 #define SLICE_MS   20
@@ -31,7 +32,9 @@ purge_fire(void *arg)
 		p.ended_ms = k->now_ms - k->keep.ended_ms;
 		p.gone_ms = k->now_ms - k->keep.gone_ms;
 		p.revoked_ms = k->now_ms - k->keep.revoked_ms;
-		r = db_purge(k->db, &p, &more);
+		if ((r = db_purge(k->db, &p, &more)) == 0 &&
+		    (r = kmf_hook_skip(k)) == 0)
+			r = kmf_event_purge(k);
 	}
 	if (r != 0)
 		log_warnx("purge.failed why=\"%s\"", perc_strerror(r));

@@ -132,7 +132,9 @@ room_open(struct kmf_room *o)
 	o->c->state = DB_CONF_LIVE;
 	r = kmf_conf_key_new(o->k, o->c->id, key);
 	perc_wipe(key, sizeof(key));
-	return r;
+	if (r != 0 || (r = db_conf_put(o->k->db, o->c)) != 0)
+		return r;
+	return kmf_audit(o->k, KMF_AUDIT_CONF_STARTED, "", o->c->id, "", NULL);
 }
 
 int
@@ -153,6 +155,7 @@ kmf_room_join(struct kmf_room *o, struct db_member *m)
 		m->delivery.len = 0;
 		o->live++;
 		orders = kmf_rekey_join(&o->r, &o->p, now, o->live);
+		o->cause = "join";
 		/* A shared epoch is granted here, a new one by its maker. */
 		m->granted = orders == 0 ? o->r.epoch : 0;
 	}
@@ -233,6 +236,8 @@ kmf_room_evict_settle(struct kmf_room *o)
 {
 	unsigned orders = 0;
 
+	if (o->cause == NULL)
+		o->cause = "evict";
 	if (o->r.epoch_ms != 0)
 		orders = kmf_rekey_evict(&o->r, &o->p, o->k->now_ms, o->live);
 	return kmf_room_settle(o, orders);

@@ -167,7 +167,7 @@ static int
 front_give(struct kmf_job *j, const char *text)
 {
 	const struct kmf_event e = { (uint64_t)j->conf.roster_seq, j->conf.id,
-		text };
+		text, "" };
 	struct kmf_front *f = j->k->caller;
 	unsigned at = kmf_roster_place(j->conf.id);
 	uint8_t *buf;

@@ -76,6 +76,11 @@ static const struct kmf_route routes[] = {
 	    4096 },
 	{ "POST", CONF "/explain", KMF_H_CALL, KMF_OP_CONF_EXPLAIN, KMF_CLIENT,
 	    16384 },
+	{ "GET", "/v1/events", KMF_H_FEED, KMF_OP_FEED, KMF_CLIENT | KMF_QUERY,
+	    0 },
+	{ "GET", "/v1/webhooks", KMF_H_CALL, KMF_OP_HOOKS, KMF_CLIENT, 0 },
+	{ "GET", "/v1/webhooks/{w}/dead", KMF_H_CALL, KMF_OP_DEAD,
+	    KMF_CLIENT | KMF_QUERY, 0 },
 	{ "GET", "/v1/audit", KMF_H_CALL, KMF_OP_AUDIT, KMF_CLIENT | KMF_QUERY,
 	    0 },
 };
@@ -92,6 +97,18 @@ take_id(char out[static KMF_ID_MAX], const char *seg, size_t n,
 	memcpy(out, seg, n - s);
 	out[n - s] = '\0';
 	return kmf_id_ok(out, prefix);
+}
+
+/* As kmf/conf_hook.c takes them. */
+static bool
+take_label(char out[static KMF_ID_MAX], const char *seg, size_t n)
+{
+	if (n == 0 || n >= KMF_ID_MAX ||
+	    strspn(seg, "abcdefghijklmnopqrstuvwxyz0123456789_-") < n)
+		return false;
+	memcpy(out, seg, n);
+	out[n] = '\0';
+	return true;
 }
 
 /* One segment against one of the pattern. */
@@ -112,6 +129,8 @@ segment_is(struct kmf_params *p, const char *pat, size_t patlen,
 		    strncmp(pat, kinds[i].name, patlen) == 0)
 			return take_id(kinds[i].conf ? p->conf : p->obj, seg, n,
 			    kinds[i].prefix, kinds[i].suffix);
+	if (patlen == 3 && strncmp(pat, "{w}", 3) == 0)
+		return take_label(p->obj, seg, n);
 	return patlen == n && strncmp(pat, seg, n) == 0;
 }
 

@@ -13,6 +13,7 @@
 enum kmf_handler {
 	KMF_H_CALL, /* authenticate, ask the keeper, relay its answer */
 	KMF_H_EVENTS,
+	KMF_H_FEED, /* a call, or a stream when the client asks for one */
 	KMF_H_TOKEN,
 	KMF_H_DESCRIPTOR,
 	KMF_H_RESOURCE, /* RFC 9728 */

@@ -7,6 +7,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "kmf/hook.h"
 
 /* Writing is what fails first when a disk is full: so that is tried. */
 int
@@ -28,7 +31,8 @@ kmf_op_metrics(struct kmf_job *j)
 {
 	const struct kmf_counters *c = &j->k->count;
 	struct db_count n;
-	char text[2048];
+	char text[12288];
+	size_t used;
 	int r;
 
 	if ((r = db_count(j->k->db, &n)) != 0)
@@ -50,5 +54,8 @@ kmf_op_metrics(struct kmf_job *j)
 	    n.conferences, n.live_conferences, n.live_members, n.audit,
 	    c->calls, c->refused, c->failed, c->commits, c->commit_failures,
 	    c->epochs, c->rosters, c->pushes, c->replays);
+	used = strlen(text);
+	if ((r = kmf_hook_metrics(j->k, text + used, sizeof(text) - used)) != 0)
+		return r;
 	return kmf_answer_text(j, 200, "text/plain; version=0.0.4", text);
 }

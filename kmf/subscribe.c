@@ -3,7 +3,7 @@
  * Opening an event stream. A member has one; a second one ends the first. It
  * begins with what the member lacks in its newest form, never with history.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/event.h"
 
 #include <string.h>
 
@@ -65,7 +65,8 @@ int
 kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
     const struct kmf_subscribe *s)
 {
-	const struct kmf_call c = { .op = KMF_OP_EVENTS,
+	bool feed = s->conf[0] == '\0';
+	const struct kmf_call c = { .op = feed ? KMF_OP_FEED : KMF_OP_EVENTS,
 		.id = s->id,
 		.conf = s->conf,
 		.obj = "",
@@ -76,7 +77,8 @@ kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 
 	if ((r = kmf_mark(k)) != 0)
 		return r;
-	if ((r = subscribe(&j, f, id)) == 0)
+	r = feed ? kmf_feed_subscribe(&j, f, id, s) : subscribe(&j, f, id);
+	if (r == 0)
 		return kmf_mark_keep(k);
 	kmf_mark_undo(k);
 	return r;

@@ -210,6 +210,7 @@ conf_copy(struct perc_httpc *c, const struct perc_httpc_conf *conf)
 	c->total_ms = conf->total_ms != 0 ? conf->total_ms : 15000;
 	c->max_body = conf->max_body != 0 ? conf->max_body : MAX_BODY_DEFAULT;
 	c->loopback_http = conf->loopback_http;
+	c->refuse_metadata = conf->refuse_metadata;
 	if ((conf->ca_file != NULL &&
 		(c->ca_file = strdup(conf->ca_file)) == NULL) ||
 	    (conf->user_agent != NULL &&

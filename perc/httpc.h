@@ -24,12 +24,15 @@ struct perc_httpc_conf {
 	unsigned connect_ms, total_ms; /* 0: 5000, 15000 */
 	size_t max_body;	       /* octets of an answer; 0: 1 MiB */
 	bool loopback_http; /* http://127.0.0.1, [::1], localhost allowed */
+	/* Never connect to link-local, multicast and unspecified addresses,
+	 * nor where clouds keep their metadata, whatever the name says. */
+	bool refuse_metadata;
 };
 
 /*
  * err: PERC_ERR_CLOSED (cannot connect, or the connection broke), _NOTFOUND
  * (no such host), _AUTH (certificate not trusted), _TIMEOUT, _LIMIT (answer
- * too long), _DENIED (scheme), _SYS.
+ * too long), _DENIED (scheme, or an address refused), _SYS.
  */
 struct perc_httpc_answer {
 	int err;	 /* 0, or why there is no answer at all */

@@ -273,6 +273,20 @@ trust_set(CURL *e, const struct perc_httpc *c)
 	return r;
 }
 
+/* The address is looked at when it is used: a name may have another one by
+ * then than it had when somebody checked. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct perc_httpc_req *r = arg;
+
+	if (!httpc_addr_ok(&a->addr)) {
+		r->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static CURLcode
 wires_set(struct perc_httpc_req *r)
 {
@@ -293,6 +307,11 @@ wires_set(struct perc_httpc_req *r)
 	code |= curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	code |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->errbuf);
 	code |= curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+	if (c->refuse_metadata) {
+		code |=
+		    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+		code |= curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
+	}
 	return code;
 }
 
@@ -402,6 +421,11 @@ httpc_outcome(const struct perc_httpc_req *r, struct perc_httpc_answer *a)
 	}
 	if (r->code == CURLE_OK)
 		return;
+	if (r->refused) {
+		a->err = PERC_ERR_DENIED;
+		say(a, "%s is at an address that is refused", r->where);
+		return;
+	}
 	a->err = PERC_ERR_SYS;
 	for (i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
 		if (outcomes[i].code == r->code) {

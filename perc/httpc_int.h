@@ -30,7 +30,7 @@ struct perc_httpc {
 	char *ca_file, *user_agent;
 	unsigned connect_ms, total_ms;
 	size_t max_body;
-	bool loopback_http;
+	bool loopback_http, refuse_metadata;
 	bool draining; /* a callback may be running */
 	bool dead;     /* freed by one; only the struct is left */
 };
@@ -55,7 +55,7 @@ struct perc_httpc_req {
 	int status;
 	CURLcode code;
 	int err; /* decided by us, not by libcurl */
-	bool finished, reporting;
+	bool finished, reporting, refused;
 	char errbuf[CURL_ERROR_SIZE];
 };
 
@@ -69,6 +69,8 @@ PERC_MUST int httpc_url_check(struct perc_httpc_req *r, const char *url);
 /* What became of r, in our codes and in words. */
 void httpc_outcome(const struct perc_httpc_req *r,
     struct perc_httpc_answer *a);
+/* May a connection go to that address? (httpc_addr.c) */
+bool httpc_addr_ok(const struct sockaddr *sa);
 void httpc_buf_clear(struct httpc_buf *b);
 /* An octet came in: start the idle time anew (httpc.c). */
 void httpc_idle_touch(struct perc_httpc_req *r);

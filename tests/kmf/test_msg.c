@@ -132,7 +132,7 @@ test_others_there_and_back(void **state)
 		.code = "too_early",
 		.secret_header = "usage=\"EKT\"",
 		.retry_after_s = 7 };
-	const struct kmf_event e = { 41, "epoch", "{}" };
+	const struct kmf_event e = { 41, "epoch", "{}", "41-a" };
 	struct kmf_welcome w = { .jwks = "{}" }, w2;
 	struct kmf_reply r2;
 	struct kmf_event e2;
@@ -149,6 +149,7 @@ test_others_there_and_back(void **state)
 	assert_int_equal(kmf_event_encode(&buf, &n, &e), 0);
 	assert_int_equal(kmf_event_decode(&e2, buf, n), 0);
 	assert_int_equal(e2.event_id, 41);
+	assert_string_equal(e2.id, "41-a");
 	perc_secmem_free(buf);
 	memset(w.nonce_key, 7, sizeof(w.nonce_key));
 	assert_int_equal(kmf_welcome_encode(&buf, &n, &w), 0);

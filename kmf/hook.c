@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The webhooks that the configuration names, and how they are. One that is
+ * taken out of it keeps its row: when it comes back it goes on where it was,
+ * as far as the events are still kept.
+ */
+#include "kmf/hook.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kmf/event.h"
+#include "perc/conf.h"
+
+/* --- secrets -------------------------------------------------------------- */
+static int
+secret_line(struct perc_secret **out, const char *p, size_t n)
+{
+	while (n > 0 && (p[n - 1] == '\r' || p[n - 1] == ' '))
+		n--;
+	if (n < KMF_HOOK_SECRET_MIN || n > KMF_HOOK_SECRET_MAX)
+		return PERC_ERR_FORMAT;
+	return perc_secret_from(out, p, n);
+}
+
+static int
+secret_lines(struct perc_secret *out[static 2], const char *p, size_t left)
+{
+	const char *end;
+	size_t i, n;
+	int r;
+
+	for (i = 0; left > 0; i++) {
+		end = memchr(p, '\n', left);
+		n = end != NULL ? (size_t)(end - p) : left;
+		if (i == 2)
+			return PERC_ERR_LIMIT;
+		if ((r = secret_line(&out[i], p, n)) != 0)
+			return r;
+		p += n;
+		left -= n;
+		if (left > 0) {
+			p++;
+			left--;
+		}
+	}
+	return i > 0 ? 0 : PERC_ERR_FORMAT;
+}
+
+int
+kmf_hook_secrets_read(struct perc_secret *secrets[static 2], const char *file,
+    char *why, size_t cap)
+{
+	struct perc_conf_error e = { "" };
+	struct perc_secret *s = NULL;
+	int r;
+
+	if ((r = perc_conf_read_secret(
+		 &s, file, 2 * KMF_HOOK_SECRET_MAX + 4, &e)) != 0) {
+		snprintf(why, cap, "%s", e.text);
+		return r;
+	}
+	if ((r = secret_lines(secrets, (const char *)s->data, s->len)) != 0) {
+		snprintf(why, cap,
+		    "%s: must have one line, or two while changing over, of "
+		    "%d octets or more; make one with: openssl rand -hex 32",
+		    file, KMF_HOOK_SECRET_MIN);
+		perc_secret_free(secrets[0]);
+		perc_secret_free(secrets[1]);
+		secrets[0] = secrets[1] = NULL;
+	}
+	perc_secret_free(s);
+	return r;
+}
+
+static int
+mac_put(char *out, const struct perc_secret *s, const char *text)
+{
+	uint8_t mac[PERC_SHA256_LEN];
+	size_t i;
+	int r;
+
+	if ((r = perc_hmac_sha256(mac, s->data, s->len, text, strlen(text))) !=
+	    0)
+		return r;
+	for (i = 0; i < sizeof(mac); i++)
+		snprintf(out + 2 * i, 3, "%02x", mac[i]);
+	return 0;
+}
+
+int
+kmf_hook_sign(char out[static KMF_HOOK_SIGNATURE_MAX], const struct kmf_hook *h,
+    int64_t now_s, const char *body)
+{
+	char mac[2 * PERC_SHA256_LEN + 1], *text = NULL;
+	size_t i, n;
+	int r = 0;
+
+	if (asprintf(&text, "%" PRId64 ".%s", now_s, body) < 0)
+		return PERC_ERR_NOMEM;
+	n = (size_t)snprintf(out, KMF_HOOK_SIGNATURE_MAX, "t=%" PRId64, now_s);
+	for (i = 0; r == 0 && i < 2 && h->secrets[i] != NULL; i++)
+		if ((r = mac_put(mac, h->secrets[i], text)) == 0)
+			n += (size_t)snprintf(
+			    out + n, KMF_HOOK_SIGNATURE_MAX - n, ",v1=%s", mac);
+	free(text);
+	return r;
+}
+
+/* --- life ----------------------------------------------------------------- */
+static int
+hook_take(struct kmf_hook *h, const struct kmf_hook_opts *o)
+{
+	size_t i;
+	int r;
+
+	if ((r = kmf_copy(h->name, sizeof(h->name), o->name)) != 0 ||
+	    (r = kmf_copy(h->url, sizeof(h->url), o->url)) != 0 ||
+	    (r = kmf_copy(h->types, sizeof(h->types), o->types)) != 0)
+		return r;
+	h->give_up_ms = o->give_up_ms;
+	for (i = 0; r == 0 && i < 2 && o->secrets[i] != NULL; i++)
+		r = perc_secret_from(
+		    &h->secrets[i], o->secrets[i]->data, o->secrets[i]->len);
+	return r;
+}
+
+/* A new one begins with what comes; an old one may have missed something. */
+static int
+row_ready(struct kmf_keeper *k, const struct kmf_hook *h)
+{
+	struct db_hook row = { .cursor = 0 };
+	int64_t oldest, newest;
+	int r;
+
+	if ((r = kmf_event_cursor(k, &oldest, "0")) != 0 ||
+	    (r = kmf_event_cursor(k, &newest, "latest")) != 0)
+		return r;
+	r = db_hook_find(k->db, &row, h->name);
+	if (r == PERC_ERR_NOTFOUND) {
+		row.cursor = newest;
+		if ((r = kmf_copy(row.name, sizeof(row.name), h->name)) != 0)
+			return r;
+	} else if (r != 0)
+		return r;
+	else if (row.cursor > newest) /* the database is an older one */
+		row.cursor = newest;
+	else if (row.cursor < oldest) {
+		log_warnx("hook.missed name=%s why=\"events behind its cursor "
+			  "are no longer kept\"",
+		    h->name);
+		row.cursor = oldest;
+	}
+	return db_hook_put(k->db, &row);
+}
+
+int
+kmf_hooks_open(struct kmf_keeper *k, const struct kmf_hook_opts *o, size_t n)
+{
+	size_t i;
+	int r = 0;
+
+	if (n > KMF_HOOKS_MAX)
+		return PERC_ERR_LIMIT;
+	if ((k->hooks = calloc(1, sizeof(*k->hooks))) == NULL)
+		return PERC_ERR_NOMEM;
+	if (n == 0)
+		return 0;
+	if ((r = kmf_turn_begin(k)) != 0)
+		return r;
+	for (i = 0; r == 0 && i < n; i++)
+		if ((r = hook_take(&k->hooks->h[i], &o[i])) == 0)
+			r = row_ready(k, &k->hooks->h[i]);
+	k->hooks->n = r == 0 ? n : 0;
+	if (r == 0)
+		return db_commit(k->db);
+	db_rollback(k->db);
+	return r;
+}
+
+void
+kmf_hooks_close(struct kmf_keeper *k)
+{
+	size_t i;
+
+	for (i = 0; k->hooks != NULL && i < KMF_HOOKS_MAX; i++) {
+		perc_secret_free(k->hooks->h[i].secrets[0]);
+		perc_secret_free(k->hooks->h[i].secrets[1]);
+	}
+	free(k->hooks);
+	k->hooks = NULL;
+}
+
+int64_t
+kmf_hook_keep_after(struct kmf_keeper *k)
+{
+	int64_t least = INT64_MAX;
+	struct db_hook row;
+	size_t i;
+
+	for (i = 0; i < k->hooks->n; i++)
+		if (db_hook_find(k->db, &row, k->hooks->h[i].name) != 0)
+			least = 0;
+		else if (row.cursor < least)
+			least = row.cursor;
+	return least;
+}
+
+int
+kmf_hook_skip(struct kmf_keeper *k)
+{
+	struct db_hook row;
+	struct kmf_hook *h;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < k->hooks->n; i++) {
+		h = &k->hooks->h[i];
+		if (h->flying != 0 ||
+		    (r = db_hook_find(k->db, &row, h->name)) != 0 ||
+		    h->seen <= row.cursor)
+			continue;
+		row.cursor = h->seen;
+		r = db_hook_put(k->db, &row);
+	}
+	return r;
+}
+
+/* --- how they are --------------------------------------------------------- */
+/* When what is next happened; 0: nothing waits. */
+static int
+waiting_since(struct kmf_keeper *k, const struct kmf_hook *h,
+    const struct db_hook *row, int64_t *ms)
+{
+	int64_t after = h->seen > row->cursor ? h->seen : row->cursor;
+	struct db_event *list = NULL;
+	size_t n = 0;
+	int r;
+
+	*ms = 0;
+	if ((r = db_event_list(k->db, &list, &n, after, "", "", 1)) == 0 &&
+	    n == 1)
+		*ms = list[0].at_ms;
+	free(list);
+	return r;
+}
+
+static json_t *
+time_opt(int64_t ms)
+{
+	return ms != 0 ? kmf_time_json(ms) : NULL;
+}
+
+static int
+hook_json(json_t **out, struct kmf_keeper *k, const struct kmf_hook *h)
+{
+	struct db_hook row;
+	int64_t since;
+	int r;
+
+	if ((r = db_hook_find(k->db, &row, h->name)) != 0 ||
+	    (r = waiting_since(k, h, &row, &since)) != 0)
+		return r;
+	*out = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o*, s:o*, "
+			 "s:o*, s:o*, s:s*}",
+	    "name", h->name, "url", h->url, "types",
+	    h->types[0] != '\0' ? h->types : "*", "state",
+	    row.failing_ms != 0 ? "failing"
+		: since != 0	? "delivering"
+				: "idle",
+	    "delivered", (json_int_t)row.delivered, "dead",
+	    (json_int_t)row.dead, "tries", (json_int_t)row.tries,
+	    "waiting_since", time_opt(since), "failing_since",
+	    time_opt(row.failing_ms), "next_try_at",
+	    time_opt(row.failing_ms != 0 ? row.next_ms : 0),
+	    "last_delivered_at", time_opt(row.ok_ms), "last_error",
+	    kmf_json_opt(row.why));
+	return *out != NULL ? 0 : PERC_ERR_NOMEM;
+}
+
+int
+kmf_op_hooks(struct kmf_job *j)
+{
+	json_t *items = json_array(), *v;
+	size_t i;
+	int r;
+
+	for (i = 0; i < j->k->hooks->n; i++) {
+		if ((r = hook_json(&v, j->k, &j->k->hooks->h[i])) != 0) {
+			json_decref(items);
+			return r;
+		}
+		kmf_json_add(&items, v);
+	}
+	return kmf_answer_json(j, 200, json_pack("{s:o}", "items", items));
+}
+
+static json_t *
+dead_json(const struct db_dead *d)
+{
+	return json_pack("{s:o, s:s, s:o}", "dead_at",
+	    kmf_time_json(d->dead_ms), "why", d->why, "event",
+	    kmf_event_json(&d->e));
+}
+
+/* GET /v1/webhooks/{name}/dead?after=&limit= */
+int
+kmf_op_dead(struct kmf_job *j)
+{
+	struct db_dead *list = NULL;
+	json_t *items, *v;
+	int64_t after, limit;
+	char next[24] = "";
+	size_t i, n = 0;
+	int r;
+
+	if (kmf_query_int(&after, j->call->arg, "after", 0, 0, INT64_MAX) ||
+	    kmf_query_int(&limit, j->call->arg, "limit", 50, 1, 200))
+		return kmf_refuse(j, 400, "invalid_request",
+		    "after: the next of an answer; limit: 1 to 200");
+	if ((r = db_dead_list(j->k->db, &list, &n, j->call->obj, after,
+		 (unsigned)limit)) != 0)
+		return r;
+	items = json_array();
+	for (i = 0; i < n; i++)
+		kmf_json_add(&items, dead_json(&list[i]));
+	if (n == (size_t)limit)
+		snprintf(next, sizeof(next), "%" PRId64, list[n - 1].e.seq);
+	free(list);
+	v = json_pack(
+	    "{s:o, s:s*}", "items", items, "next", kmf_json_opt(next));
+	return kmf_answer_json(j, 200, v);
+}
+
+int
+kmf_hook_metrics(struct kmf_keeper *k, char *out, size_t cap)
+{
+	int64_t since, now = k->clock(k->clock_arg);
+	struct db_hook row;
+	size_t i, n = 0;
+	int r = 0;
+
+	out[0] = '\0';
+	for (i = 0; r == 0 && n < cap && i < k->hooks->n; i++) {
+		const struct kmf_hook *h = &k->hooks->h[i];
+
+		if ((r = db_hook_find(k->db, &row, h->name)) != 0 ||
+		    (r = waiting_since(k, h, &row, &since)) != 0)
+			break;
+		n += (size_t)snprintf(out + n, cap - n,
+		    "perch_kmf_webhook_delivered_total{webhook=\"%s\"} %" PRId64
+		    "\nperch_kmf_webhook_dead_total{webhook=\"%s\"} %" PRId64
+		    "\nperch_kmf_webhook_tries{webhook=\"%s\"} %" PRId64
+		    "\nperch_kmf_webhook_waiting_seconds{webhook=\"%s\"} "
+		    "%" PRId64 "\n",
+		    h->name, row.delivered, h->name, row.dead, h->name,
+		    row.tries, h->name, since != 0 ? (now - since) / 1000 : 0);
+	}
+	return r;
+}

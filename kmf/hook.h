@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Webhooks: every event of the feed that a webhook wants, one POST each, in
+ * order, until it was taken or is too old (docs/wire/feed.md). The keeper
+ * holds the secrets and signs; the fetcher posts what it is given. How far a
+ * webhook is stands in the database; an errand under way does not, so after
+ * a crash the last event is posted again, under the same id.
+ */
+#pragma once
+
+#include "kmf/keeper_int.h"
+
+#define KMF_HOOK_SECRET_MIN 16 /* octets of a line of secret_file */
+#define KMF_HOOK_SECRET_MAX 512
+
+struct kmf_hook {
+	char name[DB_CLIENT_MAX], url[KMF_HOOK_URL_MAX], types[256];
+	struct perc_secret *secrets[2];
+	int64_t give_up_ms;
+	int64_t flying; /* seq of the event under way; 0: none */
+	int64_t seen;	/* nothing is wanted of what is up to it */
+};
+
+struct kmf_hooks {
+	size_t n;
+	struct kmf_hook h[KMF_HOOKS_MAX];
+};
+
+/* Also makes the row of one that is new: it begins with what comes now. */
+PERC_MUST int
+kmf_hooks_open(struct kmf_keeper *k, const struct kmf_hook_opts *o, size_t n);
+void kmf_hooks_close(struct kmf_keeper *k);
+/* Events behind it are still wanted by somebody. */
+int64_t kmf_hook_keep_after(struct kmf_keeper *k);
+/* Move idle cursors over what nobody wants; within a transaction. */
+PERC_MUST int kmf_hook_skip(struct kmf_keeper *k);
+/* Prometheus text; cut when it does not fit. */
+PERC_MUST int kmf_hook_metrics(struct kmf_keeper *k, char *out, size_t cap);
+int kmf_op_hooks(struct kmf_job *j);
+int kmf_op_dead(struct kmf_job *j);
+
+/* The lines of secret_file: the first signs, so does a second (while the
+ * receiver changes over). why: one line. secrets[1] may stay NULL. */
+PERC_MUST int kmf_hook_secrets_read(struct perc_secret *secrets[static 2],
+    const char *file, char *why, size_t whycap);
+/* "t=<seconds>,v1=<hex>[,v1=<hex>]" over "<seconds>.<body>". */
+#define KMF_HOOK_SIGNATURE_MAX 200
+PERC_MUST int kmf_hook_sign(char out[static KMF_HOOK_SIGNATURE_MAX],
+    const struct kmf_hook *h, int64_t now_s, const char *body);
+
+/* hook_send.c, for errand.c */
+extern const struct kmf_errand_kind_ops kmf_hook_errands;
+/* fetch_hook.c, for fetch_errand.c */
+extern const struct kmf_run_ops kmf_hook_runner;
