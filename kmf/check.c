@@ -19,6 +19,7 @@
 #include "perc/conf.h"
 #include "perc/httpd.h"
 #include "perc/proc.h"
+#include "perc/systemd.h"
 
 static int
 problem(const char *why)
@@ -116,8 +117,10 @@ kmf_conf_check(const struct kmf_conf *c)
 		if (c->hooks[i].ca_file != NULL)
 			bad += check_file(c->hooks[i].ca_file, "the CA");
 	}
-	bad += check_listen(c->listen);
-	bad += check_listen(c->metrics_listen);
+	if (!perc_systemd_activated()) { /* else they are open, here */
+		bad += check_listen(c->listen);
+		bad += check_listen(c->metrics_listen);
+	}
 	return bad;
 }
 

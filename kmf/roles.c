@@ -8,6 +8,8 @@
  */
 #include "kmf/supervisor.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +18,40 @@
 #include "perc/httpd.h"
 #include "perc/log.h"
 #include "perc/proc.h"
+#include "perc/systemd.h"
+
+/* Sockets that systemd opened: "metrics" is one, all others are for clients.
+ * Every front gets one, and several may share it. */
+static int
+ports_take(struct sup *s, char *why, size_t cap)
+{
+	struct perc_systemd_socket got[PERC_SYSTEMD_SOCKETS_MAX];
+	int clients[PERC_SYSTEMD_SOCKETS_MAX];
+	size_t i, n, nclients = 0;
+	int r;
+
+	if ((r = perc_systemd_sockets(got, &n, why, cap)) != 0)
+		return r;
+	for (i = 0; i < n; i++)
+		if (strcmp(got[i].name, "metrics") != 0)
+			clients[nclients++] = got[i].fd;
+		else if (s->metrics < 0 && s->conf->metrics_listen != NULL)
+			s->metrics = got[i].fd;
+		else {
+			snprintf(why, cap,
+			    "a socket for metrics was passed; "
+			    "set metrics_listen, and pass one");
+			return PERC_ERR_FORMAT;
+		}
+	for (i = 0; nclients != 0 && i < (size_t)s->conf->fronts; i++)
+		if ((s->listen[i] = fcntl(
+			 clients[i % nclients], F_DUPFD_CLOEXEC, 0)) < 0) {
+			snprintf(why, cap, "sockets: %s", strerror(errno));
+			return PERC_ERR_SYS;
+		}
+	sup_close(clients, nclients);
+	return 0;
+}
 
 int
 sup_ports_open(struct sup *s)
@@ -24,11 +60,14 @@ sup_ports_open(struct sup *s)
 	char why[512];
 	int64_t i;
 
+	if (ports_take(s, why, sizeof(why)) != 0)
+		goto bad;
 	for (i = 0; i < c->fronts; i++)
-		if (perc_httpd_listen(
+		if (s->listen[i] < 0 &&
+		    perc_httpd_listen(
 			&s->listen[i], c->listen, true, why, sizeof(why)) != 0)
 			goto bad;
-	if (c->metrics_listen != NULL &&
+	if (c->metrics_listen != NULL && s->metrics < 0 &&
 	    perc_httpd_listen(
 		&s->metrics, c->metrics_listen, false, why, sizeof(why)) != 0)
 		goto bad;

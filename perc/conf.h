@@ -20,7 +20,8 @@
 
 enum perc_conf_type {
 	PERC_CONF_STR,	/* char *, owned by the target, freed by _clear */
-	PERC_CONF_PATH, /* as STR; relative to the file's directory */
+	PERC_CONF_PATH, /* as STR; relative to the file's directory, or
+			 * "credential:NAME" (systemd's LoadCredential) */
 	PERC_CONF_INT,	/* int64_t within min..max */
 	PERC_CONF_BOOL, /* bool: yes/no, true/false, on/off */
 	PERC_CONF_LIST, /* char **, NULL-terminated; comma-separated */

@@ -2,11 +2,13 @@
 /*
  * Files that hold secrets are looked at through the open descriptor, so the
  * one that was judged is the one that is read. O_NONBLOCK keeps a FIFO in
- * their place from hanging us.
+ * their place from hanging us. A credential of systemd may show a group's
+ * right to read: that is how an access list for one user looks.
  */
 #include "perc/conf.h"
 
 #include "perc/secret.h"
+#include "perc/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +61,8 @@ perc_conf_open_secret(int *fdp, const char *path, struct perc_conf_error *e)
 		r = complain(e, PERC_ERR_DENIED,
 		    "%.200s: belongs to somebody else; run: chown %u %.200s",
 		    path, (unsigned)geteuid(), path);
-	else if ((st.st_mode & 077) != 0)
+	else if ((st.st_mode &
+		     (perc_systemd_is_credential(path) ? 037 : 077)) != 0)
 		r = complain(e, PERC_ERR_DENIED,
 		    "%.200s: others may read it; run: chmod 0600 %.200s", path,
 		    path);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_MAX 256 /* entries of a list */
+#define CREDENTIAL "credential:"
+#define LIST_MAX   256 /* entries of a list */
 
 struct ask {
 	void *at; /* the target member */
@@ -43,6 +44,27 @@ set_str(const struct ask *a, const char *text)
 	return 0;
 }
 
+/* systemd.exec(5), LoadCredential= */
+static int
+set_credential(const struct ask *a, const char *name)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char *full = NULL;
+	int r;
+
+	if (*name == '\0' || strchr(name, '/') != NULL)
+		return refuse(a, "must be credential:NAME");
+	if (dir == NULL)
+		return refuse(a,
+		    "is a credential, but systemd gave none "
+		    "(LoadCredential=)");
+	if (asprintf(&full, "%s/%s", dir, name) < 0)
+		return PERC_ERR_NOMEM;
+	r = set_str(a, full);
+	free(full);
+	return r;
+}
+
 static int
 set_path(const struct ask *a, const char *text)
 {
@@ -52,6 +74,8 @@ set_path(const struct ask *a, const char *text)
 
 	if (*text == '\0')
 		return refuse(a, "must not be empty");
+	if (strncmp(text, CREDENTIAL, sizeof(CREDENTIAL) - 1) == 0)
+		return set_credential(a, text + sizeof(CREDENTIAL) - 1);
 	if (*text == '/' || slash == NULL)
 		return set_str(a, text);
 	if (asprintf(&full, "%.*s/%s", (int)(slash - a->file), a->file, text) <

@@ -28,8 +28,9 @@
 #define ENV_MAX 64 /* variables that a child gets */
 
 static const char *const env_kept[] = { "PATH=", "LANG=", "TZ=", "HOME=",
-	"XDG_RUNTIME_DIR=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
-	"TSAN_OPTIONS=", "MSAN_OPTIONS=", "PERCH_", NULL };
+	"XDG_RUNTIME_DIR=", "CREDENTIALS_DIRECTORY=", "ASAN_OPTIONS=",
+	"UBSAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "MSAN_OPTIONS=",
+	"PERCH_", NULL };
 
 static void
 env_cut(char *out[ENV_MAX + 1])

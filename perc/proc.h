@@ -17,8 +17,8 @@
 /*
  * Run `path` (NULL: this very program, /proc/self/exe) with argv, fds[0..n-1]
  * as descriptors 3.. of the child, signals unblocked, die-with-parent set.
- * The environment is cut down to PATH, LANG, TZ, HOME, XDG_RUNTIME_DIR, the
- * sanitizers' options and PERCH_*.
+ * The environment is cut down to PATH, LANG, TZ, HOME, XDG_RUNTIME_DIR,
+ * CREDENTIALS_DIRECTORY, the sanitizers' options and PERCH_*.
  */
 PERC_MUST int perc_proc_spawn(pid_t *pidp, const char *path,
     char *const argv[], const int *fds, int nfds);
