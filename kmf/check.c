@@ -79,6 +79,34 @@ check_state(const struct kmf_conf *c)
 }
 
 static int
+check_ca(const char *ca_file, const char *crl_file)
+{
+	struct perc_httpd_ca *ca = NULL;
+	char why[512] = "";
+	int bad = 0;
+
+	if (perc_httpd_ca_new(&ca, ca_file, crl_file, why, sizeof(why)) != 0)
+		bad = problem(why);
+	perc_httpd_ca_free(ca);
+	return bad;
+}
+
+/* Its files, as fronts and fetcher will open them. */
+static int
+check_issuer(const struct kmf_issuer *i)
+{
+	int bad = 0;
+
+	if (i->certificate)
+		return check_ca(i->ca_file, i->crl_file);
+	if (i->ca_file != NULL)
+		bad += check_file(i->ca_file, "the CA");
+	if (i->jwks_file != NULL)
+		bad += check_file(i->jwks_file, "the keys");
+	return bad;
+}
+
+static int
 check_listen(const char *listen)
 {
 	char why[512];
@@ -106,12 +134,10 @@ kmf_conf_check(const struct kmf_conf *c)
 	if (perc_httpd_check_cert(c->tls_cert, c->tls_key, why, sizeof(why)) !=
 	    0)
 		bad += problem(why);
-	for (i = 0; i < c->nissuers; i++) {
-		if (c->issuers[i].ca_file != NULL)
-			bad += check_file(c->issuers[i].ca_file, "the CA");
-		if (c->issuers[i].jwks_file != NULL)
-			bad += check_file(c->issuers[i].jwks_file, "the keys");
-	}
+	if (c->client_ca != NULL)
+		bad += check_ca(c->client_ca, NULL);
+	for (i = 0; i < c->nissuers; i++)
+		bad += check_issuer(&c->issuers[i]);
 	for (i = 0; i < c->nhooks; i++) {
 		bad += check_hook_secret(c->hooks[i].secret_file);
 		if (c->hooks[i].ca_file != NULL)

@@ -297,7 +297,7 @@ on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	struct fetch *f = e->f;
 	struct issuer *i;
 
-	if (m->id >= f->conf->nissuers)
+	if (m->id >= f->conf->nissuers || f->conf->issuers[m->id].certificate)
 		return PERC_ERR_DENIED;
 	i = &f->issuers[m->id];
 	if (i->req != NULL)
@@ -447,7 +447,8 @@ fetch_open(struct fetch *f)
 	    (r = cage(f->conf)) != 0)
 		return r;
 	for (i = 0; i < f->conf->nissuers; i++)
-		start(&f->issuers[i]);
+		if (!f->conf->issuers[i].certificate)
+			start(&f->issuers[i]);
 	return 0;
 }
 

@@ -196,22 +196,26 @@ serve(struct front *f)
 		.deadline_ms = DEADLINE_MS,
 		.max_conns = (unsigned)f->conf->max_conns,
 		.max_conns_per_ip = (unsigned)f->conf->max_conns_per_ip };
-	char why[512];
+	char why[512] = "", *trust = NULL;
 	int r;
 
+	if ((r = front_cas_open(f, &trust, why, sizeof(why))) != 0)
+		goto out;
+	c.client_ca = trust;
 	if ((r = perc_httpd_new(
 		 &f->httpd, f->loop, &c, on_request, f, why, sizeof(why))) != 0)
-		goto bad;
+		goto out;
 	if (f->index == 0 && f->conf->metrics_listen != NULL) {
 		c.listen_fd = FD_METRICS;
 		c.max_conns = 16;
-		if ((r = perc_httpd_new(&f->metrics, f->loop, &c,
-			 on_metrics_request, f, why, sizeof(why))) != 0)
-			goto bad;
+		c.client_ca = NULL;
+		r = perc_httpd_new(&f->metrics, f->loop, &c, on_metrics_request,
+		    f, why, sizeof(why));
 	}
-	return 0;
-bad:
-	log_warnx("front.start err=\"%s\"", why);
+out:
+	if (r != 0)
+		log_warnx("front.start err=\"%s\"", why);
+	free(trust);
 	return r;
 }
 
@@ -472,6 +476,7 @@ front_close(struct front *f)
 	perc_chan_free(f->fetcher);
 	for (i = 0; i < KMF_ISSUERS_MAX; i++)
 		json_decref(f->keys[i].jwks);
+	front_cas_close(f);
 	front_rosters_clear(f);
 	kmf_api_free(f->api);
 	front_cache_free(f->cache);

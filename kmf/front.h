@@ -124,6 +124,7 @@ struct front {
 	struct perc_jwks *jwks;
 	uint8_t nonce_key[32], prev_nonce_key[32];
 	struct front_keys keys[KMF_ISSUERS_MAX];
+	struct perc_httpd_ca *cas[KMF_ISSUERS_MAX]; /* of devices; or NULL */
 	struct front_req *calls[FRONT_CALLS_MAX];
 	unsigned call_next, ncalls;
 	uint32_t call_count;
@@ -200,6 +201,13 @@ const char *front_text_of(const json_t *o, const char *name);
 
 /* method_person.c: what the claims of q->issuer mean, into q->who. */
 void front_person(struct front_req *q);
+/* Does an address of that domain count when this issuer says it? */
+bool front_email_counts(const struct kmf_issuer *i, const char *email);
+/* method_cert.c: the CAs of devices. *trustp: PEM of all whose certificates
+ * are asked for, or NULL; free() it. */
+PERC_MUST int
+front_cas_open(struct front *f, char **trustp, char *why, size_t cap);
+void front_cas_close(struct front *f);
 /* method_oidc.c: are this issuer's keys older than it may be? */
 bool front_keys_stale(const struct front *f, size_t issuer);
 

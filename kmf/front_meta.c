@@ -38,18 +38,30 @@ descriptor(struct front_req *q)
 		base, "resource", resource, "token_endpoint", token));
 }
 
+/* RFC 8705 3.3, 3.4: only where a certificate is asked for at all. */
+static void
+cert_flag(json_t *o, const struct kmf_conf *c)
+{
+	if (o != NULL && kmf_conf_asks_cert(c))
+		(void)json_object_set_new(o,
+		    "tls_client_certificate_bound_access_tokens", json_true());
+}
+
 static void
 resource(struct front_req *q)
 {
-	const char *base = q->f->conf->base_url;
+	const struct kmf_conf *c = q->f->conf;
 	char name[600];
+	json_t *o;
 
 	resource_put(name, sizeof(name), q);
-	front_json(q, 200,
-	    json_pack("{s:s, s:[s], s:[s], s:b, s:[s]}", "resource", name,
-		"authorization_servers", base, "bearer_methods_supported",
-		"header", "dpop_bound_access_tokens_required", 1,
-		"dpop_signing_alg_values_supported", "ES256"));
+	o = json_pack("{s:s, s:[s], s:[s], s:b, s:[s]}", "resource", name,
+	    "authorization_servers", c->base_url, "bearer_methods_supported",
+	    "header", "dpop_bound_access_tokens_required",
+	    !kmf_conf_takes_bearer(c), "dpop_signing_alg_values_supported",
+	    "ES256");
+	cert_flag(o, c);
+	front_json(q, 200, o);
 }
 
 static json_t *
@@ -59,7 +71,8 @@ providers(const struct kmf_conf *c)
 	size_t i;
 
 	for (i = 0; list != NULL && i < c->nissuers; i++)
-		if (json_array_append_new(list,
+		if (!c->issuers[i].certificate &&
+		    json_array_append_new(list,
 			json_pack("{s:s, s:s, s:s, s:s, s:b}", "issuer",
 			    c->issuers[i].url, "client_id",
 			    c->issuers[i].client_id, "scope",
@@ -70,26 +83,42 @@ providers(const struct kmf_conf *c)
 	return list;
 }
 
+static json_t *
+client_methods(const struct kmf_conf *c)
+{
+	json_t *a = json_pack("[s, s]", "none", "private_key_jwt");
+	size_t i;
+
+	for (i = 0; a != NULL && i < c->nissuers; i++)
+		if (c->issuers[i].certificate) {
+			(void)json_array_append_new(
+			    a, json_string("tls_client_auth"));
+			break;
+		}
+	return a;
+}
+
 static void
 server(struct front_req *q)
 {
-	const char *base = q->f->conf->base_url;
+	const struct kmf_conf *c = q->f->conf;
 	char token[600], jwks[600];
+	json_t *o;
 
-	snprintf(token, sizeof(token), "%s/oauth/token", base);
-	snprintf(jwks, sizeof(jwks), "%s/.well-known/jwks.json", base);
-	front_json(q, 200,
-	    json_pack("{s:s, s:s, s:s, s:[s,s], s:[s,s], s:[s], s:[s], "
-		      "s:[], s:o}",
-		"issuer", base, "token_endpoint", token, "jwks_uri", jwks,
-		"grant_types_supported",
-		"urn:ietf:params:oauth:grant-type:token-exchange",
-		"client_credentials", "token_endpoint_auth_methods_supported",
-		"none", "private_key_jwt",
-		"token_endpoint_auth_signing_alg_values_supported", "ES256",
-		"dpop_signing_alg_values_supported", "ES256",
-		"response_types_supported", "perch_identity_providers",
-		providers(q->f->conf)));
+	snprintf(token, sizeof(token), "%s/oauth/token", c->base_url);
+	snprintf(jwks, sizeof(jwks), "%s/.well-known/jwks.json", c->base_url);
+	o = json_pack("{s:s, s:s, s:s, s:[s,s], s:o, s:[s], s:[s], s:[], s:o}",
+	    "issuer", c->base_url, "token_endpoint", token, "jwks_uri", jwks,
+	    "grant_types_supported",
+	    "urn:ietf:params:oauth:grant-type:token-exchange",
+	    "client_credentials", "token_endpoint_auth_methods_supported",
+	    client_methods(c),
+	    "token_endpoint_auth_signing_alg_values_supported", "ES256",
+	    "dpop_signing_alg_values_supported", "ES256",
+	    "response_types_supported", "perch_identity_providers",
+	    providers(c));
+	cert_flag(o, c);
+	front_json(q, 200, o);
 }
 
 static void
@@ -127,7 +156,7 @@ on_ready(struct front_req *q, const struct kmf_reply *a)
 	if (n > 0 && n < sizeof(text) - 1 && text[n - 1] != '\n')
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
 	for (i = 0; i < f->conf->nissuers && n < sizeof(text); i++)
-		if (f->keys[i].jwks == NULL)
+		if (!f->conf->issuers[i].certificate && f->keys[i].jwks == NULL)
 			n += (size_t)snprintf(text + n, sizeof(text) - n,
 			    "issuer %s: no keys yet: %s\n",
 			    f->conf->issuers[i].label,

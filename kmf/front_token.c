@@ -221,12 +221,47 @@ on_client(struct front_req *q, int err, const char *why)
 	front_call(q, &c, front_token_relay);
 }
 
+/* A device is a client, so it is the client that is not good. */
+static void
+on_device(struct front_req *q, int err, const char *why)
+{
+	if (err != 0)
+		unknown(q, err, "invalid_client", why);
+	else
+		on_person(q, 0, "");
+}
+
+/* RFC 8705 2: the connection is the credential, client_id its name; and
+ * what it asks for is a conference. */
+static void
+grant_cert(struct front_req *q)
+{
+	const char *id = kmf_form_get(&q->form, "client_id");
+	const char *resource = kmf_form_get(&q->form, "resource");
+
+	if (id[0] == '\0' || resource[0] == '\0') {
+		malformed(q, "client_id and resource are needed");
+		return;
+	}
+	if (!conference_of(q->par.conf, q->f->conf->base_url, resource)) {
+		refuse(q, 400, "invalid_target", "resource");
+		return;
+	}
+	q->cred =
+	    (struct kmf_cred){ .kind = KMF_CRED_CERT, .text = id, .hint = "" };
+	kmf_method_start(q, on_device);
+}
+
 static void
 grant_client(struct front_req *q)
 {
 	const char *text = kmf_form_get(&q->form, "client_assertion");
 	const char *type = kmf_form_get(&q->form, "client_assertion_type");
 
+	if (type[0] == '\0' && text[0] == '\0' && front_x5t(q)[0] != '\0') {
+		grant_cert(q);
+		return;
+	}
 	if (strcmp(type, ASSERTION) != 0 || text[0] == '\0') {
 		refuse(q, 401, "invalid_client", "no assertion");
 		return;

@@ -18,6 +18,7 @@ static const struct kmf_method *const methods[] = {
 	&kmf_method_oidc,
 	&kmf_method_code,
 	&kmf_method_client,
+	&kmf_method_cert,
 };
 
 void

@@ -27,20 +27,25 @@ listed(char *const *list, const char *word, size_t n)
 	return false;
 }
 
+bool
+front_email_counts(const struct kmf_issuer *i, const char *email)
+{
+	const char *at = strrchr(email, '@');
+
+	return i->email_domains == NULL ||
+	    (at != NULL && listed(i->email_domains, at + 1, strlen(at + 1)));
+}
+
 /* An address of a domain that is not this issuer's is only a claim. */
 static void
 email_fill(struct front_req *q)
 {
 	const struct kmf_issuer *i = q->issuer;
 	struct kmf_identity *id = &q->who;
-	const char *at;
 
 	id->email = front_text_of(q->claims, i->email_claim);
 	id->email_verified = perc_json_bool(q->claims, "email_verified", false);
-	if (i->email_domains == NULL || id->email[0] == '\0')
-		return;
-	at = strrchr(id->email, '@');
-	if (at != NULL && listed(i->email_domains, at + 1, strlen(at + 1)))
+	if (id->email[0] == '\0' || front_email_counts(i, id->email))
 		return;
 	if (id->email_verified)
 		log_info("front.email id=%s issuer=%s counts=no "

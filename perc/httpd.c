@@ -260,6 +260,9 @@ daemon_start(struct perc_httpd *h, int fd, const struct perc_httpd_conf *conf)
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_conn, h },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)httpd_req_completed,
 		    h },
+		{ h->client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST
+				       : MHD_OPTION_END,
+		    0, h->client_ca },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	const union MHD_DaemonInfo *i;
@@ -305,10 +308,15 @@ perc_httpd_new(struct perc_httpd **hp, struct perc_loop *l,
 	h->arg = arg;
 	h->max_body = conf->max_body;
 	h->deadline_ms = conf->deadline_ms;
-	h->ask_client_cert = conf->ask_client_cert;
+	h->ask_client_cert = conf->ask_client_cert || conf->client_ca != NULL;
 	h->wake_end = &h->wake;
 	/* GnuTLS writes without MSG_NOSIGNAL. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (conf->client_ca != NULL &&
+	    (h->client_ca = strdup(conf->client_ca)) == NULL) {
+		r = PERC_ERR_NOMEM;
+		goto out;
+	}
 	if ((r = httpd_tls_load(
 		 &h->pair, conf->cert_file, conf->key_file, why, whycap)) != 0)
 		goto out;
@@ -389,6 +397,7 @@ perc_httpd_free(struct perc_httpd *h)
 	perc_timer_stop(h->loop, &h->turn);
 	perc_timer_stop(h->loop, &h->tick);
 	httpd_tls_clear(h);
+	free(h->client_ca);
 	free(h);
 }
 

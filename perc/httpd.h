@@ -31,6 +31,9 @@ struct perc_httpd_conf {
 	unsigned deadline_ms;  /* whole request, first octet to last */
 	unsigned max_conns, max_conns_per_ip; /* 0: no bound per address */
 	bool ask_client_cert;  /* request, do not verify: x5t bindings */
+	/* PEM text: as above, and say whose, so that people's browsers need
+	 * not ask them; NULL: nobody's. */
+	const char *client_ca;
 };
 
 struct perc_httpd_header {
@@ -78,6 +81,27 @@ const uint8_t *perc_httpd_body(const struct perc_httpd_req *r, size_t *len);
 const struct sockaddr *perc_httpd_peer(const struct perc_httpd_req *r);
 /* base64url SHA-256 of the client certificate's DER (44 octets), or "". */
 void perc_httpd_client_x5t(const struct perc_httpd_req *r, char out[44]);
+
+/* The CA of clients' certificates, with its revocation lists (NULL: none);
+ * why gets one line for people. */
+struct perc_httpd_ca;
+PERC_MUST int perc_httpd_ca_new(struct perc_httpd_ca **ap, const char *ca_file,
+    const char *crl_file, char *why, size_t whycap);
+void perc_httpd_ca_free(struct perc_httpd_ca *a);
+
+enum perc_httpd_name {
+	PERC_HTTPD_URI,
+	PERC_HTTPD_DNS,
+	PERC_HTTPD_EMAIL,
+	PERC_HTTPD_CN,
+};
+/* Is the connection's certificate of this CA, for TLS clients, valid now, not
+ * revoked, and does it bear this name? PERC_ERR_NOTFOUND: none was shown;
+ * PERC_ERR_UNKNOWN_KEY: it is of another CA; else *why, a static phrase,
+ * says what is wrong with it. */
+PERC_MUST int perc_httpd_client_cert(const struct perc_httpd_req *r,
+    const struct perc_httpd_ca *a, enum perc_httpd_name kind,
+    const char *name, const char **why);
 /* The owner's pointer, and a hook for when the client went away before the
  * answer. The request is still to be answered, but in perc_httpd_free(). */
 void perc_httpd_set_data(struct perc_httpd_req *r, void *data,

@@ -6,6 +6,7 @@
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 
 #include "perc/httpd.h"
@@ -87,6 +88,7 @@ struct perc_httpd {
 	size_t max_body;
 	unsigned deadline_ms;
 	bool ask_client_cert;
+	char *client_ca; /* PEM, lives as long as the daemon */
 	unsigned port;
 	struct httpd_conn *conns;
 	struct perc_httpd_stream *wake, **wake_end;

@@ -3,8 +3,8 @@
  * Certificates of the HTTPS server. microhttpd asks a callback for the pair
  * of each new connection, so a reload is a change of one pointer; GnuTLS goes
  * on using the old pair until the handshakes under way are done, therefore
- * it lives another minute. A client certificate is requested but verified by
- * nobody here: RFC 8705 bindings need only its hash.
+ * it lives another minute. A client certificate is requested, and looked at
+ * in perc/httpd_cert.c when somebody needs to know.
  */
 #include "config.h"
 
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perc/b64.h"
 #include "perc/httpd_int.h"
 #include "perc/secret.h"
 
@@ -228,25 +227,4 @@ perc_httpd_reload_cert(struct perc_httpd *h, const char *cert_file,
 	p->next = h->pair;
 	h->pair = p;
 	return 0;
-}
-
-void
-perc_httpd_client_x5t(const struct perc_httpd_req *r, char out[44])
-{
-	const union MHD_ConnectionInfo *i;
-	const gnutls_datum_t *list;
-	unsigned n = 0;
-	uint8_t hash[32];
-	size_t len = sizeof(hash);
-
-	out[0] = '\0';
-	i = MHD_get_connection_info(
-	    r->c->mc, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (i == NULL || i->tls_session == NULL)
-		return;
-	list = gnutls_certificate_get_peers(i->tls_session, &n);
-	if (list == NULL || n == 0)
-		return;
-	if (gnutls_fingerprint(GNUTLS_DIG_SHA256, &list[0], hash, &len) >= 0)
-		perc_b64_put(out, hash, sizeof(hash));
 }
