@@ -151,6 +151,7 @@ struct front_conf {
 	struct perc_timer token2_timer;
 	struct perc_dtls_id *dtls_id;
 	char ufrag[PERC_ICE_UFRAG + 1]; /* ours, of the newest join */
+	char ice_pwd[PERC_ICE_PWD + 1];
 	char *token2, *leg_url;
 	struct front_leg *leg;
 };

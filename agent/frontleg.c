@@ -158,14 +158,37 @@ dtls_begin(struct front_leg *l)
 		dtls_plan(l);
 }
 
+/*
+ * The distributor asks whether we are where our checks come from (it moves a
+ * leg to nowhere else, docs/wire/join.md). The address that it is told is its
+ * own, which it has no use for.
+ */
+static void
+check_answer(struct front_leg *l, const struct perc_stun *m)
+{
+	uint8_t msg[PERC_STUN_MAX];
+	size_t n;
+
+	if (!m->has_integrity || perc_stun_verify(m, l->own_pwd) != 0)
+		return;
+	if (perc_stun_success(msg, &n, m, l->own_pwd,
+		(const struct sockaddr *)&l->there) == 0)
+		front_leg_send(l, msg, n);
+}
+
 void
 front_leg_stun(struct front_leg *l, const uint8_t *p, size_t n)
 {
 	struct perc_stun m;
 	int64_t jitter;
 
-	if (perc_stun_parse(&m, p, n) != 0 || !l->asking ||
-	    memcmp(m.txid, l->txid, sizeof(l->txid)) != 0)
+	if (perc_stun_parse(&m, p, n) != 0)
+		return;
+	if (m.type == 0x0001) {
+		check_answer(l, &m);
+		return;
+	}
+	if (!l->asking || memcmp(m.txid, l->txid, sizeof(l->txid)) != 0)
 		return;
 	if (m.type == 0x0111) {
 		front_leg_refused(l);
@@ -278,6 +301,8 @@ socket_connect(struct front_leg *l, const struct front_join *j)
 		return PERC_ERR_SYS;
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	memcpy(&l->there, four ? (void *)&v4 : (void *)&v6,
+	    four ? sizeof(v4) : sizeof(v6));
 	if (connect(l->fd, four ? (void *)&v4 : (void *)&v6,
 		four ? sizeof(v4) : sizeof(v6)) != 0)
 		return PERC_ERR_SYS;
@@ -304,6 +329,7 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 	memcpy(l->pwd, j->pwd, sizeof(l->pwd));
 	/* RFC 8445 section 7.2.2: theirs first in what we send */
 	text_put(l->username, sizeof(l->username), "%s:%s", j->ufrag, ufrag);
+	text_put(l->own_pwd, sizeof(l->own_pwd), "%s", c->ice_pwd);
 	perc_random(&l->tie_breaker, sizeof(l->tie_breaker));
 	front_leg_batches(l);
 	if ((r = socket_connect(l, j)) != 0) {

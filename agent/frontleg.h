@@ -28,6 +28,8 @@ struct front_leg {
 	int fd;
 	struct perc_io *io;
 	char username[600], pwd[257];
+	struct sockaddr_storage there;
+	char own_pwd[PERC_ICE_PWD + 1]; /* of checks that come in */
 	uint64_t tie_breaker;
 	uint8_t txid[12]; /* of the check under way */
 	bool asking;

@@ -167,15 +167,15 @@ on_join(const struct perc_httpc_answer *a, void *arg)
 static void
 join_ask(struct front_conf *c)
 {
-	char pwd[PERC_ICE_PWD + 1];
 	char *auth = text_new("Authorization: Bearer %s", c->token2);
 	char *url = text_new("%s/v1/join", c->mdd);
 	const char *headers[] = { auth, "Content-Type: application/json",
 		NULL };
 	char *body;
 
-	perc_ice_credentials(c->ufrag, pwd);
-	body = text_new("{\"ufrag\":\"%s\",\"pwd\":\"%s\"}", c->ufrag, pwd);
+	perc_ice_credentials(c->ufrag, c->ice_pwd);
+	body =
+	    text_new("{\"ufrag\":\"%s\",\"pwd\":\"%s\"}", c->ufrag, c->ice_pwd);
 	perc_httpc_cancel(c->join_req);
 	c->join_req = NULL;
 	if (auth == NULL || url == NULL || body == NULL ||
@@ -185,7 +185,6 @@ join_ask(struct front_conf *c)
 	text_free(auth);
 	text_free(url);
 	text_free(body);
-	perc_wipe(pwd, sizeof(pwd));
 }
 
 /* ---- token2

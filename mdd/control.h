@@ -67,10 +67,14 @@ struct ctl {
 
 /* ---- control_legs.c: the records, and the way to the workers ---------- */
 
+struct ctl_ice { /* of the endpoint; wiped by whoever has it */
+	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
+};
+
 /* Ask the worker of the token's conference for a leg; req is answered later
  * by join_answer. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
-PERC_MUST int
-ctl_join(struct ctl *c, const struct mdd_token *t, struct perc_httpd_req *req);
+PERC_MUST int ctl_join(struct ctl *c, const struct mdd_token *t,
+    const struct ctl_ice *ice, struct perc_httpd_req *req);
 struct ctl_leg *ctl_leg_find(struct ctl *c, const char *id);
 /* Is it this token's leg? */
 bool ctl_leg_is(

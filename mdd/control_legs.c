@@ -128,25 +128,32 @@ live_ms(const struct ctl *c, const struct mdd_token *t)
 }
 
 static int
-join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t)
+join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t,
+    const struct ctl_ice *ice)
 {
 	struct mdd_join j = { .nssrcs = t->nssrcs, .live_ms = live_ms(c, t) };
 	uint8_t buf[MDD_MSG_MAX];
-	int n;
+	int n, r;
 
 	memcpy(j.leg, leg->id, sizeof(j.leg));
 	memcpy(j.conference, leg->room->key, sizeof(j.conference));
 	memcpy(j.member, t->member, sizeof(j.member));
 	memcpy(j.pin, t->pin, sizeof(j.pin));
 	memcpy(j.ssrcs, t->ssrcs, sizeof(j.ssrcs));
-	if ((n = mdd_join_put(buf, &j)) < 0)
-		return n;
-	return perc_chan_send(
-	    leg->room->worker->chan, MDD_MSG_JOIN, 0, buf, (size_t)n);
+	memcpy(j.ufrag, ice->ufrag, sizeof(j.ufrag));
+	memcpy(j.pwd, ice->pwd, sizeof(j.pwd));
+	n = mdd_join_put(buf, &j);
+	r = n < 0 ? n
+		  : perc_chan_send(leg->room->worker->chan, MDD_MSG_JOIN, 0,
+			buf, (size_t)n);
+	perc_wipe(&j, sizeof(j));
+	perc_wipe(buf, sizeof(buf));
+	return r;
 }
 
 int
-ctl_join(struct ctl *c, const struct mdd_token *t, struct perc_httpd_req *req)
+ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
+    struct perc_httpd_req *req)
 {
 	char key[MDD_CONF_KEY_MAX + 1];
 	struct ctl_room *room;
@@ -179,7 +186,7 @@ ctl_join(struct ctl *c, const struct mdd_token *t, struct perc_httpd_req *req)
 	c->first = leg;
 	mdd_table_add(&c->legs, &leg->by_id,
 	    mdd_table_hash(&c->legs, leg->id, strlen(leg->id)));
-	if ((r = join_send(c, leg, t)) != 0)
+	if ((r = join_send(c, leg, t, ice)) != 0)
 		leg_free(c, leg);
 	return r;
 }

@@ -26,6 +26,9 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "Datagrams sent that shared a message with others (GSO)." },
 	[MDD_TX_FAILED] = { "perch_mdd_send_failed_total", NULL,
 	    "Datagrams that the system did not take." },
+	[MDD_TX_HELD] = { "perch_mdd_send_held_total", NULL,
+	    "Handshake datagrams held back from an address that has not "
+	    "answered and sent too little." },
 	[MDD_IN_STUN] = { "perch_mdd_accepted_total", "kind=\"stun\"",
 	    "Datagrams that were authenticated, or belong to a handshake." },
 	[MDD_IN_DTLS] = IN("dtls"),

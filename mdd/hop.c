@@ -12,7 +12,8 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define HOP_WINDOW 256 /* packets of replay window, both directions */
+#define HOP_AMPLIFY 3
+#define HOP_WINDOW  256 /* packets of replay window, both directions */
 
 static void hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r);
 
@@ -24,6 +25,14 @@ hop_send(const uint8_t *p, size_t n, void *arg)
 
 	if (leg->addr.len == 0 || n > MDD_OUT_MAX)
 		return;
+	/* Nobody is hit by more than three times what its sender spent; each
+	 * check and each retransmission of the endpoint's lets more go. */
+	if (leg->state != MDD_LEG_UP && !leg->answered &&
+	    leg->said + n > HOP_AMPLIFY * leg->heard) {
+		w->count[MDD_TX_HELD]++;
+		return;
+	}
+	leg->said += n;
 	memcpy(mdd_batch_slot(w->out), p, n);
 	mdd_batch_commit(w->out, &leg->addr, n);
 }
@@ -123,12 +132,18 @@ void
 mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms)
 {
+	/* Its association is gone: no datagram to pay for. */
+	if (leg->dtls == NULL && leg->state == MDD_LEG_UP) {
+		w->count[MDD_DROP_DTLS]++;
+		return;
+	}
 	if (!mdd_leg_credit(&w->legs, leg, now_ms) ||
 	    (leg->dtls == NULL && w->legs.dtls >= w->dtls_max)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
-	if (leg->dtls == NULL && leg->state != MDD_LEG_UP) {
+	leg->heard += n;
+	if (leg->dtls == NULL) {
 		leg->owner = w;
 		if (perc_dtls_new(&leg->dtls, w->id, true, leg->pin, NULL, 0,
 			hop_send, leg) == 0)

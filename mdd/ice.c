@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ICE-lite (RFC 8445 section 2.5): we answer checks and send none. A check
- * whose integrity holds proves that the leg's owner is at that address; only
- * then does DTLS state for it exist. Strangers cost a parse and a table
- * look-up, and get a bounded number of error answers, none longer than what
- * they sent to provoke it.
+ * ICE-lite (RFC 8445 section 2.5): we answer checks and nominate nothing. The
+ * first check whose integrity holds names the address where DTLS may begin.
+ * It was written by who has the password, but its source is soon forged, and
+ * anybody who read it can send it again: so until the address has answered a
+ * check of ours, or the handshake is complete, it gets at most three times
+ * what came from it, and a leg that has an address moves to another only
+ * when that one has answered.
+ *
+ * Strangers cost a parse and a table look-up, and get a bounded number of
+ * error answers, none longer than what they sent to provoke it.
  */
 #include "mdd/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "perc/crypto.h"
 #include "perc/stun.h"
 
-#define STUN_REQUEST 0x0001
+#define STUN_REQUEST  0x0001
+#define STUN_SUCCESS  0x0101
+#define PATH_RANDOM   8 /* octets of a transaction id; then the leg's place */
+#define PATH_PRIORITY 1845501695u /* peer-reflexive, RFC 8445 section 5.1.2 */
+#define PATH_MS	      200	  /* between two checks of ours on a leg */
+#define PATH_ALIVE_MS 3000	  /* and how long one may be answered */
 
 /* RFC 8489 section 9.1.3: these errors carry no integrity. */
 static void
@@ -41,23 +53,57 @@ user_find(struct mdd_worker *w, const struct perc_stun *m)
 	    &w->legs, m->username, (size_t)(colon - m->username));
 }
 
-/*
- * Who reads a check on the way could send it again from an address of his
- * choice and so turn the leg's media there. A check therefore moves a leg
- * only once: the last MDD_CHECKS of them are remembered.
- */
-static bool
-check_is_new(
-    const struct mdd_worker *w, struct mdd_leg *leg, const struct perc_stun *m)
+/* Is the endpoint where this came from? RFC 8445 section 7.2.2: its ufrag
+ * stands first in what we send. */
+static void
+path_ask(struct mdd_worker *w, struct mdd_leg *leg, const struct mdd_addr *to,
+    int64_t now_ms)
 {
-	uint32_t h = mdd_table_hash(&w->legs.by_addr, m->txid, sizeof(m->txid));
-	unsigned i;
+	char user[MDD_ICE_MAX + PERC_ICE_UFRAG + 2];
+	uint32_t at = (uint32_t)(leg - w->legs.pool);
+	struct mdd_path *p = &leg->path;
+	size_t len;
 
-	for (i = 0; i < MDD_CHECKS; i++)
-		if (leg->checks[i] == h)
-			return false;
-	leg->checks[leg->check_at++ % MDD_CHECKS] = h;
-	return true;
+	if (p->to.len != 0 && now_ms - p->sent_ms < PATH_MS)
+		return;
+	(void)snprintf(
+	    user, sizeof(user), "%s:%s", leg->peer_ufrag, leg->ufrag);
+	perc_random(p->txid, PATH_RANDOM);
+	memcpy(p->txid + PATH_RANDOM, &at, sizeof(at));
+	p->to = *to;
+	p->sent_ms = now_ms;
+	if (perc_stun_check(mdd_batch_slot(w->out), &len, p->txid, user,
+		leg->peer_pwd, PATH_PRIORITY, leg->serial) == 0)
+		mdd_batch_commit(w->out, to, len);
+}
+
+/* The endpoint is there, and this is its address from now on. */
+static void
+path_answered(struct mdd_worker *w, const struct mdd_addr *from,
+    const struct perc_stun *m, int64_t now_ms)
+{
+	struct mdd_leg *leg;
+	struct mdd_path *p;
+	uint32_t at;
+
+	memcpy(&at, m->txid + PATH_RANDOM, sizeof(at));
+	if (at >= w->legs.limits.max_legs)
+		goto no;
+	leg = &w->legs.pool[at];
+	p = &leg->path;
+	if (leg->state == MDD_LEG_FREE || p->to.len == 0 ||
+	    now_ms - p->sent_ms > PATH_ALIVE_MS ||
+	    memcmp(p->txid, m->txid, sizeof(p->txid)) != 0 ||
+	    !mdd_addr_same(&p->to, from) ||
+	    perc_stun_verify(m, leg->peer_pwd) != 0)
+		goto no;
+	w->count[MDD_IN_STUN]++;
+	p->to.len = 0;
+	mdd_leg_bind(&w->legs, leg, from);
+	leg->answered = true;
+	return;
+no:
+	w->count[MDD_DROP_STUN_AUTH]++;
 }
 
 /*
@@ -81,12 +127,13 @@ static void
 answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
     const struct mdd_addr *to, const struct perc_stun *m, int64_t now_ms)
 {
-	uint8_t *out = mdd_batch_slot(w->out);
+	uint8_t *out;
 	size_t len;
 	int r;
 
 	if (address_is_anothers(w, leg, to, now_ms))
 		return;
+	out = mdd_batch_slot(w->out);
 	if (m->unknown_n > 0)
 		r = perc_stun_error(out, &len, m, leg->pwd, 420);
 	else if (m->controlled) /* we are lite, so the peer controls */
@@ -99,9 +146,16 @@ answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
 	leg->heard_ms = now_ms;
 	if (m->unknown_n > 0 || m->controlled)
 		return;
-	/* The first address counts at once, another one when nominated. */
-	if (check_is_new(w, leg, m) && (leg->addr.len == 0 || m->use_candidate))
+	/* The first address counts at once, another one when nominated and
+	 * when it has answered. */
+	if (leg->state == MDD_LEG_WAITING)
 		mdd_leg_bind(&w->legs, leg, to);
+	else if (m->use_candidate && !mdd_addr_same(&leg->addr, to))
+		path_ask(w, leg, to, now_ms);
+	if (mdd_addr_same(&leg->addr, to)) {
+		leg->heard += m->len;
+		leg->said += len;
+	}
 }
 
 void
@@ -111,9 +165,14 @@ mdd_ice_input(struct mdd_worker *w, const struct mdd_addr *from,
 	struct mdd_leg *leg;
 	struct perc_stun m;
 
-	if (perc_stun_parse(&m, p, n) != 0 || m.type != STUN_REQUEST ||
+	if (perc_stun_parse(&m, p, n) != 0 ||
+	    (m.type != STUN_REQUEST && m.type != STUN_SUCCESS) ||
 	    !m.has_fingerprint) {
 		w->count[MDD_DROP_STUN_FORM]++;
+		return;
+	}
+	if (m.type == STUN_SUCCESS) {
+		path_answered(w, from, &m, now_ms);
 		return;
 	}
 	if (m.username == NULL || !m.has_integrity) {

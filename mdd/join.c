@@ -14,6 +14,7 @@
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
+#include "perc/secret.h"
 
 #define JOIN_BODY_MAX 1024
 
@@ -117,15 +118,14 @@ ice_text_ok(const char *s, size_t min)
 		if (!isalnum((unsigned char)s[i]) && s[i] != '+' &&
 		    s[i] != '/' && s[i] != '-' && s[i] != '_')
 			return false;
-	return n >= min && n <= 256;
+	return n >= min && n <= MDD_ICE_MAX;
 }
 
-/* We are ICE-lite and send no checks, so the peer's credentials are looked
- * at for their form and not kept. */
 static bool
-body_ok(struct perc_httpd_req *r)
+body_take(struct perc_httpd_req *r, struct ctl_ice *ice)
 {
 	const uint8_t *p;
+	const char *ufrag, *pwd;
 	json_t *j = NULL;
 	size_t len;
 	bool ok;
@@ -133,8 +133,13 @@ body_ok(struct perc_httpd_req *r)
 	p = perc_httpd_body(r, &len);
 	if (perc_json_parse(&j, p, len, JOIN_BODY_MAX, NULL, 0) != 0)
 		return false;
-	ok = ice_text_ok(perc_json_str(j, "ufrag"), 4) &&
-	    ice_text_ok(perc_json_str(j, "pwd"), 22);
+	ufrag = perc_json_str(j, "ufrag");
+	pwd = perc_json_str(j, "pwd");
+	ok = ice_text_ok(ufrag, 4) && ice_text_ok(pwd, 22);
+	if (ok) {
+		memcpy(ice->ufrag, ufrag, strlen(ufrag) + 1);
+		memcpy(ice->pwd, pwd, strlen(pwd) + 1);
+	}
 	json_decref(j);
 	return ok;
 }
@@ -144,12 +149,13 @@ body_ok(struct perc_httpd_req *r)
 static void
 post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 {
+	struct ctl_ice ice = { 0 };
 	struct mdd_token t;
 	int e;
 
 	if (!token_get(c, r, &t))
 		return;
-	if (!body_ok(r)) {
+	if (!body_take(r, &ice)) {
 		join_problem(r, 400, "request_malformed",
 		    "Send {\"ufrag\", \"pwd\"} of your ICE agent");
 		return;
@@ -157,7 +163,8 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 	if (c->stopping)
 		e = PERC_ERR_AGAIN;
 	else
-		e = ctl_join(c, &t, r);
+		e = ctl_join(c, &t, &ice, r);
+	perc_wipe(&ice, sizeof(ice));
 	if (e == 0)
 		return;
 	c->full++;

@@ -106,6 +106,8 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	memcpy(leg->member, j->member, sizeof(leg->member));
 	memcpy(leg->pin, j->pin, sizeof(leg->pin));
 	memcpy(leg->ssrcs, j->ssrcs, sizeof(leg->ssrcs));
+	memcpy(leg->peer_ufrag, j->ufrag, sizeof(leg->peer_ufrag));
+	memcpy(leg->peer_pwd, j->pwd, sizeof(leg->peer_pwd));
 	leg->nssrcs = j->nssrcs;
 	leg->heard_ms = now_ms;
 	leg->ends_ms = now_ms + (int64_t)j->live_ms;
@@ -264,6 +266,7 @@ mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a)
 	}
 	mdd_table_del(&leg->by_addr);
 	leg->addr = *a;
+	leg->answered = false;
 	mdd_table_add(
 	    &l->by_addr, &leg->by_addr, mdd_table_hash(&l->by_addr, key, n));
 	if (leg->state == MDD_LEG_WAITING)

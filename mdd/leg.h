@@ -16,9 +16,8 @@
 #include "perc/loop.h"
 #include "perc/srtp.h"
 
-#define MDD_CHECKS	    64 /* STUN checks that a leg remembers */
-#define MDD_MEMBER_LEGS	    3  /* of one member: the live one and two tries */
-#define MDD_SOURCES_PER_LEG 2  /* sizes the SSRC table of a conference */
+#define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
+#define MDD_SOURCES_PER_LEG 2 /* sizes the SSRC table of a conference */
 
 /*
  * One SSRC of a conference, known as long as there is room even when its leg
@@ -48,6 +47,14 @@ struct mdd_room { /* one conference */
 	struct mdd_room *next_free;
 };
 
+/* A check that we sent: whoever answers it with the endpoint's password is at
+ * this address and can be reached there. */
+struct mdd_path {
+	struct mdd_addr to; /* len 0: none */
+	uint8_t txid[12];
+	int64_t sent_ms;
+};
+
 enum mdd_leg_state {
 	MDD_LEG_FREE,
 	MDD_LEG_WAITING,
@@ -69,8 +76,10 @@ struct mdd_leg {
 	struct mdd_source *src[MDD_TOKEN_SSRCS];
 	unsigned nssrcs, tries;
 	struct mdd_addr addr;
-	uint32_t checks[MDD_CHECKS]; /* hashed transaction ids */
-	unsigned check_at;
+	char peer_ufrag[MDD_ICE_MAX + 1], peer_pwd[MDD_ICE_MAX + 1];
+	struct mdd_path path;	/* a check of ours under way */
+	bool answered;		/* one at addr was answered */
+	size_t heard, said;	/* octets to and from addr before it is up */
 	struct perc_dtls *dtls; /* until some seconds after it is up */
 	struct perc_timer timer;
 	struct perc_srtp *rx, *tx;

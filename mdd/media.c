@@ -124,10 +124,6 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_NO_KEYS]++;
 		return;
 	}
-	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
-		w->count[MDD_DROP_RATE]++;
-		return;
-	}
 	if (perc_tail_find(&t, p, n) != 0 || t.len > n) {
 		w->count[MDD_DROP_TAIL]++;
 		return;
@@ -140,6 +136,12 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	}
 	if ((s = mdd_leg_source(leg, h.ssrc)) == NULL) {
 		w->count[MDD_DROP_SSRC]++;
+		return;
+	}
+	/* Behind what costs nothing: who forges the source must know the SSRC
+	 * to spend the leg's credit. */
+	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
+		w->count[MDD_DROP_RATE]++;
 		return;
 	}
 	if ((r = perc_srtp_unprotect(leg->rx, &h, p, body, p, &len)) != 0) {

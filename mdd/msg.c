@@ -104,6 +104,8 @@ mdd_join_put(uint8_t *out, const struct mdd_join *m)
 	for (i = 0; i < m->nssrcs; i++)
 		perc_wire_put_u32(&w, m->ssrcs[i]);
 	perc_wire_put_u64(&w, m->live_ms);
+	perc_wire_put_str(&w, m->ufrag);
+	perc_wire_put_str(&w, m->pwd);
 	return put_end(&w);
 }
 
@@ -125,6 +127,8 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 	for (i = 0; i < m->nssrcs; i++)
 		m->ssrcs[i] = perc_wire_get_u32(&w);
 	m->live_ms = perc_wire_get_u64(&w);
+	get_text(&w, m->ufrag, sizeof(m->ufrag));
+	get_text(&w, m->pwd, sizeof(m->pwd));
 	return perc_wire_end(&w);
 }
 

@@ -38,6 +38,8 @@ struct mdd_ready {
 	uint8_t fp[PERC_FINGERPRINT_LEN];
 };
 
+#define MDD_ICE_MAX 256 /* RFC 8839 section 5.4 */
+
 struct mdd_join {
 	char leg[MDD_LEG_ID_MAX];
 	char conference[MDD_CONF_KEY_MAX + 1];
@@ -46,6 +48,8 @@ struct mdd_join {
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];
 	unsigned nssrcs;
 	uint64_t live_ms; /* until the token's end and the grace are over */
+	/* the endpoint's, for checks of ours */
+	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 
 struct mdd_joined { /* the frame's id is the asker's */
@@ -68,7 +72,7 @@ struct mdd_stats {
 	uint64_t v[MDD_COUNTS];
 };
 
-#define MDD_MSG_MAX 1024 /* octets of any payload */
+#define MDD_MSG_MAX 2048 /* octets of any payload */
 
 /* Codec: put returns the octets written into out (MDD_MSG_MAX of room), or a
  * negative error; get is strict about lengths, counts and left-overs. */

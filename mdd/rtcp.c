@@ -304,12 +304,12 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_NO_KEYS]++;
 		return;
 	}
-	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
-		w->count[MDD_DROP_RATE]++;
-		return;
-	}
 	if (n < 8 + 20 || mdd_leg_source(leg, u32(p + 4)) == NULL) {
 		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
+		return;
+	}
+	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
+		w->count[MDD_DROP_RATE]++;
 		return;
 	}
 	if (perc_srtcp_unprotect(leg->rx_rtcp, p, &n) != 0) {

@@ -321,6 +321,22 @@ stun_finish(
 	return perc_wire_end(w);
 }
 
+/* What both roles' checks have in common (RFC 8445 section 7.1). */
+static void
+check_begin(struct perc_wire *w, uint8_t *out, const uint8_t txid[static 12],
+    const char *username, uint32_t priority, uint16_t role,
+    uint64_t tie_breaker)
+{
+	stun_begin(w, out, 0x0001, txid);
+	stun_attr(w, STUN_USERNAME, username, strlen(username));
+	perc_wire_put_u16(w, STUN_PRIORITY);
+	perc_wire_put_u16(w, 4);
+	perc_wire_put_u32(w, priority);
+	perc_wire_put_u16(w, role);
+	perc_wire_put_u16(w, 8);
+	perc_wire_put_u64(w, tie_breaker);
+}
+
 int
 perc_stun_request(uint8_t *out, size_t *n, const uint8_t txid[static 12],
     const char *username, const char *pwd, uint32_t priority,
@@ -328,16 +344,22 @@ perc_stun_request(uint8_t *out, size_t *n, const uint8_t txid[static 12],
 {
 	struct perc_wire w;
 
-	stun_begin(&w, out, 0x0001, txid);
-	stun_attr(&w, STUN_USERNAME, username, strlen(username));
-	perc_wire_put_u16(&w, STUN_PRIORITY);
-	perc_wire_put_u16(&w, 4);
-	perc_wire_put_u32(&w, priority);
-	perc_wire_put_u16(&w, STUN_CONTROLLING);
-	perc_wire_put_u16(&w, 8);
-	perc_wire_put_u64(&w, tie_breaker);
+	check_begin(
+	    &w, out, txid, username, priority, STUN_CONTROLLING, tie_breaker);
 	if (use_candidate)
 		stun_attr(&w, STUN_USE_CANDIDATE, "", 0);
+	return stun_finish(&w, out, n, pwd, false);
+}
+
+int
+perc_stun_check(uint8_t *out, size_t *n, const uint8_t txid[static 12],
+    const char *username, const char *pwd, uint32_t priority,
+    uint64_t tie_breaker)
+{
+	struct perc_wire w;
+
+	check_begin(
+	    &w, out, txid, username, priority, STUN_CONTROLLED, tie_breaker);
 	return stun_finish(&w, out, n, pwd, false);
 }
 

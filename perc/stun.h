@@ -44,6 +44,10 @@ PERC_MUST int perc_stun_verify(const struct perc_stun *m, const char *pwd);
 PERC_MUST int perc_stun_request(uint8_t *out, size_t *n,
     const uint8_t txid[static 12], const char *username, const char *pwd,
     uint32_t priority, bool use_candidate, uint64_t tie_breaker);
+/* The controlled agent's, which nominates nothing. */
+PERC_MUST int perc_stun_check(uint8_t *out, size_t *n,
+    const uint8_t txid[static 12], const char *username, const char *pwd,
+    uint32_t priority, uint64_t tie_breaker);
 PERC_MUST int perc_stun_success(uint8_t *out, size_t *n,
     const struct perc_stun *request, const char *pwd,
     const struct sockaddr *from);

@@ -96,6 +96,25 @@ wanted(const uint8_t *d, size_t n, uint8_t lo, uint8_t hi, bool rtcp)
 	    (lo < 128 || (d[1] >= 192 && d[1] <= 223) == rtcp);
 }
 
+/* The MDD's check, answered as an ICE agent does. */
+static bool
+check_take(struct peer *p, const uint8_t *d, size_t n)
+{
+	uint8_t a[PERC_STUN_MAX];
+	struct perc_stun m;
+	size_t len;
+
+	if (d[0] > 3 || perc_stun_parse(&m, d, n) != 0 || m.type != 0x0001)
+		return false;
+	need(perc_stun_verify(&m, PEER_PWD) == 0 && m.controlled);
+	p->asked++;
+	if (!p->mute &&
+	    perc_stun_success(
+		a, &len, &m, PEER_PWD, (struct sockaddr *)&p->mdd) == 0)
+		peer_send(p, a, len);
+	return true;
+}
+
 static size_t
 receive(struct peer *p, uint8_t *buf, uint8_t lo, uint8_t hi, bool rtcp, int ms)
 {
@@ -108,7 +127,8 @@ receive(struct peer *p, uint8_t *buf, uint8_t lo, uint8_t hi, bool rtcp, int ms)
 			p->pump(p->arg);
 		(void)poll(&f, 1, p->pump != NULL ? 1 : 10);
 		while ((n = recv(p->fd, buf, PEER_PACKET, 0)) > 0)
-			if (wanted(buf, (size_t)n, lo, hi, rtcp))
+			if (!check_take(p, buf, (size_t)n) &&
+			    wanted(buf, (size_t)n, lo, hi, rtcp))
 				return (size_t)n;
 	} while (perc_now_ms() < end);
 	return 0;

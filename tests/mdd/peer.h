@@ -14,6 +14,8 @@
 #include "perc/stun.h"
 
 #define PEER_PACKET 2300
+#define PEER_UFRAG  "mine"
+#define PEER_PWD    "0123456789012345678901"
 
 struct peer {
 	int fd;
@@ -21,6 +23,8 @@ struct peer {
 	struct perc_dtls_id *id;
 	uint8_t fp[PERC_FINGERPRINT_LEN], mdd_fp[PERC_FINGERPRINT_LEN];
 	char ufrag[64], pwd[64]; /* the MDD's */
+	bool mute;		 /* answers no check of the MDD's */
+	unsigned asked;		 /* checks of the MDD's */
 	struct perc_dtls *dtls;
 	struct perc_dtls_keys keys;
 	struct perc_srtp *tx, *rx;

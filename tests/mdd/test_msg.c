@@ -183,7 +183,9 @@ test_values(void **state)
 	fill(2, &m);
 	m.join.nssrcs = 8;
 	n = mdd_join_put(buf, &m.join);
-	buf[n - 8 - 32 - 1] = 9; /* the count */
+	/* the count, before the SSRCs, the time and two texts */
+	buf[n - 8 - 32 - 1 - 10 - (int)strlen(m.join.ufrag) -
+	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
 	fill(3, &m);
 	n = mdd_joined_put(buf, &m.joined);

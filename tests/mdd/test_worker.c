@@ -117,6 +117,8 @@ join(struct world *x, struct peer *p, const char *member, uint32_t ssrc)
 	strcpy(j.conference, "k/c_1");
 	strcpy(j.member, member);
 	memcpy(j.pin, p->fp, sizeof(j.pin));
+	strcpy(j.ufrag, PEER_UFRAG);
+	strcpy(j.pwd, PEER_PWD);
 	j.ssrcs[0] = ssrc;
 	if (ssrc == SSRC_A)
 		j.ssrcs[j.nssrcs++] = SSRC_A2;
@@ -524,7 +526,13 @@ test_REQ_J_7a_roc_per_receiver(void **state)
 	assert_int_equal(roc, 1);
 }
 
-/* Nomination from another address moves the leg there. */
+static void
+victim_send(const uint8_t *p, size_t n, void *arg)
+{
+	peer_send(arg, p, n);
+}
+
+/* Nomination from another address that answers moves the leg there. */
 static void
 test_address_moves(void **state)
 {
@@ -544,12 +552,121 @@ test_address_moves(void **state)
 	peer_send(&x->a, d, n);
 	assert_int_equal(peer_recv(&x->b, d, 128, 191, 30), 0);
 	assert_true(peer_stun(&x->b, x->b.pwd, true));
+	(void)peer_recv(&x->b, d, 1, 0, 30); /* and answers */
 	n = peer_rtp(&x->a, d, SSRC_A, 2, "x", 1, short_tail, 1);
 	peer_send(&x->a, d, n);
 	n = peer_recv(&x->b, d, 128, 191, 1000);
 	assert_true(n > 0 && peer_open_rtp(&x->b, d, n, &t, &tl) > 0);
 	x->b.fd = fd;
 	peer_close(&other);
+}
+
+/* A forged source: the nomination is good, the address does not answer, and
+ * nothing moves. One check of ours goes there, however often it is sent. */
+static void
+test_address_must_answer(void **state)
+{
+	struct world *x = *state;
+	uint8_t d[PEER_PACKET];
+	struct peer other;
+	unsigned i;
+	size_t n;
+	int fd;
+
+	connect_ab(x);
+	peer_open(&other);
+	fd = x->b.fd;
+	x->b.fd = other.fd;
+	x->b.mute = true;
+	x->b.asked = 0;
+	for (i = 0; i < 20; i++)
+		assert_true(peer_stun(&x->b, x->b.pwd, true));
+	assert_in_range(x->b.asked, 1, 2);
+	x->b.fd = fd;
+	n = peer_rtp(&x->a, d, SSRC_A, 1, "x", 1, short_tail, 1);
+	peer_send(&x->a, d, n);
+	assert_int_equal(peer_recv(&x->b, d, 128, 191, 1000), n);
+	peer_close(&other);
+}
+
+/* An answer counts once, from the address that was asked, under the
+ * endpoint's password. */
+static void
+test_forged_answers(void **state)
+{
+	struct world *x = *state;
+	struct mdd_leg *leg;
+	uint8_t q[PERC_STUN_MAX], a[PERC_STUN_MAX];
+	struct perc_stun m;
+	struct mdd_addr to = { .len = sizeof(struct sockaddr_in) };
+	size_t n, i;
+
+	connect_ab(x);
+	leg = x->w.legs.pool[0].nssrcs == 1 ? &x->w.legs.pool[0]
+					    : &x->w.legs.pool[1];
+	to.u.in = x->a.self; /* any that is not its own */
+	to.u.in.sin_port ^= 0x5555;
+	leg->path.to = to;
+	leg->path.sent_ms = perc_now_ms();
+	leg->path.txid[8] = (uint8_t)(leg - x->w.legs.pool);
+	for (i = 0; i < 3; i++) {
+		memcpy(q, leg->path.txid, 12);
+		if (i == 1)
+			q[3] ^= 1;
+		assert_int_equal(
+		    perc_stun_check(q + 12, &n, q, "mine:x", PEER_PWD, 1, 1),
+		    0);
+		assert_int_equal(perc_stun_parse(&m, q + 12, n), 0);
+		assert_int_equal(
+		    perc_stun_success(a, &n, &m,
+			i == 0 ? "not the password, no no" : PEER_PWD,
+			&to.u.sa),
+		    0);
+		if (i == 2)
+			to.u.in.sin_port ^= 1;
+		mdd_worker_input(&x->w, &to, a, n, perc_now_ms());
+		assert_false(mdd_addr_same(&leg->addr, &to));
+	}
+	assert_int_equal(x->w.count[MDD_DROP_STUN_AUTH], 3);
+	to.u.in.sin_port ^= 1;
+	mdd_worker_input(&x->w, &to, a, n, perc_now_ms());
+	assert_true(mdd_addr_same(&leg->addr, &to)); /* the good one does */
+}
+
+/* A handshake towards an address that does not answer costs its bearer no
+ * more than three times what was sent from it. */
+static void
+test_REQ_F_8_1_amplification(void **state)
+{
+	struct world *x = *state;
+	uint8_t d[PEER_PACKET];
+	uint64_t before, in;
+	unsigned i;
+	size_t n;
+
+	join(x, &x->a, "m_a", SSRC_A);
+	x->a.mute = true;
+	before = x->w.count[MDD_TX_OCTETS];
+	assert_true(peer_stun(&x->a, x->a.pwd, true));
+	assert_int_equal(perc_dtls_new(&x->a.dtls, x->a.id, false, x->a.mdd_fp,
+			     NULL, 0, victim_send, &x->a),
+	    0);
+	assert_int_equal(perc_dtls_start(x->a.dtls), 0);
+	for (i = 0; i < 40; i++) { /* and the victim says nothing more */
+		pump(x);
+		(void)usleep(50000);
+	}
+	in = x->w.count[MDD_RX_OCTETS];
+	assert_true(x->w.count[MDD_TX_HELD] > 0);
+	assert_in_range(x->w.count[MDD_TX_OCTETS] - before, 1, 3 * in);
+	/* Its bearer was the endpoint after all: with what it says, all goes
+	 * on. */
+	for (i = 0; i < 10; i++)
+		assert_true(peer_stun(&x->a, x->a.pwd, false));
+	for (i = 0; i < 40 && x->w.legs.up == 0; i++)
+		if ((n = peer_recv(&x->a, d, 20, 63, 100)) > 0)
+			(void)!perc_dtls_input(x->a.dtls, d, n);
+	assert_int_equal(x->w.legs.up, 1);
 }
 
 /* Who may join could name another's address as his own, by a forged source,
@@ -593,6 +710,7 @@ test_replayed_check_moves_nothing(void **state)
 	evil.mdd = x->at;
 	evil.pump = pump;
 	evil.arg = x;
+	evil.mute = true; /* the password it has not */
 	peer_send(&evil, q, n);
 	assert_true(peer_recv(&evil, d, 0, 3, 1000) > 0);
 	n = peer_rtp(&x->a, d, SSRC_A, 1, "x", 1, short_tail, 1);
@@ -739,6 +857,9 @@ main(void)
 		WITH(test_rejoin_goes_on),
 		WITH(test_REQ_J_7a_roc_per_receiver),
 		WITH(test_address_moves),
+		WITH(test_address_must_answer),
+		WITH(test_forged_answers),
+		WITH(test_REQ_F_8_1_amplification),
 		WITH(test_address_of_another_is_not_taken),
 		WITH(test_replayed_check_moves_nothing),
 		WITH(test_silence_and_expiry),
