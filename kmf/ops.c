@@ -17,14 +17,17 @@
 #define STAFF  (WHO(CLIENT) | WHO(ROLE))
 #define MEMBER (WHO(MEMBER) | WHO(PERSON))
 
-enum on { ON_NOTHING, ON_CONF };
+enum on {
+	ON_NOTHING,
+	ON_CONF,
+	ON_CONF_HOST /* a member only when it is a host */
+};
 
 struct op {
 	unsigned who;	   /* bits of enum kmf_who */
 	const char *scope; /* words, one of which staff needs; NULL: any */
 	enum on on;
 	int (*fn)(struct kmf_job *j);
-	bool host; /* a member may when it is a host */
 };
 
 #define SCHEDULER "scheduler admin"
@@ -48,30 +51,30 @@ static const struct op ops[KMF_OP_LAST] = {
 	[KMF_OP_CONF_PATCH] = { STAFF, SCHEDULER, ON_CONF, kmf_op_conf_patch },
 	[KMF_OP_CONF_DELETE] = { STAFF, SCHEDULER, ON_CONF,
 	    kmf_op_conf_delete },
-	[KMF_OP_CONF_END] = { STAFF | MEMBER, SCHEDULER, ON_CONF, kmf_op_end,
-	    true },
-	[KMF_OP_CONF_REKEY] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
-	    kmf_op_rekey, true },
+	[KMF_OP_CONF_END] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_end },
+	[KMF_OP_CONF_REKEY] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_rekey },
 	[KMF_OP_CONF_EXPLAIN] = { STAFF, SCHEDULER, ON_CONF, kmf_op_explain },
 	[KMF_OP_INV_CREATE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_create },
 	[KMF_OP_INV_LIST] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_list },
 	[KMF_OP_INV_DELETE] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_delete },
 	[KMF_OP_INV_ICS] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_ics },
-	[KMF_OP_MEMBER_LIST] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
-	    kmf_op_member_list, true },
-	[KMF_OP_MEMBER_EVICT] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
-	    kmf_op_member_evict, true },
+	[KMF_OP_MEMBER_LIST] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_member_list },
+	[KMF_OP_MEMBER_EVICT] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_member_evict },
 	[KMF_OP_KEYS] = { MEMBER, NULL, ON_CONF, kmf_op_keys },
 	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
 	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },
 	[KMF_OP_ROSTER] = { MEMBER, NULL, ON_CONF, kmf_op_roster },
 	[KMF_OP_EVENTS] = { MEMBER, NULL, ON_CONF, NULL },
-	[KMF_OP_CONF_LOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF, kmf_op_lock,
-	    true },
-	[KMF_OP_CONF_UNLOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
-	    kmf_op_unlock, true },
-	[KMF_OP_CONF_EXTEND] = { STAFF | MEMBER, SCHEDULER, ON_CONF,
-	    kmf_op_extend, true },
+	[KMF_OP_CONF_LOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_lock },
+	[KMF_OP_CONF_UNLOCK] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_unlock },
+	[KMF_OP_CONF_EXTEND] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
+	    kmf_op_extend },
 	[KMF_OP_CONF_CANCEL] = { STAFF, SCHEDULER, ON_CONF, kmf_op_cancel },
 	[KMF_OP_INV_GET] = { STAFF, SCHEDULER, ON_CONF, kmf_op_inv_get },
 	[KMF_OP_AUDIT] = { STAFF, AUDITOR, ON_NOTHING, kmf_op_audit },
@@ -369,10 +372,12 @@ kmf_admit(struct kmf_job *j)
 	if ((r = replay_check(j)) != 0 || j->a.status != 0 ||
 	    (r = who_admit(j, op)) != 0 || j->a.status != 0)
 		return r;
-	if (op->on == ON_CONF && ((r = conf_admit(j)) != 0 || j->a.status != 0))
+	if (op->on != ON_NOTHING &&
+	    ((r = conf_admit(j)) != 0 || j->a.status != 0))
 		return r;
-	return op->host && (STAFF & 1u << j->call->id.who) == 0 ? host_check(j)
-								: 0;
+	return op->on == ON_CONF_HOST && (STAFF & 1u << j->call->id.who) == 0
+	    ? host_check(j)
+	    : 0;
 }
 
 static int
