@@ -254,6 +254,17 @@ PERC_MUST int db_member_inside(struct db *db, bool *inside, const char *conf,
 /* Forget all delivery keys of a conference. */
 PERC_MUST int db_member_wipe_keys(struct db *db, const char *conf);
 
+/* One person's, in order of arrival. */
+PERC_MUST int db_member_of_person(struct db *db, struct db_member **mp,
+    size_t *np, const char *conf, const char *iss, const char *sub);
+PERC_MUST int db_member_delete(struct db *db, const char *id);
+
+/* When the bucket is full again; 0: it is. */
+PERC_MUST int db_budget_get(struct db *db, int64_t *full_ms,
+    const char *conf, const char *key);
+PERC_MUST int db_budget_put(struct db *db, const char *conf, const char *key,
+    int64_t full_ms);
+
 /* PERC_ERR_EXISTS: taken. */
 PERC_MUST int db_ssrc_add(struct db *db, const char *conf, uint32_t ssrc);
 PERC_MUST int db_evicted_add(struct db *db, const char *conf, const char *iss,

@@ -163,6 +163,41 @@ db_member_wipe_keys(struct db *db, const char *conf)
 }
 
 int
+db_member_of_person(struct db *db, struct db_member **mp, size_t *np,
+    const char *conf, const char *iss, const char *sub)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_MEMBER_OF_PERSON, "sss", conf, iss, sub)) != 0)
+		return r;
+	return db_many(db, ST_MEMBER_OF_PERSON, &member_cols, mp, np);
+}
+
+int
+db_member_delete(struct db *db, const char *id)
+{
+	return db_exec(db, ST_MEMBER_DELETE, "s", id);
+}
+
+int
+db_budget_get(
+    struct db *db, int64_t *full_ms, const char *conf, const char *key)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_BUDGET_GET, "ss", conf, key)) != 0)
+		return r;
+	return number(db, ST_BUDGET_GET, full_ms);
+}
+
+int
+db_budget_put(
+    struct db *db, const char *conf, const char *key, int64_t full_ms)
+{
+	return db_exec(db, ST_BUDGET_PUT, "ssi", conf, key, full_ms);
+}
+
+int
 db_ssrc_add(struct db *db, const char *conf, uint32_t ssrc)
 {
 	return db_exec(db, ST_SSRC_ADD, "si", conf, (int64_t)ssrc);

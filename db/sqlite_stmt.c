@@ -155,6 +155,15 @@ const char *const db_statements[ST_MAX] = {
 			     "AND joined_ms > 0 AND lease_ms >= ?",
 	[ST_MEMBER_WIPE_KEYS] = "UPDATE member SET sealed_delivery = NULL "
 				"WHERE conference = ?",
+	[ST_MEMBER_OF_PERSON] =
+	    "SELECT " MEMBER_COLS " FROM member WHERE conference = ? "
+	    "AND iss = ? AND sub = ? ORDER BY no",
+	[ST_MEMBER_DELETE] = "DELETE FROM member WHERE id = ?",
+	[ST_BUDGET_GET] = "SELECT coalesce(max(full_ms), 0) FROM budget "
+			  "WHERE conference = ? AND key = ?",
+	[ST_BUDGET_PUT] = "INSERT INTO budget (conference, key, full_ms) "
+			  "VALUES (?1, ?2, ?3) ON CONFLICT (conference, key) "
+			  "DO UPDATE SET full_ms = ?3",
 	[ST_SSRC_ADD] = "INSERT INTO ssrc (conference, ssrc) VALUES (?, ?)",
 	[ST_EVICTED_ADD] =
 	    "INSERT OR REPLACE INTO evicted (conference, iss, sub, email, "

@@ -24,12 +24,16 @@ clock_look(struct kmf_keeper *k)
 {
 	int64_t skew = k->now_ms - k->steady(k->clock_arg);
 	int64_t step = skew - k->skew_ms;
+	int r;
 
+	if (step <= -KMF_CLOCK_STEP_MS || step >= KMF_CLOCK_STEP_MS) {
+		log_warnx("clock.stepped by_ms=%lld", (long long)step);
+		if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0)
+			return r; /* the next turn sees the step again */
+		k->stepped = true;
+	}
 	k->skew_ms = skew;
-	if (step > -KMF_CLOCK_STEP_MS && step < KMF_CLOCK_STEP_MS)
-		return 0;
-	log_warnx("clock.stepped by_ms=%lld", (long long)step);
-	return db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS);
+	return 0;
 }
 
 int
@@ -42,7 +46,9 @@ kmf_turn_begin(struct kmf_keeper *k)
 	k->now_ms = k->clock(k->clock_arg);
 	if ((r = db_begin(k->db)) != 0)
 		return r;
-	return clock_look(k);
+	if ((r = clock_look(k)) != 0)
+		db_rollback(k->db);
+	return r;
 }
 
 static void due_fire(void *arg);
@@ -87,9 +93,8 @@ kmf_due_arm(struct kmf_keeper *k)
 
 /* The end of every turn. */
 static void
-turn_end(void *arg)
+turn_end(struct kmf_keeper *k)
 {
-	struct kmf_keeper *k = arg;
 	int r;
 
 	if (!db_in_transaction(k->db)) {
@@ -103,9 +108,11 @@ turn_end(void *arg)
 	if ((r = db_commit(k->db)) != 0) {
 		k->count.commit_failures++;
 		log_warnx("commit.failed why=\"%s\"", perc_strerror(r));
-		db_rollback(k->db);
-		k->scrub = false;
+		db_rollback(k->db); /* scrub stays: an older one may be due */
 		k->audit_new++; /* a checkpoint may have gone with it */
+		if (k->stepped) /* and the new leases: look again */
+			k->skew_ms += 2 * KMF_CLOCK_STEP_MS;
+		k->stepped = false;
 		kmf_out_fail(k);
 		kmf_feed_settle(k, false);
 		kmf_errands_later(k);
@@ -113,11 +120,38 @@ turn_end(void *arg)
 		return;
 	}
 	kmf_feed_settle(k, true);
+	k->stepped = false;
 	kmf_out_send(k); /* first: nobody waits for the scrubbing */
 	if (k->scrub && db_scrub(k->db) == 0)
 		k->scrub = false;
 	kmf_due_arm(k);
 	kmf_errands_pump(k);
+	kmf_control_turn(k);
+}
+
+/* Fronts that are gone, once no answer names them any more. */
+static void
+fronts_bury(struct kmf_keeper *k)
+{
+	struct kmf_front **fp, *f;
+
+	if (k->out != NULL)
+		return;
+	for (fp = &k->fronts; (f = *fp) != NULL;) {
+		if (f->chan != NULL) {
+			fp = &f->next;
+			continue;
+		}
+		*fp = f->next;
+		free(f);
+	}
+}
+
+static void
+after_turn(void *arg)
+{
+	turn_end(arg);
+	fronts_bury(arg);
 }
 
 static int
@@ -216,7 +250,7 @@ on_front_gone(struct perc_chan *ch, int why, void *arg)
 	log_info("front.gone why=\"%s\"", perc_strerror(why));
 	kmf_stream_front_gone(f->k, f);
 	kmf_feed_del(f->k, f, 0);
-	f->chan = NULL; /* the struct stays: answers may still name it */
+	f->chan = NULL; /* the struct stays while answers name it */
 	perc_chan_free(ch);
 }
 
@@ -317,7 +351,7 @@ timers_start(struct kmf_keeper *k)
 {
 	int r;
 
-	if ((r = perc_loop_after(k->loop, turn_end, k)) != 0)
+	if ((r = perc_loop_after(k->loop, after_turn, k)) != 0)
 		return r;
 	return perc_timer_set(
 	    k->loop, &k->rotate, KMF_NONCE_ROTATE_MS, rotate_fire, k);

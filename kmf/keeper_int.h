@@ -41,6 +41,7 @@
 #define KMF_INVITEES_MAX 1000  /* of one conference */
 #define KMF_INVITATIONS_MAX 1000
 #define KMF_MEMBERS_MAX 5000   /* rows of one conference, gone ones too */
+#define KMF_PERSON_MEMBERS_MAX 16 /* of these, of one person */
 #define KMF_IDEM_KEEP_MS (24 * 3600 * 1000)
 #define KMF_DURATION_MAX_MS (31LL * 24 * 3600 * 1000)
 #define KMF_AHEAD_MAX_MS (10LL * 366 * 24 * 3600 * 1000) /* to be planned */
@@ -106,6 +107,7 @@ struct kmf_keeper {
 	int64_t now_ms;	 /* of this turn */
 	int64_t skew_ms; /* clock - steady, as last seen */
 	struct kmf_keep keep;
+	bool stepped;	 /* the clock was set; this turn gave new leases */
 	bool scrub;	 /* a conference's keys were destroyed in this turn */
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
 	struct kmf_front *fronts;
@@ -448,6 +450,9 @@ PERC_MUST int kmf_token_answer(struct kmf_job *j, json_t *claims,
 PERC_MUST int kmf_code_hash(char out[static DB_HASH_MAX], const char *code);
 int kmf_op_client_key(struct kmf_job *j);
 int kmf_op_token_client(struct kmf_job *j);
+/* Who that is, without saying so: p_ and a hash. */
+PERC_MUST int kmf_principal_id(char out[static DB_CLIENT_MAX],
+    const char *iss, const char *sub);
 int kmf_op_token_role(struct kmf_job *j);
 int kmf_op_token1(struct kmf_job *j);
 int kmf_op_token2(struct kmf_job *j);
@@ -482,6 +487,13 @@ PERC_MUST int kmf_room_adjourn(struct kmf_room *o, const char *actor,
     const char *reason);
 /* What is due in all conferences; called in a transaction. */
 PERC_MUST int kmf_room_tick_all(struct kmf_keeper *k);
+
+/* --- budget.c ------------------------------------------------------------ */
+
+/* j->me, who is not live, wants to come in: charge it, or refuse. */
+PERC_MUST int kmf_budget_join(struct kmf_job *j, const struct kmf_room *o);
+/* Somebody's leave asked for an epoch. */
+PERC_MUST int kmf_budget_leave(struct kmf_room *o);
 
 /* --- epoch.c ------------------------------------------------------------ */
 

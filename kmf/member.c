@@ -202,8 +202,12 @@ kmf_op_keys(struct kmf_job *j)
 	if ((r = door_check(j)) != 0 || j->a.status != 0 ||
 	    (r = seal_to_get(j, &to)) != 0 || j->a.status != 0)
 		goto out;
-	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||
-	    (r = kmf_room_join(&o, &j->me)) != 0)
+	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0)
+		goto out;
+	if (j->me.state != DB_MEMBER_LIVE &&
+	    ((r = kmf_budget_join(j, &o)) != 0 || j->a.status != 0))
+		goto out;
+	if ((r = kmf_room_join(&o, &j->me)) != 0)
 		goto out;
 	if (j->conf.state != DB_CONF_LIVE) {
 		r = kmf_refuse(j, 410, "ended", "the conference is over");

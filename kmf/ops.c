@@ -482,6 +482,7 @@ out:
 		kmf_refuse(&j, r == PERC_ERR_SYS ? 503 : 500,
 		    r == PERC_ERR_SYS ? "unavailable" : "internal",
 		    "the keeper could not do this; nothing was changed");
+		j.a.retry_after_s = 1;
 	}
 	*a = j.a;
 	perc_wipe(&j.a, sizeof(j.a));

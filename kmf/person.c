@@ -136,6 +136,43 @@ members_full(struct kmf_job *j, bool *full)
 	return 0;
 }
 
+/* May this row make room? Not while it sits here or stands on the roster. */
+static bool
+replaceable(const struct kmf_job *j, const struct db_member *m)
+{
+	return m->state != DB_MEMBER_LIVE &&
+	    (j->conf.state != DB_CONF_LIVE || m->granted == 0 ||
+		m->granted != j->conf.epoch);
+}
+
+/* A person's newest key takes the place of the oldest that is not in use;
+ * SSRCs stay taken. */
+static int
+make_room(struct kmf_job *j, const struct kmf_person *p)
+{
+	struct db_member *list = NULL;
+	size_t i, n;
+	int r;
+
+	if ((r = db_member_of_person(
+		 j->k->db, &list, &n, j->conf.id, p->iss, p->sub)) != 0)
+		return r;
+	for (i = 0; i < n && !replaceable(j, &list[i]); i++)
+		;
+	if (n < KMF_PERSON_MEMBERS_MAX)
+		r = 0;
+	else if (i < n) {
+		kmf_stream_end(j->k, j->conf.id, list[i].id, 410, "gone");
+		r = db_member_delete(j->k->db, list[i].id);
+	} else
+		r = kmf_refuse(j, 409, "too_many_endpoints",
+		    "you are in this conference with %d endpoints; leave with "
+		    "one first",
+		    KMF_PERSON_MEMBERS_MAX);
+	free(list);
+	return r;
+}
+
 static int
 member_add(struct kmf_job *j, const struct kmf_person *p,
     const struct kmf_verdict *v, const char *binding)
@@ -143,7 +180,8 @@ member_add(struct kmf_job *j, const struct kmf_person *p,
 	bool full;
 	int r;
 
-	if ((r = members_full(j, &full)) != 0)
+	if ((r = make_room(j, p)) != 0 || j->a.status != 0 ||
+	    (r = members_full(j, &full)) != 0)
 		return r;
 	if (full)
 		return kmf_refuse(j, 409, "too_many_endpoints",

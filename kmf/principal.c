@@ -13,14 +13,15 @@
 
 #define ROLES "admin scheduler auditor"
 
-static int
-principal_id(char out[static DB_CLIENT_MAX], const struct kmf_person *p)
+int
+kmf_principal_id(
+    char out[static DB_CLIENT_MAX], const char *iss, const char *sub)
 {
 	char text[DB_ISS_MAX + DB_SUB_MAX], b64[DB_HASH_MAX];
 	uint8_t hash[PERC_SHA256_LEN];
 	int r;
 
-	snprintf(text, sizeof(text), "%s|%s", p->iss, p->sub);
+	snprintf(text, sizeof(text), "%s|%s", iss, sub);
 	if ((r = perc_sha256(hash, text, strlen(text))) != 0)
 		return r;
 	perc_b64_put(b64, hash, sizeof(hash));
@@ -44,7 +45,7 @@ kmf_op_token_role(struct kmf_job *j)
 	    strlen(id->roles) >= DB_SCOPE_MAX)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "the identity has no usable iss, sub and roles");
-	if ((r = principal_id(sub, &p)) != 0)
+	if ((r = kmf_principal_id(sub, p.iss, p.sub)) != 0)
 		return r;
 	kmf_scope_cut(have, ROLES, id->roles[0] != '\0' ? id->roles : "-");
 	kmf_scope_cut(scope, have, j->call->arg);

@@ -35,14 +35,43 @@ kmf_rekey_spi(const struct kmf_rekey *r, uint32_t epoch)
 	return (uint16_t)(r->spi_start + epoch * r->spi_step);
 }
 
+int64_t
+kmf_bucket_take(int64_t *full_ms, const struct kmf_bucket *b, int64_t now_ms)
+{
+	int64_t empty_ms = (int64_t)b->burst * b->every_ms;
+	int64_t full = *full_ms > now_ms ? *full_ms : now_ms;
+
+	/* Farther away than empty: in debt, or the clock was set back. */
+	if (full - now_ms > 2 * empty_ms)
+		full = now_ms + empty_ms;
+	if (full - now_ms > empty_ms - b->every_ms)
+		return full - now_ms - (empty_ms - b->every_ms);
+	*full_ms = full + b->every_ms;
+	return 0;
+}
+
+void
+kmf_bucket_spend(int64_t *full_ms, const struct kmf_bucket *b, int64_t now_ms)
+{
+	if (*full_ms < now_ms)
+		*full_ms = now_ms;
+	*full_ms += b->every_ms;
+}
+
+bool
+kmf_rekey_join_needs(
+    const struct kmf_rekey *r, const struct kmf_policy *p, int64_t now_ms)
+{
+	return r->epoch_ms == 0 ||
+	    (p->rekey_on_join &&
+		now_ms - r->epoch_ms >= (int64_t)p->join_window_ms);
+}
+
 unsigned
 kmf_rekey_join(struct kmf_rekey *r, const struct kmf_policy *p, int64_t now_ms,
     unsigned live)
 {
-	if (r->epoch_ms == 0)
-		return new_epoch(r);
-	if (p->rekey_on_join &&
-	    now_ms - r->epoch_ms >= (int64_t)p->join_window_ms)
+	if (kmf_rekey_join_needs(r, p, now_ms))
 		return new_epoch(r);
 	roster_soon(r, now_ms, live);
 	return 0;

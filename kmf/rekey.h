@@ -56,6 +56,30 @@ enum kmf_order { /* a set of bits; carry out in this order */
  * odd. */
 uint16_t kmf_rekey_spi(const struct kmf_rekey *r, uint32_t epoch);
 
+/*
+ * A token bucket: so many at once, then one every so often. Its state is one
+ * time, when it will be full again. What coming in may cost is chosen so
+ * that the 65,536 SPIs last for the 31 days of the longest conference: 12,288
+ * epochs at once, one per 80 s after (33,480), those by age at the default
+ * of one per 270 s (9,920), and one leave of everybody there (5,000).
+ */
+struct kmf_bucket {
+	int64_t every_ms;
+	unsigned burst;
+};
+#define KMF_JOINS    { 5000, 20 }     /* of a person in a conference */
+#define KMF_OPENINGS { 10000, 60 }    /* of an empty room */
+#define KMF_CHURN    { 80000, 12288 } /* epochs made by coming and going */
+/* 0 and one is taken; else how long to wait for it. */
+int64_t kmf_bucket_take(int64_t *full_ms, const struct kmf_bucket *b,
+    int64_t now_ms);
+/* Take one that may not be refused; a debt keeps later ones out. */
+void kmf_bucket_spend(int64_t *full_ms, const struct kmf_bucket *b,
+    int64_t now_ms);
+
+/* Would kmf_rekey_join ask for an epoch? */
+bool kmf_rekey_join_needs(const struct kmf_rekey *r,
+    const struct kmf_policy *p, int64_t now_ms);
 /* Somebody comes in who was not live: does that ask for an epoch? */
 unsigned kmf_rekey_join(struct kmf_rekey *r, const struct kmf_policy *p,
     int64_t now_ms, unsigned live);

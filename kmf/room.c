@@ -183,6 +183,8 @@ member_out(struct kmf_room *o, struct db_member *m, enum db_member_state state)
 int
 kmf_room_leave(struct kmf_room *o, struct db_member *m, const char *why)
 {
+	bool waiting = o->r.rekey_ms != 0;
+	unsigned orders;
 	int r;
 
 	if (m->state != DB_MEMBER_LIVE)
@@ -194,8 +196,10 @@ kmf_room_leave(struct kmf_room *o, struct db_member *m, const char *why)
 	    (r = kmf_audit(o->k, KMF_AUDIT_LEFT, m->id, o->c->id, m->id,
 		 json_pack("{s:s}", "why", why))) != 0)
 		return r;
-	return kmf_room_settle(
-	    o, kmf_rekey_leave(&o->r, &o->p, o->k->now_ms, o->live));
+	orders = kmf_rekey_leave(&o->r, &o->p, o->k->now_ms, o->live);
+	if (!waiting && o->r.rekey_ms != 0 && (r = kmf_budget_leave(o)) != 0)
+		return r;
+	return kmf_room_settle(o, orders);
 }
 
 static int

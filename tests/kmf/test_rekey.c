@@ -274,10 +274,127 @@ test_spi_walk_has_full_period(void **state)
 	assert_int_equal(kmf_rekey_join(&r, &p, ++now, 1), KMF_DO_END);
 }
 
+/* So many at once, then one every so often, whoever asks when. */
+static void
+test_bucket_is_bounded(void **state)
+{
+	static const struct kmf_bucket b = KMF_JOINS;
+	int64_t full = 0, wait, start, now = 1000000;
+	unsigned taken, round;
+
+	for (taken = 0; kmf_bucket_take(&full, &b, now) == 0; taken++)
+		assert_true(taken < 100);
+	assert_int_equal(taken, b.burst);
+	assert_int_equal(kmf_bucket_take(&full, &b, now), b.every_ms);
+	/* what it says to wait is what it takes */
+	assert_true(kmf_bucket_take(&full, &b, now + b.every_ms - 1) != 0);
+	assert_int_equal(kmf_bucket_take(&full, &b, now + b.every_ms), 0);
+	/* asking in vain costs nothing; any pattern stays below the line */
+	seed = 4711;
+	for (round = 0; round < 50; round++) {
+		full = taken = 0;
+		start = now += 1000000;
+		while (now < start + 600000) {
+			wait = kmf_bucket_take(&full, &b, now);
+			taken += wait == 0;
+			now += wait != 0 && rnd(2) ? wait : (int64_t)rnd(9000);
+		}
+		assert_true(
+		    taken <= b.burst + (now - start) / b.every_ms + 1);
+	}
+	/* a clock that was set back by a year shuts nobody out for a year */
+	full = now + 365 * 86400000LL;
+	assert_true(kmf_bucket_take(&full, &b, now) <= b.every_ms);
+	/* a debt is paid before the next comes in */
+	full = 0;
+	for (taken = 0; taken < b.burst + 3; taken++)
+		kmf_bucket_spend(&full, &b, now);
+	assert_int_equal(kmf_bucket_take(&full, &b, now), 4 * b.every_ms);
+}
+
+/*
+ * Invited people who do nothing but come and go, as fast as they are let, for
+ * the 31 days of the longest conference: the SPIs last, and each leaver is
+ * shut out of the very next epoch.
+ */
+static void
+marathon(unsigned people, struct kmf_policy p)
+{
+	static const struct kmf_bucket mine = KMF_JOINS, open = KMF_OPENINGS,
+				       churn = KMF_CHURN;
+	int64_t person[PEOPLE] = { 0 }, opened = 0, epochs = 0, now = 1;
+	struct kmf_rekey r = { .spi_step = 1 };
+	uint32_t had[PEOPLE] = { 0 }; /* newest epoch that each was given */
+	unsigned i, live, orders, stuck = 0;
+	bool in[PEOPLE] = { false };
+	int64_t due, was;
+
+	for (; now < 31 * 86400000LL; now += 700) {
+		for (live = i = 0; i < PEOPLE; i++)
+			live += in[i];
+		due = kmf_rekey_due(&r, &p, live);
+		while (due != 0 && due <= now) {
+			orders = kmf_rekey_tick(&r, &p, due, live);
+			if (orders & KMF_DO_EPOCH) {
+				kmf_rekey_made(&r, due);
+				for (i = 0; i < PEOPLE; i++)
+					had[i] = in[i] ? r.epoch : had[i];
+			} else if (orders & KMF_DO_ROSTER)
+				kmf_rekey_signed(&r, due);
+			assert_false(orders & KMF_DO_END);
+			due = kmf_rekey_due(&r, &p, live);
+		}
+		i = rnd(people);
+		if (in[i]) {
+			in[i] = false;
+			was = r.rekey_ms;
+			orders = kmf_rekey_leave(&r, &p, now, live - 1);
+			if (was == 0 && r.rekey_ms != 0)
+				kmf_bucket_spend(&epochs, &churn, now);
+			if (orders & KMF_DO_EPOCH)
+				kmf_rekey_made(&r, now);
+			continue;
+		}
+		if (kmf_bucket_take(&person[i], &mine, now) != 0 ||
+		    (live == 0 && kmf_bucket_take(&opened, &open, now) != 0) ||
+		    (kmf_rekey_join_needs(&r, &p, now) &&
+			kmf_bucket_take(&epochs, &churn, now) != 0)) {
+			stuck++;
+			continue;
+		}
+		/* gone and back: never into an epoch it had left */
+		if (live == 0)
+			assert_true(kmf_rekey_join_needs(&r, &p, now));
+		orders = kmf_rekey_join(&r, &p, now, live + 1);
+		assert_false(orders & KMF_DO_END);
+		if (orders & KMF_DO_EPOCH)
+			kmf_rekey_made(&r, now);
+		in[i] = true;
+		had[i] = r.epoch;
+	}
+	assert_true(stuck > 0); /* it was the budget that held */
+	assert_true(r.epoch > 10000 && r.epoch < KMF_SPIS);
+}
+
+static void
+test_spis_last_whatever_people_do(void **state)
+{
+	seed = 99;
+	/* alone: each coming opens the room anew */
+	marathon(1, (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0,
+			false });
+	marathon(3, (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0,
+			false });
+	marathon(PEOPLE, (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15,
+			     0, false });
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bucket_is_bounded),
+		cmocka_unit_test(test_spis_last_whatever_people_do),
 		cmocka_unit_test(test_REQ_W_5_promises_hold_in_any_history),
 		cmocka_unit_test(test_REQ_V_3_burst),
 		cmocka_unit_test(test_no_window_no_past),
