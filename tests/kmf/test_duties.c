@@ -19,9 +19,11 @@ enum { /* kinds of callers; staff once as a client, once as a person */
 	AUDITOR = 128,
 	CLIENT = 256, /* whatever its scope: it is not a token yet */
 	ALL = 511,
+	HOST_ALONE = 1024, /* of those who sit there, a host */
 };
 
 #define SEAT  (MEMBER | PERSON)
+#define HOSTS (SEAT | HOST_ALONE)
 #define RUN   (SCHEDULER | ADMIN)
 #define WATCH (AUDITOR | ADMIN)
 
@@ -36,22 +38,30 @@ static const unsigned duties[KMF_OP_LAST] = {
 	[KMF_OP_CONF_GET] = RUN | SEAT,
 	[KMF_OP_CONF_PATCH] = RUN,
 	[KMF_OP_CONF_DELETE] = RUN,
-	[KMF_OP_CONF_END] = RUN,
-	[KMF_OP_CONF_REKEY] = RUN,
+	[KMF_OP_CONF_END] = RUN | HOSTS,
+	[KMF_OP_CONF_REKEY] = RUN | HOSTS,
 	[KMF_OP_CONF_EXPLAIN] = RUN,
 	[KMF_OP_INV_CREATE] = RUN,
 	[KMF_OP_INV_LIST] = RUN,
 	[KMF_OP_INV_DELETE] = RUN,
 	[KMF_OP_INV_ICS] = RUN,
-	[KMF_OP_MEMBER_LIST] = RUN,
-	[KMF_OP_MEMBER_EVICT] = RUN,
+	[KMF_OP_MEMBER_LIST] = RUN | HOSTS,
+	[KMF_OP_MEMBER_EVICT] = RUN | HOSTS,
 	/* what opens media: to those who sit in the conference alone */
 	[KMF_OP_KEYS] = SEAT,
 	[KMF_OP_LEASE_RENEW] = SEAT,
 	[KMF_OP_LEASE_END] = SEAT,
 	[KMF_OP_ROSTER] = SEAT,
 	[KMF_OP_EVENTS] = SEAT,
+	[KMF_OP_CONF_LOCK] = RUN | HOSTS,
+	[KMF_OP_CONF_UNLOCK] = RUN | HOSTS,
+	[KMF_OP_CONF_EXTEND] = RUN | HOSTS,
+	[KMF_OP_CONF_CANCEL] = RUN,
+	[KMF_OP_INV_GET] = RUN,
 	[KMF_OP_AUDIT] = WATCH,
+	[KMF_OP_FEED] = RUN | WATCH,
+	[KMF_OP_HOOKS] = WATCH,
+	[KMF_OP_DEAD] = WATCH,
 	[KMF_OP_READY] = ALL,
 	[KMF_OP_METRICS] = ALL,
 };
@@ -85,6 +95,32 @@ wanted(enum kmf_op op, const struct caller *c)
 
 	return (may & c->bit) != 0 ||
 	    ((may & CLIENT) != 0 && c->who == KMF_WHO_CLIENT);
+}
+
+/* Who sits in the conference and is no host. */
+static void
+test_guests_are_no_hosts(void **state)
+{
+	struct kit_end bob;
+	static struct kit t;
+	char conf[40];
+	int op;
+
+	kit_open(&t);
+	kit_conf(&t, conf, NULL);
+	kit_end_open(&bob, "bob");
+	kit_join(&t, &bob, conf);
+	for (op = 1; op < KMF_OP_LAST; op++) {
+		if ((duties[op] & HOST_ALONE) == 0)
+			continue;
+		bob.direct = !bob.direct; /* by either road */
+		kit_as(&t, &bob, (enum kmf_op)op, "{}");
+		if (t.r.status != 403 || strcmp(t.r.code, "not_host") != 0)
+			fail_msg("operation %d: %u %s", op, t.r.status,
+			    t.r.code);
+	}
+	kit_end_close(&bob);
+	kit_close(&t);
 }
 
 static void
@@ -294,6 +330,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_operation_against_every_caller),
+		cmocka_unit_test(test_guests_are_no_hosts),
 		cmocka_unit_test(test_no_role_opens_media),
 		cmocka_unit_test(test_the_keeper_obeys_the_table),
 		cmocka_unit_test(test_schedulers_see_their_own),
