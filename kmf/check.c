@@ -14,6 +14,7 @@
 
 #include "db/db.h"
 #include "kmf/hook.h"
+#include "kmf/fetch_ask.h"
 #include "kmf/keeper.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
@@ -95,10 +96,13 @@ check_ca(const char *ca_file, const char *crl_file)
 static int
 check_issuer(const struct kmf_issuer *i)
 {
+	char why[512] = "";
 	int bad = 0;
 
 	if (i->certificate)
 		return check_ca(i->ca_file, i->crl_file);
+	if (i->introspection && kmf_asker_check(i, why, sizeof(why)) != 0)
+		bad += problem(why);
 	if (i->ca_file != NULL)
 		bad += check_file(i->ca_file, "the CA");
 	if (i->jwks_file != NULL)

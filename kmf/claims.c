@@ -60,7 +60,8 @@ one_of(const char *const *list, const char *word)
 static bool
 is_alg(const struct kmf_claims *c, const struct kmf_rules *r)
 {
-	return one_of(r->algs, perc_json_str(c->header, "alg"));
+	return r->typ == NULL ||
+	    one_of(r->algs, perc_json_str(c->header, "alg"));
 }
 
 /* RFC 8725 3.2: one key, one algorithm. RSA without "alg" takes both of its
@@ -72,10 +73,11 @@ is_key(const struct kmf_claims *c, const struct kmf_rules *r)
 	const char *kty = perc_json_str(r->key, "kty");
 	const char *use = perc_json_str(r->key, "use");
 	const char *its = perc_json_str(r->key, "alg");
-	const char *want = strcmp(alg, "ES256") == 0 ? "EC" : "RSA";
+	const char *want;
 
 	if (r->key == NULL)
 		return true;
+	want = strcmp(alg, "ES256") == 0 ? "EC" : "RSA";
 	return kty != NULL && strcmp(kty, want) == 0 &&
 	    (its == NULL || strcmp(its, alg) == 0) &&
 	    (use == NULL || strcmp(use, "sig") == 0);
@@ -88,6 +90,8 @@ is_typ(const struct kmf_claims *c, const struct kmf_rules *r)
 	const json_t *j = json_object_get(c->header, "typ");
 	const char *typ = json_string_value(j);
 
+	if (r->typ == NULL)
+		return true;
 	if (j == NULL)
 		return strcasecmp(r->typ, "JWT") == 0;
 	if (typ == NULL)

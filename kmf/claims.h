@@ -23,7 +23,9 @@ enum kmf_cnf {	     /* what the token says about its holder */
 };
 
 struct kmf_rules {
-	const char *typ;	 /* "at+jwt", or "JWT": that or none at all */
+	/* "at+jwt", or "JWT": that or none at all; NULL: no JWT but an issuer's
+	 * own word (RFC 7662), which has no header */
+	const char *typ;
 	const char *const *algs; /* NULL-terminated, as all lists here */
 	const json_t *key;	 /* JWK that will verify; NULL: not here yet */
 	const char *iss;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "kmf/errand.h"
+#include "kmf/fetch_ask.h"
 #include "kmf/handover.h"
 #include "kmf/kmf.h"
 #include "kmf/msg.h"
@@ -63,6 +64,7 @@ struct fetch {
 	struct front_end fronts[KMF_FRONTS_MAX];
 	struct kmf_handover handover;
 	struct kmf_runner runner;
+	struct kmf_asker asker;
 };
 
 static void start(void *arg);
@@ -181,6 +183,8 @@ take_metadata(struct issuer *i, const char *text, size_t len)
 		    i->why, sizeof(i->why), "its jwks_uri is no https URL");
 	else {
 		snprintf(i->url, sizeof(i->url), "%s", uri);
+		kmf_asker_found(&i->f->asker, (size_t)(i - i->f->issuers),
+		    perc_json_str(o, "introspection_endpoint"));
 		r = 0;
 	}
 	json_decref(o);
@@ -309,8 +313,21 @@ on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+static int
+on_question(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front_end *e = arg;
+	struct kmf_question q;
+	int r;
+
+	if ((r = kmf_question_decode(&q, m->data, m->len)) == 0)
+		kmf_asker_ask(&e->f->asker, c, m->id, &q);
+	return r;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_KEYS_WANTED, ~0u, 1024, on_wanted },
+	{ KMF_MSG_QUESTION, ~0u, 16384, on_question },
 };
 
 static void
@@ -318,6 +335,7 @@ on_front_gone(struct perc_chan *c, int why, void *arg)
 {
 	struct front_end *e = arg;
 
+	kmf_asker_drop(&e->f->asker, e->chan);
 	perc_chan_free(e->chan);
 	e->chan = NULL;
 }
@@ -329,6 +347,7 @@ front_take(struct fetch *f, unsigned n, int fd)
 	size_t i;
 	int r;
 
+	kmf_asker_drop(&f->asker, e->chan);
 	perc_chan_free(e->chan);
 	e->chan = NULL;
 	e->f = f;
@@ -427,8 +446,13 @@ static int
 fetch_open(struct fetch *f)
 {
 	unsigned n = (unsigned)f->conf->fronts, i;
+	char why[512] = "no memory";
 	int r;
 
+	if ((r = kmf_asker_load(&f->asker, f->conf, why, sizeof(why))) != 0) {
+		log_warnx("fetch.start err=\"%s\"", why);
+		return r;
+	}
 	if ((r = perc_loop_new(&f->loop)) != 0 ||
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f->loop)) != 0 ||
 	    (r = perc_proc_drop(f->conf->user, NULL)) != 0 ||
@@ -437,6 +461,8 @@ fetch_open(struct fetch *f)
 	for (i = 0; i < f->conf->nissuers; i++)
 		if ((r = issuer_open(f, i)) != 0)
 			return r;
+	if ((r = kmf_asker_open(&f->asker, f->loop)) != 0)
+		return r;
 	for (i = 0; i < n; i++)
 		if ((r = front_take(f, i, PERC_PROC_FD + (int)i)) != 0)
 			return r;
@@ -461,6 +487,7 @@ fetch_close(struct fetch *f)
 		perc_httpc_free(f->issuers[i].client);
 		perc_json_free(f->issuers[i].keys);
 	}
+	kmf_asker_close(&f->asker);
 	for (i = 0; i < KMF_FRONTS_MAX; i++)
 		perc_chan_free(f->fronts[i].chan);
 	kmf_handover_stop(&f->handover);

@@ -298,6 +298,7 @@ static const struct perc_chan_rule keeper_rules[] = {
 
 static const struct perc_chan_rule fetcher_rules[] = {
 	{ KMF_MSG_KEYS, ~0u, FRAME_MAX, on_keys },
+	{ KMF_MSG_WORD, ~0u, FRAME_MAX, front_on_word },
 };
 
 /* Without the keeper a front is nothing; the supervisor starts another. */

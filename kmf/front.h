@@ -129,6 +129,7 @@ struct front {
 	unsigned call_next, ncalls;
 	uint32_t call_count;
 	struct front_req *parked;
+	uint32_t wait_count; /* of questions to the fetcher */
 	struct front_stream **streams; /* FRONT_STREAMS_MAX places */
 	unsigned stream_next, nstreams;
 	uint32_t stream_count;
@@ -215,6 +216,10 @@ bool front_keys_stale(const struct front *f, size_t issuer);
  * request has been answered. */
 PERC_MUST int front_check_open(struct front *f);
 PERC_MUST int front_check(struct front_req *q);
+
+/* method_introspect.c */
+int
+front_on_word(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 
 /* front_cache.c: verified access tokens by hash until they expire. */
 struct front_known {

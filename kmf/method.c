@@ -16,6 +16,7 @@
 static const struct kmf_method *const methods[] = {
 	&kmf_method_own,
 	&kmf_method_oidc,
+	&kmf_method_introspect,
 	&kmf_method_code,
 	&kmf_method_client,
 	&kmf_method_cert,

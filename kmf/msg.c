@@ -249,6 +249,25 @@ walk_errand_end(struct walk *k, void *p)
 	walk_str(k, &e->why);
 }
 
+static void
+walk_question(struct walk *k, void *p)
+{
+	struct kmf_question *q = p;
+
+	q->issuer = (uint32_t)walk_num(k, q->issuer, UINT32_MAX);
+	walk_str(k, &q->token);
+}
+
+static void
+walk_word(struct walk *k, void *p)
+{
+	struct kmf_word *w = p;
+
+	w->good = walk_num(k, w->good, 1) != 0;
+	walk_str(k, &w->text);
+	walk_str(k, &w->why);
+}
+
 typedef void (*walk_fn)(struct walk *k, void *msg);
 
 union any {
@@ -260,6 +279,8 @@ union any {
 	struct kmf_stream_end stream_end;
 	struct kmf_welcome welcome;
 	struct kmf_keys keys;
+	struct kmf_question question;
+	struct kmf_word word;
 	struct kmf_errand errand;
 	struct kmf_errand_end errand_end;
 };
@@ -326,6 +347,8 @@ CODEC(event)
 CODEC(stream_end)
 CODEC(welcome)
 CODEC(keys)
+CODEC(question)
+CODEC(word)
 CODEC(errand)
 CODEC(errand_end)
 /* clang-format on */

@@ -4,8 +4,8 @@
  *
  *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED
  *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END, ROSTER
- *   front  -> fetcher  KEYS_WANTED
- *   fetcher-> front    KEYS
+ *   front  -> fetcher  KEYS_WANTED, QUESTION
+ *   fetcher-> front    KEYS, WORD
  *   keeper -> fetcher  ERRAND (kmf/errand.h)
  *   fetcher-> keeper   ERRAND_END
  *
@@ -21,10 +21,10 @@
 #include "perc/err.h"
 #include "perc/wire.h"
 
-#define KMF_ID_MAX     32    /* characters of a c_, m_, i_ id, with NUL */
-#define KMF_GROUPS_MAX 64    /* of one identity */
-#define KMF_FEED_WAIT_S 30 /* a call for events may wait that long */
-#define KMF_BODY_MAX   65536 /* octets of a request body */
+#define KMF_ID_MAX	32    /* characters of a c_, m_, i_ id, with NUL */
+#define KMF_GROUPS_MAX	64    /* of one identity */
+#define KMF_FEED_WAIT_S 30    /* a call for events may wait that long */
+#define KMF_BODY_MAX	65536 /* octets of a request body */
 
 enum kmf_msg_type {
 	KMF_MSG_CALL = 1,
@@ -38,6 +38,8 @@ enum kmf_msg_type {
 	KMF_MSG_ROSTER,
 	KMF_MSG_KEYS_WANTED = 32,
 	KMF_MSG_KEYS,
+	KMF_MSG_QUESTION,
+	KMF_MSG_WORD,
 	KMF_MSG_ERRAND = 48,
 	KMF_MSG_ERRAND_END,
 };
@@ -75,8 +77,8 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_CONF_LOCK,
 	KMF_OP_CONF_UNLOCK,
 	KMF_OP_CONF_EXTEND,
-	KMF_OP_INV_GET, /* obj = invitation */
-	KMF_OP_EVENTS,	/* SUBSCRIBE, not CALL: open an event stream */
+	KMF_OP_INV_GET,	   /* obj = invitation */
+	KMF_OP_EVENTS,	   /* SUBSCRIBE, not CALL: open an event stream */
 	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST
 };
@@ -159,7 +161,7 @@ PERC_MUST int kmf_subscribe_encode(
 PERC_MUST int
 kmf_subscribe_decode(struct kmf_subscribe *s, const uint8_t *p, size_t n);
 
-struct kmf_refused { /* credentials that a front did not accept */
+struct kmf_refused {	    /* credentials that a front did not accept */
 	const char *reason; /* in a few words */
 	const char *what;   /* method and route */
 	const char *peer;   /* address; "" several */
@@ -219,6 +221,26 @@ struct kmf_keys { /* fetcher -> front: an issuer's keys, or why there are none
 PERC_MUST int
 kmf_keys_encode(uint8_t **bufp, size_t *lenp, const struct kmf_keys *k);
 PERC_MUST int kmf_keys_decode(struct kmf_keys *k, const uint8_t *p, size_t n);
+
+/* About an opaque token (RFC 7662); the frame's id is the front's, and comes
+ * back with the answer. */
+struct kmf_question {
+	uint32_t issuer; /* place in the configuration */
+	const char *token;
+};
+PERC_MUST int
+kmf_question_encode(uint8_t **bufp, size_t *lenp, const struct kmf_question *q);
+PERC_MUST int
+kmf_question_decode(struct kmf_question *q, const uint8_t *p, size_t n);
+
+struct kmf_word {  /* of the issuer */
+	bool good; /* it answered; text is its JSON, not looked at */
+	const char *text;
+	const char *why; /* when not good */
+};
+PERC_MUST int
+kmf_word_encode(uint8_t **bufp, size_t *lenp, const struct kmf_word *w);
+PERC_MUST int kmf_word_decode(struct kmf_word *w, const uint8_t *p, size_t n);
 
 /* What the fetcher is to do outside; kmf/errand.h tells the rest. */
 #define KMF_ERRAND_WHY_MAX 256

@@ -46,18 +46,37 @@ class Provider:
         self.port = world.free_port()
         self.url = f"https://localhost:{self.port}/{name}"
         self.docs, self.hits, self.down = {}, [], False
+        self.asked, self.words, self.hang = [], {}, threading.Event()
+        self.hang.set()     # cleared: it takes requests and says nothing
         self.publish([])
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.hits.append(self.path)
+                outer.hang.wait(20)
                 body = outer.docs.get(self.path)
                 if body is None or outer.down:
                     self.send_error(503 if outer.down else 404)
                     return
                 data = json.dumps(body).encode()
                 self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_POST(self):
+                """Introspection: the word about this token, or inactive."""
+                size = int(self.headers["Content-Length"])
+                form = dict(urllib.parse.parse_qsl(
+                    self.rfile.read(size).decode()))
+                form["basic"] = self.headers["Authorization"]
+                outer.asked.append(form)
+                outer.hang.wait(20)
+                word = outer.words.get(form.get("token"), {"active": False})
+                data = word if isinstance(word, bytes) else \
+                    json.dumps(word).encode()
+                self.send_response(503 if outer.down else 200)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -77,7 +96,8 @@ class Provider:
     def publish(self, keys, oidc=True):
         path = urllib.parse.urlsplit(self.url).path
         base = self.url[:-len(path)]
-        meta = {"issuer": self.url, "jwks_uri": base + "/jwks"}
+        meta = {"issuer": self.url, "jwks_uri": base + "/jwks",
+                "introspection_endpoint": base + "/introspect"}
         self.docs = {"/jwks": {"keys": keys}}
         if oidc:
             self.docs[path + "/.well-known/openid-configuration"] = meta
