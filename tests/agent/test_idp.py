@@ -379,6 +379,7 @@ def test_qr_code_on_a_terminal(s):
         assert "ABCD-EFGH" in text and "\x1b[" not in text, (argv, env, text)
         s.logout()
     Idp.reset()
+    s.agent.env.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
     p = s.login("--device")
     p.p.wait(15)
     assert "\x1b[" not in p.text() and "▀" not in p.text(), p.text()

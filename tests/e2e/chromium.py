@@ -20,7 +20,7 @@ def present():
 
 
 def spki(w, cert):
-    """The one certificate that it shall trust beside the system's."""
+    """A certificate that it shall trust beside the system's."""
     public = w.run(["openssl", "x509", "-in", cert, "-noout",
                     "-pubkey"]).stdout.encode()
     der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"],
@@ -30,14 +30,15 @@ def spki(w, cert):
 
 
 class Chromium:
-    def __init__(self, w, cert):
+    def __init__(self, w, *certs):
         to, mine_out = self.pair()
         mine_in, back = self.pair()
         argv = [present(), "--headless", "--remote-debugging-pipe",
                 f"--user-data-dir={w.mkdir('chromium')}", "--disable-gpu",
                 "--disable-dev-shm-usage", "--no-first-run",
                 "--disable-background-networking", "--disable-sync",
-                f"--ignore-certificate-errors-spki-list={spki(w, cert)}"]
+                "--ignore-certificate-errors-spki-list=" +
+                ",".join(spki(w, c) for c in certs)]
         if os.geteuid() == 0:   # its sandbox wants an ordinary user
             argv.append("--no-sandbox")
 

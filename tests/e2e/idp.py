@@ -129,7 +129,8 @@ class Idp:
         conf = w.write(self.dir / "g.conf", CONF.format(
             port=self.port, root=str(ROOT).rstrip("/"), key=key,
             cert=self.cert, db=db, pages=pages(w)))
-        self.proc = w.spawn("glewlwyd", [ROOT / "usr/bin/glewlwyd", "-c", conf])
+        self.argv = [ROOT / "usr/bin/glewlwyd", "-c", conf]
+        self.proc = w.spawn("glewlwyd", self.argv)
         world.wait_for(lambda: world.listening(self.port), 15,
                        say="glewlwyd to listen")
         self.admin = Session(self.port, self.cert)
@@ -148,23 +149,21 @@ class Idp:
 
     def set_up(self, audience):
         self.more_properties()
-        signing = self.dir / "sign.pem"
-        self.w.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-out", signing])
-        public = self.w.run(["openssl", "pkey", "-in", signing,
-                             "-pubout"]).stdout
+        key, public = self.signing_key()
         yes = {f"auth-type-{k}-enabled": True for k in (
             "code", "client", "device", "password", "refresh", "id-token")}
         self.admin.must("POST", "/api/mod/plugin/", {
             "module": "oidc", "name": "oidc", "display_name": "oidc",
             "enabled": True, "parameters": {
                 "iss": self.url, "jwt-type": "ecdsa", "jwt-key-size": "256",
-                "key": signing.read_text(), "cert": public,
+                "key": key, "cert": public,
                 "access-token-duration": 600,
                 "refresh-token-duration": 86400, "code-duration": 60,
                 "refresh-token-rolling": True, "allow-non-oidc": True, **yes,
                 "auth-type-token-enabled": False, "subject-type": "public",
-                "oauth-dpop-allowed": False, "pkce-allowed": True,
+                "oauth-dpop-allowed": True, "oauth-dpop-iat-duration": 60,
+                "pkce-allowed": True, "introspection-revocation-allowed": True,
+                "introspection-revocation-allow-target-client": True,
                 "device-authorization-expiration": 600,
                 "device-authorization-interval": 1,
                 "resource-allowed": True,
@@ -189,6 +188,30 @@ class Idp:
                                    "code"],
             "scope": ["conf_join", "openid"],
             "token_endpoint_auth_method": ["none"]})
+
+        self.admin.must("POST", "/api/client/", {
+            "client_id": "svc", "name": "svc", "enabled": True,
+            "confidential": True, "client_secret": "svc-secret",
+            "password": "svc-secret", "redirect_uri": ["https://localhost/"],
+            "authorization_type": ["client_credentials"],
+            "scope": ["conf_join"],
+            "token_endpoint_auth_method": ["client_secret_basic"]})
+
+    def signing_key(self):
+        signing = self.dir / "sign.pem"
+        self.w.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-out", signing])
+        public = self.w.run(["openssl", "pkey", "-in", signing,
+                             "-pubout"]).stdout
+        return signing.read_text(), public
+
+    def rotate(self):
+        """Another signing key, while it runs."""
+        plugin = self.admin.must("GET", "/api/mod/plugin/oidc")
+        key, public = self.signing_key()
+        plugin["parameters"].update(key=key, cert=public)
+        self.admin.must("PUT", "/api/mod/plugin/oidc", plugin)
+        self.admin.must("PUT", "/api/mod/plugin/oidc/reset/")
 
     def person(self, name, email, password):
         self.admin.must("POST", "/api/user/", {

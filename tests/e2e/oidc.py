@@ -31,7 +31,7 @@ def missing():
 class Idp:
     """resources: what may be asked for, and the audience that it gets."""
 
-    def __init__(self, w, people, resources):
+    def __init__(self, w, people, resources, **more):
         self.port = world.free_port()
         self.url = f"https://localhost:{self.port}"
         self.cert, key = w.certificate("oidc")
@@ -43,7 +43,7 @@ class Idp:
             "issuer": self.url, "port": self.port, "key": str(key),
             "cert": str(self.cert), "people": people,
             "resources": resources,
-            "default_resource": next(iter(resources))}))
+            "default_resource": next(iter(resources)), **more}))
         self.argv = ["node", self.dir / "provider.mjs", conf]
         self.w = w
         self.start()

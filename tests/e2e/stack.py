@@ -109,7 +109,7 @@ class Mdd:
 class Agent:
     """One person's machine: an agent, and the perch command beside it."""
 
-    def __init__(self, w, name, uid, kmf, mdd, idp=None):
+    def __init__(self, w, name, uid, kmf, mdd, *idps):
         self.w, self.name, self.uid = w, name, uid
         self.dir = w.mkdir(name.lower(), uid)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir),
@@ -120,7 +120,7 @@ class Agent:
         # LeakSanitizer works by ptrace, which a cage forbids
         self.env["ASAN_OPTIONS"] = ":".join(
             [self.env.get("ASAN_OPTIONS", ""), "detect_leaks=0"]).lstrip(":")
-        trust = [kmf.ca, mdd.ca] + ([idp.cert] if idp else [])
+        trust = [kmf.ca, mdd.ca] + [i.cert for i in idps if i]
         ca = w.write(w.dir / f"{name.lower()}-ca.pem", "".join(
             pathlib.Path(c).read_text() for c in trust), mode=0o644)
         # whose KMF counts is for root to say, where there is a root

@@ -137,8 +137,18 @@ def run(w):
     agent.perch("leave")
     browser(w, agent, kmf, provider)
     agent.perch("join", conf["uri"])
-    state = agent.json("status")["conferences"][0]["state"]
-    tap.ok(state == "up", "and it is good for a conference too", state)
+    s = agent.json("status")
+    tap.ok(s["conferences"][0]["state"] == "up",
+           "and it is good for a conference too", s)
+    tap.ok(s["logins"][0]["bound"] and s["logins"][0]["trouble"] == "",
+           "RFC 9449: the provider bound its tokens to the agent's key", s)
+    agent.perch("leave")
+    r = agent.perch("logout")
+    # glewlwyd revokes for clients with a secret only; oidc-provider for all
+    tap.ok("Logged out" in r.stdout and agent.json("status")["logins"] == [],
+           "logged out", r.stdout)
+    r = agent.perch("join", conf["uri"], check=False)
+    tap.ok(r.returncode == 4, "and then join wants a login again", r.stderr)
     log = agent.proc.text()
     tap.ok("eyJ" not in log and PASSWORD not in log,
            "no token and no password in the agent's log")

@@ -93,8 +93,11 @@ def by_id_token(w, agent, kmf, idp):
     settings(kmf, idp, "scope = openid conf_join")
     r = login(w, agent, kmf, idp)
     tap.ok(r.query["code_challenge_method"] == ["S256"] and
-           r.query["resource"] == [kmf.url],
-           "RFC 7636 and RFC 8707 in its URL", r.url)
+           r.query["resource"] == [kmf.url] and
+           len(r.query["dpop_jkt"][0]) == 43 and len(r.query["nonce"][0]) == 43,
+           "RFC 7636, 8707, 9449 and a nonce in its URL", r.url)
+    tap.ok("iss=" + urllib.parse.quote(idp.url, "") in r.to,
+           "RFC 9207: the provider names itself in its answer", r.to)
     comes_in(agent, conference(kmf, {"email": "alice@example.org"}),
              "RFC 8693: the ID token becomes token1")
     comes_in(agent, conference(kmf, {"group": "staff"}),
@@ -103,6 +106,25 @@ def by_id_token(w, agent, kmf, idp):
                     check=False)
     tap.ok(r.returncode == 1 and "not invited" in r.stderr,
            "and nobody else", r.stderr)
+
+
+def by_device(w, agent, kmf, idp):
+    """RFC 8628 here too: the address with the code in it, visited."""
+    p = w.spawn("perch-device", [w.bin("perch"), "login", "--kmf", kmf.url,
+                                 "--device"], env=agent.env)
+    code = world.wait_for(lambda: re.search(
+        r"\b([A-Z]{4}-[A-Z]{4})\b", p.text()), 15, say="a code").group(1)
+    page = oidc.Browser(idp).visit(
+        f"{idp.url}/device?user_code={code}", "alice")
+    p.p.wait(30)
+    tap.ok(p.p.returncode == 0 and "Logged in" in p.text(),
+           "alice logs in by device code", p.text(), page[-600:])
+    s = agent.json("status")["logins"]
+    tap.ok(s[0]["bound"], "RFC 9449: bound to her agent's key", s)
+    comes_in(agent, conference(kmf, {"email": "alice@example.org"}),
+             "and comes in with it")
+    r = agent.perch("logout")
+    tap.ok("it knows" in r.stdout, "and logs out", r.stdout)
 
 
 def rotated(w, agent, kmf, idp):
@@ -165,6 +187,7 @@ def run(w):
     ca = w.write(w.dir / "all-ca.pem", "".join(
         pathlib.Path(c).read_text() for c in (kmf.ca, idp.cert)))
     by_id_token(w, agent, kmf, idp)
+    by_device(w, agent, kmf, idp)
     rotated(w, agent, kmf, idp)
     unverified(w, agent, kmf, idp)
     by_access_token(w, agent, kmf, idp)

@@ -30,7 +30,8 @@ function resourceInfo(ctx, resource) {
 	if (!(resource in conf.resources))
 		throw new errors.InvalidTarget();
 	return { scope: 'conf_join', audience: conf.resources[resource],
-		accessTokenTTL: 600, accessTokenFormat: 'jwt',
+		accessTokenTTL: 600,
+		accessTokenFormat: conf.opaque ? 'opaque' : 'jwt',
 		jwt: { sign: { alg: 'ES256' } } };
 }
 
@@ -41,9 +42,20 @@ function makeProvider() {
 			client_id: 'perch', application_type: 'native',
 			token_endpoint_auth_method: 'none',
 			redirect_uris: ['http://127.0.0.1/cb'],
-			grant_types: ['authorization_code',
+			grant_types: ['authorization_code', 'refresh_token',
 				'urn:ietf:params:oauth:grant-type:device_code'],
 			response_types: ['code'],
+			id_token_signed_response_alg: 'ES256',
+		}, {	// a calendar, say: nobody stands behind it
+			client_id: 'svc', client_secret: 'svc-secret',
+			token_endpoint_auth_method: 'client_secret_basic',
+			redirect_uris: [], response_types: [],
+			grant_types: ['client_credentials'],
+			id_token_signed_response_alg: 'ES256',
+		}, {	// the KMF, when it asks about opaque tokens
+			client_id: 'kmf', client_secret: 'kmf-secret',
+			token_endpoint_auth_method: 'client_secret_basic',
+			redirect_uris: [], response_types: [], grant_types: [],
 			id_token_signed_response_alg: 'ES256',
 		}],
 		cookies: { keys: ['perch-tests'] },
@@ -52,6 +64,8 @@ function makeProvider() {
 			'groups'] },
 		conformIdTokenClaims: false,
 		pkce: { required: () => true },
+		issueRefreshToken: async (ctx, client) =>
+			client.grantTypeAllowed('refresh_token'),
 		findAccount: (ctx, id) => people.has(id) && {
 			accountId: id,
 			claims: () => ({ sub: id, ...claimsOf(id) }),
@@ -61,6 +75,11 @@ function makeProvider() {
 		features: {
 			devInteractions: { enabled: true },
 			deviceFlow: { enabled: true },
+			dPoP: { enabled: true },
+			clientCredentials: { enabled: true },
+			revocation: { enabled: true },
+			introspection: { enabled: true,
+				allowedPolicy: async () => true },
 			resourceIndicators: {
 				enabled: true,
 				defaultResource: () => conf.default_resource,
