@@ -57,6 +57,9 @@ void db_close(struct db *db); /* NULL is fine */
 int db_version(const struct db *db);
 int db_version_newest(void);  /* this program's */
 
+/* Statements run so far: what a caller could tell apart by the clock. */
+uint64_t db_statements_run(const struct db *db);
+
 PERC_MUST int db_begin(struct db *db);
 PERC_MUST int db_commit(struct db *db);
 void db_rollback(struct db *db);
@@ -174,6 +177,17 @@ PERC_MUST int db_invitee_add(struct db *db, const char *conf,
     const struct db_invitee *v);
 PERC_MUST int db_invitee_list(struct db *db, struct db_invitee **vp,
     size_t *np, const char *conf);
+PERC_MUST int db_invitee_find(struct db *db, struct db_invitee *v,
+    const char *conf, const char *id);
+/* Who invites this person: a host's place before others, then the first.
+ * email and domain in lower case, "" for none; groups: a JSON array. */
+struct db_who {
+	const char *email, *domain, *iss, *sub, *groups;
+};
+PERC_MUST int db_invitee_match(struct db *db, struct db_invitee *v,
+    const char *conf, const struct db_who *who);
+/* Is any group invited? 0 or NOTFOUND. */
+PERC_MUST int db_invitee_by_group(struct db *db, const char *conf);
 PERC_MUST int db_invitee_delete(struct db *db, const char *id);
 /* Another role and kind for the same people; who is inside has them too. */
 PERC_MUST int db_invitee_put(struct db *db, const struct db_invitee *v,

@@ -33,6 +33,12 @@ db_err(int code)
 	return PERC_ERR_SYS;
 }
 
+uint64_t
+db_statements_run(const struct db *db)
+{
+	return db->ran;
+}
+
 int
 db_begin(struct db *db)
 {

@@ -40,6 +40,9 @@ enum stmt {
 	ST_CONF_KEY_DELETE,
 	ST_INVITEE_ADD,
 	ST_INVITEE_LIST,
+	ST_INVITEE_FIND,
+	ST_INVITEE_MATCH,
+	ST_INVITEE_BY_GROUP,
 	ST_INVITEE_DELETE,
 	ST_INVITEE_PUT,
 	ST_MEMBER_ROLE,
@@ -119,6 +122,7 @@ struct db {
 	sqlite3_stmt *st[ST_MAX];
 	bool begun; /* between db_begin and db_commit or db_rollback */
 	int version;
+	uint64_t ran; /* statements */
 	int lock; /* descriptor of the lock file; -1: a reader */
 };
 

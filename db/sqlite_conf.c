@@ -237,6 +237,40 @@ db_invitee_list(
 }
 
 int
+db_invitee_find(
+    struct db *db, struct db_invitee *v, const char *conf, const char *id)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INVITEE_FIND, "ss", conf, id)) != 0)
+		return r;
+	return db_one(db, ST_INVITEE_FIND, &invitee_cols, v);
+}
+
+int
+db_invitee_match(struct db *db, struct db_invitee *v, const char *conf,
+    const struct db_who *who)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_INVITEE_MATCH, "ssssss", conf, who->email,
+		 who->domain, who->iss, who->sub, who->groups)) != 0)
+		return r;
+	return db_one(db, ST_INVITEE_MATCH, &invitee_cols, v);
+}
+
+int
+db_invitee_by_group(struct db *db, const char *conf)
+{
+	struct db_invitee v;
+	int r;
+
+	if ((r = db_bind(db, ST_INVITEE_BY_GROUP, "s", conf)) != 0)
+		return r;
+	return db_one(db, ST_INVITEE_BY_GROUP, &invitee_cols, &v);
+}
+
+int
 db_invitee_delete(struct db *db, const char *id)
 {
 	return db_exec(db, ST_INVITEE_DELETE, "s", id);

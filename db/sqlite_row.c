@@ -184,6 +184,7 @@ db_run(struct db *db, enum stmt st)
 {
 	int rc;
 
+	db->ran++;
 	while ((rc = sqlite3_step(db->st[st])) == SQLITE_ROW)
 		;
 	stmt_done(db->st[st]);
@@ -217,6 +218,7 @@ db_one(struct db *db, enum stmt st, const struct cols *c, void *row)
 {
 	int rc, r;
 
+	db->ran++;
 	rc = sqlite3_step(db->st[st]);
 	if (rc == SQLITE_ROW)
 		r = read_row(db->st[st], c, row);
@@ -248,6 +250,7 @@ db_many(
 	size_t n = 0, cap = 0;
 	int rc, r = 0;
 
+	db->ran++;
 	while ((rc = sqlite3_step(db->st[st])) == SQLITE_ROW) {
 		if ((r = list_grow(&list, &cap, n, c->row_size)) != 0 ||
 		    (r = read_row(db->st[st], c, list + n * c->row_size)) != 0)

@@ -97,6 +97,23 @@ const char *const db_statements[ST_MAX] = {
 			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_INVITEE_LIST] = "SELECT " INVITEE_COLS " FROM invitee "
 			    "WHERE conference = ? ORDER BY no",
+	[ST_INVITEE_FIND] = "SELECT " INVITEE_COLS " FROM invitee "
+			    "WHERE conference = ? AND id = ?",
+	[ST_INVITEE_MATCH] =
+	    "SELECT " INVITEE_COLS " FROM ("
+	    "SELECT no, " INVITEE_COLS " FROM invitee WHERE conference = ?1 "
+	    "AND email <> '' AND email = ?2 UNION ALL "
+	    "SELECT no, " INVITEE_COLS " FROM invitee WHERE conference = ?1 "
+	    "AND domain <> '' AND domain = ?3 UNION ALL "
+	    "SELECT no, " INVITEE_COLS " FROM invitee WHERE conference = ?1 "
+	    "AND iss <> '' AND iss = ?4 AND sub = ?5 UNION ALL "
+	    "SELECT no, invitee.id, email, iss, sub, grp, domain, role, kind "
+	    "FROM json_each(?6) CROSS JOIN invitee WHERE conference = ?1 "
+	    "AND grp <> '' AND grp = value) "
+	    "ORDER BY role <> 'host', no LIMIT 1",
+	[ST_INVITEE_BY_GROUP] =
+	    "SELECT " INVITEE_COLS " FROM invitee WHERE conference = ? "
+	    "AND grp <> '' LIMIT 1",
 	[ST_INVITEE_DELETE] = "DELETE FROM invitee WHERE id = ?",
 	[ST_INVITEE_PUT] = "UPDATE invitee SET role = ?2, kind = ?3 "
 			   "WHERE id = ?1",

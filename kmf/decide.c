@@ -5,6 +5,7 @@
  */
 #include "kmf/keeper_int.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,66 +29,61 @@ rule(json_t *rules, const char *name, bool passed, const char *detail)
 	    : PERC_ERR_NOMEM;
 }
 
-static bool
-in_group(const struct kmf_person *p, const char *group)
+static void
+lower(char *out, size_t cap, const char *in)
 {
+	size_t i;
+
+	for (i = 0; i + 1 < cap && in[i] != '\0'; i++)
+		out[i] = (char)tolower((unsigned char)in[i]);
+	out[i] = '\0';
+}
+
+static char *
+groups_text(const struct kmf_person *p)
+{
+	json_t *list = json_array();
+	char *text;
 	unsigned i;
 
 	for (i = 0; i < p->ngroups; i++)
-		if (strcmp(p->groups[i], group) == 0)
-			return true;
-	return false;
+		if (kmf_is_utf8(p->groups[i]))
+			kmf_json_add(&list, json_string(p->groups[i]));
+	text = list != NULL ? perc_json_text(list) : NULL;
+	json_decref(list);
+	return text;
 }
 
-/* Exactly this domain: whoever owns sub.example.org may be somebody else. */
-static bool
-in_domain(const struct kmf_person *p, const char *domain)
-{
-	const char *at = strrchr(p->email, '@');
-
-	return at != NULL && strcasecmp(at + 1, domain) == 0;
-}
-
-/* An address counts only when the provider says that it was verified. */
-static bool
-names(const struct db_invitee *v, const struct kmf_person *p)
-{
-	if (v->email[0] != '\0')
-		return p->email_verified && strcasecmp(v->email, p->email) == 0;
-	if (v->domain[0] != '\0')
-		return p->email_verified && in_domain(p, v->domain);
-	if (v->iss[0] != '\0')
-		return strcmp(v->iss, p->iss) == 0 &&
-		    strcmp(v->sub, p->sub) == 0;
-	return v->group[0] != '\0' && in_group(p, v->group);
-}
-
-/* The first that fits, a host's place before others. */
+/* Looked up, not gone through: a list of a thousand would show by the clock,
+ * and one of a conference that does not exist is as quick. */
 static int
 find_invitee(struct kmf_keeper *k, const struct db_conf *c,
     const struct kmf_person *p, struct kmf_verdict *v)
 {
-	struct db_invitee *list = NULL;
-	size_t i, n;
+	char email[DB_EMAIL_MAX];
+	struct db_who who = { .iss = p->iss, .sub = p->sub };
+	struct db_invitee found;
+	const char *at;
+	char *groups;
 	int r;
 
-	if ((r = db_invitee_list(k->db, &list, &n, c->id)) != 0)
+	/* An address counts only when the provider says it was verified. */
+	lower(email, sizeof(email), p->email_verified ? p->email : "");
+	who.email = email;
+	/* Exactly this domain: sub.example.org may be somebody else's. */
+	at = strrchr(email, '@');
+	who.domain = at != NULL ? at + 1 : "";
+	if ((groups = groups_text(p)) == NULL)
+		return PERC_ERR_NOMEM;
+	who.groups = groups;
+	r = db_invitee_match(k->db, &found, c->id, &who);
+	perc_json_free(groups);
+	if (r != 0)
 		return r;
-	r = PERC_ERR_NOTFOUND;
-	for (i = 0; i < n; i++) {
-		v->by_group = v->by_group || list[i].group[0] != '\0';
-		if (!names(&list[i], p) ||
-		    (r == 0 &&
-			(strcmp(v->role, "host") == 0 ||
-			    strcmp(list[i].role, "host") != 0)))
-			continue;
-		memcpy(v->via, list[i].id, sizeof(v->via));
-		memcpy(v->role, list[i].role, sizeof(v->role));
-		memcpy(v->kind, list[i].kind, sizeof(v->kind));
-		r = 0;
-	}
-	free(list);
-	return r;
+	memcpy(v->via, found.id, sizeof(v->via));
+	memcpy(v->role, found.role, sizeof(v->role));
+	memcpy(v->kind, found.kind, sizeof(v->kind));
+	return 0;
 }
 
 /* A guest's identity is the invitation itself: iss = BASE, sub = i_... */
@@ -112,11 +108,15 @@ find_invitation(struct kmf_keeper *k, const struct db_conf *c,
 
 /* Absent from a list that has gaps is not "not in the group". */
 static int
-groups_rule(
-    json_t *rules, const struct kmf_person *p, const struct kmf_verdict *v)
+groups_rule(struct kmf_keeper *k, json_t *rules, const struct db_conf *c,
+    const struct kmf_person *p, const struct kmf_verdict *v)
 {
-	if (v->invited || !p->groups_partial || !v->by_group)
+	int r;
+
+	if (rules == NULL || v->invited || !p->groups_partial)
 		return 0;
+	if ((r = db_invitee_by_group(k->db, c->id)) != 0)
+		return r == PERC_ERR_NOTFOUND ? 0 : r;
 	return rule(rules, "groups_complete", false,
 	    "a group is invited, but the identity provider left this person's "
 	    "groups out: whether they are in it is not known");
@@ -166,7 +166,7 @@ kmf_decide(struct kmf_keeper *k, const struct db_conf *c,
 	if ((r = rule(rules, "invited", v->invited,
 		 v->invited ? v->via : "no invitation names this person")) !=
 		0 ||
-	    (r = groups_rule(rules, p, v)) != 0 ||
+	    (r = groups_rule(k, rules, c, p, v)) != 0 ||
 	    (r = code_rule(k, rules, c, p)) != 0)
 		return r;
 	r = db_evicted_find(k->db, c->id, p->iss, p->sub, email);
@@ -184,23 +184,19 @@ int
 kmf_decide_member(
     struct kmf_keeper *k, const struct db_conf *c, const struct db_member *m)
 {
-	struct db_invitee *list = NULL;
+	struct db_invitee v;
 	struct db_inv inv;
-	size_t i, n;
 	int r;
 
-	r = db_inv_find(k->db, &inv, m->via);
-	if (r == 0)
+	/* Put out is put out, whoever still has a token. */
+	r = db_evicted_find(k->db, c->id, m->iss, m->sub, m->email);
+	if (r != PERC_ERR_NOTFOUND)
+		return r == 0 ? PERC_ERR_NOTFOUND : r;
+	if ((r = db_inv_find(k->db, &inv, m->via)) == 0)
 		return inv.state == DB_INV_REVOKED ? PERC_ERR_NOTFOUND : 0;
-	if (r != PERC_ERR_NOTFOUND ||
-	    (r = db_invitee_list(k->db, &list, &n, c->id)) != 0)
-		return r;
-	r = PERC_ERR_NOTFOUND;
-	for (i = 0; r != 0 && i < n; i++)
-		if (strcmp(list[i].id, m->via) == 0)
-			r = 0;
-	free(list);
-	return r;
+	return r == PERC_ERR_NOTFOUND
+	    ? db_invitee_find(k->db, &v, c->id, m->via)
+	    : r;
 }
 
 int

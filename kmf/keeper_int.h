@@ -331,7 +331,6 @@ struct kmf_person {
 struct kmf_verdict {
 	bool running, invited, welcome;
 	bool allowed; /* all three */
-	bool by_group; /* some group is invited */
 	char via[DB_ID_MAX];
 	char role[DB_WORD_MAX], kind[DB_WORD_MAX];
 };

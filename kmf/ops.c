@@ -259,6 +259,13 @@ person_load(struct kmf_job *j, bool have)
 int
 kmf_conf_try(struct kmf_job *j, bool *have)
 {
+	/* As long as one of those that are there. */
+	static const char policy[] =
+	    "{\"rekey_on_leave\":true,\"rekey_on_join\":true,"
+	    "\"join_window_ms\":2000,\"leave_window_ms\":250,"
+	    "\"max_epoch_age_s\":300,\"overlap_ms\":2000,\"lease_s\":15,"
+	    "\"early_entry_s\":600,\"cipher\":\"AESKW128\","
+	    "\"profile\":\"AEAD_AES_128_GCM\"}";
 	int r;
 
 	r = db_conf_find(j->k->db, &j->conf, j->call->conf);
@@ -269,8 +276,7 @@ kmf_conf_try(struct kmf_job *j, bool *have)
 		return kmf_policy_load(&j->policy, j->conf.policy);
 	memset(&j->conf, 0, sizeof(j->conf));
 	snprintf(j->conf.id, sizeof(j->conf.id), "%s", j->call->conf);
-	kmf_policy_default(&j->policy);
-	return 0;
+	return kmf_policy_load(&j->policy, policy);
 }
 
 /* A scheduler's conferences are its own; an administrator's are all. */

@@ -106,6 +106,70 @@ test_direct_stranger_learns_nothing(void **state)
 	kit_end_close(&eve);
 }
 
+/* How many statements the database runs for a call that is refused. */
+static uint64_t
+work(struct kmf_call *c, const char *id)
+{
+	uint64_t before;
+
+	c->conf = id;
+	kit_call(&t, c); /* once before: only the first opens a transaction */
+	kit_turn(&t);
+	before = db_statements_run(t.k->db);
+	kit_call(&t, c);
+	assert_true(t.r.status >= 400);
+	return db_statements_run(t.k->db) - before;
+}
+
+/* By the work done, too: what a clock or a meter could tell. */
+static void
+test_a_stranger_costs_the_same(void **state)
+{
+	static const enum kmf_op all[] = { KMF_OP_TOKEN1, KMF_OP_TOKEN2,
+		KMF_OP_KEYS, KMF_OP_LEASE_RENEW, KMF_OP_LEASE_END,
+		KMF_OP_ROSTER, KMF_OP_CONF_GET, KMF_OP_CONF_END,
+		KMF_OP_CONF_LOCK, KMF_OP_MEMBER_LIST };
+	static const char nobody[] = "c_AAAAAAAAAAAAAAAAAAAAAA";
+	struct kmf_call c = { .obj = "" };
+	struct kit_end bob;
+	char other[40];
+	size_t i;
+
+	c.id.who = KMF_WHO_PERSON;
+	c.id.iss = "https://idp.example";
+	c.id.sub = "eve";
+	c.id.email = "eve@example.org";
+	c.id.email_verified = true;
+	c.id.groups[0] = "staff";
+	c.id.ngroups = 1;
+	c.id.jkt = X5T_A;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		c.op = all[i];
+		assert_int_equal(work(&c, conf), work(&c, nobody));
+	}
+	/* a guest's code, good for another conference */
+	kit_conf(&t, other, NULL);
+	kit_end_open(&bob, "");
+	kit_code(&t, other, &bob, "Dora", bob.member);
+	c.op = KMF_OP_TOKEN1;
+	c.id.who = KMF_WHO_CODE;
+	c.id.code = bob.code;
+	assert_int_equal(work(&c, conf), work(&c, nobody));
+	c.id.code = "no code at all";
+	assert_int_equal(work(&c, conf), work(&c, nobody));
+	/* a scheduler, of somebody else's conference */
+	kit_client(&t, "cal", "scheduler");
+	c.id.who = KMF_WHO_CLIENT;
+	c.id.sub = "cal";
+	c.id.scope = "scheduler";
+	c.op = KMF_OP_CONF_GET;
+	assert_int_equal(work(&c, conf), work(&c, nobody));
+	c.op = KMF_OP_MEMBER_EVICT;
+	c.obj = "m_AAAAAAAAAAAAAAAAAAAAAA";
+	assert_int_equal(work(&c, conf), work(&c, nobody));
+	kit_end_close(&bob);
+}
+
 /* The invitation is taken back: the next request hears it. */
 static void
 test_direct_person_is_decided_anew(void **state)
@@ -239,6 +303,7 @@ main(void)
 		T(test_direct_person_does_all_a_member_does),
 		T(test_direct_and_exchanged_are_one_member),
 		T(test_direct_stranger_learns_nothing),
+		T(test_a_stranger_costs_the_same),
 		T(test_direct_person_is_decided_anew),
 		T(test_direct_person_evicted),
 		T(test_groups_left_out_are_named),
