@@ -214,25 +214,37 @@ length_over(const struct perc_httpd_req *r, size_t max)
 	return cl != NULL && (strlen(cl) > 9 || strtoull(cl, NULL, 10) > max);
 }
 
+/* What is wrong with it; MHD_YES: nothing. */
+static enum MHD_Result
+refuse_why(struct perc_httpd_req *r)
+{
+	if (r->bad)
+		return refuse(r, 400, "Bad Request", "bad_request",
+		    "the target or the framing is ambiguous or malformed");
+	if (r->too_big)
+		return refuse(r, 413, "Content Too Large", "too_large",
+		    "the body is too large");
+	return MHD_YES;
+}
+
 static enum MHD_Result
 req_head(struct perc_httpd_req *r, const char *method, const char *version)
 {
+	bool framed = framing_ok(r);
+
 	r->begun = true;
 	snprintf(r->method, sizeof(r->method), "%s", method);
 	if (strcmp(version, "HTTP/1.1") != 0)
 		return refuse(r, 505, "HTTP Version Not Supported",
 		    "http_version", "speak HTTP/1.1");
-	if (r->bad || strlen(method) >= sizeof(r->method) || !framing_ok(r))
-		return refuse(r, 400, "Bad Request", "bad_request",
-		    "the target or the framing is ambiguous or malformed");
+	r->bad = r->bad || !framed || strlen(method) >= sizeof(r->method);
 	r->too_big = length_over(r, r->h->max_body);
 	/* Who is still sending when we close loses our answer: read on, within
-	 * bounds, and throw it away; unless he waits to be told. */
-	if (r->too_big &&
-	    (length_over(r, r->h->max_body + HTTPD_OVERRUN) ||
-		perc_httpd_header(r, "Expect", NULL) != NULL))
-		return refuse(r, 413, "Content Too Large", "too_large",
-		    "the body is too large");
+	 * bounds, and throw it away; unless he waits to be told, or it is not
+	 * clear where his request ends. */
+	if (!framed || length_over(r, r->h->max_body + HTTPD_OVERRUN) ||
+	    perc_httpd_header(r, "Expect", NULL) != NULL)
+		return refuse_why(r);
 	return MHD_YES;
 }
 
@@ -244,7 +256,7 @@ req_body(struct perc_httpd_req *r, const char *p, size_t *np)
 
 	*np = 0;
 	r->seen += n;
-	if (r->too_big || r->seen > r->h->max_body) {
+	if (r->bad || r->too_big || r->seen > r->h->max_body) {
 		r->too_big = true;
 		return r->seen > r->h->max_body + HTTPD_OVERRUN ? MHD_NO
 								: MHD_YES;
@@ -295,9 +307,8 @@ httpd_req_handle(void *cls, struct MHD_Connection *mc, const char *url,
 		return req_head(r, method, version);
 	if (*upload_len != 0)
 		return req_body(r, upload, upload_len);
-	if (r->too_big)
-		return refuse(r, 413, "Content Too Large", "too_large",
-		    "the body is too large");
+	if (r->bad || r->too_big)
+		return refuse_why(r);
 	r->suspended = false;
 	if (!r->handed) {
 		r->handed = true;

@@ -61,11 +61,12 @@ class Document:
                 return item.get(name), item
         return None, None
 
-    def response(self, method, path, status):
+    def responses(self, method, path, status):
+        """What the path promises, and what any path may answer."""
         op, _ = self.operation(method, path)
-        found = op["responses"].get(str(status)) if op else None
-        return self.deref(found or
-                          self.doc["x-perch-anywhere"].get(str(status)))
+        return [self.deref(r[str(status)])
+                for r in (op["responses"] if op else {},
+                          self.doc["x-perch-anywhere"]) if str(status) in r]
 
     def validate(self, schema, value):
         """complaints"""
@@ -80,6 +81,8 @@ class Document:
     def content(self, response, kind, body):
         bare = kind.split(";")[0].strip()
         known = response.get("content", {})
+        if response.get("x-perch-any-body"):
+            return []
         if not kind:
             return [] if not body else ["a body without Content-Type"]
         if bare not in known:
@@ -95,17 +98,20 @@ class Document:
     def complaints(self, method, target, status, headers, body):
         """What the document does not say of this answer; headers: a dict
         with names in lower case."""
-        path = target.split("?")[0]
-        response = self.response(method, path, status)
-        if response is None:
-            return [f"status {status} is not documented"]
-        bad = [f"the field {n} is missing"
-               for n, h in response.get("headers", {}).items()
-               if self.deref(h).get("required") and n.lower() not in headers]
-        if method != "HEAD":
-            bad += self.content(response, headers.get("content-type", ""),
-                                body)
-        return bad
+        worst = [f"status {status} is not documented"]
+        for n, response in enumerate(self.responses(
+                method, target.split("?")[0], status)):
+            bad = [f"the field {n} is missing"
+                   for n, h in response.get("headers", {}).items()
+                   if self.deref(h).get("required") and
+                   n.lower() not in headers]
+            if method != "HEAD":
+                bad += self.content(response, headers.get("content-type", ""),
+                                    body)
+            if not bad:
+                return []
+            worst = worst if n else bad
+        return worst
 
 
 _document = None
