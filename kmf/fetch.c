@@ -104,6 +104,15 @@ again_in(struct issuer *i, int64_t ms)
 		log_warnx("fetch.timer err=no_memory");
 }
 
+/* Several tries within the time that keys may be used. */
+static int64_t
+at_most(const struct issuer *i, int64_t ms)
+{
+	int64_t third = i->conf->keys_max_age_s * 1000 / 3;
+
+	return ms < third ? ms : third;
+}
+
 static void
 done_bad(struct issuer *i, const char *why)
 {
@@ -113,7 +122,7 @@ done_bad(struct issuer *i, const char *why)
 	i->retry_ms = i->retry_ms == 0 ? RETRY_MS : i->retry_ms * 2;
 	if (i->retry_ms > RETRY_MAX)
 		i->retry_ms = RETRY_MAX;
-	again_in(i, i->retry_ms);
+	again_in(i, at_most(i, i->retry_ms));
 	tell_all(i);
 }
 
@@ -134,7 +143,7 @@ done_good(struct issuer *i, const json_t *set)
 	i->fetched_s = perc_wall_ms() / 1000;
 	i->why[0] = '\0';
 	i->retry_ms = 0;
-	again_in(i, REFRESH_MS);
+	again_in(i, at_most(i, REFRESH_MS));
 	tell_all(i);
 }
 

@@ -337,6 +337,7 @@ on_tick(void *arg)
 
 	front_calls_tick(f, now);
 	front_park_tick(f, now);
+	front_keys_tick(f);
 	front_audit_tick(f);
 	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
 		fatalx("front.tick err=no_memory");

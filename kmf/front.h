@@ -211,6 +211,7 @@ front_cas_open(struct front *f, char **trustp, char *why, size_t cap);
 void front_cas_close(struct front *f);
 /* method_oidc.c: are this issuer's keys older than it may be? */
 bool front_keys_stale(const struct front *f, size_t issuer);
+void front_keys_tick(struct front *f);
 
 /* front_check.c: query and body as schema/openapi.yaml wants them, or the
  * request has been answered. */

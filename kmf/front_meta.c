@@ -141,8 +141,33 @@ jwks(struct front_req *q)
 }
 
 /* --- readiness ------------------------------------------------------------ */
-/* An issuer without keys is named, but the KMF is ready: guests and the
+/* An issuer without good keys is named, but the KMF is ready: guests and the
  * members of other issuers can come. */
+static size_t
+issuer_put(char *out, size_t cap, const struct front *f, size_t i)
+{
+	const struct front_keys *k = &f->keys[i];
+	const char *name = f->conf->issuers[i].label, *why = k->why;
+	long long age = (long long)(perc_wall_ms() / 1000 - k->fetched_s);
+	int n = 0;
+
+	out[0] = '\0';
+	if (f->conf->issuers[i].certificate)
+		return 0;
+	if (k->jwks == NULL)
+		n = snprintf(out, cap, "issuer %s: no keys yet: %s\n", name,
+		    why[0] != '\0' ? why : "still asking");
+	else if (front_keys_stale(f, i))
+		n = snprintf(out, cap,
+		    "issuer %s: logins refused, keys are %lld s old: %s\n",
+		    name, age, why);
+	else if (why[0] != '\0')
+		n = snprintf(out, cap,
+		    "issuer %s: not reached, keys are %lld s old: %s\n", name,
+		    age, why);
+	return n < 0 ? 0 : (size_t)n;
+}
+
 static void
 on_ready(struct front_req *q, const struct kmf_reply *a)
 {
@@ -156,12 +181,7 @@ on_ready(struct front_req *q, const struct kmf_reply *a)
 	if (n > 0 && n < sizeof(text) - 1 && text[n - 1] != '\n')
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
 	for (i = 0; i < f->conf->nissuers && n < sizeof(text); i++)
-		if (!f->conf->issuers[i].certificate && f->keys[i].jwks == NULL)
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-			    "issuer %s: no keys yet: %s\n",
-			    f->conf->issuers[i].label,
-			    f->keys[i].why[0] != '\0' ? f->keys[i].why
-						      : "still asking");
+		n += issuer_put(text + n, sizeof(text) - n, f, i);
 	text_reply(q, a->status < 300 ? 200 : 503, text);
 }
 

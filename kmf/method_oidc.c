@@ -15,6 +15,7 @@
 #include "kmf/front.h"
 #include "kmf/verify.h"
 #include "perc/json.h"
+#include "perc/log.h"
 
 #define WANT_MS 1000 /* a front asks the fetcher for keys that often */
 
@@ -53,6 +54,26 @@ front_keys_stale(const struct front *f, size_t issuer)
 	return k->jwks != NULL &&
 	    perc_wall_ms() / 1000 - k->fetched_s >
 	    f->conf->issuers[issuer].keys_max_age_s;
+}
+
+/* In an outage known keys work for a bounded time, and what was remembered
+ * ends with them. */
+void
+front_keys_tick(struct front *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->conf->nissuers; i++) {
+		bool stale = front_keys_stale(f, i);
+
+		if (stale && !f->keys[i].stale) {
+			log_warnx("front.keys issuer=%s err=\"older than "
+				  "keys_max_age_s\" why=\"%s\" logins=refused",
+			    f->conf->issuers[i].label, f->keys[i].why);
+			front_cache_void(f->cache, &f->conf->issuers[i]);
+		}
+		f->keys[i].stale = stale;
+	}
 }
 
 /* The issuer's key of that kid; without a kid only when it has just one. */
@@ -153,16 +174,17 @@ keys_want(struct front_req *q)
 	return 0;
 }
 
+/* For keys that could change what we would say now: once per request. */
 static void
-unknown_kid(struct front_req *q)
+keys_wait(struct front_req *q, int else_err, const char *why)
 {
 	const struct front_keys *k = &q->f->keys[number(q)];
 	bool soon = k->wanted_ms != 0 && !k->asked &&
 	    perc_now_ms() - k->wanted_ms < WANT_MS;
 
 	if (q->parked || soon)
-		kmf_method_end(q,
-		    k->jwks == NULL ? PERC_ERR_CLOSED : PERC_ERR_DENIED, "kid");
+		kmf_method_end(
+		    q, k->jwks == NULL ? PERC_ERR_CLOSED : else_err, why);
 	else if (keys_want(q) != 0 || !front_park(q, 0))
 		kmf_method_end(q, PERC_ERR_CLOSED, "cannot wait for keys");
 }
@@ -187,12 +209,12 @@ run(struct front_req *q)
 
 	q->issuer = issuer_of(q->f, q->jws.payload);
 	if (front_keys_stale(q->f, number(q))) {
-		kmf_method_end(q, PERC_ERR_CLOSED, "keys too old");
+		keys_wait(q, PERC_ERR_CLOSED, "keys too old");
 		return;
 	}
 	key = key_find(q->f->keys[number(q)].jwks, q->jws.header);
 	if ((r = decide(q, key, &why)) == 0 && key == NULL) {
-		unknown_kid(q);
+		keys_wait(q, PERC_ERR_DENIED, "kid");
 		return;
 	}
 	if (r == 0 && (r = signature(q, key, &why)) == 0) {
