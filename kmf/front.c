@@ -134,9 +134,20 @@ route_take(struct front_req *q)
 	return 0;
 }
 
+/* Whoever watches us should see us when we are busy, too. */
+static bool
+is_watching(const struct front_req *q)
+{
+	return q->route->handler == KMF_H_HEALTH ||
+	    q->route->handler == KMF_H_READY ||
+	    q->route->handler == KMF_H_METRICS;
+}
+
 static void
 dispatch(struct front_req *q)
 {
+	if (!is_watching(q) && front_rate_address(q) != 0)
+		return;
 	switch (q->route->handler) {
 	case KMF_H_TOKEN:
 		front_token(q);
@@ -407,6 +418,7 @@ front_open(struct front *f)
 	if ((r = perc_loop_new(&f->loop)) != 0 ||
 	    (r = front_cache_new(&f->cache)) != 0 ||
 	    (r = front_limit_new(&f->limit)) != 0 ||
+	    (r = front_rate_new(&f->rate)) != 0 ||
 	    (r = kmf_verify_init()) != 0 ||
 	    (r = perc_chan_new(&f->keeper, f->loop, FD_KEEPER, keeper_rules,
 		 sizeof(keeper_rules) / sizeof(keeper_rules[0]), on_keeper_gone,
@@ -483,6 +495,7 @@ front_close(struct front *f)
 	kmf_api_free(f->api);
 	front_cache_free(f->cache);
 	front_limit_free(f->limit);
+	front_rate_free(f->rate);
 	perc_jwks_free(f->jwks);
 	free(f->jwks_text);
 	free(f->streams);

@@ -43,6 +43,8 @@ front_check(struct front_req *q)
 	size_t len;
 	int r;
 
+	if ((r = front_rate_person(q)) != 0)
+		return r;
 	body = perc_httpd_body(q->r, &len);
 	type = perc_httpd_header(q->r, "Content-Type", &ntypes);
 	r = kmf_api_query(q->f->api, q->route, perc_httpd_query(q->r), &f);

@@ -41,24 +41,32 @@ front_limit_free(struct front_limit *l)
 	free(l);
 }
 
-static size_t
-place_of(const struct front_limit *l, const struct sockaddr *sa)
+size_t
+front_address(const void **p, const struct sockaddr *sa)
 {
 	const struct sockaddr_in *v4 = (const void *)sa;
 	const struct sockaddr_in6 *v6 = (const void *)sa;
-	uint8_t mac[PERC_SHA256_LEN];
-	const void *p = NULL;
-	size_t n = 0;
 
+	*p = "";
 	if (sa != NULL && sa->sa_family == AF_INET) {
-		p = &v4->sin_addr;
-		n = sizeof(v4->sin_addr);
-	} else if (sa != NULL && sa->sa_family == AF_INET6) {
-		p = &v6->sin6_addr;
-		n = 8; /* a /64 is one neighbour */
+		*p = &v4->sin_addr;
+		return sizeof(v4->sin_addr);
 	}
-	if (perc_hmac_sha256(
-		mac, l->key, sizeof(l->key), p == NULL ? "" : p, n) != 0)
+	if (sa != NULL && sa->sa_family == AF_INET6) {
+		*p = &v6->sin6_addr;
+		return 8; /* a /64 is one neighbour */
+	}
+	return 0;
+}
+
+static size_t
+place_of(const struct front_limit *l, const struct sockaddr *sa)
+{
+	uint8_t mac[PERC_SHA256_LEN];
+	const void *p;
+	size_t n = front_address(&p, sa);
+
+	if (perc_hmac_sha256(mac, l->key, sizeof(l->key), p, n) != 0)
 		return 0;
 	return (mac[0] * 256u + mac[1]) % PLACES;
 }

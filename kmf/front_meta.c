@@ -206,6 +206,7 @@ static const char *const counters[COUNT_LAST] = {
 	[COUNT_EXCHANGED] = "exchanges_total",
 	[COUNT_EXCHANGE_FAILED] = "exchange_failures_total",
 	[COUNT_LIMITED] = "exchange_limited_total",
+	[COUNT_RATE] = "rate_limited_total",
 	[COUNT_CACHE_HITS] = "token_cache_hits_total",
 	[COUNT_EVENTS] = "events_total",
 };

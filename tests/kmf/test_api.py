@@ -7,6 +7,7 @@
 import json
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kmfworld import *                                      # noqa: E402,F403
@@ -169,6 +170,38 @@ def test_the_request_id_is_in_the_log(s):
                 "unauthorized")
     world.wait_for(lambda: d["request_id"] in s.k.proc.text(), 3, 0.1,
                    "the id in the log")
+
+
+def test_rates(s):
+    """Five seconds' worth at once, then 429 and when to come back."""
+    with world.World("perch-rate-") as w:
+        r = Scene()
+        r.k = kmf(w, extra="fronts = 1\nrate_person = 2\nrate_address = 8")
+        r.admin = r.k.admin()
+        conf = conference(r.admin)["id"]
+        member = guest(r.k, r.admin, conf)
+        answers = [raw(r, "GET", "/v1/conferences") for _ in range(14)]
+        assert [a.status for a in answers[:6]] == [200] * 6, answers
+        late = answers[-1]
+        problem(late, 429, "rate_limited")
+        # somebody else is somebody else
+        assert raw(r, "GET", member.path, who=member).status == 200
+        time.sleep(int(late.get("retry-after")))
+        assert raw(r, "GET", "/v1/conferences").status == 200
+        # an address is one, whoever asks; who watches is not counted
+        class Neighbour(Raw):
+            source = "127.0.0.2"
+        many = [Neighbour(r.k, "GET", "/healthz").status for _ in range(60)]
+        assert many == [200] * 60
+        for _ in range(400):
+            a = Neighbour(r.k, "GET", f"/c/{NOBODY}")
+            if a.status == 429:
+                break
+        assert a.status == 429 and a.get("retry-after")
+        a = Neighbour(r.k, "POST", "/oauth/token")
+        assert a.status == 429 and a.json()["error"] == "slow_down"
+        assert a.get("retry-after")
+        assert Raw(r.k, "GET", f"/c/{NOBODY}").status == 200
 
 
 def main():

@@ -102,7 +102,8 @@ class Scene:
 
     def __init__(self, w, rng):
         self.rng = rng
-        self.k = kmf(w, extra="fronts = 1\nlog_level = debug")
+        self.k = kmf(w, extra="fronts = 1\nlog_level = debug\n"
+                          "rate_person = 0\nrate_address = 0")
         self.admin = self.k.admin()
         self.admin.key = FastKey(self.admin.key.jwk)
         self.doc = openapi.Document(openapi.load())

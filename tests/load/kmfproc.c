@@ -69,7 +69,8 @@ conf_write(struct load *l, unsigned port)
 		return PERC_ERR_SYS;
 	fprintf(f,
 	    "base_url = %s\nlisten = 127.0.0.1:%u\nstate_dir = %s/state\n"
-	    "mdds = https://localhost:1\nmax_conns_per_ip = 0\n",
+	    "mdds = https://localhost:1\nmax_conns_per_ip = 0\n"
+	    "rate_address = 0\n",
 	    l->base, port, l->dir);
 	return fclose(f) == 0 ? 0 : PERC_ERR_SYS;
 }
