@@ -51,11 +51,21 @@ same_person(const struct db_member *a, const struct db_member *b)
 	    (a->email[0] != '\0' && strcasecmp(a->email, b->email) == 0);
 }
 
-/* Endpoints of the conference for which `out` says so. */
+/* Never again, by this name or this address. Who is known by address alone
+ * gets a name that no provider can have: an issuer is never empty. */
+static int
+ban(struct kmf_keeper *k, const struct db_conf *c, const struct db_member *m)
+{
+	return db_evicted_add(k->db, c->id, m->iss,
+	    m->iss[0] != '\0' ? m->sub : m->email, m->email, k->now_ms);
+}
+
+/* Endpoints of the conference for which `out` says so; *np: how many. */
 static int
 put_out(struct kmf_keeper *k, struct db_conf *c, const char *actor,
     enum db_member_state to, const char *reason,
-    bool (*out)(const struct db_member *m, const void *arg), const void *arg)
+    bool (*out)(const struct db_member *m, const void *arg), const void *arg,
+    unsigned *np)
 {
 	struct db_member *list = NULL;
 	struct kmf_room o;
@@ -70,7 +80,11 @@ put_out(struct kmf_keeper *k, struct db_conf *c, const char *actor,
 		if (list[i].state == DB_MEMBER_EVICTED || !out(&list[i], arg))
 			continue;
 		any = any || list[i].state == DB_MEMBER_LIVE;
+		++*np;
 		r = kmf_room_evict(&o, &list[i], to, actor, reason);
+		/* Another account with the same address is out as itself. */
+		if (r == 0 && to == DB_MEMBER_EVICTED)
+			r = ban(k, c, &list[i]);
 	}
 	free(list);
 	if (r != 0)
@@ -94,38 +108,129 @@ int
 kmf_drop_via(
     struct kmf_keeper *k, struct db_conf *c, const char *via, const char *actor)
 {
-	return put_out(
-	    k, c, actor, DB_MEMBER_GONE, "no longer invited", came_via, via);
+	unsigned n = 0;
+
+	return put_out(k, c, actor, DB_MEMBER_GONE, "no longer invited",
+	    came_via, via, &n);
 }
 
-int
-kmf_op_member_evict(struct kmf_job *j)
+/* Tokens, seats and grants of this person end together; *np: endpoints. */
+static int
+person_evict(struct kmf_job *j, const struct db_member *m, unsigned *np)
 {
-	struct db_member m;
 	struct db_inv inv;
 	int r;
 
-	r = db_member_find(j->k->db, &m, j->call->obj);
-	if (r == PERC_ERR_NOTFOUND ||
-	    (r == 0 && strcmp(m.conf, j->conf.id) != 0))
-		return kmf_not_found(j);
-	if (r != 0)
+	*np = 0;
+	if ((r = ban(j->k, &j->conf, m)) != 0)
 		return r;
-	if ((r = db_evicted_add(j->k->db, j->conf.id, m.iss, m.sub, m.email,
-		 j->k->now_ms)) != 0)
-		return r;
-	r = db_inv_find(j->k->db, &inv, m.via);
+	r = db_inv_find(j->k->db, &inv, m->via);
 	if (r == 0) { /* a guest: the code dies too */
 		inv.state = DB_INV_REVOKED;
 		r = db_inv_put(j->k->db, &inv);
 	}
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	if ((r = put_out(j->k, &j->conf, kmf_actor(j), DB_MEMBER_EVICTED,
-		 "evicted", is_person, &m)) != 0)
+	return put_out(j->k, &j->conf, kmf_actor(j), DB_MEMBER_EVICTED,
+	    "evicted", is_person, m, np);
+}
+
+/* The member of this conference with that id. */
+static int
+member_of(struct kmf_job *j, struct db_member *m, const char *id)
+{
+	int r = db_member_find(j->k->db, m, id);
+
+	return r == 0 && strcmp(m->conf, j->conf.id) != 0 ? PERC_ERR_NOTFOUND
+							  : r;
+}
+
+int
+kmf_op_member_evict(struct kmf_job *j)
+{
+	struct db_member m;
+	unsigned n;
+	int r;
+
+	r = member_of(j, &m, j->call->obj);
+	if (r == PERC_ERR_NOTFOUND)
+		return kmf_not_found(j);
+	if (r != 0 || (r = person_evict(j, &m, &n)) != 0)
 		return r;
 	j->a.status = 204;
 	return 0;
+}
+
+/* Under which address this person came, if ever. */
+static int
+address_find(struct kmf_job *j, struct db_member *m)
+{
+	struct db_member *list = NULL;
+	size_t i, n;
+	int r;
+
+	if ((r = db_member_of_person(
+		 j->k->db, &list, &n, j->conf.id, m->iss, m->sub)) != 0)
+		return r;
+	for (i = 0; i < n && m->email[0] == '\0'; i++)
+		memcpy(m->email, list[i].email, sizeof(m->email));
+	free(list);
+	return 0;
+}
+
+/* {"member"} | {"iss", "sub"} | {"email"}; FORMAT: none of these. */
+static int
+subject_get(struct kmf_job *j, const json_t *s, struct db_member *m)
+{
+	const char *id = perc_json_str(s, "member");
+	const char *iss = perc_json_str(s, "iss");
+	const char *sub = perc_json_str(s, "sub");
+
+	memset(m, 0, sizeof(*m));
+	if (id != NULL)
+		return member_of(j, m, id);
+	if (kmf_email_get(m->email, sizeof(m->email), s) != 0)
+		return PERC_ERR_FORMAT;
+	if (m->email[0] != '\0')
+		return 0;
+	if (iss == NULL || sub == NULL ||
+	    kmf_text_check(iss, sizeof(m->iss) - 1) != 0 ||
+	    kmf_text_check(sub, sizeof(m->sub) - 1) != 0)
+		return PERC_ERR_FORMAT;
+	memcpy(m->iss, iss, strlen(iss));
+	memcpy(m->sub, sub, strlen(sub));
+	return address_find(j, m);
+}
+
+int
+kmf_op_evict(struct kmf_job *j)
+{
+	struct db_member m;
+	json_t *body = NULL;
+	unsigned n;
+	int r;
+
+	if ((r = kmf_conf_body(j, &body)) != 0 || j->a.status != 0)
+		goto out;
+	r = subject_get(j, json_object_get(body, "subject"), &m);
+	if (r == PERC_ERR_FORMAT || r == PERC_ERR_NOTFOUND) {
+		r = kmf_refuse(j, 400, "invalid_request",
+		    "/subject: email, iss with sub, or a member of this "
+		    "conference");
+		goto out;
+	}
+	if (r != 0 || (r = person_evict(j, &m, &n)) != 0 ||
+	    (r = kmf_audit(j->k, KMF_AUDIT_EVICTED, kmf_actor(j), j->conf.id,
+		 m.id,
+		 json_pack("{s:s, s:s*, s:s*, s:s*, s:i}", "reason", "evicted",
+		     "iss", kmf_json_opt(m.iss), "sub", kmf_json_opt(m.sub),
+		     "email", kmf_json_opt(m.email), "endpoints", (int)n))) !=
+		0)
+		goto out;
+	r = kmf_answer_json(j, 200, json_pack("{s:i}", "endpoints", (int)n));
+out:
+	json_decref(body);
+	return r;
 }
 
 int

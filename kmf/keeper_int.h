@@ -529,6 +529,7 @@ int kmf_op_lease_renew(struct kmf_job *j);
 int kmf_op_lease_end(struct kmf_job *j);
 int kmf_op_member_list(struct kmf_job *j);
 int kmf_op_member_evict(struct kmf_job *j);
+int kmf_op_evict(struct kmf_job *j);
 int kmf_op_rekey(struct kmf_job *j);
 int kmf_op_end(struct kmf_job *j);
 /* Put out every endpoint that came in by this invitee or invitation. */

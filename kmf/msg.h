@@ -79,6 +79,7 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_CONF_EXTEND,
 	KMF_OP_INV_GET,	   /* obj = invitation */
 	KMF_OP_EVENTS,	   /* SUBSCRIBE, not CALL: open an event stream */
+	KMF_OP_EVICT,	/* a person, member or not */
 	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST
 };

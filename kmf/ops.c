@@ -64,6 +64,7 @@ static const struct op ops[KMF_OP_LAST] = {
 	    kmf_op_member_list },
 	[KMF_OP_MEMBER_EVICT] = { STAFF | MEMBER, SCHEDULER, ON_CONF_HOST,
 	    kmf_op_member_evict },
+	[KMF_OP_EVICT] = { STAFF, SCHEDULER, ON_CONF, kmf_op_evict },
 	[KMF_OP_KEYS] = { MEMBER, NULL, ON_CONF, kmf_op_keys },
 	[KMF_OP_LEASE_RENEW] = { MEMBER, NULL, ON_CONF, kmf_op_lease_renew },
 	[KMF_OP_LEASE_END] = { MEMBER, NULL, ON_CONF, kmf_op_lease_end },

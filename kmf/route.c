@@ -74,6 +74,7 @@ static const struct kmf_route routes[] = {
 	    KMF_CLIENT | KMF_MEMBER, 4096 },
 	{ "POST", CONF "/cancel", KMF_H_CALL, KMF_OP_CONF_CANCEL, KMF_CLIENT,
 	    4096 },
+	{ "POST", CONF "/evict", KMF_H_CALL, KMF_OP_EVICT, KMF_CLIENT, 4096 },
 	{ "POST", CONF "/explain", KMF_H_CALL, KMF_OP_CONF_EXPLAIN, KMF_CLIENT,
 	    16384 },
 	{ "GET", "/v1/events", KMF_H_FEED, KMF_OP_FEED, KMF_CLIENT | KMF_QUERY,

@@ -47,6 +47,7 @@ static const unsigned duties[KMF_OP_LAST] = {
 	[KMF_OP_INV_ICS] = RUN,
 	[KMF_OP_MEMBER_LIST] = RUN | HOSTS,
 	[KMF_OP_MEMBER_EVICT] = RUN | HOSTS,
+	[KMF_OP_EVICT] = RUN,
 	/* what opens media: to those who sit in the conference alone */
 	[KMF_OP_KEYS] = SEAT,
 	[KMF_OP_LEASE_RENEW] = SEAT,
