@@ -117,8 +117,8 @@ test_guests_are_no_hosts(void **state)
 		bob.direct = !bob.direct; /* by either road */
 		kit_as(&t, &bob, (enum kmf_op)op, "{}");
 		if (t.r.status != 403 || strcmp(t.r.code, "not_host") != 0)
-			fail_msg("operation %d: %u %s", op, t.r.status,
-			    t.r.code);
+			fail_msg(
+			    "operation %d: %u %s", op, t.r.status, t.r.code);
 	}
 	kit_end_close(&bob);
 	kit_close(&t);
