@@ -371,6 +371,36 @@ struct db_meta { /* about this file; columns in schema/002_at_rest.sql */
 PERC_MUST int db_meta_get(struct db *db, struct db_meta *m);
 PERC_MUST int db_meta_put(struct db *db, const struct db_meta *m);
 
+PERC_MUST int db_generation_put(struct db *db, int64_t generation);
+/* Has the transaction written anything? */
+bool db_changed(const struct db *db);
+
+/* Columns that the root key seals, by table (0 ..), in order of their keys
+ * behind key, key2; sealed.data is malloc()ed, len 0 where nothing is. */
+struct db_sealed_row {
+	char key[DB_SUB_MAX], key2[DB_SUB_MAX], aad[DB_SUB_MAX];
+	struct db_heap sealed;
+};
+unsigned db_sealed_tables(void);
+PERC_MUST int db_sealed_page(struct db *db, unsigned table,
+    struct db_sealed_row **rp, size_t *np, const char *key, const char *key2,
+    unsigned limit);
+PERC_MUST int db_sealed_put(struct db *db, unsigned table,
+    const struct db_sealed_row *row);
+PERC_MUST int db_sealed_count(struct db *db, int64_t *n);
+
+struct db_revocation { /* what may never come back */
+	int64_t no;
+	char kind[DB_WORD_MAX], conf[DB_ID_MAX];
+	char a[DB_ISS_MAX], b[DB_SUB_MAX], c[DB_EMAIL_MAX];
+	int64_t at_s;
+};
+PERC_MUST int db_revocation_list(struct db *db, struct db_revocation **rp,
+    size_t *np, int64_t after_no, unsigned limit);
+PERC_MUST int db_revocation_last(struct db *db, int64_t *no); /* 0: none ever */
+/* All from this number on are remembered. */
+PERC_MUST int db_revocation_from(struct db *db, int64_t *no);
+
 /* Look through everything: structure, references, keys without a use,
  * counts. fn hears one line for each problem; slow, on a reader's handle. */
 typedef void (*db_problem_fn)(const char *line, void *arg);

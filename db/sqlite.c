@@ -44,8 +44,10 @@ db_begin(struct db *db)
 {
 	int r;
 
-	if ((r = db_run(db, ST_BEGIN)) == 0)
+	if ((r = db_run(db, ST_BEGIN)) == 0) {
 		db->begun = true;
+		db->changes = sqlite3_total_changes64(db->sql);
+	}
 	return r;
 }
 
@@ -80,6 +82,12 @@ bool
 db_broken(const struct db *db)
 {
 	return db->begun && sqlite3_get_autocommit(db->sql) != 0;
+}
+
+bool
+db_changed(const struct db *db)
+{
+	return sqlite3_total_changes64(db->sql) != db->changes;
 }
 
 int

@@ -114,6 +114,22 @@ enum stmt {
 	ST_PURGE_EPOCH,
 	ST_META_GET,
 	ST_META_PUT,
+	ST_SEALED_SIGNING_KEY,
+	ST_RESEAL_SIGNING_KEY,
+	ST_COUNT_SIGNING_KEY,
+	ST_SEALED_CONF_KEY,
+	ST_RESEAL_CONF_KEY,
+	ST_COUNT_CONF_KEY,
+	ST_SEALED_IDEM,
+	ST_RESEAL_IDEM,
+	ST_COUNT_IDEM,
+	ST_SEALED_MAIL,
+	ST_RESEAL_MAIL,
+	ST_COUNT_MAIL,
+	ST_GENERATION_PUT,
+	ST_REVOCATION_LIST,
+	ST_REVOCATION_LAST,
+	ST_REVOCATION_FROM,
 	ST_MAX
 };
 
@@ -121,6 +137,7 @@ struct db {
 	sqlite3 *sql;
 	sqlite3_stmt *st[ST_MAX];
 	bool begun; /* between db_begin and db_commit or db_rollback */
+	int64_t changes; /* of all time, when the transaction began */
 	int version;
 	uint64_t ran; /* statements */
 	int lock; /* descriptor of the lock file; -1: a reader */

@@ -112,8 +112,8 @@ db_conf_delete(struct db *db, const char *id)
 }
 
 int
-db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
-    const char *owner, int state, int64_t after_no, unsigned limit)
+db_conf_list(struct db *db, struct db_conf **cp, size_t *np, const char *owner,
+    int state, int64_t after_no, unsigned limit)
 {
 	int r;
 
@@ -281,8 +281,8 @@ db_invitee_put(struct db *db, const struct db_invitee *v, const char *conf)
 {
 	int r;
 
-	if ((r = db_exec(db, ST_INVITEE_PUT, "sss", v->id, v->role,
-		 v->kind)) != 0)
+	if ((r = db_exec(db, ST_INVITEE_PUT, "sss", v->id, v->role, v->kind)) !=
+	    0)
 		return r;
 	return db_exec(
 	    db, ST_MEMBER_ROLE, "ssss", conf, v->id, v->role, v->kind);
@@ -297,8 +297,8 @@ db_inv_add(struct db *db, const struct db_inv *i)
 int
 db_inv_put(struct db *db, const struct db_inv *i)
 {
-	return db_exec(db, ST_INV_PUT, "ssis", i->id, i->jkt,
-	    (int64_t)i->state, i->code_hash);
+	return db_exec(db, ST_INV_PUT, "ssis", i->id, i->jkt, (int64_t)i->state,
+	    i->code_hash);
 }
 
 int

@@ -143,8 +143,8 @@ db_clock_recover(struct db *db, int64_t now_ms, int64_t min_ms)
 }
 
 int
-db_member_inside(struct db *db, bool *inside, const char *conf,
-    const char *iss, const char *sub, int64_t since_ms)
+db_member_inside(struct db *db, bool *inside, const char *conf, const char *iss,
+    const char *sub, int64_t since_ms)
 {
 	int64_t n;
 	int r;

@@ -62,6 +62,17 @@ static const struct col meta_col[] = {
 };
 static const struct cols meta_cols = COLS(meta_col, db_meta);
 
+static const struct col revocation_col[] = {
+	COL(COL_I64, db_revocation, no),
+	COL(COL_TEXT, db_revocation, kind),
+	COL(COL_TEXT, db_revocation, conf),
+	COL(COL_TEXT, db_revocation, a),
+	COL(COL_TEXT, db_revocation, b),
+	COL(COL_TEXT, db_revocation, c),
+	COL(COL_I64, db_revocation, at_s),
+};
+static const struct cols revocation_cols = COLS(revocation_col, db_revocation);
+
 int
 db_client_add(struct db *db, const struct db_client *c)
 {
@@ -176,4 +187,43 @@ int
 db_meta_put(struct db *db, const struct db_meta *m)
 {
 	return db_put(db, ST_META_PUT, &meta_cols, m);
+}
+
+int
+db_generation_put(struct db *db, int64_t generation)
+{
+	return db_exec(db, ST_GENERATION_PUT, "i", generation);
+}
+
+int
+db_revocation_list(struct db *db, struct db_revocation **rp, size_t *np,
+    int64_t after_no, unsigned limit)
+{
+	int r;
+
+	if ((r = db_bind(
+		 db, ST_REVOCATION_LIST, "ii", after_no, (int64_t)limit)) != 0)
+		return r;
+	return db_many(db, ST_REVOCATION_LIST, &revocation_cols, rp, np);
+}
+
+static int
+number(struct db *db, enum stmt st, int64_t *no)
+{
+	static const struct col col[] = { { COL_I64, 0, sizeof(int64_t) } };
+	static const struct cols cols = { col, 1, sizeof(int64_t) };
+
+	return db_one(db, st, &cols, no);
+}
+
+int
+db_revocation_last(struct db *db, int64_t *no)
+{
+	return number(db, ST_REVOCATION_LAST, no);
+}
+
+int
+db_revocation_from(struct db *db, int64_t *no)
+{
+	return number(db, ST_REVOCATION_FROM, no);
 }

@@ -9,8 +9,8 @@
 	"no, id, title, starts_ms, ends_ms, state, policy, mdd, version, "     \
 	"created_ms, created_by, ended_ms, epoch, spi_start, spi_step, "       \
 	"epoch_ms, rekey_ms, roster_ms, due_ms, event_no, roster_seq, tzid, "
-#define CONF_REST ", recur_ms, exception, locked_ms, cancelled"
-#define CONF_COLS CONF_BASE "coalesce(series, '')" CONF_REST
+#define CONF_REST    ", recur_ms, exception, locked_ms, cancelled"
+#define CONF_COLS    CONF_BASE "coalesce(series, '')" CONF_REST
 #define INVITEE_COLS "id, email, iss, sub, grp, domain, role, kind"
 #define INV_COLS                                                               \
 	"id, conference, code_hash, email, name, kind, jkt, state, "           \
@@ -304,4 +304,39 @@ const char *const db_statements[ST_MAX] = {
 	[ST_DEAD_LIST] = "SELECT " DEAD_COLS " FROM webhook_dead "
 			 "WHERE hook = ? AND seq > ? ORDER BY seq LIMIT ?",
 	[ST_DEAD_PURGE] = "DELETE FROM webhook_dead WHERE dead_ms < ?",
+	[ST_SEALED_SIGNING_KEY] =
+	    "SELECT kid, '', kid, sealed_jwk FROM signing_key "
+	    "WHERE kid > ?1 AND ?2 IS NOT NULL ORDER BY kid LIMIT ?3",
+	[ST_RESEAL_SIGNING_KEY] = "UPDATE signing_key SET sealed_jwk = ?3 "
+				  "WHERE kid = ?1 AND ?2 IS NOT NULL",
+	[ST_COUNT_SIGNING_KEY] = "SELECT count(*) FROM signing_key",
+	[ST_SEALED_CONF_KEY] =
+	    "SELECT conference, '', conference, sealed_key FROM conference_key "
+	    "WHERE conference > ?1 AND ?2 IS NOT NULL ORDER BY conference "
+	    "LIMIT ?3",
+	[ST_RESEAL_CONF_KEY] = "UPDATE conference_key SET sealed_key = ?3 "
+			       "WHERE conference = ?1 AND ?2 IS NOT NULL",
+	[ST_COUNT_CONF_KEY] = "SELECT count(*) FROM conference_key",
+	[ST_SEALED_IDEM] =
+	    "SELECT client, key, body_hash, sealed_answer FROM idempotency "
+	    "WHERE (client, key) > (?1, ?2) ORDER BY client, key LIMIT ?3",
+	[ST_RESEAL_IDEM] = "UPDATE idempotency SET sealed_answer = ?3 WHERE "
+			   "client = ?1 AND key = ?2",
+	[ST_COUNT_IDEM] = "SELECT count(*) FROM idempotency",
+	[ST_SEALED_MAIL] =
+	    "SELECT id, '', id, sealed_code FROM mail "
+	    "WHERE id > ?1 AND ?2 IS NOT NULL ORDER BY id LIMIT ?3",
+	[ST_RESEAL_MAIL] =
+	    "UPDATE mail SET sealed_code = ?3 WHERE id = ?1 AND ?2 IS NOT NULL",
+	[ST_COUNT_MAIL] = "SELECT count(*) FROM mail",
+	[ST_GENERATION_PUT] = "UPDATE meta SET generation = ?",
+	[ST_REVOCATION_LIST] =
+	    "SELECT no, kind, conference, a, b, c, at_s FROM revocation "
+	    "WHERE no > ? ORDER BY no LIMIT ?",
+	[ST_REVOCATION_LAST] =
+	    "SELECT coalesce((SELECT seq FROM sqlite_sequence "
+	    "WHERE name = 'revocation'), 0)",
+	[ST_REVOCATION_FROM] =
+	    "SELECT coalesce((SELECT min(no) FROM revocation), 1 + (SELECT "
+	    "seq FROM sqlite_sequence WHERE name = 'revocation'), 1)",
 };

@@ -62,7 +62,7 @@ kmf_audit_program(
 	    kind == KMF_AUDIT_STOPPED)
 		r = kmf_checkpoint(k);
 	if (r == 0)
-		r = db_commit(k->db);
+		r = kmf_turn_commit(k);
 	if (r != 0)
 		db_rollback(k->db);
 	return r;

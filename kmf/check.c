@@ -17,6 +17,7 @@
 #include "kmf/fetch_ask.h"
 #include "kmf/keeper.h"
 #include "kmf/kmf.h"
+#include "kmf/root.h"
 #include "perc/conf.h"
 #include "perc/httpd.h"
 #include "perc/proc.h"
@@ -52,6 +53,20 @@ check_hook_secret(const char *path)
 	perc_secret_free(s[0]);
 	perc_secret_free(s[1]);
 	return 0;
+}
+
+static int
+check_root(const struct kmf_conf *c)
+{
+	struct perc_secret *now = NULL, *next = NULL;
+	char why[600] = "";
+	int bad = 0;
+
+	if (kmf_roots_read(&now, &next, c, why, sizeof(why)) != 0)
+		bad = problem(why);
+	perc_secret_free(now);
+	perc_secret_free(next);
+	return bad;
 }
 
 static int
@@ -133,7 +148,7 @@ kmf_conf_check(const struct kmf_conf *c)
 
 	if (check_state(c) != 0)
 		return 1; /* all else lies in there */
-	bad += check_secret(c->root_key);
+	bad += check_root(c);
 	bad += check_secret(c->tls_key);
 	if (perc_httpd_check_cert(c->tls_cert, c->tls_key, why, sizeof(why)) !=
 	    0)

@@ -13,6 +13,7 @@
 #include "kmf/conf_hook.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
+#include "perc/systemd.h"
 
 #define AT(m) offsetof(struct kmf_conf, m)
 
@@ -51,7 +52,11 @@ static const struct perc_conf_item main_items[] = {
 	{ .name = "root_key",
 	    .type = PERC_CONF_PATH,
 	    .offset = AT(root_key),
-	    .help = "root key, mode 0600; default root.key in state_dir" },
+	    .help = "file, mode 0600, or credential:NAME; default root.key" },
+	{ .name = "guard_dir",
+	    .type = PERC_CONF_PATH,
+	    .offset = AT(guard_dir),
+	    .help = "root.gen and revoked.log; default state_dir" },
 	{ .name = "user",
 	    .type = PERC_CONF_STR,
 	    .offset = AT(user),
@@ -182,6 +187,29 @@ beside(char **pathp, const char *dir, const char *name)
 	return asprintf(pathp, "%s/%s", dir, name) < 0 ? PERC_ERR_NOMEM : 0;
 }
 
+/* None was named: root.key, or where there is no such file, the credential
+ * root_key. */
+static int
+root_complete(struct kmf_conf *c)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char *path = NULL;
+	int r;
+
+	if (c->root_key == NULL &&
+	    ((r = beside(&path, c->state_dir, "root.key")) != 0))
+		return r;
+	if (path != NULL && access(path, F_OK) != 0 && dir != NULL) {
+		free(path);
+		if (asprintf(&path, "%s/root_key", dir) < 0)
+			return PERC_ERR_NOMEM;
+	}
+	if (path != NULL)
+		c->root_key = path;
+	c->root_credential = perc_systemd_is_credential(c->root_key);
+	return 0;
+}
+
 /* What the table cannot say: defaults made of other settings. */
 static int
 conf_complete(struct kmf_conf *c, char *why, size_t whycap)
@@ -192,8 +220,11 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 
 	if ((r = beside(&c->tls_cert, c->state_dir, "tls.crt")) != 0 ||
 	    (r = beside(&c->tls_key, c->state_dir, "tls.key")) != 0 ||
-	    (r = beside(&c->root_key, c->state_dir, "root.key")) != 0)
+	    (r = root_complete(c)) != 0)
 		return r;
+	if (c->guard_dir == NULL &&
+	    (c->guard_dir = strdup(c->state_dir)) == NULL)
+		return PERC_ERR_NOMEM;
 	if (c->fronts == 0)
 		c->fronts = cores < 1	     ? 1
 		    : cores > KMF_FRONTS_MAX ? KMF_FRONTS_MAX

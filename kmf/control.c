@@ -33,11 +33,17 @@ rotate_keys(struct kmf_keeper *k, const json_t *args, char *text, size_t cap)
 	return kmf_keys_rotate(k, after_s * 1000, text, cap);
 }
 
+static int
+rewrap(struct kmf_keeper *k, const json_t *args, char *text, size_t cap)
+{
+	return kmf_rewrap_begin(k, text, cap);
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(
 	    struct kmf_keeper *k, const json_t *args, char *text, size_t cap);
-} verbs[] = { { "rotate-keys", rotate_keys } };
+} verbs[] = { { "rotate-keys", rotate_keys }, { "rewrap", rewrap } };
 
 int
 kmf_control_path(char *out, size_t cap, const char *dir, const char *file)

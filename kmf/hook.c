@@ -175,7 +175,7 @@ kmf_hooks_open(struct kmf_keeper *k, const struct kmf_hook_opts *o, size_t n)
 			r = row_ready(k, &k->hooks->h[i]);
 	k->hooks->n = r == 0 ? n : 0;
 	if (r == 0)
-		return db_commit(k->db);
+		return kmf_turn_commit(k);
 	db_rollback(k->db);
 	return r;
 }

@@ -45,8 +45,8 @@ replay_answer(struct kmf_job *j, const struct db_idem *i)
 	n = i->answer.len - PERC_SEAL_OVERHEAD;
 	if ((buf = perc_secmem_alloc(n)) == NULL)
 		return PERC_ERR_NOMEM;
-	if ((r = perc_unseal(buf, j->k->root->data, i->body_hash,
-		 strlen(i->body_hash), i->answer.data, i->answer.len)) != 0)
+	if ((r = kmf_root_unseal(
+		 j->k, buf, i->body_hash, i->answer.data, i->answer.len)) != 0)
 		goto out;
 	perc_wire_reader(&w, buf, n);
 	status = perc_wire_get_u16(&w);
@@ -130,8 +130,8 @@ kmf_idem_keep(struct kmf_job *j)
 	if ((r = kmf_copy(i.client, sizeof(i.client), c->id.sub)) == 0 &&
 	    (r = kmf_copy(i.key, sizeof(i.key), c->idempotency_key)) == 0 &&
 	    (r = request_hash(i.body_hash, c)) == 0 &&
-	    (r = perc_seal(i.answer.data, j->k->root->data, i.body_hash,
-		 strlen(i.body_hash), plain, n)) == 0)
+	    (r = kmf_root_seal(j->k, i.answer.data, i.body_hash, plain, n)) ==
+		0)
 		r = db_idem_add(j->k->db, &i);
 out:
 	free(i.answer.data);

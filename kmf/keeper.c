@@ -105,12 +105,12 @@ turn_end(struct kmf_keeper *k)
 	}
 	kmf_checkpoint_due(k, false);
 	k->count.commits++;
-	if ((r = db_commit(k->db)) != 0) {
+	if ((r = kmf_turn_commit(k)) != 0) {
 		k->count.commit_failures++;
 		log_warnx("commit.failed why=\"%s\"", perc_strerror(r));
 		db_rollback(k->db); /* scrub stays: an older one may be due */
-		k->audit_new++; /* a checkpoint may have gone with it */
-		if (k->stepped) /* and the new leases: look again */
+		k->audit_new++;	    /* a checkpoint may have gone with it */
+		if (k->stepped)	    /* and the new leases: look again */
 			k->skew_ms += 2 * KMF_CLOCK_STEP_MS;
 		k->stepped = false;
 		kmf_out_fail(k);
@@ -337,13 +337,14 @@ recover(struct kmf_keeper *k)
 
 	if ((r = kmf_turn_begin(k)) != 0)
 		return r;
-	if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0) {
+	if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0 ||
+	    (r = kmf_roots_note(k)) != 0 || (r = kmf_turn_commit(k)) != 0) {
 		db_rollback(k->db);
 		return r;
 	}
-	if ((r = db_commit(k->db)) != 0)
-		return r;
-	return db_scrub(k->db); /* what a crash kept us from scrubbing */
+	/* What a crash kept us from scrubbing; a backup may be reading. */
+	k->scrub = db_scrub(k->db) != 0;
+	return 0;
 }
 
 static int
@@ -412,11 +413,14 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	if ((r = dir_put(k, o->db_file)) != 0)
 		goto out;
 	if ((r = kmf_copy(k->base, sizeof(k->base), o->base_url)) != 0 ||
-	    (r = perc_secret_from(&k->root, o->root, KMF_ROOT_KEY_LEN)) != 0 ||
-	    (r = kmf_keys_load(k, why, cap)) != 0 || (r = recover(k)) != 0 ||
+	    (r = kmf_roots_open(k, o, why, cap)) != 0 ||
+	    (r = kmf_keys_load(k, why, cap)) != 0 ||
+	    (r = kmf_guard_open(k, o->guard_dir, why, cap)) != 0 ||
+	    (r = recover(k)) != 0 ||
 	    (r = kmf_hooks_open(k, o->hooks, o->nhooks)) != 0 ||
 	    (r = timers_start(k)) != 0 || (r = kmf_control_start(k)) != 0 ||
-	    (r = kmf_purge_start(k, &o->keep)) != 0)
+	    (r = kmf_purge_start(k, &o->keep)) != 0 ||
+	    (r = kmf_rewrap_resume(k)) != 0)
 		goto out;
 	kmf_due_arm(k);
 	*kp = k;
@@ -449,7 +453,10 @@ kmf_keeper_free(struct kmf_keeper *k)
 	}
 	perc_jwk_free(k->token_key);
 	perc_jwk_free(k->statement_key);
+	perc_timer_stop(k->loop, &k->rewrap.timer);
+	kmf_guard_close(k);
 	perc_secret_free(k->root);
+	perc_secret_free(k->root_old);
 	perc_json_free(k->jwks);
 	db_close(k->db);
 	perc_wipe(k, sizeof(*k));

@@ -59,7 +59,11 @@ struct kmf_hook_opts { /* one webhook, as far as the keeper needs it */
 struct kmf_keeper_opts {
 	const char *db_file, *base_url;
 	char *const *mdds;     /* NULL-terminated, at least one */
-	const uint8_t *root;   /* KMF_ROOT_KEY_LEN octets, copied */
+	/* KMF_ROOT_KEY_LEN octets each, copied; root_new: of a rewrap that is
+	 * under way, or NULL. Then root may be NULL too. */
+	const uint8_t *root, *root_new;
+	const char *root_file; /* where they came from, to swap; NULL: not ours */
+	const char *guard_dir; /* root.gen, revoked.log; NULL: none are kept */
 	int64_t (*clock)(void *);  /* ms since 1970; NULL: perc_wall_ms */
 	int64_t (*steady)(void *); /* ms, never set; NULL: perc_now_ms */
 	void *clock_arg;

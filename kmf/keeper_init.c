@@ -104,8 +104,8 @@ keys_file(struct init *n)
 	char *text = NULL;
 	int r;
 
-	if ((r = kmf_keys_jwks(
-		 &text, n->db, n->base, perc_wall_ms(), true)) == 0)
+	if ((r = kmf_keys_jwks(&text, n->db, n->base, perc_wall_ms(), true)) ==
+	    0)
 		r = file_write(n, KMF_KEYS_FILE, 0644, text, strlen(text));
 	perc_json_free(text);
 	return r;
@@ -171,8 +171,8 @@ db_make(struct init *n)
 		return r;
 	snprintf(n->why, n->cap, "%s: cannot be written", path);
 	if ((r = db_begin(n->db)) != 0 ||
-	    (r = kmf_signing_key_make(n->db, n->root->data, "token", now, now)) !=
-		0 ||
+	    (r = kmf_signing_key_make(
+		 n->db, n->root->data, "token", now, now)) != 0 ||
 	    (r = kmf_signing_key_make(
 		 n->db, n->root->data, "statement", now, now)) != 0 ||
 	    (r = admin_make(n)) != 0)

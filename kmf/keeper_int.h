@@ -15,6 +15,7 @@
 
 #include "db/db.h"
 #include "kmf/errand.h"
+#include "kmf/guard.h"
 #include "kmf/keeper.h"
 #include "kmf/msg.h"
 #include "kmf/rekey.h"
@@ -92,13 +93,26 @@ struct kmf_counters {
 	uint64_t epochs, rosters, pushes, replays, checkpoints;
 };
 
+struct kmf_rewrap { /* sealing all anew under another root key */
+	struct perc_timer timer;
+	unsigned table;
+	char key[DB_SUB_MAX], key2[DB_SUB_MAX]; /* done up to here */
+	uint64_t changed;  /* rows of this pass that the old key sealed */
+	uint64_t failures; /* commits that had failed when it began */
+	bool committed;    /* the database says that it is done */
+};
+
 struct kmf_keeper {
 	struct perc_loop *loop;
 	struct db *db;
 	char base[DB_URL_MAX];
 	char *const *mdds;
 	int64_t limit_conferences, limit_invitees, limit_invitations;
-	struct perc_secret *root;
+	struct perc_secret *root;     /* seals */
+	struct perc_secret *root_old; /* opens too, while rewrapping */
+	struct kmf_guard guard;
+	struct kmf_rewrap rewrap;
+	char root_file[4096]; /* "": a credential */
 	struct perc_jwk *token_key, *statement_key;
 	char *jwks; /* public, JSON text */
 	uint8_t nonce_key[32], prev_nonce_key[32];
@@ -237,6 +251,11 @@ PERC_MUST int kmf_signing_key_make(struct db *db, const uint8_t *root,
 PERC_MUST int kmf_keys_jwks(char **textp, struct db *db, const char *base,
     int64_t now_ms, bool past_too);
 void kmf_keys_file_put(struct kmf_keeper *k);
+/* By the root key; what an older one sealed opens while a rewrap runs. */
+PERC_MUST int kmf_root_seal(struct kmf_keeper *k, uint8_t *out,
+    const char *aad, const void *in, size_t n);
+PERC_MUST int kmf_root_unseal(struct kmf_keeper *k, uint8_t *out,
+    const char *aad, const uint8_t *in, size_t n);
 PERC_MUST int kmf_seal_by(struct db_sealed *out, const uint8_t *key,
     const char *aad, const void *in, size_t n);
 PERC_MUST int kmf_unseal_by(void *out, size_t n, const uint8_t *key,
@@ -289,6 +308,8 @@ enum kmf_audit_kind {
 	KMF_AUDIT_CONFIGURED,
 	KMF_AUDIT_STOPPED,
 	KMF_AUDIT_SIGNING_KEY,
+	KMF_AUDIT_ROOT_KEY,
+	KMF_AUDIT_RESTORED,
 	KMF_AUDIT_CONF_CANCELLED,
 	KMF_AUDIT_CONF_LOCKED,
 	KMF_AUDIT_CONF_UNLOCKED,
@@ -539,6 +560,18 @@ PERC_MUST int kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f,
     uint32_t id, const struct kmf_subscribe *s);
 int kmf_op_ready(struct kmf_job *j);
 int kmf_op_metrics(struct kmf_job *j);
+
+/* --- rewrap.c -------------------------------------------------------------- */
+
+/* Which of the given root keys seals, which else opens. */
+PERC_MUST int kmf_roots_open(struct kmf_keeper *k,
+    const struct kmf_keeper_opts *o, char *why, size_t cap);
+/* Note the id of the key that seals, if none is noted; in a transaction. */
+PERC_MUST int kmf_roots_note(struct kmf_keeper *k);
+/* Go on with what a stop interrupted. */
+PERC_MUST int kmf_rewrap_resume(struct kmf_keeper *k);
+/* A new root key stands beside the old one; text tells what happens. */
+int kmf_rewrap_begin(struct kmf_keeper *k, char *text, size_t cap);
 
 /* --- purge.c --------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 
 #include "kmf/handover.h"
 #include "kmf/hook.h"
+#include "kmf/root.h"
 #include "perc/b64.h"
 #include "perc/conf.h"
 #include "perc/proc.h"
@@ -37,19 +38,13 @@ secmem_start(void)
 		    perc_strerror(r));
 }
 
-static struct perc_secret *
-root_read(const struct kmf_conf *c)
+static void
+roots_read(struct perc_secret *root[static 2], const struct kmf_conf *c)
 {
-	struct perc_conf_error e = { "" };
-	struct perc_secret *s = NULL;
+	char why[600] = "";
 
-	if (perc_conf_read_secret(&s, c->root_key, KMF_ROOT_KEY_LEN, &e) != 0)
-		fatalx("root_key.refused why=\"%s\"", e.text);
-	if (s->len != KMF_ROOT_KEY_LEN)
-		fatalx("root_key.refused why=\"%s: must have %d "
-		       "octets\"",
-		    c->root_key, KMF_ROOT_KEY_LEN);
-	return s;
+	if (kmf_roots_read(&root[0], &root[1], c, why, sizeof(why)) != 0)
+		fatalx("root_key.refused why=\"%s\"", why);
 }
 
 struct hooks {
@@ -113,7 +108,7 @@ on_term(int signo, void *arg)
 static void
 cage(const struct kmf_conf *c)
 {
-	const char *const rw[] = { c->state_dir, NULL };
+	const char *const rw[] = { c->state_dir, c->guard_dir, NULL };
 	struct perc_cage_report rep = { 0 };
 
 	if (perc_process_harden() != 0)
@@ -169,23 +164,27 @@ kmf_keeper_main(const struct kmf_conf *c)
 	struct kmf_keeper *k = NULL;
 	struct kmf_handover handover = { 0 };
 	struct perc_loop *l = NULL;
-	struct perc_secret *root;
+	struct perc_secret *root[2] = { NULL, NULL };
 	struct hooks hooks;
 	char file[4096], why[512] = "";
 	int i, r;
 
 	secmem_start();
-	root = root_read(c);
+	roots_read(root, c);
 	hooks_read(&o, &hooks, c);
 	if (perc_proc_drop(c->user, NULL) != 0)
 		fatal("user.refused name=%s", c->user);
 	snprintf(file, sizeof(file), "%s/%s", c->state_dir, KMF_DB_FILE);
 	o.db_file = file;
-	o.root = root->data;
+	o.root = root[0] != NULL ? root[0]->data : NULL;
+	o.root_new = root[1] != NULL ? root[1]->data : NULL;
+	o.root_file = c->root_credential ? NULL : c->root_key;
+	o.guard_dir = c->guard_dir;
 	if (perc_loop_new(&l) != 0 ||
 	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0)
 		fatalx("keeper.refused why=\"%s\"", why);
-	perc_secret_free(root);
+	perc_secret_free(root[0]);
+	perc_secret_free(root[1]);
 	hooks_forget(&hooks);
 	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
 	    perc_loop_signal(l, SIGINT, on_term, l) != 0)

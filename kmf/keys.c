@@ -34,6 +34,26 @@ kmf_unseal_by(void *out, size_t n, const uint8_t *key, const char *aad,
 }
 
 int
+kmf_root_seal(struct kmf_keeper *k, uint8_t *out, const char *aad,
+    const void *in, size_t n)
+{
+	return perc_seal(out, k->root->data, aad, strlen(aad), in, n);
+}
+
+int
+kmf_root_unseal(struct kmf_keeper *k, uint8_t *out, const char *aad,
+    const uint8_t *in, size_t n)
+{
+	int r;
+
+	r = perc_unseal(out, k->root->data, aad, strlen(aad), in, n);
+	if (r == PERC_ERR_AUTH && k->root_old != NULL)
+		r = perc_unseal(
+		    out, k->root_old->data, aad, strlen(aad), in, n);
+	return r;
+}
+
+int
 kmf_conf_key_new(struct kmf_keeper *k, const char *conf, uint8_t key[static 32])
 {
 	struct db_sealed s;
@@ -55,7 +75,9 @@ kmf_conf_key_get(struct kmf_keeper *k, const char *conf, uint8_t key[static 32])
 
 	if ((r = db_conf_key_find(k->db, &s, conf)) != 0)
 		return r;
-	return kmf_unseal_by(key, 32, k->root->data, conf, &s);
+	if (s.len != 32 + PERC_SEAL_OVERHEAD)
+		return PERC_ERR_NOTFOUND;
+	return kmf_root_unseal(k, key, conf, s.data, s.len);
 }
 
 /* A published key says what it is for: "use" is RFC 7517's. */
@@ -85,13 +107,11 @@ public_json(char *out, size_t cap, const struct perc_jwk *key, const char *use,
 }
 
 int
-kmf_signing_key_make(
-    struct db *db, const uint8_t *root, const char *use, int64_t now_ms,
-    int64_t active_ms)
+kmf_signing_key_make(struct db *db, const uint8_t *root, const char *use,
+    int64_t now_ms, int64_t active_ms)
 {
-	struct db_signing_key row = {
-		.created_ms = now_ms, .active_ms = active_ms
-	};
+	struct db_signing_key row = { .created_ms = now_ms,
+		.active_ms = active_ms };
 	struct perc_jwk *key = NULL;
 	char *text = NULL;
 	int r;
@@ -129,8 +149,8 @@ signer_open(struct kmf_keeper *k, const struct db_signing_key *row)
 		return PERC_ERR_FORMAT;
 	if ((r = perc_secret_new(&text, n)) != 0)
 		return r;
-	if ((r = perc_unseal(text->data, k->root->data, row->kid,
-		 strlen(row->kid), row->sealed.data, row->sealed.len)) == 0) {
+	if ((r = kmf_root_unseal(k, text->data, row->kid, row->sealed.data,
+		 row->sealed.len)) == 0) {
 		perc_jwk_free(*kp);
 		*kp = NULL;
 		r = perc_jwk_from_json(kp, (char *)text->data, n, false);
@@ -149,8 +169,8 @@ key_json(const struct db_signing_key *list, size_t n,
 
 	if (v != NULL &&
 	    json_object_set_new(v, "perch_state", json_string(state)) == 0 &&
-	    json_object_set_new(
-		v, "perch_from", kmf_time_json(k->active_ms)) == 0 &&
+	    json_object_set_new(v, "perch_from", kmf_time_json(k->active_ms)) ==
+		0 &&
 	    (k->retired_ms == 0 ||
 		json_object_set_new(v, "perch_until",
 		    kmf_time_json(k->retired_ms + KMF_KEY_KEEP_MS)) == 0))
@@ -198,12 +218,12 @@ kmf_keys_file_put(struct kmf_keeper *k)
 	char *text = NULL;
 	int r;
 
-	if ((r = kmf_keys_jwks(&text, k->db, k->base,
-		 k->clock(k->clock_arg), true)) == 0)
+	if ((r = kmf_keys_jwks(
+		 &text, k->db, k->base, k->clock(k->clock_arg), true)) == 0)
 		r = kmf_control_put(k->dir, KMF_KEYS_FILE, 0644, text);
 	if (r != 0)
-		log_warnx("keys.file_failed file=%s why=\"%s\"",
-		    KMF_KEYS_FILE, perc_strerror(r));
+		log_warnx("keys.file_failed file=%s why=\"%s\"", KMF_KEYS_FILE,
+		    perc_strerror(r));
 	perc_json_free(text);
 }
 

@@ -101,7 +101,9 @@ struct kmf_conf {
 	char *tls_cert, *tls_key;
 	char *client_ca; /* CAs whose client certificates are asked for */
 	char *state_dir; /* perch.db and what lies beside it */
-	char *root_key;	 /* file, 32 octets, 0600 */
+	char *root_key;	   /* file, 32 octets, 0600 */
+	bool root_credential; /* systemd brought it: it is not ours to write */
+	char *guard_dir;   /* root.gen, revoked.log */
 	char *user;	 /* to become; NULL: stay */
 	char **mdds;	 /* base URLs of MDDs, NULL-terminated */
 	int64_t fronts;	 /* after kmf_conf_load: never 0 */
@@ -156,6 +158,9 @@ PERC_MUST int
 kmf_selfsigned(const char *cert_file, const char *key_file, const char *host);
 
 /* `perch-kmf rotate-keys`: after NULL: key_overlap_s. Exit code. */
+/* `perch-kmf check-db`: one line for each problem. Exit code. */
+int kmf_check_db(const struct kmf_conf *c);
+int kmf_rewrap_cli(const struct kmf_conf *c, bool status);
 int kmf_rotate_cli(const struct kmf_conf *c, const char *after, bool status);
 
 /* `perch-kmf serve`: runs the roles until SIGTERM. Exit code. */

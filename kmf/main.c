@@ -23,6 +23,8 @@ static const char usage[] =
     "  perch-kmf serve -c FILE\n"
     "  perch-kmf check-config -c FILE\n"
     "  perch-kmf rotate-keys -c FILE [--after SECONDS | --status]\n"
+    "  perch-kmf rewrap -c FILE [--status]\n"
+    "  perch-kmf check-db -c FILE\n"
     "  perch-kmf --help | --help-config | --version\n"
     "\n"
     "The key management function: it knows the conferences and who is\n"
@@ -32,7 +34,9 @@ static const char usage[] =
     "  serve         run; SIGTERM ends, SIGHUP reloads the certificate\n"
     "  check-config  open all that serve would, tell every problem\n"
     "  rotate-keys   publish new signing keys, which sign from\n"
-    "                key_overlap_s (or SECONDS) later on; or show them\n";
+    "                key_overlap_s (or SECONDS) later on; or show them\n"
+    "  rewrap        a new root key: seal all anew, destroy the old one\n"
+    "  check-db      look for damage in the database, also while it runs\n";
 
 struct args {
 	const char *conf, *after;
@@ -185,6 +189,32 @@ run_rotate(int argc, char **argv, const struct args *a)
 }
 
 static int
+run_rewrap(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	code = kmf_rewrap_cli(&c, a->status);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
+run_check_db(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	code = kmf_check_db(&c);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
 run_serve(int argc, char **argv, const struct args *a)
 {
 	struct kmf_conf c;
@@ -233,6 +263,10 @@ main(int argc, char **argv)
 		return run_check(argc, argv, &a);
 	if (strcmp(verb, "rotate-keys") == 0 && argc == 1)
 		return run_rotate(argc, argv, &a);
+	if (strcmp(verb, "rewrap") == 0 && argc == 1)
+		return run_rewrap(argc, argv, &a);
+	if (strcmp(verb, "check-db") == 0 && argc == 1)
+		return run_check_db(argc, argv, &a);
 	if (strcmp(verb, "role") == 0)
 		return run_role(argc, argv, &a);
 	return bad_usage("no such command");

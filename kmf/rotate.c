@@ -90,7 +90,7 @@ alone(struct kmf_keeper *k, int (*fn)(struct kmf_keeper *))
 	if (db_in_transaction(k->db))
 		return PERC_ERR_STATE;
 	if ((r = kmf_turn_begin(k)) == 0 && (r = fn(k)) == 0 &&
-	    (r = db_commit(k->db)) == 0) {
+	    (r = kmf_turn_commit(k)) == 0) {
 		if (k->scrub && db_scrub(k->db) == 0)
 			k->scrub = false;
 		return 0;

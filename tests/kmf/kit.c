@@ -156,6 +156,7 @@ kit_start(struct kit *t)
 		.base_url = KIT_BASE,
 		.mdds = mdds,
 		.root = t->root,
+		.guard_dir = t->dir,
 		.clock = clock_fn,
 		.steady = steady_fn,
 		.clock_arg = t };
