@@ -191,8 +191,7 @@ db_budget_get(
 }
 
 int
-db_budget_put(
-    struct db *db, const char *conf, const char *key, int64_t full_ms)
+db_budget_put(struct db *db, const char *conf, const char *key, int64_t full_ms)
 {
 	return db_exec(db, ST_BUDGET_PUT, "ssi", conf, key, full_ms);
 }

@@ -88,8 +88,8 @@ kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind, const char *actor,
 	a.text[n] = '\0';
 	if ((r = perc_chain_hash(a.hash, a.prev, a.text, n)) == 0 &&
 	    (r = db_audit_add(k->db, &a)) == 0 &&
-	    (r = kmf_event_write(
-		 k, &a, kind, actor, conf, subject, detail)) == 0)
+	    (r = kmf_event_write(k, &a, kind, actor, conf, subject, detail)) ==
+		0)
 		k->audit_new++;
 out:
 	json_decref(v);

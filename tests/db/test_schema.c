@@ -233,7 +233,8 @@ static const char *const may_scan[] = { "SCAN signing_key", "SCAN client",
 	"SCAN conference USING INDEX conference_live",
 	"SCAN conference USING COVERING INDEX conference_live",
 	"SCAN member USING INDEX member_live",
-	"SCAN member USING COVERING INDEX member_live", "SCAN CONSTANT ROW" };
+	"SCAN member USING COVERING INDEX member_live", "SCAN event_floor",
+	"SCAN json_each", "SCAN (subquery", "SCAN CONSTANT ROW" };
 
 static bool
 reads_all(const char *detail)

@@ -309,8 +309,7 @@ kit_client(struct kit *t, const char *id, const char *scope)
 }
 
 void
-kit_client_set(
-    struct kit *t, const char *id, const char *scope, bool disabled)
+kit_client_set(struct kit *t, const char *id, const char *scope, bool disabled)
 {
 	struct db_client c;
 
@@ -336,8 +335,7 @@ kit_staff(struct kit *t, const char *id, const char *scope, enum kmf_op op,
 {
 	struct kmf_call c = { .op = op, .conf = conf, .obj = obj };
 
-	c.id.who =
-	    strncmp(id, "p_", 2) == 0 ? KMF_WHO_ROLE : KMF_WHO_CLIENT;
+	c.id.who = strncmp(id, "p_", 2) == 0 ? KMF_WHO_ROLE : KMF_WHO_CLIENT;
 	c.id.sub = id;
 	c.id.scope = scope;
 	c.id.jkt = "adminjkt";
