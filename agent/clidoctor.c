@@ -22,24 +22,27 @@
 #include "perc/loop.h"
 
 #define PAGE_MAX (256u << 10)
-#define WELL	 "/.well-known/"
-#define EXCHANGE "urn:ietf:params:oauth:grant-type:token-exchange"
 
 /* ---- findings
  * ------------------------------------------------------------------- */
 
+enum level { GOOD, NOTE, WRONG };
+
 static void
-finding(struct doctor *d, const char *who, const char *check, const char *what,
-    const char *advice)
+finding(struct doctor *d, enum level level, const char *who, const char *check,
+    const char *advice, const char *fmt, va_list ap)
 {
-	if (advice != NULL)
+	static const char *const marks[] = { "OK   ", "NOTE ", "WRONG" };
+	char what[512];
+
+	vsnprintf(what, sizeof(what), fmt, ap);
+	if (level == WRONG)
 		d->bad++;
 	json_array_append_new(d->checks,
 	    json_pack("{s:s, s:s, s:b, s:s, s:s*}", "subject", who, "check",
-		check, "ok", advice == NULL, "what", what, "do", advice));
+		check, "ok", level != WRONG, "what", what, "do", advice));
 	if (!cli_json(d->c))
-		cli_say("%s  %s, %s: %s%s%s",
-		    advice == NULL ? "OK   " : "WRONG", who, check, what,
+		cli_say("%s  %s, %s: %s%s%s", marks[level], who, check, what,
 		    advice != NULL ? "; " : "", advice != NULL ? advice : "");
 }
 
@@ -47,26 +50,33 @@ void
 doctor_good(
     struct doctor *d, const char *who, const char *check, const char *fmt, ...)
 {
-	char what[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	finding(d, GOOD, who, check, NULL, fmt, ap);
 	va_end(ap);
-	finding(d, who, check, what, NULL);
+}
+
+void
+doctor_note(struct doctor *d, const char *who, const char *check,
+    const char *advice, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	finding(d, NOTE, who, check, advice, fmt, ap);
+	va_end(ap);
 }
 
 void
 doctor_wrong(struct doctor *d, const char *who, const char *check,
     const char *advice, const char *fmt, ...)
 {
-	char what[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	finding(d, WRONG, who, check, advice, fmt, ap);
 	va_end(ap);
-	finding(d, who, check, what, advice);
 }
 
 /* ---- documents
@@ -194,124 +204,6 @@ doctor_keys(const json_t *set, const char *const algs[])
 	return n;
 }
 
-/* ---- the KMF
- * -------------------------------------------------------------------- */
-
-static const char base_url_advice[] =
-    "use the URL that base_url in perch-kmf.conf names, or change base_url to "
-    "the one people use";
-
-static void
-kmf_server(struct doctor *d, const json_t *j)
-{
-	const char *issuer = perc_json_str(j, "issuer");
-	const char *token = perc_json_str(j, "token_endpoint");
-
-	if (issuer == NULL || strcmp(issuer, d->kmf) != 0) /* RFC 8414 3.3 */
-		doctor_wrong(d, "KMF", "metadata", base_url_advice,
-		    "it calls itself \"%s\", not \"%s\"", cli_get(j, "issuer"),
-		    d->kmf);
-	else if (token == NULL || !text_same_origin(token, d->kmf) ||
-	    !perc_json_has(j, "grant_types_supported", EXCHANGE) ||
-	    !perc_json_has(j, "dpop_signing_alg_values_supported", "ES256"))
-		doctor_wrong(d, "KMF", "metadata",
-		    "is this a perch-kmf of our version, and no proxy between?",
-		    "no token endpoint of its own, no token exchange or no "
-		    "DPoP with ES256");
-	else
-		doctor_good(d, "KMF", "metadata",
-		    "RFC 8414: issuer, token exchange, DPoP");
-}
-
-/* RFC 9728 section 3.3: a resource that is not ours must not be used. */
-static void
-kmf_resource(struct doctor *d)
-{
-	char *url = text_new("%s" WELL "oauth-protected-resource", d->kmf);
-	struct doctor_page p;
-
-	if (!doctor_get(d, &p, url))
-		doctor_page_wrong(d, "KMF", "resource", url, &p);
-	else if (strcmp(cli_get(p.json, "resource"), d->kmf) != 0 ||
-	    !perc_json_has(p.json, "authorization_servers", d->kmf))
-		doctor_wrong(d, "KMF", "resource", base_url_advice,
-		    "its protected resource is \"%s\", not itself",
-		    cli_get(p.json, "resource"));
-	else
-		doctor_good(d, "KMF", "resource",
-		    "RFC 9728: the resource and its server are one");
-	doctor_page_clear(&p);
-	free(url);
-}
-
-static void
-kmf_keys(struct doctor *d, const char *url)
-{
-	static const char *const algs[] = { "ES256", NULL };
-	struct doctor_page p = { 0 };
-
-	if (!text_same_origin(url, d->kmf))
-		doctor_wrong(d, "KMF", "keys", base_url_advice,
-		    "its jwks_uri \"%s\" is not at the KMF", cli_clean(url));
-	else if (!doctor_get(d, &p, url))
-		doctor_page_wrong(d, "KMF", "keys", url, &p);
-	else if (doctor_keys(p.json, algs) == 0)
-		doctor_wrong(d, "KMF", "keys", "is this a perch-kmf?",
-		    "no ES256 key in its key set");
-	else
-		doctor_good(
-		    d, "KMF", "keys", "%u ES256", doctor_keys(p.json, algs));
-	doctor_page_clear(&p);
-}
-
-static void
-kmf_clock(struct doctor *d, const struct doctor_page *p)
-{
-	long long s = (long long)(p->skew_ms / 1000);
-
-	d->dated = p->dated;
-	d->kmf_skew_ms = p->skew_ms;
-	if (!p->dated)
-		doctor_wrong(d, "KMF", "clock", "let a proxy pass Date on",
-		    "it does not tell its time");
-	else if (llabs(p->skew_ms) > DOCTOR_SKEW_MS)
-		doctor_wrong(d, "KMF", "clock",
-		    "set both clocks by NTP; proofs fail beyond 120 s",
-		    "%lld s %s ours", llabs(s), s > 0 ? "ahead of" : "behind");
-	else
-		doctor_good(d, "KMF", "clock", "%+.1f s from ours",
-		    (double)p->skew_ms / 1000);
-}
-
-/* What the KMF itself lacks: "issuer LABEL: no keys yet: WHY", a line each. */
-static void
-kmf_ready(struct doctor *d)
-{
-	char *url = text_new("%s/readyz", d->kmf), *line, *rest = NULL;
-	unsigned bad = d->bad;
-	struct doctor_page p;
-
-	if (!doctor_get(d, &p, url) && p.err != 0)
-		doctor_page_wrong(d, "KMF", "ready", url, &p);
-	else if (p.status != 200)
-		doctor_wrong(d, "KMF", "ready", "see the KMF's log",
-		    "it is not: %s", cli_clean(p.text != NULL ? p.text : ""));
-	else
-		for (line = strtok_r(p.text, "\n", &rest); line != NULL;
-		     line = strtok_r(NULL, "\n", &rest))
-			if (strncmp(line, "issuer ", 7) == 0)
-				doctor_wrong(d, "KMF", "ready",
-				    "see that the KMF's own host reaches the "
-				    "provider: url and ca_file in perch-kmf."
-				    "conf",
-				    "%s", cli_clean(line));
-	if (d->bad == bad)
-		doctor_good(d, "KMF", "ready",
-		    "it is, with keys of every identity provider");
-	doctor_page_clear(&p);
-	free(url);
-}
-
 /* ---- all of it
  * ------------------------------------------------------------------ */
 
@@ -331,7 +223,6 @@ static int
 examine(struct doctor *d)
 {
 	char *url = text_new("%s" WELL "oauth-authorization-server", d->kmf);
-	const char *jwks;
 	struct doctor_page p;
 	int r = CLI_UNREACHABLE;
 
@@ -341,12 +232,7 @@ examine(struct doctor *d)
 	}
 	doctor_good(d, "KMF", "reach", "%s answers, its certificate is trusted",
 	    cli_clean(d->kmf));
-	kmf_clock(d, &p);
-	kmf_server(d, p.json);
-	kmf_resource(d);
-	jwks = perc_json_str(p.json, "jwks_uri");
-	kmf_keys(d, jwks != NULL ? jwks : "");
-	kmf_ready(d);
+	doctor_kmf(d, &p);
 	doctor_providers(
 	    d, json_object_get(p.json, "perch_identity_providers"));
 	if (d->c->opt[CLI_TRIAL] != NULL)

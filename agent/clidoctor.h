@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One examination, shared by clidoctor.c (the KMF), clidoctoridp.c (the
- * identity providers) and clidoctorlogin.c (a trial login).
+ * One examination, shared by clidoctor.c (its frame), clidoctorkmf.c (the
+ * KMF), clidoctoridp.c (the identity providers), clidoctorlogin.c (a trial
+ * login) and clidoctortoken.c (what it brings).
  */
 #pragma once
 
@@ -29,9 +30,11 @@ struct doctor_page { /* one document */
 	int64_t asked_ms;
 };
 
-/* One line of the result; what to do is NULL when all is well. */
+/* One line of the result. A note is no mistake, but somebody should know. */
 void doctor_good(struct doctor *d, const char *who, const char *check,
     const char *fmt, ...) PERC_PRINTF(4, 5);
+void doctor_note(struct doctor *d, const char *who, const char *check,
+    const char *advice, const char *fmt, ...) PERC_PRINTF(5, 6);
 void doctor_wrong(struct doctor *d, const char *who, const char *check,
     const char *advice, const char *fmt, ...) PERC_PRINTF(5, 6);
 
@@ -44,7 +47,15 @@ void doctor_page_wrong(struct doctor *d, const char *who, const char *check,
 /* How many keys of the set we could use; algs NULL-terminated. */
 unsigned doctor_keys(const json_t *set, const char *const algs[]);
 
+#define WELL "/.well-known/"
+
+/* clidoctorkmf.c: server is the metadata of RFC 8414, fetched */
+void doctor_kmf(struct doctor *d, const struct doctor_page *server);
 /* clidoctoridp.c */
 void doctor_providers(struct doctor *d, const json_t *list);
 /* clidoctorlogin.c */
 void doctor_login(struct doctor *d);
+/* clidoctortoken.c: what frontexamine.c saw; NULL: nothing */
+void doctor_tokens(struct doctor *d, const json_t *seen);
+/* Why a KMF would refuse them, and what to do; NULL: nothing there tells. */
+const char *doctor_tokens_advice(const json_t *seen);

@@ -7,6 +7,7 @@
  *	front.c       the process, the vault's voice
  *	frontcmd.c    what local commands ask
  *	frontenter.c  from a conference URI to the first key
+ *	frontadmit.c  who the user is, for token1
  *	frontkeys.c   token1 and keys, the first and again
  *	frontlive.c   leases, tokens, rosters
  *	frontleave.c  the way out
@@ -109,6 +110,7 @@ struct front_conf {
 	struct agent *agent;
 	enum front_state state;
 	char words[FRONT_WORDS_MAX];	 /* what is going on */
+	char refusal[FRONT_WORDS_MAX];	 /* of the first token shown, or "" */
 	char kmf_words[FRONT_WORDS_MAX]; /* trouble with the KMF, or "" */
 	char mdd_words[FRONT_WORDS_MAX]; /* trouble with the MDD, or "" */
 	struct local_req *joiner;	 /* who waits for progress, or NULL */
@@ -159,6 +161,7 @@ struct front_conf {
 /* ---- logins -------------------------------------------------------------- */
 struct front_subject { /* what proves who the user is */
 	const char *token, *type;
+	const char *issuer; /* who gave it; NULL: the KMF */
 };
 
 struct agent {
@@ -206,6 +209,15 @@ void front_enter_again(struct front_conf *c);
 /* Give up: tell the joiner, wipe, end. code: of docs/wire/local.md. */
 void front_fail(struct front_conf *c, const char *code, const char *fmt, ...)
     PERC_PRINTF(3, 4);
+
+/* The one after front_admit(). */
+void front_enter_admitted(struct front_conf *c);
+
+/* frontadmit.c */
+void front_admit(void *conf); /* ask for token1 */
+/* front_fail() with what an answer says, in local.md's codes. */
+void front_fail_answer(
+    struct front_conf *c, const struct perc_httpc_answer *a, const char *what);
 
 /* frontkeys.c */
 /* token1 anew, with whatever still proves who we are; done gets its answer
@@ -289,10 +301,10 @@ void front_leg_turn(struct front_leg *l); /* send what has gathered */
 json_t *front_leg_json(const struct front_leg *l);
 
 /* frontlogin.c */
-/* Start a login at the KMF's identity provider; req gets the outcome. */
+/* Start a login at the KMF's identity provider, as ask says (local.md); req
+ * gets the outcome. */
 PERC_MUST int front_login_start(struct agent *a, struct local_req *req,
-    const char *kmf, const char *method, const char *provider, char *why,
-    size_t whycap);
+    const json_t *ask, char *why, size_t whycap);
 /* Forget it, here and at the provider; kmf NULL: the only one. */
 PERC_MUST int front_login_logout(struct agent *a, struct local_req *req,
     const char *kmf, char *why, size_t whycap);

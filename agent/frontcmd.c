@@ -164,9 +164,7 @@ cmd_login(struct agent *a, struct local_req *r, const json_t *j)
 {
 	char why[FRONT_WORDS_MAX] = "out of memory";
 
-	if (front_login_start(a, r, perc_json_str(j, "kmf"),
-		perc_json_str(j, "method"), perc_json_str(j, "provider"), why,
-		sizeof(why)) != 0)
+	if (front_login_start(a, r, j, why, sizeof(why)) != 0)
 		local_error(r, "failed", why);
 }
 

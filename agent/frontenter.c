@@ -19,36 +19,7 @@
 static void enter_resource(struct front_conf *c);
 static void enter_server(struct front_conf *c);
 static void enter_open(struct front_conf *c);
-static void enter_conference(struct front_conf *c);
 static void enter_keys(struct front_conf *c);
-
-/* What failed, in words and in one of local.md's codes. */
-static void
-fail_answer(
-    struct front_conf *c, const struct perc_httpc_answer *a, const char *what)
-{
-	char words[FRONT_WORDS_MAX], code[64];
-
-	front_answer_words(a, words, sizeof(words));
-	front_answer_code(a, code, sizeof(code));
-	if (a->err == PERC_ERR_AUTH)
-		front_fail(c, "untrusted", "%s", words);
-	else if (a->err != 0)
-		front_fail(c,
-		    front_answer_transient(a) ? "unreachable" : "failed", "%s",
-		    words);
-	else if (strcmp(code, "invalid_grant") == 0)
-		front_fail(c, "refused",
-		    "the KMF does not accept this invitation or login: %s",
-		    words);
-	else if (strcmp(code, "invalid_target") == 0 ||
-	    strcmp(code, "not_found") == 0)
-		front_fail(c, "not_invited",
-		    "no such conference, or you are not invited");
-	else
-		front_fail(c, code[0] != '\0' ? code : "refused", "%s: %s",
-		    what, words);
-}
 
 /* The JSON object of a 200 answer, or NULL after front_fail(). */
 static json_t *
@@ -58,7 +29,7 @@ take_json(
 	json_t *j = NULL;
 
 	if (a->err != 0 || a->status != 200)
-		fail_answer(c, a, what);
+		front_fail_answer(c, a, what);
 	else if (perc_json_parse(&j, a->body, a->len, META_MAX, NULL, 0) != 0)
 		front_fail(c, "failed", "%s: the answer is malformed", what);
 	return j;
@@ -220,52 +191,6 @@ enter_server(struct front_conf *c)
 /* ---- the vault makes room ----------------------------------------------- */
 
 static void
-on_token1(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_conf *c = arg;
-	int r;
-
-	if (a->err != 0 || a->status != 200) {
-		fail_answer(c, a, "asking for admission");
-	} else if ((r = front_token1_take(c, a)) != 0) {
-		front_fail(
-		    c, "failed", "the KMF's token is %s", perc_strerror(r));
-	} else {
-		enter_conference(c);
-	}
-}
-
-/* An IdP's tokens are of two kinds; who refuses one may take the other. */
-static void
-on_token1_first(const struct perc_httpc_answer *a, void *arg)
-{
-	struct front_conf *c = arg;
-
-	if (a->err == 0 && a->status / 100 == 4 && c->code == NULL &&
-	    front_token1_ask(c, &c->call, true, on_token1) == 0)
-		return;
-	on_token1(a, arg);
-}
-
-static void
-enter_token1(void *arg)
-{
-	struct front_conf *c = arg;
-	int r;
-
-	if (c->state != FRONT_ENTERING)
-		return; /* left while the login was being refreshed */
-	front_progress(c,
-	    c->code != NULL ? "checking invitation" : "asking for admission");
-	if ((r = front_token1_ask(c, &c->call, false, on_token1_first)) ==
-	    PERC_ERR_NOTFOUND)
-		front_fail(c, "login_required",
-		    "log in first (perch login), or give an invitation code");
-	else if (r != 0)
-		front_fail(c, "failed", "%s", perc_strerror(r));
-}
-
-static void
 on_opened(int err, const char *text, void *arg)
 {
 	struct front_conf *c = arg;
@@ -292,9 +217,9 @@ on_opened(int err, const char *text, void *arg)
 	if (c->state != FRONT_ENTERING)
 		return;
 	if (c->code != NULL)
-		enter_token1(c);
+		front_admit(c);
 	else
-		front_login_refresh(c->agent, c->kmf, enter_token1, c);
+		front_login_refresh(c->agent, c->kmf, front_admit, c);
 }
 
 static void
@@ -345,8 +270,8 @@ on_conference(const struct perc_httpc_answer *a, void *arg)
 	json_decref(j);
 }
 
-static void
-enter_conference(struct front_conf *c)
+void
+front_enter_admitted(struct front_conf *c)
 {
 	struct front_ask ask = {
 		.method = "GET", .url = c->resource, .token = c->token1
@@ -383,7 +308,7 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 	int r;
 
 	if (a->err != 0 || a->status != 200)
-		fail_answer(c, a, "asking for the key");
+		front_fail_answer(c, a, "asking for the key");
 	else if ((r = front_vault_ask(c->agent->vault, VAULT_KEY, strs, 2,
 		      on_first_key, c)) != 0)
 		front_fail(c, "failed", "vault: %s", perc_strerror(r));

@@ -22,7 +22,7 @@ int
 front_token1_ask(struct front_conf *c, struct front_call **callp,
     bool second_best, perc_httpc_fn done)
 {
-	struct front_subject s = { c->code, CODE_TYPE };
+	struct front_subject s = { c->code, CODE_TYPE, NULL };
 	struct front_ask ask = { .method = "POST",
 		.url = c->token_endpoint,
 		.type = "application/x-www-form-urlencoded" };
@@ -36,6 +36,8 @@ front_token1_ask(struct front_conf *c, struct front_call **callp,
 	text_add_form(&form, "subject_token", s.token);
 	text_add_form(&form, "subject_token_type", s.type);
 	text_add_form(&form, "resource", c->resource);
+	/* An opaque token does not say whose it is; the KMF may ask several. */
+	text_add_form(&form, "issuer", s.issuer);
 	ask.body = form.p;
 	if (!form.failed)
 		r = front_call_start(

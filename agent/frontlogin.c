@@ -174,8 +174,9 @@ front_login_succeed(struct front_login *l)
 	    "logged_in kmf=%s issuer=%s dpop=%d", l->kmf, l->issuer, l->dpop);
 	if (l->req != NULL)
 		local_result(l->req,
-		    json_pack(
-			"{s:s, s:s}", "kmf", l->kmf, "issuer", l->issuer));
+		    json_pack("{s:s, s:s, s:o*}", "kmf", l->kmf, "issuer",
+			l->issuer, "tokens",
+			l->examine ? front_login_examine(l) : NULL));
 	l->req = NULL;
 }
 
@@ -339,10 +340,12 @@ place(struct agent *a)
 }
 
 int
-front_login_start(struct agent *a, struct local_req *req, const char *kmf,
-    const char *method, const char *provider, char *why, size_t whycap)
+front_login_start(struct agent *a, struct local_req *req, const json_t *ask,
+    char *why, size_t whycap)
 {
 	const char *headers[] = { "Accept: application/json", NULL };
+	const char *kmf = perc_json_str(ask, "kmf");
+	const char *method = perc_json_str(ask, "method");
 	struct front_login **at = place(a), *l;
 	char *url = NULL;
 	int r;
@@ -358,7 +361,8 @@ front_login_start(struct agent *a, struct local_req *req, const char *kmf,
 	l->agent = a;
 	l->fd = -1;
 	l->kmf = front_login_kmf(kmf);
-	l->provider = text_dup(provider);
+	l->provider = text_dup(perc_json_str(ask, "provider"));
+	l->examine = perc_json_bool(ask, "examine", false);
 	l->browser = method != NULL && strcmp(method, "browser") == 0;
 	r = PERC_ERR_NOMEM;
 	if (l->kmf != NULL &&

@@ -8,6 +8,7 @@
  *	fronttoken.c    the token endpoint: what it gives, renewing it
  *	frontidtoken.c  what an ID token must say (OpenID Connect Core)
  *	frontlogout.c   forgetting, here and there (RFC 7009)
+ *	frontexamine.c  what tokens look like, for perch doctor
  */
 #pragma once
 
@@ -26,6 +27,7 @@ struct front_login {
 	struct agent *agent;
 	struct local_req *req; /* who waits; NULL once told */
 	bool browser;
+	bool examine;	/* the asker wants to know what the tokens look like */
 	bool over;	/* tokens are here */
 	bool leaving;	/* logged out, the provider is being told */
 	bool resource;	/* the provider knows RFC 8707 */
@@ -86,6 +88,9 @@ int64_t front_login_early(int64_t life_ms);
 bool front_login_valid(const struct front_login *l);
 void front_login_wake(struct front_login *l); /* whoever waits for it */
 extern const char front_form_type[];	      /* a header line */
+
+/* frontexamine.c */
+json_t *front_login_examine(const struct front_login *l); /* new */
 
 /* frontidtoken.c */
 struct front_idtoken_want {

@@ -49,6 +49,7 @@ front_login_subject(
 
 	if (l == NULL)
 		return false;
+	s->issuer = l->issuer;
 	id = l->id_token != NULL && now <= l->id_until_ms;
 	if (id && !other) {
 		s->token = l->id_token;

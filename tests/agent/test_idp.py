@@ -70,6 +70,13 @@ class Idp(Server):
         cls.asked, cls.nonce, cls.n = [], None, 0
 
     def do_GET(self):
+        if self.path == "/jwks":
+            self.answer(200, {"keys": self.how.get("jwks", [
+                {**self.key.public, "use": "sig", "alg": "ES256"}])})
+            return
+        if "page" in self.how:
+            self.answer(*self.how["page"])
+            return
         meta = {
             "issuer": self.base, "jwks_uri": self.base + "/jwks",
             "authorization_endpoint": self.base + "/authorize?tenant=7",
@@ -83,21 +90,27 @@ class Idp(Server):
             **self.how.get("meta", {})}
         self.answer(200, {k: v for k, v in meta.items() if v is not None})
 
+    def date_time_string(self, timestamp=None):
+        """The Date of its answers."""
+        return super().date_time_string(
+            time.time() + self.how.get("ahead", 0))
+
     def id_token(self):
         now = int(time.time())
         c = {"iss": self.base, "sub": "alice", "aud": CLIENT, "iat": now,
              "exp": now + self.how["life"], "nonce": Idp.nonce,
              **self.how.get("claims", {})}
-        return self.key.sign({"alg": "ES256", "typ": "JWT"},
+        return self.key.sign({"alg": "ES256", "typ": "JWT",
+                              **self.how.get("header", {})},
                              {k: v for k, v in c.items() if v is not None})
 
     def tokens(self):
         Idp.n += 1
-        return 200, {"access_token": f"at-{Idp.n}", "token_type":
-                     "DPoP" if self.how.get("dpop") else "Bearer",
-                     "expires_in": self.how["life"],
-                     "refresh_token": f"rt-{Idp.n}",
-                     "id_token": self.id_token()}
+        t = {"access_token": f"at-{Idp.n}", "token_type":
+             "DPoP" if self.how.get("dpop") else "Bearer",
+             "expires_in": self.how["life"], "refresh_token": f"rt-{Idp.n}",
+             "id_token": self.id_token(), **self.how.get("answer", {})}
+        return 200, {k: v for k, v in t.items() if v is not None}
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
