@@ -2,7 +2,8 @@
 /*
  * Requests to the KMF with an administrator's key: one client token per
  * command, bound to a DPoP key that lives as long as the command does. The
- * client file {"client_id", "kmf", "key"} is `perch-kmf init`'s.
+ * client file {"client_id", "kmf", "key"} is `perch-kmf init`'s. A command
+ * that goes on for longer than the token lives gets another.
  */
 #include "agent/cli.h"
 
@@ -11,17 +12,15 @@
 
 #include "agent/assertion.h"
 #include "agent/text.h"
-#include "perc/conf.h"
 #include "perc/crypto.h"
 #include "perc/httpc.h"
 #include "perc/jose.h"
 #include "perc/json.h"
 #include "perc/loop.h"
-#include "perc/secret.h"
 
-#define FILE_MAX_LEN   16384
 #define NONCE_MAX      256
-#define ANSWER_MAX     (1u << 20)
+#define ANSWER_MAX     (4u << 20) /* as the KMF's longest */
+#define TOTAL_MS       15000
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 struct cli_kmf {
@@ -36,87 +35,15 @@ struct got { /* what one exchange brought */
 	char why[160], etag[80], nonce[NONCE_MAX];
 	bool wants_nonce;
 	json_t *body;
+	char *text; /* when it is no JSON */
 };
 
-/* ---- the client file ---------------------------------------------------- */
-
-static char *
-home_file(const char *name)
+static void
+got_clear(struct got *g)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-	if (config != NULL && config[0] == '/')
-		return text_new("%s/perch/%s", config, name);
-	return text_new("%s/.config/perch/%s", home != NULL ? home : "", name);
-}
-
-static char *
-choose_file(
-    const struct cli *c, enum cli_opt o, const char *variable, const char *name)
-{
-	if (c->opt[o] != NULL)
-		return text_dup(c->opt[o]);
-	if (getenv(variable) != NULL)
-		return text_dup(getenv(variable));
-	return home_file(name);
-}
-
-static int
-client_parse(struct cli_kmf *k, const char *path, const char *text, size_t len)
-{
-	json_t *j = NULL;
-	int r = CLI_USAGE;
-
-	if (perc_json_parse(&j, text, len, FILE_MAX_LEN, NULL, 0) == 0) {
-		k->base = text_dup(perc_json_str(j, "kmf"));
-		k->client_id = text_dup(perc_json_str(j, "client_id"));
-		k->key = json_deep_copy(json_object_get(j, "key"));
-	}
-	if (k->base != NULL && k->client_id != NULL && k->key != NULL)
-		r = CLI_OK;
-	else
-		cli_complain("%s is not a client file of perch-kmf init", path);
-	json_decref(j);
-	return r;
-}
-
-static int
-client_read(struct cli_kmf *k, const struct cli *c)
-{
-	char *path = choose_file(c, CLI_CLIENT, "PERCH_CLIENT", "client.jwk");
-	struct perc_conf_error e = { "" };
-	struct perc_secret *s = NULL;
-	int r = CLI_USAGE;
-
-	if (path == NULL)
-		return CLI_FAILED;
-	if (perc_conf_read_secret(&s, path, PERC_SECRET_MAX, &e) != 0)
-		cli_complain("client file: %s (see --client)",
-		    e.text[0] != '\0' ? e.text : path);
-	else
-		r = client_parse(k, path, (char *)s->data, s->len);
-	perc_secret_free(s);
-	free(path);
-	return r;
-}
-
-/* Only a file that was asked for must be there. */
-char *
-cli_ca_file(const struct cli *c)
-{
-	char *file = choose_file(c, CLI_CA, "PERCH_CA", "ca.pem");
-	struct perc_conf_error e;
-	char *text = NULL;
-	size_t len;
-
-	if (c->opt[CLI_CA] == NULL && getenv("PERCH_CA") == NULL &&
-	    (file == NULL ||
-		perc_conf_read_file(&text, &len, file, 1 << 20, &e) != 0)) {
-		free(file);
-		file = NULL;
-	}
-	perc_secmem_free(text);
-	return file;
+	json_decref(g->body);
+	text_free(g->text);
+	memset(g, 0, sizeof(*g));
 }
 
 /* ---- one exchange
@@ -146,8 +73,10 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 	header_copy(a, "DPoP-Nonce", g->nonce, sizeof(g->nonce));
 	if (a->len > 0 &&
 	    perc_json_parse(&g->body, a->body, a->len, ANSWER_MAX, NULL, 0) !=
-		0)
+		0) {
 		g->body = NULL;
+		g->text = text_dup(a->body);
+	}
 	error = perc_json_str(g->body, "error");
 	g->wants_nonce = (a->status == 400 || a->status == 401) &&
 	    ((w != NULL && strstr(w, "use_dpop_nonce") != NULL) ||
@@ -156,12 +85,14 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 
 static int
 exchange(struct cli_kmf *k, struct got *g, const char *method, const char *path,
-    const char *type, const char *body)
+    const char *type, const char *body, const struct cli_how *how)
 {
 	struct perc_httpc_conf conf = { .ca_file = k->ca_file,
-		.user_agent = "perch" };
+		.user_agent = "perch",
+		.total_ms = TOTAL_MS + how->wait_s * 1000,
+		.max_body = ANSWER_MAX };
 	char *url = text_new("%s%s", k->base, path), *htu = text_dup(url);
-	char *proof = NULL, *lines[5] = { 0 };
+	char *proof = NULL, *lines[6] = { 0 };
 	size_t n = 0;
 	int r = PERC_ERR_NOMEM;
 
@@ -178,6 +109,8 @@ exchange(struct cli_kmf *k, struct got *g, const char *method, const char *path,
 		lines[n++] = text_new("Authorization: DPoP %s", k->token);
 	if (type != NULL)
 		lines[n++] = text_new("Content-Type: %s", type);
+	if (how->if_match != NULL)
+		lines[n++] = text_new("If-Match: %s", how->if_match);
 	if (strcmp(method, "POST") == 0 && k->token != NULL) {
 		char id[40];
 
@@ -198,18 +131,19 @@ out:
 /* With the nonce dance, once. */
 static int
 exchange_twice(struct cli_kmf *k, struct got *g, const char *method,
-    const char *path, const char *type, const char *body)
+    const char *path, const char *type, const char *body,
+    const struct cli_how *how)
 {
 	int r;
 
 	for (int i = 0; i < 2; i++) {
-		if ((r = exchange(k, g, method, path, type, body)) != 0)
+		if ((r = exchange(k, g, method, path, type, body, how)) != 0)
 			return r;
 		if (g->nonce[0] != '\0')
 			text_put(k->nonce, sizeof(k->nonce), "%s", g->nonce);
 		if (!g->wants_nonce || i > 0)
 			break;
-		json_decref(g->body);
+		got_clear(g);
 	}
 	return 0;
 }
@@ -231,6 +165,42 @@ words(const struct got *g, char *out, size_t cap)
 		text_put(out, cap, "HTTP status %d", g->status);
 }
 
+/* What the server says of single members, RFC 9457 with "errors". */
+static void
+faults_say(const struct got *g)
+{
+	const json_t *e, *list = json_object_get(g->body, "errors");
+	size_t i;
+
+	if (json_array_size(list) < 2)
+		return; /* the detail has said it */
+	json_array_foreach(list, i, e)
+	{
+		cli_complain(
+		    "  %s: %s", cli_get(e, "pointer"), cli_get(e, "detail"));
+	}
+}
+
+/* What to do next, where a person may not know. */
+static const char *
+advice(const struct got *g)
+{
+	if (g->err != 0)
+		return "; perch doctor --kmf URL looks for the cause";
+	switch (g->status) {
+	case 401:
+		return "; is this client still in use, and the clock right?";
+	case 404:
+		return "; perch conference list shows what there is";
+	case 412:
+		return "; look at it again and repeat";
+	case 429:
+		return "; wait a minute";
+	default:
+		return "";
+	}
+}
+
 static int
 outcome(const struct cli_kmf *k, int r, const struct got *g)
 {
@@ -245,8 +215,11 @@ outcome(const struct cli_kmf *k, int r, const struct got *g)
 	if (g->err == 0 && g->status / 100 == 2)
 		return CLI_OK;
 	words(g, text, sizeof(text));
-	cli_complain("%s", text);
-	return g->err != 0 || g->status >= 500 ? CLI_UNREACHABLE : CLI_FAILED;
+	cli_complain("%s%s", text, advice(g));
+	faults_say(g);
+	if (g->err != 0 || g->status >= 500)
+		return CLI_UNREACHABLE;
+	return g->status == 401 ? CLI_LOGIN : CLI_FAILED;
 }
 
 /* ---- the client token
@@ -255,6 +228,7 @@ outcome(const struct cli_kmf *k, int r, const struct got *g)
 static int
 token_get(struct cli_kmf *k)
 {
+	const struct cli_how plain = { 0 };
 	struct text form = { 0 };
 	char *assertion = NULL;
 	struct got g = { 0 };
@@ -270,14 +244,14 @@ token_get(struct cli_kmf *k)
 	text_add_form(&form, "client_assertion_type", ASSERTION_TYPE);
 	text_add_form(&form, "client_assertion", assertion);
 	r = exchange_twice(k, &g, "POST", "/oauth/token",
-	    "application/x-www-form-urlencoded", form.p);
+	    "application/x-www-form-urlencoded", form.p, &plain);
 	if ((r = outcome(k, r, &g)) == CLI_OK &&
 	    (k->token = text_dup(perc_json_str(g.body, "access_token"))) ==
 		NULL) {
 		cli_complain("%s gave no token", k->base);
 		r = CLI_FAILED;
 	}
-	json_decref(g.body);
+	got_clear(&g);
 	text_clear(&form);
 	text_free(assertion);
 	return r;
@@ -287,16 +261,21 @@ int
 cli_kmf_open(struct cli_kmf **kp, const struct cli *c)
 {
 	struct cli_kmf *k;
+	json_t *file = NULL;
 	int r;
 
 	*kp = NULL;
 	if ((k = calloc(1, sizeof(*k))) == NULL)
 		return CLI_FAILED;
-	if ((r = client_read(k, c)) == CLI_OK) {
+	if ((r = cli_client_read(&file, c)) == CLI_OK) {
+		k->base = text_dup(perc_json_str(file, "kmf"));
+		k->client_id = text_dup(perc_json_str(file, "client_id"));
+		k->key = json_deep_copy(json_object_get(file, "key"));
 		k->ca_file = cli_ca_file(c);
 		r = perc_jwk_generate(&k->dpop) == 0 ? token_get(k)
 						     : CLI_FAILED;
 	}
+	json_decref(file);
 	if (r != CLI_OK)
 		cli_kmf_close(k);
 	else
@@ -325,26 +304,48 @@ cli_kmf_client(const struct cli_kmf *k)
 }
 
 int
-cli_kmf_call(struct cli_kmf *k, struct cli_answer *a, const char *method,
-    const char *path, const json_t *body)
+cli_kmf_call_so(struct cli_kmf *k, struct cli_answer *a, const char *method,
+    const char *path, const json_t *body, const struct cli_how *how)
 {
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	const char *type = text != NULL ? "application/json" : NULL;
 	struct got g = { 0 };
 	int r;
 
 	memset(a, 0, sizeof(*a));
-	r = exchange_twice(k, &g, method, path,
-	    text != NULL ? "application/json" : NULL, text);
+	r = exchange_twice(k, &g, method, path, type, text, how);
+	if (r == 0 && g.err == 0 && g.status == 401) {
+		got_clear(&g); /* it has run out meanwhile */
+		text_free(k->token);
+		k->token = NULL;
+		if ((r = token_get(k)) != CLI_OK) {
+			text_free(text);
+			return r;
+		}
+		r = exchange_twice(k, &g, method, path, type, text, how);
+	}
 	r = outcome(k, r, &g);
 	a->status = g.status;
 	a->body = g.body;
+	a->text = g.text;
+	memcpy(a->etag, g.etag, sizeof(a->etag));
 	text_free(text);
 	return r;
+}
+
+int
+cli_kmf_call(struct cli_kmf *k, struct cli_answer *a, const char *method,
+    const char *path, const json_t *body)
+{
+	const struct cli_how plain = { 0 };
+
+	return cli_kmf_call_so(k, a, method, path, body, &plain);
 }
 
 void
 cli_answer_clear(struct cli_answer *a)
 {
 	json_decref(a->body);
+	text_free(a->text);
 	memset(a, 0, sizeof(*a));
 }

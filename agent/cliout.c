@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "agent/text.h"
 
 #define CLEAN_MAX     512
-#define CLEAN_BUFFERS 8
+#define CLEAN_BUFFERS 16
+#define COLUMN_MIN    8 /* no column is cut below */
+#define COLUMNS_MAX   16
 
 bool
 cli_json(const struct cli *c)
@@ -115,31 +119,102 @@ cli_table_row(struct cli_table *t, const char *const cells[])
 	t->rows++;
 }
 
-void
-cli_table_print(struct cli_table *t)
+/* Of the terminal; 0: no terminal, as wide as need be. */
+static int
+terminal_width(void)
 {
-	for (unsigned row = 0; row < t->rows; row++) {
-		for (unsigned col = 0; col < t->columns; col++) {
-			const char *s = t->cells[row * t->columns + col];
-			int widest = 0, w;
+	struct winsize w;
 
-			for (unsigned k = 0; k < t->rows; k++) {
-				const char *o = t->cells[k * t->columns + col];
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
+		return 0;
+	return w.ws_col;
+}
 
-				w = o != NULL ? width(o) : 0;
-				if (w > widest)
-					widest = w;
-			}
-			s = s != NULL ? s : "";
-			w = col + 1 < t->columns ? widest - width(s) + 2 : 0;
-			printf("%s%*s", s, w, "");
-		}
-		putchar('\n');
+static void
+widths_find(const struct cli_table *t, int *widths)
+{
+	for (unsigned i = 0; i < t->rows * t->columns; i++) {
+		int w = t->cells[i] != NULL ? width(t->cells[i]) : 0;
+
+		if (w > widths[i % t->columns])
+			widths[i % t->columns] = w;
 	}
+}
+
+/* Take from the widest that may be cut until all fit, or none can give. */
+static void
+widths_fit(const struct cli_table *t, int *widths, int room)
+{
+	int total = 2 * ((int)t->columns - 1), widest;
+	unsigned i;
+
+	for (i = 0; i < t->columns; i++)
+		total += widths[i];
+	for (; room > 0 && total > room; total--) {
+		widest = -1;
+		for (i = 0; i < t->columns; i++)
+			if ((t->flex & 1u << i) != 0 &&
+			    widths[i] > COLUMN_MIN &&
+			    (widest < 0 || widths[i] > widths[widest]))
+				widest = (int)i;
+		if (widest < 0)
+			return;
+		widths[widest]--;
+	}
+}
+
+/* s, cut to max columns with a mark where it was; the columns it takes. */
+static int
+cell_print(const char *s, int max)
+{
+	wchar_t w[CLEAN_MAX];
+	size_t n = mbstowcs(w, s, CLEAN_MAX), i;
+	int k, used = 0;
+
+	if (n == (size_t)-1 || n == CLEAN_MAX || wcswidth(w, n) < 0)
+		return printf("%.*s", max, s);
+	if (wcswidth(w, n) <= max) {
+		fputs(s, stdout);
+		return wcswidth(w, n);
+	}
+	for (i = 0; i < n; i++) {
+		k = wcwidth(w[i]);
+		if (used + k > max - 1)
+			break;
+		used += k;
+	}
+	w[i] = L'\0';
+	printf("%ls%lc", w, (wint_t)(MB_CUR_MAX > 1 ? L'\u2026' : L'.'));
+	return used + 1;
+}
+
+static void
+table_free(struct cli_table *t)
+{
 	for (unsigned i = 0; i < t->rows * t->columns; i++)
 		text_free(t->cells[i]);
 	free(t->cells);
 	t->cells = NULL;
 	t->rows = 0;
+}
+
+void
+cli_table_print(struct cli_table *t)
+{
+	int widths[COLUMNS_MAX] = { 0 }, used;
+
+	widths_find(t, widths);
+	widths_fit(t, widths, terminal_width());
+	for (unsigned i = 0; i < t->rows * t->columns; i++) {
+		unsigned col = i % t->columns;
+		const char *s = t->cells[i] != NULL ? t->cells[i] : "";
+
+		used = cell_print(s, widths[col]);
+		if (col + 1 < t->columns)
+			printf("%*s", widths[col] - used + 2, "");
+		else
+			putchar('\n');
+	}
+	table_free(t);
 	fflush(stdout);
 }

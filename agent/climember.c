@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * People in a conference: who is there, who may come, who must go.
+ */
+#include "agent/cli.h"
+
+#include <string.h>
+
+#include "agent/text.h"
+#include "perc/json.h"
+
+static void
+show_members(const json_t *j)
+{
+	static const char *const head[] = { "NAME", "IDENTITY", "STATE",
+		"EPOCH", "JOINED", "MEMBER" };
+	struct cli_table t = { .columns = 6, .flex = 3 };
+	long long now = cli_number(j, "epoch");
+	unsigned live = 0, on = 0;
+	const json_t *m;
+	size_t i;
+
+	cli_table_row(&t, head);
+	json_array_foreach(json_object_get(j, "items"), i, m)
+	{
+		const json_t *id = json_object_get(m, "identity");
+		char epoch[24];
+		const char *cells[] = { cli_get(m, "name"),
+			cli_get(id, "email"), cli_get(m, "state"), epoch,
+			cli_table_time(m, "joined_at"), cli_get(m, "member") };
+
+		if (cells[1][0] == '\0')
+			cells[1] = cli_get(id, "sub");
+		text_put(epoch, sizeof(epoch), "%lld", cli_number(m, "epoch"));
+		if (strcmp(cells[2], "live") == 0) {
+			live++;
+			on += cli_number(m, "epoch") == now;
+		}
+		cli_table_row(&t, cells);
+	}
+	cli_table_print(&t);
+	cli_say("%u of %u on epoch %lld", on, live, now);
+}
+
+int
+cli_members(const struct cli *c)
+{
+	char id[64], path[CLI_PATH_MAX];
+
+	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+		return CLI_USAGE;
+	text_put(path, sizeof(path), "/v1/conferences/%s/members", id);
+	return cli_run_pages(c, path, "cursor", show_members);
+}
+
+static void
+show_evicted(const json_t *j)
+{
+	cli_say("Evicted, from every endpoint and for good; the key changes.");
+}
+
+int
+cli_evict(const struct cli *c)
+{
+	char tail[96];
+
+	if (!text_is_id(c->arg[1], "m_")) {
+		cli_complain("%s is no member (m_..., see perch members)",
+		    cli_clean(c->arg[1]));
+		return CLI_USAGE;
+	}
+	text_put(tail, sizeof(tail), "/members/%s", c->arg[1]);
+	return cli_run_on(c, "DELETE", tail, NULL, show_evicted);
+}
+
+static void
+show_rekeyed(const json_t *j)
+{
+	cli_say("New key: epoch %lld.", cli_number(j, "epoch"));
+}
+
+int
+cli_rekey(const struct cli *c)
+{
+	return cli_run_on(c, "POST", "/rekey", NULL, show_rekeyed);
+}
+
+static void
+show_explained(const json_t *j)
+{
+	static const char *const head[] = { "", "RULE", "WHY" };
+	struct cli_table t = { .columns = 3, .flex = 4 };
+	const json_t *rule;
+	size_t i;
+
+	cli_say("%s",
+	    json_is_true(json_object_get(j, "allowed"))
+		? "Would get the key."
+		: "Would not get the key.");
+	cli_table_row(&t, head);
+	json_array_foreach(json_object_get(j, "rules"), i, rule)
+	{
+		const char *cells[] = {
+			json_is_true(json_object_get(rule, "passed")) ? "yes"
+								      : "NO",
+			cli_get(rule, "rule"), cli_get(rule, "detail")
+		};
+
+		cli_table_row(&t, cells);
+	}
+	cli_table_print(&t);
+}
+
+static json_t *
+subject_take(const struct cli *c)
+{
+	json_t *s = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "email",
+	    c->opt[CLI_EMAIL], "iss", c->opt[CLI_ISS], "sub", c->opt[CLI_SUB],
+	    "member", c->opt[CLI_MEMBER], "invitation", c->opt[CLI_INVITATION]);
+	json_t *groups;
+	const char *g;
+
+	if (json_object_size(s) == 0) {
+		cli_complain("explain: who? --email, --iss with --sub, "
+			     "--member or --invitation");
+		json_decref(s);
+		return NULL;
+	}
+	if (c->opt[CLI_GROUP] != NULL) {
+		groups = json_array();
+		for (unsigned at = 0;
+		     (g = cli_each(c, CLI_GROUP, &at)) != NULL;)
+			json_array_append_new(groups, json_string(g));
+		json_object_set_new(s, "groups", groups);
+	}
+	return s;
+}
+
+int
+cli_explain(const struct cli *c)
+{
+	json_t *subject = subject_take(c), *body;
+	int r;
+
+	if (subject == NULL)
+		return CLI_USAGE;
+	body = json_pack("{s:o}", "subject", subject);
+	r = cli_run_on(c, "POST", "/explain", body, show_explained);
+	json_decref(body);
+	return r;
+}
