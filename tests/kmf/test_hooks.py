@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: AGPL-3.0-or-later
+# SPDX-License-Identifier: Apache-2.0
 # Webhooks against a real receiver over HTTPS, which fails, hangs, redirects
 # and comes back; and the feed they are made of, over HTTP. The signature is
 # checked by code that knows docs/wire/feed.md and nothing else.
