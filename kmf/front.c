@@ -303,6 +303,7 @@ static const struct perc_chan_rule keeper_rules[] = {
 	{ KMF_MSG_WELCOME, FRONT_STARTING | FRONT_RUNNING, 65536, on_welcome },
 	{ KMF_MSG_REPLY, FRONT_RUNNING, FRAME_MAX, front_on_reply },
 	{ KMF_MSG_EVENT, FRONT_RUNNING, FRAME_MAX, front_on_event },
+	{ KMF_MSG_STREAM_OPEN, FRONT_RUNNING, 0, front_on_stream_open },
 	{ KMF_MSG_STREAM_END, FRONT_RUNNING, 4096, front_on_stream_end },
 	{ KMF_MSG_ROSTER, FRONT_RUNNING, FRAME_MAX, front_on_roster },
 };

@@ -3,8 +3,8 @@
  * Event streams (docs/wire/events.md): the keeper's EVENTs as text. A stream
  * begins as a waiting request; the keeper's first word opens it with 200 or
  * ends it with an error's status, so that a client learns at once why it may
- * not. A member whom the keeper has nothing to tell yet is let in after a
- * short silence. A comment line every 10 s shows life in both directions.
+ * not. A keeper that is slow is waited for, as with any other call. A comment
+ * line every 10 s shows life in both directions.
  */
 #include "config.h"
 
@@ -18,15 +18,14 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define PLACE(id)  ((id) % FRONT_STREAMS_MAX)
-#define SILENCE_MS 300 /* no refusal within: the stream is open */
+#define PLACE(id) ((id) % FRONT_STREAMS_MAX)
 
 struct front_stream {
 	struct front *f;
 	uint32_t id;
 	struct front_req *q;	     /* until it is open */
 	struct perc_httpd_stream *s; /* from then on */
-	struct perc_timer silence;
+	struct perc_timer patience;
 };
 
 static struct front_stream *
@@ -56,7 +55,7 @@ stream_free(struct front_stream *st, bool tell)
 {
 	struct front *f = st->f;
 
-	perc_timer_stop(f->loop, &st->silence);
+	perc_timer_stop(f->loop, &st->patience);
 	f->streams[PLACE(st->id)] = NULL;
 	f->nstreams--;
 	if (tell && f->keeper != NULL &&
@@ -126,11 +125,11 @@ stream_refuse(struct front_stream *st, unsigned status, const char *code,
 }
 
 static void
-on_silence(void *arg)
+on_patience(void *arg)
 {
 	struct front_stream *st = arg;
 
-	if (st->q != NULL && stream_start(st) != 0)
+	if (st->q != NULL)
 		stream_refuse(st, 503, "unavailable", "try again");
 }
 
@@ -157,7 +156,7 @@ front_events(struct front_req *q)
 		return;
 	}
 	if ((r = perc_timer_set(
-		 f->loop, &st->silence, SILENCE_MS, on_silence, st)) == 0)
+		 f->loop, &st->patience, FRONT_CALL_MS, on_patience, st)) == 0)
 		r = kmf_subscribe_encode(&buf, &len, &sub);
 	if (r == 0)
 		r = perc_chan_send(
@@ -207,6 +206,17 @@ front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	stream_say(st, text, (size_t)n);
 	perc_wipe(text, (size_t)n);
 	free(text);
+	return 0;
+}
+
+int
+front_on_stream_open(
+    struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front_stream *st = stream_find(arg, m->id);
+
+	if (st != NULL && st->q != NULL && stream_start(st) != 0)
+		stream_refuse(st, 503, "unavailable", "try again");
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * The closed list of messages between perch-kmf's processes, on perc/chan.h.
  *
  *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED
- *   keeper -> front    WELCOME, REPLY, EVENT, STREAM_END, ROSTER
+ *   keeper -> front    WELCOME, REPLY, STREAM_OPEN, EVENT, STREAM_END,
+ *                      ROSTER
  *   front  -> fetcher  KEYS_WANTED, QUESTION
  *   fetcher-> front    KEYS, WORD
  *   keeper -> fetcher  ERRAND (kmf/errand.h)
@@ -36,6 +37,7 @@ enum kmf_msg_type {
 	KMF_MSG_EVENT,
 	KMF_MSG_STREAM_END,
 	KMF_MSG_ROSTER,
+	KMF_MSG_STREAM_OPEN,
 	KMF_MSG_KEYS_WANTED = 32,
 	KMF_MSG_KEYS,
 	KMF_MSG_QUESTION,
@@ -148,7 +150,8 @@ kmf_reply_encode(uint8_t **bufp, size_t *lenp, const struct kmf_reply *r);
 PERC_MUST int kmf_reply_decode(struct kmf_reply *r, const uint8_t *p, size_t n);
 
 /* SUBSCRIBE: the frame's id is the front's stream number from then on; the
- * keeper answers with EVENTs, or with STREAM_END when it may not. */
+ * keeper answers with STREAM_OPEN (no body) and EVENTs, or with STREAM_END
+ * when it may not. */
 struct kmf_subscribe {
 	struct kmf_identity id;
 	const char *conf; /* "": the feed of all events (kmf/event.h) */

@@ -144,7 +144,7 @@ stream_known(const struct kmf_keeper *k, const struct kmf_front *f, uint32_t id)
 }
 
 /* The end of a stream that we have did not come to be; the refusal of one
- * that we have not must arrive, or the front opens it after a silence. */
+ * that we have not must arrive: the front waits for a word. */
 void
 kmf_out_fail(struct kmf_keeper *k)
 {

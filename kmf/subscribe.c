@@ -78,6 +78,9 @@ kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 	if ((r = kmf_mark(k)) != 0)
 		return r;
 	r = feed ? kmf_feed_subscribe(&j, f, id, s) : subscribe(&j, f, id);
+	/* The front says 200 when it hears this, and not before. */
+	if (r == 0 && j.a.status == 0)
+		r = kmf_out_add(k, f, KMF_MSG_STREAM_OPEN, id, NULL, 0);
 	if (r == 0)
 		return kmf_mark_keep(k);
 	kmf_mark_undo(k);

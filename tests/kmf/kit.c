@@ -106,6 +106,13 @@ on_stream_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 }
 
 static int
+on_stream_open(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	((struct kit *)arg)->opened = m->id;
+	return 0;
+}
+
+static int
 on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct kit *t = arg;
@@ -140,6 +147,7 @@ static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_REPLY, ~0u, PERC_CHAN_FRAME_MAX, on_reply },
 	{ KMF_MSG_EVENT, ~0u, PERC_CHAN_FRAME_MAX, on_event },
 	{ KMF_MSG_STREAM_END, ~0u, 65536, on_stream_end },
+	{ KMF_MSG_STREAM_OPEN, ~0u, 0, on_stream_open },
 	{ KMF_MSG_ROSTER, ~0u, PERC_CHAN_FRAME_MAX, on_roster },
 };
 

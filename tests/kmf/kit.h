@@ -58,6 +58,7 @@ struct kit {
 	char *jwks_text;
 	struct perc_jwks *jwks;
 	unsigned replies; /* all that came */
+	uint32_t opened; /* the stream that was opened last */
 	unsigned rosters; /* large ones, given to the front */
 	uint64_t roster_seq; /* of the newest */
 	size_t roster_len;

@@ -6,10 +6,13 @@
 # moves: the median, and the largest distance of the two distributions.
 import http.client
 import json
+import os
 import pathlib
 import random
+import signal
 import statistics
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -90,6 +93,42 @@ def test_uninvited_is_nonexistent(s):
         if gap < max(100, 0.5 * (q[2] - q[0])) and apart < 0.2:
             return
     raise AssertionError(said)
+
+
+def keeper_of(pid):
+    for p in pathlib.Path("/proc").iterdir():
+        try:
+            stat = (p / "stat").read_text().rsplit(")", 1)[1].split()
+            argv = (p / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if stat[1] == str(pid) and argv[2:3] == [b"keeper"]:
+            return int(p.name)
+    raise AssertionError("no keeper")
+
+
+def test_a_slow_keeper_still_refuses_streams(s):
+    """200 would tell that the conference is there; the front waits."""
+    e = endpoint(s.k)
+    e.token = at(s, sub="mallory", email="mallory@example.org",
+                 cnf={"jkt": e.key.thumbprint()})
+    pid = keeper_of(s.k.proc.p.pid)
+    heads = []
+    for conf in (s.conf, NOBODY):
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(0.8, os.kill, (pid, signal.SIGCONT)).start()
+        sock, head = stream(s.k, e, conf)
+        sock.close()
+        heads.append(head.split(b"\r\n")[0])
+    assert heads == [b"HTTP/1.1 404 Not Found"] * 2, heads
+    alice = endpoint(s.k)           # and lets in who may, with nothing to say
+    alice.token = at(s, sub="g", email="guest1@example.org",
+                     cnf={"jkt": alice.key.thumbprint()})
+    start = time.monotonic()
+    sock, head = stream(s.k, alice, s.conf)
+    sock.close()
+    assert head.startswith(b"HTTP/1.1 200"), head
+    assert time.monotonic() - start < 5
 
 
 def main():

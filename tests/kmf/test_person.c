@@ -46,6 +46,7 @@ test_direct_person_does_all_a_member_does(void **state)
 	open_as(&bob, "bob", true);
 	assert_int_equal(kit_keys(&t, &bob)->status, 200);
 	s = kit_stream(&t, &bob);
+	assert_int_equal(t.opened, s); /* the front may say 200 */
 	assert_non_null(kit_event(&t, s, "roster"));
 	assert_int_equal(
 	    kit_as(&t, &bob, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}")->status,
@@ -103,6 +104,7 @@ test_direct_stranger_learns_nothing(void **state)
 	strcpy(eve.conf, conf);
 	assert_int_equal(
 	    kit_event(&t, kit_stream(&t, &eve), "END")->status, 404);
+	assert_int_equal(t.opened, 0);
 	kit_end_close(&eve);
 }
 
