@@ -50,9 +50,10 @@ PERC_MUST int db_open(struct db **dbp, const char *path, char *why,
  * this program's version. */
 PERC_MUST int db_open_reader(struct db **dbp, const char *path, char *why,
     size_t whycap);
-/* Only the lock that db_open takes, as a descriptor to be closed: what
- * replaces the file must know that nobody has it open. */
+/* Only the lock that db_open takes, for db_unlock: what replaces the file
+ * must know that nobody has it open. */
 PERC_MUST int db_lock(int *fdp, const char *path, char *why, size_t whycap);
+void db_unlock(int fd, const char *path); /* -1 is fine */
 void db_close(struct db *db); /* NULL is fine */
 int db_version(const struct db *db);
 int db_version_newest(void);  /* this program's */

@@ -140,7 +140,8 @@ struct db {
 	int64_t changes; /* of all time, when the transaction began */
 	int version;
 	uint64_t ran; /* statements */
-	int lock; /* descriptor of the lock file; -1: a reader */
+	int lock;   /* descriptor of the lock file; -1: a reader */
+	char *path; /* of the database; NULL: a reader */
 };
 
 extern const char *const db_statements[ST_MAX];

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define APPLICATION_ID 0x50726368 /* "Prch" */
@@ -150,25 +151,64 @@ file_make(const char *path, int *fdp)
 	return 0;
 }
 
+/* What root did for once must not keep the keeper's user out. */
+static void
+give_to_owner(int fd, const char *path)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && stat(path, &st) == 0 && st.st_uid != 0)
+		(void)!fchown(fd, st.st_uid, st.st_gid);
+}
+
+/* Does the name still mean what fd locks? Who closes removes the file. */
+static bool
+lock_stands(int fd, const char *name)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(name, &b) == 0 &&
+	    a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 int
 db_lock(int *fdp, const char *path, char *why, size_t cap)
 {
 	char lock[4096];
+	int tries, busy = 0;
 
 	if ((size_t)snprintf(lock, sizeof(lock), "%s-lock", path) >=
 	    sizeof(lock))
 		return PERC_ERR_LIMIT;
-	if (file_make(lock, fdp) != 0) {
-		snprintf(why, cap, "%s: %s", lock, strerror(errno));
-		return PERC_ERR_SYS;
+	for (tries = 0; !busy && tries < 100; tries++) {
+		if (file_make(lock, fdp) != 0) {
+			snprintf(why, cap, "%s: %s", lock, strerror(errno));
+			return PERC_ERR_SYS;
+		}
+		give_to_owner(*fdp, path);
+		busy = flock(*fdp, LOCK_EX | LOCK_NB) != 0;
+		if (!busy && lock_stands(*fdp, lock))
+			return 0;
+		close(*fdp);
+		*fdp = -1;
 	}
-	if (flock(*fdp, LOCK_EX | LOCK_NB) == 0)
-		return 0;
 	snprintf(why, cap, "%s: another process has the database open; stop it",
 	    path);
-	close(*fdp);
-	*fdp = -1;
 	return PERC_ERR_STATE;
+}
+
+void
+db_unlock(int fd, const char *path)
+{
+	char lock[4096];
+
+	if (fd < 0)
+		return;
+	if ((size_t)snprintf(lock, sizeof(lock), "%s-lock", path) <
+		sizeof(lock) &&
+	    lock_stands(fd, lock))
+		(void)unlink(lock); /* a cage may forbid it: it may stay */
+	close(fd);
 }
 
 /* What is common to both ways of opening; *why is filled. */
@@ -192,11 +232,14 @@ int
 db_open(struct db **dbp, const char *path, char *why, size_t cap)
 {
 	struct db *db = NULL;
-	int r;
+	int r = PERC_ERR_NOMEM;
 
 	if ((db = calloc(1, sizeof(*db))) == NULL)
 		return PERC_ERR_NOMEM;
-	if ((r = db_lock(&db->lock, path, why, cap)) != 0) {
+	db->lock = -1;
+	if ((db->path = strdup(path)) == NULL ||
+	    (r = db_lock(&db->lock, path, why, cap)) != 0) {
+		free(db->path);
 		free(db);
 		return r;
 	}
@@ -264,8 +307,8 @@ db_close(struct db *db)
 	for (i = 0; i < ST_MAX; i++)
 		sqlite3_finalize(db->st[i]);
 	sqlite3_close(db->sql);
-	if (db->lock >= 0)
-		close(db->lock);
+	db_unlock(db->lock, db->path);
+	free(db->path);
 	free(db);
 }
 

@@ -36,10 +36,10 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_SIGNING_KEY] = "signing_key",
 	[KMF_AUDIT_ROOT_KEY] = "root_key",
 	[KMF_AUDIT_RESTORED] = "restored",
-	[KMF_AUDIT_CONF_CANCELLED] = "conference.cancelled",
-	[KMF_AUDIT_CONF_LOCKED] = "conference.locked",
-	[KMF_AUDIT_CONF_UNLOCKED] = "conference.unlocked",
-	[KMF_AUDIT_CONF_ADJOURNED] = "conference.adjourned",
+	[KMF_AUDIT_CONF_CANCELLED] = "conference_cancelled",
+	[KMF_AUDIT_CONF_LOCKED] = "conference_locked",
+	[KMF_AUDIT_CONF_UNLOCKED] = "conference_unlocked",
+	[KMF_AUDIT_CONF_ADJOURNED] = "conference_adjourned",
 };
 
 static json_t *

@@ -359,9 +359,8 @@ kmf_op_conf_list(struct kmf_job *j)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "cursor: only what an answer's next said");
 	/* One more than asked for tells whether there is a next page. */
-	if ((r = db_conf_list(
-		 j->k->db, &list, &n, own, state, after, (unsigned)limit + 1)) !=
-	    0)
+	if ((r = db_conf_list(j->k->db, &list, &n, own, state, after,
+		 (unsigned)limit + 1)) != 0)
 		return r;
 	r = kmf_answer_json(j, 200,
 	    list_json(j->k, list, n > (size_t)limit ? (size_t)limit : n,

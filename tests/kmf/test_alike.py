@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: AGPL-3.0-or-later
+# SPDX-License-Identifier: Apache-2.0
 # A conference that is not for you and one that does not exist: the same
 # status, the same body, the same headers, and no clock tells them apart.
 # Interleaved requests of one uninvited person, compared by what no outlier

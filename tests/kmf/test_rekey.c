@@ -299,8 +299,7 @@ test_bucket_is_bounded(void **state)
 			taken += wait == 0;
 			now += wait != 0 && rnd(2) ? wait : (int64_t)rnd(9000);
 		}
-		assert_true(
-		    taken <= b.burst + (now - start) / b.every_ms + 1);
+		assert_true(taken <= b.burst + (now - start) / b.every_ms + 1);
 	}
 	/* a clock that was set back by a year shuts nobody out for a year */
 	full = now + 365 * 86400000LL;
@@ -381,12 +380,12 @@ test_spis_last_whatever_people_do(void **state)
 {
 	seed = 99;
 	/* alone: each coming opens the room anew */
-	marathon(1, (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0,
-			false });
-	marathon(3, (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0,
-			false });
-	marathon(PEOPLE, (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15,
-			     0, false });
+	marathon(1,
+	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false });
+	marathon(
+	    3, (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0, false });
+	marathon(PEOPLE,
+	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false });
 }
 
 int

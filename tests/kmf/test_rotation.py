@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: AGPL-3.0-or-later
+# SPDX-License-Identifier: Apache-2.0
 # `perch-kmf rotate-keys` against a KMF that runs, is killed and starts again
 # while a guest sits in a conference.
 import json
