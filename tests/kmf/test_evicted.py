@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: AGPL-3.0-or-later
+# SPDX-License-Identifier: Apache-2.0
 # REQ-W-5 over HTTPS: a person is put out, the KMF is killed without a word
 # and starts again, and nothing that they hold or get anew opens anything.
 import os
