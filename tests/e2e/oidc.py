@@ -31,11 +31,11 @@ def missing():
 class Idp:
     """resources: what may be asked for, and the audience that it gets."""
 
-    def __init__(self, w, people, resources, **more):
+    def __init__(self, w, people, resources, name="oidc", **more):
         self.port = world.free_port()
         self.url = f"https://localhost:{self.port}"
-        self.cert, key = w.certificate("oidc")
-        self.dir = w.mkdir("oidc")
+        self.cert, key = w.certificate(name)
+        self.dir = w.mkdir(name)
         # modules are looked for beside the script
         shutil.copy(HERE / "provider.mjs", self.dir)
         (self.dir / "node_modules").symlink_to(MODULES)

@@ -8,6 +8,7 @@ import base64
 import http.client
 import json
 import pathlib
+import re
 import sys
 import time
 import urllib.parse
@@ -25,7 +26,11 @@ import world                                                # noqa: E402
 
 PASSWORD = "correct horse battery staple"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-COOLDOWN = 1
+COOLDOWN, MAX_AGE = 1, 6
+
+
+PEOPLE = [{"login": "alice", "name": "Alice", "email": "alice@example.org",
+           "email_verified": True, "groups": []}]
 
 
 class Real:
@@ -191,19 +196,71 @@ def rotated(kmf, r):
            f"{r.name}: a key that came later is learned")
 
 
+def ready_line(kmf, r, *words):
+    """What /readyz says of this issuer, if it has all these words."""
+    return [x for x in re.split(r"[\n{}]", kmf.ready_text())
+            if r.label in x and all(w in x for w in words)]
+
+
 def outage(kmf, r):
-    """Known keys keep working."""
+    """Known keys keep working, for as long as was configured."""
     key = jose.Key()
-    late = member(kmf, r.conf, r.device(key)["access_token"], key)
+    late, later = (member(kmf, r.conf, r.device(key)["access_token"], key)
+                   for _ in range(2))
     r.p.proc.stop()
     tap.ok(late.keys()["usage"] == "EKT",
            f"{r.name} is down: who has its token comes in all the same")
+    line = world.wait_for(lambda: ready_line(kmf, r, "not reached"), 15,
+                          say=f"{r.label} in /readyz")
+    tap.ok(late.keys()["usage"] == "EKT", f"/readyz tells: {line[0]}")
+    line = world.wait_for(lambda: ready_line(kmf, r, "logins refused"), 15,
+                          say=f"the end of {r.label}'s keys in /readyz")
+    # late's was looked at before its keys were too old; later's was not
+    status, _ = verdict(later.keys)
+    tap.ok(status == 503, f"and when that is over: {line[0]}", status)
     r.restart()
+    world.wait_for(lambda: not ready_line(kmf, r), 20,
+                   say=f"/readyz without {r.label}")
     key = jose.Key()
-    time.sleep(COOLDOWN + 0.2)
     e = member(kmf, r.conf, r.device(key)["access_token"], key)
     tap.ok(e.keys()["usage"] == "EKT",
            f"{r.name} is back, and new tokens are good")
+
+
+def opaque(w, kmf, people):
+    """RFC 7662: an opaque token is exchanged, and opens nothing itself."""
+    p = oidc.Idp(w, people, {kmf.url: kmf.url}, name="opaque", opaque=True)
+    r = Oidc("oidc-provider, opaque", p, kmf.url, None)
+    secret = w.write(kmf.dir / "introspection", "kmf-secret")
+    with open(kmf.conf, "a") as f:
+        f.write(section("opaque", r, kmf) + "\n" + "\n".join([
+            "introspection = yes", "introspection_client_id = kmf",
+            f"introspection_secret = {secret}"]) + "\n")
+    kmf.proc.stop()
+    kmf.serve()
+    kmf.wait_keys()
+    key = jose.Key()
+    t = r.device(key)
+    tap.ok("." not in t["access_token"] and t["token_type"] == "DPoP",
+           "a token that says nothing by itself", t["token_type"])
+    conf = kmf.admin().call("POST", "/v1/conferences", {
+        "title": "Opaque", "starts_at": when(-60), "ends_at": when(3600),
+        "invitees": [{"iss": p.url, "sub": "alice"}]}).body["id"]
+
+    def enter(key, token):
+        e = rest.Endpoint(kmf.url, kmf.ca, key)
+        e.enter(conf, token, rest.ACCESS)
+        return e
+
+    tap.ok(enter(key, t["access_token"]).keys()["usage"] == "EKT",
+           "RFC 7662: the KMF asks the provider and lets her in")
+    tap.ok(verdict(enter, jose.Key(), t["access_token"]) ==
+           (400, "invalid_grant"), "not with another key")
+    tap.ok(verdict(enter, key, t["access_token"][:-2] + "xx") ==
+           (400, "invalid_grant"), "one that the provider does not know")
+    tap.ok(verdict(member(kmf, conf, t["access_token"], key).keys)
+           == (401, "invalid_token"), "and no keys for it directly")
+    p.proc.stop()
 
 
 def section(label, r, kmf):
@@ -212,7 +269,7 @@ def section(label, r, kmf):
     return "\n".join([
         f"[issuer {label}]", f"url = {r.p.url}", "client_id = perch",
         f"ca_file = {ca}", "scope = openid conf_join",
-        f"cooldown_s = {COOLDOWN}"])
+        f"cooldown_s = {COOLDOWN}", f"keys_max_age_s = {MAX_AGE}"])
 
 
 def run(w):
@@ -225,10 +282,7 @@ def run(w):
     else:
         tap.skip("glewlwyd", "it is not here (see check.sh)")
     if not oidc.missing():
-        p = oidc.Idp(w, [{"login": "alice", "name": "Alice",
-                          "email": "alice@example.org",
-                          "email_verified": True, "groups": []}],
-                     {kmf.url: kmf.url})
+        p = oidc.Idp(w, PEOPLE, {kmf.url: kmf.url})
         all_.append(("node", Oidc("oidc-provider", p, kmf.url, None)))
     else:
         tap.skip("oidc-provider", oidc.missing())
@@ -243,6 +297,8 @@ def run(w):
         service(kmf, r)
         rotated(kmf, r)
         outage(kmf, r)
+    if not oidc.missing():
+        opaque(w, kmf, PEOPLE)
     tap.ok("eyJ" not in kmf.proc.text(), "no token in the KMF's log")
 
 
