@@ -33,6 +33,7 @@ kmf_login_failed(struct kmf_front *f, const struct kmf_refused *x)
 	uint64_t more = f->refused_more;
 	int r;
 
+	f->k->count.login_failures += x->count;
 	if (!may_record(f)) {
 		f->refused_more += x->count;
 		return 0;

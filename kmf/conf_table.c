@@ -168,6 +168,12 @@ static const struct perc_conf_item main_items[] = {
 	    .def = "info",
 	    .choices = "error|warn|info|debug",
 	    .help = "how much to log" },
+	{ .name = "log_format",
+	    .type = PERC_CONF_ENUM,
+	    .offset = AT(log_format),
+	    .def = "text",
+	    .choices = "text|json",
+	    .help = "event key=value, or one JSON object a line" },
 	{ 0 }
 };
 

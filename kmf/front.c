@@ -48,6 +48,7 @@ req_new(struct front *f, struct perc_httpd_req *r)
 	}
 	q->f = f;
 	q->r = r;
+	q->begun_us = kmf_now_us();
 	perc_random_id(q->id, sizeof(q->id), "r_");
 	return q;
 }
@@ -351,6 +352,7 @@ on_tick(void *arg)
 	front_park_tick(f, now);
 	front_keys_tick(f);
 	front_audit_tick(f);
+	front_counts_send(f);
 	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
 		fatalx("front.tick err=no_memory");
 }

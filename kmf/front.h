@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "kmf/api.h"
+#include "kmf/counts.h"
 #include "kmf/intake.h"
 #include "kmf/kmf.h"
 #include "kmf/method.h"
@@ -26,25 +27,11 @@
 #define FRONT_HB_MS	    10000
 #define FRONT_STREAM_MAX    (256u << 10) /* octets a slow reader may owe */
 #define FRONT_DPOP_WINDOW_S 120
+#define FRONT_CERT_WARN_S   (7 * 24 * 3600)
 
 enum front_state { /* of its channels */
 	FRONT_STARTING = 1,
 	FRONT_RUNNING = 2,
-};
-
-enum front_count { /* for /metrics */
-	COUNT_REQUESTS,
-	COUNT_2XX,
-	COUNT_4XX,
-	COUNT_5XX,
-	COUNT_REFUSED, /* credentials */
-	COUNT_EXCHANGED,
-	COUNT_EXCHANGE_FAILED,
-	COUNT_LIMITED,
-	COUNT_RATE, /* 429 for too many requests */
-	COUNT_CACHE_HITS,
-	COUNT_EVENTS,
-	COUNT_LAST
 };
 
 struct front;
@@ -63,6 +50,7 @@ struct front_req {
 	unsigned call; /* place in f->calls + 1; 0: no call under way */
 	uint32_t call_id;
 	int64_t until_ms;
+	uint64_t begun_us; /* the whole request was here */
 	void (*on_reply)(struct front_req *, const struct kmf_reply *);
 	/* who: strings live in claims, jws, form or here */
 	struct kmf_cred cred;
@@ -289,3 +277,10 @@ int front_on_stream_end(
 void front_streams_hb(struct front *f);
 void front_streams_stop(struct front *f);
 void front_meta(struct front_req *q);
+
+/* front_health.c */
+void front_health(struct front_req *q);
+void front_ready(struct front_req *q);
+void front_metrics(struct front_req *q);
+void front_counts_send(struct front *f);
+

@@ -106,6 +106,7 @@ front_calls_tick(struct front *f, int64_t now_ms)
 	for (i = 0; i < FRONT_CALLS_MAX; i++)
 		if ((q = f->calls[i]) != NULL && now_ms > q->until_ms) {
 			log_warnx("front.call id=%s err=timeout", q->id);
+			f->count[COUNT_TIMEOUTS]++;
 			place_leave(q);
 			front_busy(q);
 		}

@@ -81,6 +81,7 @@ front_reply(struct front_req *q, unsigned status,
     size_t len, bool secret)
 {
 	count_status(q->f, status);
+	kmf_hist_add(q->f->count + COUNT_ANSWER, kmf_now_us() - q->begun_us);
 	log_debug("front.answer id=%s status=%u", q->id, status);
 	perc_httpd_reply(q->r, status, headers, n, body, len, secret);
 	front_req_free(q);

@@ -334,29 +334,45 @@ kmf_op_dead(struct kmf_job *j)
 	return kmf_answer_json(j, 200, v);
 }
 
+static const struct {
+	const char *name, *type, *help;
+} hook_rows[] = {
+	{ "delivered_total", "counter", "Deliveries that were taken" },
+	{ "dead_total", "counter", "Deliveries that were given up" },
+	{ "tries", "gauge", "Tries of the delivery under way" },
+	{ "waiting_seconds", "gauge", "How long it has waited" },
+};
+
+/* Lines of one name stand together: the format wants it. */
 int
-kmf_hook_metrics(struct kmf_keeper *k, char *out, size_t cap)
+kmf_hook_metrics(struct kmf_keeper *k, FILE *f)
 {
-	int64_t since, now = k->clock(k->clock_arg);
+	int64_t since, now = k->clock(k->clock_arg), v[4];
+	const struct kmf_hook *h;
 	struct db_hook row;
-	size_t i, n = 0;
+	size_t i, m;
 	int r = 0;
 
-	out[0] = '\0';
-	for (i = 0; r == 0 && n < cap && i < k->hooks->n; i++) {
-		const struct kmf_hook *h = &k->hooks->h[i];
-
-		if ((r = db_hook_find(k->db, &row, h->name)) != 0 ||
-		    (r = waiting_since(k, h, &row, &since)) != 0)
-			break;
-		n += (size_t)snprintf(out + n, cap - n,
-		    "perch_kmf_webhook_delivered_total{webhook=\"%s\"} %" PRId64
-		    "\nperch_kmf_webhook_dead_total{webhook=\"%s\"} %" PRId64
-		    "\nperch_kmf_webhook_tries{webhook=\"%s\"} %" PRId64
-		    "\nperch_kmf_webhook_waiting_seconds{webhook=\"%s\"} "
-		    "%" PRId64 "\n",
-		    h->name, row.delivered, h->name, row.dead, h->name,
-		    row.tries, h->name, since != 0 ? (now - since) / 1000 : 0);
+	for (m = 0; k->hooks->n != 0 && m < 4; m++) {
+		fprintf(f,
+		    "# HELP perch_kmf_webhook_%s %s\n"
+		    "# TYPE perch_kmf_webhook_%s %s\n",
+		    hook_rows[m].name, hook_rows[m].help, hook_rows[m].name,
+		    hook_rows[m].type);
+		for (i = 0; i < k->hooks->n; i++) {
+			h = &k->hooks->h[i];
+			if ((r = db_hook_find(k->db, &row, h->name)) != 0 ||
+			    (r = waiting_since(k, h, &row, &since)) != 0)
+				return r;
+			v[0] = row.delivered;
+			v[1] = row.dead;
+			v[2] = row.tries;
+			v[3] = since != 0 ? (now - since) / 1000 : 0;
+			fprintf(f,
+			    "perch_kmf_webhook_%s{webhook=\"%s\"} %" PRId64
+			    "\n",
+			    hook_rows[m].name, h->name, v[m]);
+		}
 	}
-	return r;
+	return 0;
 }

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "kmf/keeper_int.h"
 
 #define KMF_HOOK_SECRET_MIN 16 /* octets of a line of secret_file */
@@ -34,8 +36,8 @@ void kmf_hooks_close(struct kmf_keeper *k);
 int64_t kmf_hook_keep_after(struct kmf_keeper *k);
 /* Move idle cursors over what nobody wants; within a transaction. */
 PERC_MUST int kmf_hook_skip(struct kmf_keeper *k);
-/* Prometheus text; cut when it does not fit. */
-PERC_MUST int kmf_hook_metrics(struct kmf_keeper *k, char *out, size_t cap);
+/* Prometheus text. */
+PERC_MUST int kmf_hook_metrics(struct kmf_keeper *k, FILE *f);
 int kmf_op_hooks(struct kmf_job *j);
 int kmf_op_dead(struct kmf_job *j);
 

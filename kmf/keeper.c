@@ -95,6 +95,7 @@ kmf_due_arm(struct kmf_keeper *k)
 static void
 turn_end(struct kmf_keeper *k)
 {
+	uint64_t begun_us;
 	int r;
 
 	if (!db_in_transaction(k->db)) {
@@ -105,7 +106,10 @@ turn_end(struct kmf_keeper *k)
 	}
 	kmf_checkpoint_due(k, false);
 	k->count.commits++;
-	if ((r = kmf_turn_commit(k)) != 0) {
+	begun_us = kmf_now_us();
+	r = kmf_turn_commit(k);
+	kmf_hist_add(k->count.commit_hist, kmf_now_us() - begun_us);
+	if (r != 0) {
 		k->count.commit_failures++;
 		log_warnx("commit.failed why=\"%s\"", perc_strerror(r));
 		db_rollback(k->db); /* scrub stays: an older one may be due */
@@ -235,11 +239,20 @@ on_refused(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+static int
+on_counts(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct kmf_front *f = arg;
+
+	return kmf_counts_decode(&f->counts, m->data, m->len);
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_CALL, ~0u, CALL_MAX, on_call },
 	{ KMF_MSG_SUBSCRIBE, ~0u, 65536, on_subscribe },
 	{ KMF_MSG_UNSUBSCRIBE, ~0u, 0, on_unsubscribe },
 	{ KMF_MSG_REFUSED, ~0u, 4096, on_refused },
+	{ KMF_MSG_COUNTS, ~0u, 8 * COUNT_LAST, on_counts },
 };
 
 static void
@@ -249,6 +262,7 @@ on_front_gone(struct perc_chan *ch, int why, void *arg)
 
 	log_info("front.gone why=\"%s\"", perc_strerror(why));
 	kmf_stream_front_gone(f->k, f);
+	kmf_counts_gone(f->k, f);
 	kmf_feed_del(f->k, f, 0);
 	f->chan = NULL; /* the struct stays while answers name it */
 	perc_chan_free(ch);
@@ -407,6 +421,9 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
+	k->start_ms = k->clock(k->clock_arg);
+	if (kmf_copy(k->db_file, sizeof(k->db_file), o->db_file) != 0)
+		k->db_file[0] = '\0';
 	if ((r = db_open(&k->db, o->db_file, why, cap)) != 0)
 		goto out;
 	snprintf(why, cap, "the keeper could not start");

@@ -59,6 +59,7 @@ struct kmf_front { /* one front process */
 	int64_t refused_ms;    /* this stretch of failed logins began */
 	unsigned refused;      /* recorded in it */
 	uint64_t refused_more; /* only counted in it */
+	struct kmf_counts counts;
 };
 
 struct kmf_stream { /* one open event stream of a member */
@@ -91,6 +92,8 @@ struct kmf_feed { /* who waits for events (feed_wait.c) */
 struct kmf_counters {
 	uint64_t calls, refused, failed, commits, commit_failures;
 	uint64_t epochs, rosters, pushes, replays, checkpoints;
+	uint64_t login_failures, out, out_octets, out_lost, out_peak;
+	uint64_t commit_hist[KMF_HIST_LEN];
 };
 
 struct kmf_rewrap { /* sealing all anew under another root key */
@@ -142,6 +145,9 @@ struct kmf_keeper {
 	int64_t events_keep_ms;
 	struct kmf_hooks *hooks;
 	struct kmf_counters count;
+	uint64_t gone[COUNT_GAUGES]; /* of fronts that are no more */
+	int64_t start_ms;
+	char db_file[256]; /* "" : too long to be told */
 };
 
 #define KMF_ANSWER_LATER 1 /* a status: no reply now, one will come */
@@ -560,6 +566,8 @@ PERC_MUST int kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f,
     uint32_t id, const struct kmf_subscribe *s);
 int kmf_op_ready(struct kmf_job *j);
 int kmf_op_metrics(struct kmf_job *j);
+/* metrics.c */
+void kmf_counts_gone(struct kmf_keeper *k, const struct kmf_front *f);
 
 /* --- rewrap.c -------------------------------------------------------------- */
 

@@ -114,7 +114,8 @@ struct kmf_conf {
 	int64_t key_overlap_s; /* new signing keys are published so long before
 				* they sign */
 	bool syslog;
-	int log_level; /* enum perc_log_level */
+	int log_level;	/* enum perc_log_level */
+	int log_format; /* 0 text, 1 JSON */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
 	size_t nissuers;
 	struct kmf_webhook hooks[KMF_HOOKS_MAX];

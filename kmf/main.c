@@ -124,6 +124,7 @@ run_role(int argc, char **argv, const struct args *a)
 	snprintf(name, sizeof(name), "kmf-%s", label);
 	(void)prctl(PR_SET_NAME, name); /* else it is called "exe" */
 	perc_log_init("perch-kmf", label, c.syslog, c.log_level);
+	perc_log_json_set(c.log_format != 0);
 	code = 2;
 	if (strcmp(role, "keeper") == 0)
 		code = kmf_keeper_main(&c);
@@ -223,6 +224,7 @@ run_serve(int argc, char **argv, const struct args *a)
 	if (code != 0)
 		return code;
 	perc_log_init("perch-kmf", "main", c.syslog, c.log_level);
+	perc_log_json_set(c.log_format != 0);
 	kmf_issuers_warn(&c, warn_log);
 	code = kmf_supervise(&c);
 	kmf_conf_clear(&c);

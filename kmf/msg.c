@@ -176,6 +176,16 @@ walk_refused(struct walk *k, void *p)
 }
 
 static void
+walk_counts(struct walk *k, void *p)
+{
+	struct kmf_counts *c = p;
+	unsigned i;
+
+	for (i = 0; i < COUNT_LAST; i++)
+		walk_u64(k, &c->n[i]);
+}
+
+static void
 walk_event(struct walk *k, void *p)
 {
 	struct kmf_event *e = p;
@@ -275,6 +285,7 @@ union any {
 	struct kmf_reply reply;
 	struct kmf_subscribe subscribe;
 	struct kmf_refused refused;
+	struct kmf_counts counts;
 	struct kmf_event event;
 	struct kmf_stream_end stream_end;
 	struct kmf_welcome welcome;
@@ -343,6 +354,7 @@ CODEC(call)
 CODEC(reply)
 CODEC(subscribe)
 CODEC(refused)
+CODEC(counts)
 CODEC(event)
 CODEC(stream_end)
 CODEC(welcome)

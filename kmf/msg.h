@@ -2,7 +2,7 @@
 /*
  * The closed list of messages between perch-kmf's processes, on perc/chan.h.
  *
- *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED
+ *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED, COUNTS
  *   keeper -> front    WELCOME, REPLY, STREAM_OPEN, EVENT, STREAM_END,
  *                      ROSTER
  *   front  -> fetcher  KEYS_WANTED, QUESTION
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kmf/counts.h"
 #include "perc/err.h"
 #include "perc/wire.h"
 
@@ -32,6 +33,7 @@ enum kmf_msg_type {
 	KMF_MSG_SUBSCRIBE,
 	KMF_MSG_UNSUBSCRIBE,
 	KMF_MSG_REFUSED,
+	KMF_MSG_COUNTS,
 	KMF_MSG_WELCOME = 16,
 	KMF_MSG_REPLY,
 	KMF_MSG_EVENT,
@@ -176,6 +178,14 @@ PERC_MUST int
 kmf_refused_encode(uint8_t **bufp, size_t *lenp, const struct kmf_refused *r);
 PERC_MUST int
 kmf_refused_decode(struct kmf_refused *r, const uint8_t *p, size_t n);
+
+struct kmf_counts { /* of a front, all of its life */
+	uint64_t n[COUNT_LAST];
+};
+PERC_MUST int
+kmf_counts_encode(uint8_t **bufp, size_t *lenp, const struct kmf_counts *c);
+PERC_MUST int
+kmf_counts_decode(struct kmf_counts *c, const uint8_t *p, size_t n);
 
 struct kmf_event { /* for stream = frame id */
 	uint64_t event_id;

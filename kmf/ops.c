@@ -481,8 +481,8 @@ kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
 out:
 	if (r != 0) {
 		k->count.failed++;
-		log_warnx(
-		    "op.failed op=%d why=\"%s\"", (int)c->op, perc_strerror(r));
+		log_warnx("op.failed id=%s op=%d why=\"%s\"",
+		    id_or_nothing(c->request_id), (int)c->op, perc_strerror(r));
 		if (marked)
 			kmf_mark_undo(k);
 		kmf_answer_clear(&j.a);

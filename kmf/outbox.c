@@ -117,15 +117,23 @@ kmf_out_send(struct kmf_keeper *k)
 {
 	struct kmf_front *f;
 	struct kmf_out *o;
+	uint64_t n = 0;
 
 	streams_settle(k, true);
-	for (o = k->out; o != NULL; o = o->next)
-		if (o->front->chan != NULL &&
+	for (o = k->out; o != NULL; o = o->next) {
+		n++;
+		k->count.out_octets += o->len;
+		if (o->front->chan == NULL ||
 		    perc_chan_send(
-			o->front->chan, o->type, o->id, o->buf, o->len) != 0) {
-			log_warnx("front.overrun type=%u", o->type);
-			kmf_roster_forget(k);
-		}
+			o->front->chan, o->type, o->id, o->buf, o->len) == 0)
+			continue;
+		k->count.out_lost++;
+		log_warnx("front.overrun type=%u octets=%zu", o->type, o->len);
+		kmf_roster_forget(k);
+	}
+	k->count.out += n;
+	if (n > k->count.out_peak)
+		k->count.out_peak = n;
 	kmf_out_clear(k);
 	for (f = k->fronts; f != NULL; f = f->next)
 		if (f->chan != NULL)

@@ -55,6 +55,9 @@ PERC_MUST int perc_httpd_new(struct perc_httpd **hp, struct perc_loop *l,
  * call done (from the loop); free after that. */
 void perc_httpd_drain(struct perc_httpd *h, unsigned grace_ms,
     perc_loop_fn done, void *arg);
+/* Stop accepting and close each connection with its next answer, but let
+ * streams go on; an heir has the listening socket too. drain() may follow. */
+void perc_httpd_retire(struct perc_httpd *h);
 /* Cuts what is still open: requests not answered get their `gone` and must
  * not be answered any more, streams get theirs. */
 void perc_httpd_free(struct perc_httpd *h);
@@ -64,6 +67,8 @@ PERC_MUST int perc_httpd_reload_cert(struct perc_httpd *h,
 /* Would this pair do? */
 PERC_MUST int perc_httpd_check_cert(const char *cert_file,
     const char *key_file, char *why, size_t whycap);
+/* When the certificate in use expires, in seconds since 1970; 0: unknown. */
+int64_t perc_httpd_cert_until(const struct perc_httpd *h);
 unsigned perc_httpd_port(const struct perc_httpd *h);
 unsigned perc_httpd_conns(const struct perc_httpd *h);
 /* Requests that were refused or broke off before the owner saw them, and

@@ -7,6 +7,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 
 #include "perc/httpd.h"
@@ -93,7 +94,7 @@ struct perc_httpd {
 	struct httpd_conn *conns;
 	struct perc_httpd_stream *wake, **wake_end;
 	unsigned quiet; /* turns in a row that moved nothing */
-	bool progress, draining, dying;
+	bool progress, draining, retired, dying;
 	uint64_t malformed;
 	int64_t drain_until_ms;
 	perc_loop_fn done;

@@ -76,7 +76,7 @@ httpd_req_add_headers(const struct perc_httpd *h, struct MHD_Response *resp,
 	    MHD_add_response_header(resp, "Cache-Control", "no-store") !=
 		MHD_YES)
 		return PERC_ERR_NOMEM;
-	if (h->draining && !keep_open &&
+	if ((h->draining || h->retired) && !keep_open &&
 	    MHD_add_response_header(resp, "Connection", "close") != MHD_YES)
 		return PERC_ERR_NOMEM;
 	return 0;

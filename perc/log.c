@@ -7,6 +7,7 @@
  */
 #include "perc/log.h"
 
+#include "perc/log_json.h"
 #include "perc/loop.h"
 
 #include <errno.h>
@@ -20,13 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_LEN 2048
+#define LINE_MAX_LEN 2048		  /* a pipe takes so much whole */
+#define TEXT_MAX_LEN (LINE_MAX_LEN - 128) /* without time and names */
 
 static struct {
 	const char *program, *role;
-	bool use_syslog;
+	bool use_syslog, json;
 	enum perc_log_level level;
-} target = { "perch", NULL, false, PERC_LOG_INFO };
+} target = { "perch", NULL, false, false, PERC_LOG_INFO };
 
 static const struct {
 	const char *name;
@@ -57,9 +59,9 @@ perc_log_level_set(enum perc_log_level level)
 	target.level = level;
 }
 
-/* "2026-11-21T09:30:00.123Z perch-kmf[keeper] info " */
-static size_t
-put_prefix(char *out, size_t cap, enum perc_log_level level)
+/* "2026-11-21T09:30:00.123Z" */
+static void
+time_put(char *out, size_t cap)
 {
 	struct timespec now;
 	struct tm tm;
@@ -68,49 +70,80 @@ put_prefix(char *out, size_t cap, enum perc_log_level level)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(out, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(out + n, cap - n, ".%03ldZ %.32s%s%.32s%s %s ",
-	    now.tv_nsec / 1000000, target.program,
-	    target.role != NULL ? "[" : "",
-	    target.role != NULL ? target.role : "",
-	    target.role != NULL ? "]" : "", levels[level].name);
-	return n;
+	(void)snprintf(out + n, cap - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* "event key=value ... errno="..."", without control characters. */
+static void
+text_put(char out[TEXT_MAX_LEN], int err, const char *fmt, va_list ap)
+{
+	size_t n, room = TEXT_MAX_LEN;
+	int len;
+
+	if ((len = vsnprintf(out, room, fmt, ap)) < 0)
+		len = 0;
+	n = (size_t)len < room ? (size_t)len : room - 1;
+	out[n] = '\0';
+	if (err != 0)
+		(void)snprintf(
+		    out + n, room - n, " errno=\"%s\"", strerror(err));
+	for (; *out != '\0'; out++)
+		if ((unsigned char)*out < 0x20 || *out == 0x7f)
+			*out = '?';
+}
+
+static void
+to_syslog(enum perc_log_level level, const char *text)
+{
+	const char *role = target.role;
+
+	if (role != NULL && !target.json)
+		syslog(levels[level].priority, "[%s] %s", role, text);
+	else
+		syslog(levels[level].priority, "%s", text);
+}
+
+static void
+to_stderr(enum perc_log_level level, const char *text)
+{
+	char line[LINE_MAX_LEN + 1], at[32];
+	const char *role = target.role;
+	int n;
+
+	time_put(at, sizeof(at));
+	if (target.json)
+		n = snprintf(line, sizeof(line), "%s\n", text);
+	else
+		n = snprintf(line, sizeof(line), "%s %.32s%s%.32s%s %s %s\n",
+		    at, target.program, role != NULL ? "[" : "",
+		    role != NULL ? role : "", role != NULL ? "]" : "",
+		    levels[level].name, text);
+	/* Nowhere is left to tell that stderr is gone. */
+	if (n > 0 &&
+	    write(STDERR_FILENO, line,
+		(size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
+		return;
 }
 
 static void
 emit(enum perc_log_level level, int err, const char *fmt, va_list ap)
 {
-	char line[LINE_MAX_LEN];
-	size_t head = 0, n, room;
-	int len;
+	char text[TEXT_MAX_LEN], json[LINE_MAX_LEN], at[32];
+	struct perc_log_line l = { .time = at,
+		.level = levels[level].name,
+		.program = target.program,
+		.role = target.role,
+		.text = text };
 
-	if (!target.use_syslog)
-		head = put_prefix(line, sizeof(line) / 2, level);
-	n = head;
-	room = sizeof(line) - n - 1; /* one octet for the newline */
-	if ((len = vsnprintf(line + n, room, fmt, ap)) < 0)
-		len = 0;
-	n += (size_t)len < room ? (size_t)len : room - 1;
-	if (err != 0) {
-		room = sizeof(line) - n - 1;
-		len = snprintf(line + n, room, " errno=\"%s\"", strerror(err));
-		n += (size_t)len < room ? (size_t)len : room - 1;
+	text_put(text, err, fmt, ap);
+	if (target.json) {
+		time_put(at, sizeof(at));
+		json[perc_log_json(json, sizeof(json) - 2, &l)] = '\0';
 	}
-	for (size_t i = head; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	if (target.use_syslog) {
-		line[n] = '\0';
-		if (target.role != NULL)
-			syslog(levels[level].priority, "[%s] %s", target.role,
-			    line);
-		else
-			syslog(levels[level].priority, "%s", line);
-		return;
-	}
-	line[n++] = '\n';
-	/* Nowhere is left to tell that stderr is gone. */
-	if (write(STDERR_FILENO, line, n) < 0)
-		return;
+	if (target.use_syslog)
+		to_syslog(level, target.json ? json : text);
+	else
+		to_stderr(level, target.json ? json : text);
 }
 
 #define EMIT(lv, err)                                                          \
@@ -124,6 +157,12 @@ emit(enum perc_log_level level, int err, const char *fmt, va_list ap)
 		}                                                              \
 		errno = saved;                                                 \
 	} while (0)
+
+void
+perc_log_json_set(bool json)
+{
+	target.json = json;
+}
 
 void
 log_debug(const char *fmt, ...)

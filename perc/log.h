@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "perc/err.h"
@@ -19,6 +20,8 @@ enum perc_log_level { PERC_LOG_ERROR, PERC_LOG_WARN, PERC_LOG_INFO,
 void perc_log_init(const char *program, const char *role, int use_syslog,
     enum perc_log_level level);
 void perc_log_level_set(enum perc_log_level level);
+/* One JSON object a line instead of text. */
+void perc_log_json_set(bool json);
 
 void log_debug(const char *fmt, ...) PERC_PRINTF(1, 2);
 void log_info(const char *fmt, ...) PERC_PRINTF(1, 2);

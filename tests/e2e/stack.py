@@ -57,12 +57,14 @@ class Kmf:
         return self
 
     def ready_text(self):
+        """What is not well, a line each: "issuer corp: no keys yet: ..."."""
         c = http.client.HTTPSConnection("localhost", self.port, timeout=10,
                                         context=world.tls(self.ca))
         c.request("GET", "/readyz")
-        text = c.getresponse().read().decode()
+        checks = json.loads(c.getresponse().read())["checks"]
         c.close()
-        return text
+        return "".join(f"{n.replace(':', ' ')}: {v['reason']}\n"
+                       for n, v in checks.items() if not v["ok"])
 
     def wait_keys(self):
         """Every front has the providers' keys, not the fetcher alone: each

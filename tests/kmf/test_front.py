@@ -48,7 +48,7 @@ def test_public_documents(s):
     assert Raw(s.k, "GET", "/healthz").body == b"ok\n"
     assert Raw(s.k, "GET", "/readyz").status == 200
     m = Raw(s.k, "GET", "/metrics").body.decode()
-    assert "perch_kmf_front_requests_total{" in m, m
+    assert "perch_kmf_front_requests_total " in m, m
 
 
 def test_document_of_the_interface(s):

@@ -200,7 +200,7 @@ def up(s, name, extra="fronts = 2"):
     k.ca, k.conf = k.dir / "tls.crt", k.dir / "perch-kmf.conf"
     k.conf.write_text(k.conf.read_text().replace("\n\n", f"\n{extra}\n\n", 1))
     if "user = nobody" in extra:
-        for f in (k.dir, k.dir / "perch.db"):
+        for f in (k.dir, *k.dir.glob("perch.db*")):
             shutil.chown(f, "nobody")
     (s.w.logs / "perch-kmf.log").unlink(missing_ok=True)
     k.serve()
