@@ -187,14 +187,15 @@ is_exp(const struct kmf_claims *c, const struct kmf_rules *r)
 	    c->now_s < exp + r->leeway_s;
 }
 
+/* Whether exp is a time at all, the row before has decided. */
 static bool
 is_life(const struct kmf_claims *c, const struct kmf_rules *r)
 {
-	int64_t exp;
+	int64_t exp = INT64_MAX;
 
+	(void)time_get(&exp, c->payload, "exp");
 	return r->max_life_s == 0 ||
-	    (time_get(&exp, c->payload, "exp") &&
-		exp <= c->now_s + r->max_life_s + r->leeway_s);
+	    exp <= c->now_s + r->max_life_s + r->leeway_s;
 }
 
 static bool
@@ -241,7 +242,7 @@ is_cnf(const struct kmf_claims *c, const struct kmf_rules *r)
 
 	if (cnf == NULL)
 		return r->cnf == KMF_CNF_ANY;
-	return json_is_object(cnf) && json_object_size(cnf) == 1 &&
+	return json_object_size(cnf) == 1 && /* 0 of all but objects */
 	    (is_thumbprint(perc_json_str(cnf, "jkt")) ||
 		is_thumbprint(perc_json_str(cnf, "x5t#S256")));
 }

@@ -147,7 +147,9 @@ signature(const struct front_req *q, const json_t *key, const char **why)
 	    (r = perc_jwk_from_json(&k, text, strlen(text), true)) != 0)
 		goto out;
 	*why = "signature";
-	if ((r = perc_jwk_public_json(&public, k)) == 0)
+	r = PERC_ERR_AUTH;
+	if (perc_jws_sig_fits(&q->jws) &&
+	    (r = perc_jwk_public_json(&public, k)) == 0)
 		r = kmf_verify_signature(public, q->cred.text);
 out:
 	perc_json_free(public);

@@ -47,6 +47,7 @@ peek(struct perc_jws *j, const char *text, size_t len, size_t max)
 		return r;
 	if (perc_b64_get(sig, &signlen, part[2].p, part[2].n) != 0)
 		return PERC_ERR_FORMAT;
+	j->siglen = signlen;
 	return payload_parse(j, max);
 }
 
@@ -68,6 +69,14 @@ perc_jws_clear(struct perc_jws *j)
 	json_decref(j->payload);
 	perc_secmem_free(j->raw);
 	*j = (struct perc_jws){ 0 };
+}
+
+bool
+perc_jws_sig_fits(const struct perc_jws *j)
+{
+	const char *alg = perc_json_str(j->header, "alg");
+
+	return alg == NULL || strcmp(alg, "ES256") != 0 || j->siglen == 64;
 }
 
 /* May this key be asked about a token with this header? */
@@ -112,6 +121,8 @@ verify(struct perc_jws *j, const char *text, size_t len,
 {
 	int r = header_judge(j->header, k, typ);
 
+	if (r == 0 && !perc_jws_sig_fits(j))
+		r = PERC_ERR_AUTH;
 	if (r == 0)
 		r = signature_verify(text, len, k);
 	if (r != 0)

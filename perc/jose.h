@@ -60,7 +60,11 @@ struct perc_jws {
 	json_t *payload; /* object, or NULL when it is not a JSON object */
 	uint8_t *raw;	 /* payload octets */
 	size_t rawlen;
+	size_t siglen;	 /* octets of the signature */
 };
+/* Has the signature its algorithm's length (RFC 7518 section 3.4)? cjose
+ * halves whatever an ECDSA signature is, and leaves an odd octet out. */
+bool perc_jws_sig_fits(const struct perc_jws *j);
 /* Split and decode only: NOTHING IS VERIFIED. At most max octets. */
 PERC_MUST int perc_jws_peek(struct perc_jws *j, const char *text, size_t len,
     size_t max);
