@@ -31,8 +31,9 @@ static const char usage[] =
     "  roster    GET .../roster with token1: a proof to verify\n"
     "  lease     PUT .../lease with token1: a proof, and a transaction\n"
     "  direct    GET .../roster with the provider's own bound at+jwt\n"
-    "  exchange  POST /oauth/token, at+jwt to token1: proof and token to\n"
-    "            verify, one to sign, a transaction\n"
+    "  renewal   POST /oauth/token, an at+jwt that was seen before to token1:\n"
+    "            a proof to verify, a token to sign, a transaction\n"
+    "  exchange  the same with a new at+jwt each time: two to verify\n"
     "\n"
     "The columns: answers per second of the clock; processor time of front,\n"
     "keeper and all processes per request; what a core does in a second; that\n"
@@ -120,14 +121,14 @@ direct_make(struct bench *b, struct bench_person *p)
 }
 
 static char *
-exchange_make(struct bench *b, struct bench_person *p)
+exchange_of(struct bench *b, struct bench_person *p, const char *token)
 {
 	struct text form = { 0 };
 	char *out;
 
 	text_add_form(&form, "grant_type",
 	    "urn:ietf:params:oauth:grant-type:token-exchange");
-	text_add_form(&form, "subject_token", p->idp_token);
+	text_add_form(&form, "subject_token", token);
 	text_add_form(&form, "subject_token_type",
 	    "urn:ietf:params:oauth:token-type:access_token");
 	text_add_form(&form, "resource", b->cast.l.resource);
@@ -137,11 +138,30 @@ exchange_make(struct bench *b, struct bench_person *p)
 	return out;
 }
 
+static char *
+renewal_make(struct bench *b, struct bench_person *p)
+{
+	return exchange_of(b, p, p->idp_token);
+}
+
+static char *
+exchange_make(struct bench *b, struct bench_person *p)
+{
+	char *token = NULL, *out;
+
+	if (bench_cast_token(&token, &b->cast, p) != 0)
+		exit(1);
+	out = exchange_of(b, p, token);
+	free(token);
+	return out;
+}
+
 static const struct scenario scenarios[] = {
 	{ "health", 0, 0, health_make },
 	{ "roster", 1, 0, roster_make },
 	{ "lease", 1, 0, lease_make },
 	{ "direct", 1, 0, direct_make },
+	{ "renewal", 1, 1, renewal_make },
 	{ "exchange", 2, 1, exchange_make },
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))

@@ -65,5 +65,8 @@ struct bench_cast {
  * to which its group is invited, and n people in it with live leases. */
 PERC_MUST int bench_cast_start(struct bench_cast *c);
 void bench_cast_end(struct bench_cast *c);
+/* A new token of the provider's for p; free() it. */
+PERC_MUST int
+bench_cast_token(char **out, struct bench_cast *c, struct bench_person *p);
 /* Leases run while nobody asks; renew them. */
 PERC_MUST int bench_cast_renew(struct bench_cast *c);

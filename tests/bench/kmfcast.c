@@ -114,8 +114,8 @@ conf_extend(struct bench_cast *c)
 }
 
 /* RFC 9068, bound to the person's key (RFC 9449 section 6.1). */
-static int
-idp_token(struct bench_cast *c, struct bench_person *p)
+int
+bench_cast_token(char **out, struct bench_cast *c, struct bench_person *p)
 {
 	json_int_t now = perc_wall_ms() / 1000;
 	char jti[40];
@@ -128,9 +128,8 @@ idp_token(struct bench_cast *c, struct bench_person *p)
 	    c->idp_url, "sub", p->sub, "aud", c->l.base, "client_id", "perch",
 	    "jti", jti, "iat", now, "exp", now + 3600, "groups", GROUP, "scope",
 	    "conf_join", "cnf", "jkt", p->jkt);
-	r = v == NULL
-	    ? PERC_ERR_NOMEM
-	    : perc_jws_sign(&p->idp_token, c->idp, "at+jwt", v, false);
+	r = v == NULL ? PERC_ERR_NOMEM
+		      : perc_jws_sign(out, c->idp, "at+jwt", v, false);
 	json_decref(v);
 	return r;
 }
@@ -182,7 +181,7 @@ person_make(struct bench_cast *c, unsigned i)
 	if ((r = perc_jwk_generate(&p->peer.key)) != 0 ||
 	    (r = perc_jwk_thumbprint(p->jkt, p->peer.key)) != 0 ||
 	    (r = load_peer_open(&p->peer, &c->l)) != 0 ||
-	    (r = idp_token(c, p)) != 0)
+	    (r = bench_cast_token(&p->idp_token, c, p)) != 0)
 		return r;
 	return person_enter(c, p);
 }
