@@ -380,10 +380,9 @@ def test_qr_code_on_a_terminal(s):
     Idp.reset()
     text = on_terminal(s)
     assert "Logged in" in text and "ABCD-EFGH" in text, text
-    rows = [r for r in text.replace("\r", "").split("\n") if "\x1b[" in r]
-    assert 15 < len(rows) < 30, text
-    seen = read_qr(s.w, rows)
-    assert seen in (None, Idp.base + "/d?user_code=ABCD-EFGH"), seen
+    s.rows = [r for r in text.replace("\r", "").split("\n")
+              if "\x1b[" in r]
+    assert 15 < len(s.rows) < 30, text
     s.logout()
     for argv, env in ([["--no-qr"], {}], [[], {"TERM": "dumb"}],
                       [[], {"LC_ALL": "C"}]):
@@ -397,8 +396,13 @@ def test_qr_code_on_a_terminal(s):
     p.p.wait(15)
     assert "\x1b[" not in p.text() and "▀" not in p.text(), p.text()
     s.logout()
+
+
+def test_qr_code_can_be_read(s):
+    seen = read_qr(s.w, s.rows)
     if seen is None:
-        raise tap.Skip("it is drawn; no zbarimg here to read it back")
+        raise tap.Skip("no zbarimg here")
+    assert seen == Idp.base + "/d?user_code=ABCD-EFGH", seen
 
 
 def read_qr(w, rows):
