@@ -34,6 +34,7 @@
 #define DB_WORD_MAX 16
 #define DB_TZID_MAX 64
 #define DB_DOMAIN_MAX 256
+#define DB_RRULE_MAX 256
 #define DB_SEALED_MAX 96  /* sealed key material */
 #define DB_AUDIT_MAX 2048
 
@@ -150,7 +151,7 @@ PERC_MUST int db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
 /* Those whose due_ms is now or past, at most limit. */
 PERC_MUST int db_conf_due(struct db *db, struct db_conf **cp, size_t *np,
     int64_t now_ms, unsigned limit);
-/* The earliest due_ms of all; 0: none. */
+/* The earliest due_ms of all, series too; 0: none. */
 PERC_MUST int db_conf_next_due(struct db *db, int64_t *due_ms);
 /* Conferences of that client that are not over. */
 PERC_MUST int db_conf_open_count(struct db *db, int64_t *np,
@@ -165,6 +166,46 @@ PERC_MUST int db_conf_key_find(struct db *db, struct db_sealed *s,
 PERC_MUST int db_conf_key_put(struct db *db, const char *conf,
     const struct db_sealed *s); /* replaces */
 PERC_MUST int db_conf_key_delete(struct db *db, const char *conf);
+
+/* --- series ------------------------------------------------------------ */
+
+enum db_series_state { DB_SERIES_ON, DB_SERIES_ENDED, DB_SERIES_CANCELLED };
+
+struct db_series {
+	int64_t no;
+	char id[DB_ID_MAX];
+	char title[DB_TITLE_MAX];
+	int64_t starts_ms, ends_ms; /* of the first occurrence */
+	char tzid[DB_TZID_MAX], rrule[DB_RRULE_MAX];
+	char policy[DB_POLICY_MAX];
+	enum db_series_state state;
+	int64_t version;
+	int64_t created_ms;
+	char created_by[DB_CLIENT_MAX];
+	int64_t due_ms; /* when to look for occurrences; 0: never */
+};
+PERC_MUST int db_series_add(struct db *db, struct db_series *s); /* sets no */
+PERC_MUST int db_series_put(struct db *db, const struct db_series *s);
+PERC_MUST int db_series_find(struct db *db, struct db_series *s,
+    const char *id);
+/* With its occurrences, whatever they are at. */
+PERC_MUST int db_series_delete(struct db *db, const char *id);
+/* Of that client ("": of all), with no > after_no, in that order. */
+PERC_MUST int db_series_list(struct db *db, struct db_series **sp, size_t *np,
+    const char *client, int64_t after_no, unsigned limit);
+PERC_MUST int db_series_due(struct db *db, struct db_series **sp, size_t *np,
+    int64_t now_ms, unsigned limit);
+/* Instants that the rule names and that are left out; once or more often. */
+PERC_MUST int db_exdate_add(struct db *db, const char *series,
+    int64_t at_ms);
+PERC_MUST int db_exdate_clear(struct db *db, const char *series);
+PERC_MUST int db_exdate_list(struct db *db, int64_t **ap, size_t *np,
+    const char *series); /* in order */
+/* The conferences made of it, in order of recur_ms. */
+PERC_MUST int db_conf_of_series(struct db *db, struct db_conf **cp,
+    size_t *np, const char *series);
+PERC_MUST int db_conf_of_occurrence(struct db *db, struct db_conf *c,
+    const char *series, int64_t recur_ms);
 
 /* --- who is invited --------------------------------------------------- */
 
@@ -190,6 +231,14 @@ PERC_MUST int db_invitee_match(struct db *db, struct db_invitee *v,
 /* Is any group invited? 0 or NOTFOUND. */
 PERC_MUST int db_invitee_by_group(struct db *db, const char *conf);
 PERC_MUST int db_invitee_delete(struct db *db, const char *id);
+/* Those that a series hands down to its occurrences. */
+PERC_MUST int db_series_invitee_add(struct db *db, const char *series,
+    const struct db_invitee *v);
+PERC_MUST int db_series_invitee_list(struct db *db, struct db_invitee **vp,
+    size_t *np, const char *series);
+PERC_MUST int db_series_invitee_delete(struct db *db, const char *id);
+PERC_MUST int db_series_invitee_put(struct db *db,
+    const struct db_invitee *v); /* role and kind */
 /* Another role and kind for the same people; who is inside has them too. */
 PERC_MUST int db_invitee_put(struct db *db, const struct db_invitee *v,
     const char *conf);

@@ -135,6 +135,29 @@ db_conf_due(struct db *db, struct db_conf **cp, size_t *np, int64_t now_ms,
 }
 
 int
+db_conf_of_series(
+    struct db *db, struct db_conf **cp, size_t *np, const char *series)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_OF_SERIES, "s", series)) != 0)
+		return r;
+	return db_many(db, ST_CONF_OF_SERIES, &conf_cols, cp, np);
+}
+
+int
+db_conf_of_occurrence(
+    struct db *db, struct db_conf *c, const char *series, int64_t recur_ms)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_CONF_OF_OCCURRENCE, "si", series, recur_ms)) !=
+	    0)
+		return r;
+	return db_one(db, ST_CONF_OF_OCCURRENCE, &conf_cols, c);
+}
+
+int
 db_conf_next_due(struct db *db, int64_t *due_ms)
 {
 	struct number n;
@@ -213,27 +236,68 @@ db_conf_key_delete(struct db *db, const char *conf)
 	return db_exec(db, ST_CONF_KEY_DELETE, "s", conf);
 }
 
-int
-db_invitee_add(struct db *db, const char *conf, const struct db_invitee *v)
+static int
+invitee_add(
+    struct db *db, enum stmt st, const char *of, const struct db_invitee *v)
 {
 	int r;
 
-	if ((r = db_bind_row(db, ST_INVITEE_ADD, &invitee_cols, v)) != 0)
+	if ((r = db_bind_row(db, st, &invitee_cols, v)) != 0)
 		return r;
-	sqlite3_bind_text(db->st[ST_INVITEE_ADD], (int)invitee_cols.n + 1, conf,
-	    -1, SQLITE_STATIC);
-	return db_run(db, ST_INVITEE_ADD);
+	sqlite3_bind_text(
+	    db->st[st], (int)invitee_cols.n + 1, of, -1, SQLITE_STATIC);
+	return db_run(db, st);
+}
+
+static int
+invitee_list(struct db *db, enum stmt st, struct db_invitee **vp, size_t *np,
+    const char *of)
+{
+	int r;
+
+	if ((r = db_bind(db, st, "s", of)) != 0)
+		return r;
+	return db_many(db, st, &invitee_cols, vp, np);
+}
+
+int
+db_invitee_add(struct db *db, const char *conf, const struct db_invitee *v)
+{
+	return invitee_add(db, ST_INVITEE_ADD, conf, v);
 }
 
 int
 db_invitee_list(
     struct db *db, struct db_invitee **vp, size_t *np, const char *conf)
 {
-	int r;
+	return invitee_list(db, ST_INVITEE_LIST, vp, np, conf);
+}
 
-	if ((r = db_bind(db, ST_INVITEE_LIST, "s", conf)) != 0)
-		return r;
-	return db_many(db, ST_INVITEE_LIST, &invitee_cols, vp, np);
+int
+db_series_invitee_add(
+    struct db *db, const char *series, const struct db_invitee *v)
+{
+	return invitee_add(db, ST_SERIES_INVITEE_ADD, series, v);
+}
+
+int
+db_series_invitee_list(
+    struct db *db, struct db_invitee **vp, size_t *np, const char *series)
+{
+	return invitee_list(db, ST_SERIES_INVITEE_LIST, vp, np, series);
+}
+
+int
+db_series_invitee_delete(struct db *db, const char *id)
+{
+	return db_exec(db, ST_SERIES_INVITEE_DELETE, "s", id);
+}
+
+int
+db_series_invitee_put(struct db *db, const struct db_invitee *v)
+{
+	return db_exec(
+	    db, ST_SERIES_INVITEE_PUT, "sss", v->id, v->role, v->kind);
 }
 
 int

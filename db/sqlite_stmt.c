@@ -9,8 +9,11 @@
 	"no, id, title, starts_ms, ends_ms, state, policy, mdd, version, "     \
 	"created_ms, created_by, ended_ms, epoch, spi_start, spi_step, "       \
 	"epoch_ms, rekey_ms, roster_ms, due_ms, event_no, roster_seq, tzid, "
-#define CONF_REST    ", recur_ms, exception, locked_ms, cancelled"
-#define CONF_COLS    CONF_BASE "coalesce(series, '')" CONF_REST
+#define CONF_REST ", recur_ms, exception, locked_ms, cancelled"
+#define CONF_COLS CONF_BASE "coalesce(series, '')" CONF_REST
+#define SERIES_COLS                                                            \
+	"no, id, title, starts_ms, ends_ms, tzid, rrule, policy, state, "      \
+	"version, created_ms, created_by, due_ms"
 #define INVITEE_COLS "id, email, iss, sub, grp, domain, role, kind"
 #define INV_COLS                                                               \
 	"id, conference, code_hash, email, name, kind, jkt, state, "           \
@@ -78,8 +81,10 @@ const char *const db_statements[ST_MAX] = {
 	[ST_CONF_DUE] = "SELECT " CONF_COLS " FROM conference "
 			"WHERE due_ms > 0 AND due_ms <= ? "
 			"ORDER BY due_ms LIMIT ?",
-	[ST_CONF_NEXT_DUE] = "SELECT coalesce(min(due_ms), 0) "
-			     "FROM conference WHERE due_ms > 0",
+	[ST_CONF_NEXT_DUE] =
+	    "SELECT coalesce(min(due), 0) FROM (SELECT min(due_ms) AS due "
+	    "FROM conference WHERE due_ms > 0 UNION ALL "
+	    "SELECT min(due_ms) FROM series WHERE due_ms > 0)",
 	[ST_CONF_OPEN_COUNT] = "SELECT coalesce(sum(open), 0) FROM scheduler "
 			       "WHERE client = ?",
 	[ST_CONF_ROSTER] = "SELECT roster FROM conference WHERE id = ?",
@@ -92,6 +97,42 @@ const char *const db_statements[ST_MAX] = {
 	    "DO UPDATE SET sealed_key = ?1",
 	[ST_CONF_KEY_DELETE] =
 	    "DELETE FROM conference_key WHERE conference = ?",
+
+	[ST_CONF_OF_SERIES] = "SELECT " CONF_COLS " FROM conference "
+			      "WHERE series = ? ORDER BY recur_ms",
+	[ST_CONF_OF_OCCURRENCE] = "SELECT " CONF_COLS " FROM conference "
+				  "WHERE series = ? AND recur_ms = ?",
+
+	[ST_SERIES_ADD] = "INSERT INTO series (" SERIES_COLS ") VALUES "
+			  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_SERIES_PUT] =
+	    "UPDATE series SET title = ?3, starts_ms = ?4, ends_ms = ?5, "
+	    "tzid = ?6, rrule = ?7, policy = ?8, state = ?9, version = ?10, "
+	    "created_ms = ?11, created_by = ?12, due_ms = ?13 "
+	    "WHERE no = ?1 AND id = ?2",
+	[ST_SERIES_FIND] = "SELECT " SERIES_COLS " FROM series WHERE id = ?",
+	[ST_SERIES_DELETE] = "DELETE FROM series WHERE id = ?",
+	[ST_SERIES_LIST] = "SELECT " SERIES_COLS " FROM series "
+			   "WHERE (?1 = '' OR created_by = ?1) AND no > ?2 "
+			   "ORDER BY no LIMIT ?3",
+	[ST_SERIES_DUE] = "SELECT " SERIES_COLS " FROM series "
+			  "WHERE due_ms > 0 AND due_ms <= ? "
+			  "ORDER BY due_ms LIMIT ?",
+	[ST_EXDATE_ADD] = "INSERT OR IGNORE INTO series_exdate "
+			  "(series, at_ms) VALUES (?, ?)",
+	[ST_EXDATE_CLEAR] = "DELETE FROM series_exdate WHERE series = ?",
+	[ST_EXDATE_LIST] = "SELECT at_ms FROM series_exdate "
+			   "WHERE series = ? ORDER BY at_ms",
+	[ST_SERIES_INVITEE_ADD] =
+	    "INSERT INTO series_invitee (" INVITEE_COLS ", series) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_SERIES_INVITEE_LIST] = "SELECT " INVITEE_COLS " FROM "
+				   "series_invitee WHERE series = ? "
+				   "ORDER BY no",
+	[ST_SERIES_INVITEE_DELETE] = "DELETE FROM series_invitee "
+				     "WHERE id = ?",
+	[ST_SERIES_INVITEE_PUT] = "UPDATE series_invitee SET role = ?2, "
+				  "kind = ?3 WHERE id = ?1",
 
 	[ST_INVITEE_ADD] = "INSERT INTO invitee (" INVITEE_COLS ", conference) "
 			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -40,6 +40,10 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_CONF_LOCKED] = "conference_locked",
 	[KMF_AUDIT_CONF_UNLOCKED] = "conference_unlocked",
 	[KMF_AUDIT_CONF_ADJOURNED] = "conference_adjourned",
+	[KMF_AUDIT_SERIES_CREATED] = "series_created",
+	[KMF_AUDIT_SERIES_CHANGED] = "series_changed",
+	[KMF_AUDIT_SERIES_CANCELLED] = "series_cancelled",
+	[KMF_AUDIT_SERIES_DELETED] = "series_deleted",
 };
 
 static json_t *

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmf/cal.h"
+
 #define LIST_MAX 100
 /* A page ends behind so many: as a tree it is ten times that, and secret
  * memory may be 4 MiB. */
@@ -29,7 +31,7 @@ kmf_conf_body(struct kmf_job *j, json_t **bodyp)
 }
 
 static const char *const known[] = { "title", "starts_at", "ends_at",
-	"invitees", "policy" };
+	"invitees", "policy", "tzid", "rrule", "exdates", "notify" };
 
 static const char *
 unknown_member(const json_t *body)
@@ -82,9 +84,6 @@ window_check(struct kmf_job *j, const struct db_conf *c)
 	if (c->ends_ms <= c->starts_ms)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "/ends_at: must be later than starts_at");
-	if (c->ends_ms <= j->k->now_ms)
-		return kmf_refuse(
-		    j, 400, "invalid_request", "/ends_at: has passed");
 	if (c->starts_ms - j->k->now_ms > KMF_AHEAD_MAX_MS)
 		return kmf_refuse(j, 400, "invalid_request",
 		    "/starts_at: more than ten years ahead");
@@ -94,18 +93,11 @@ window_check(struct kmf_job *j, const struct db_conf *c)
 	return 0;
 }
 
-/* Title, window and policy out of body into c; what it lacks stays. */
-int
-kmf_conf_fields(struct kmf_job *j, const json_t *body, struct db_conf *c,
-    struct kmf_policy *p)
+static int
+title_get(struct kmf_job *j, const json_t *body, struct db_conf *c)
 {
-	const char *bad = unknown_member(body);
 	const char *title = perc_json_str(body, "title");
-	char why[128];
 
-	if (bad != NULL)
-		return kmf_refuse(j, 400, "invalid_request",
-		    "/%.40s: there is no such member", bad);
 	if (json_object_get(body, "title") != NULL &&
 	    (title == NULL || kmf_text_check(title, 200) != 0))
 		return kmf_refuse(j, 400, "invalid_request",
@@ -115,16 +107,61 @@ kmf_conf_fields(struct kmf_job *j, const json_t *body, struct db_conf *c,
 	if (c->title[0] == '\0')
 		return kmf_refuse(
 		    j, 400, "invalid_request", "/title: is missing");
+	return 0;
+}
+
+static int
+zone_get(struct kmf_job *j, const json_t *body, struct db_conf *c)
+{
+	const char *tzid = perc_json_str(body, "tzid");
+
+	if (json_object_get(body, "tzid") == NULL)
+		return 0;
+	if (tzid == NULL || !kmf_zone_known(tzid))
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/tzid: a time zone of the IANA database, as "
+		    "Europe/Berlin");
+	return kmf_copy(c->tzid, sizeof(c->tzid), tzid);
+}
+
+int
+kmf_conf_fields_past(struct kmf_job *j, const json_t *body, struct db_conf *c,
+    struct kmf_policy *p)
+{
+	const char *bad = unknown_member(body);
+	char why[128];
+	int r;
+
+	if (bad != NULL)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/%.40s: there is no such member", bad);
+	if ((r = title_get(j, body, c)) != 0 || j->a.status != 0)
+		return r;
 	if (time_get(&c->starts_ms, body, "starts_at") != 0)
 		c->starts_ms = 0;
 	if (time_get(&c->ends_ms, body, "ends_at") != 0)
 		c->ends_ms = 0;
-	if (window_check(j, c) != 0 || j->a.status != 0)
-		return 0;
+	if ((r = window_check(j, c)) != 0 || j->a.status != 0 ||
+	    (r = zone_get(j, body, c)) != 0 || j->a.status != 0)
+		return r;
 	if (kmf_policy_get(
 		p, json_object_get(body, "policy"), why, sizeof(why)) != 0)
 		return kmf_refuse(j, 400, "invalid_request", "/policy%s", why);
 	return policy_put(c, p);
+}
+
+int
+kmf_conf_fields(struct kmf_job *j, const json_t *body, struct db_conf *c,
+    struct kmf_policy *p)
+{
+	int r;
+
+	if ((r = kmf_conf_fields_past(j, body, c, p)) != 0 || j->a.status != 0)
+		return r;
+	if (c->ends_ms <= j->k->now_ms)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/ends_at: has passed");
+	return 0;
 }
 
 int
@@ -196,23 +233,21 @@ mdd_pick(struct kmf_keeper *k, const char *id)
 	return n == 0 ? "" : k->mdds[h % n];
 }
 
-static int
-conf_new(struct kmf_job *j, struct db_conf *c)
+int
+kmf_conf_init(struct kmf_keeper *k, struct db_conf *c, const char *by)
 {
 	int r;
 
 	perc_random_id(c->id, sizeof(c->id), "c_");
 	c->state = DB_CONF_SCHEDULED;
 	c->version = 1;
-	c->created_ms = j->k->now_ms;
+	c->created_ms = k->now_ms;
 	c->spi_start = (uint16_t)perc_random_u32();
 	c->spi_step = (uint16_t)perc_random_u32() | 1;
 	c->due_ms = c->ends_ms;
-	snprintf(c->tzid, sizeof(c->tzid), "UTC");
-	if ((r = kmf_copy(
-		 c->created_by, sizeof(c->created_by), j->call->id.sub)) != 0)
+	if ((r = kmf_copy(c->created_by, sizeof(c->created_by), by)) != 0)
 		return r;
-	return kmf_copy(c->mdd, sizeof(c->mdd), mdd_pick(j->k, c->id));
+	return kmf_copy(c->mdd, sizeof(c->mdd), mdd_pick(k, c->id));
 }
 
 static int
@@ -235,6 +270,10 @@ conf_create(struct kmf_job *j, const json_t *body)
 	int r;
 
 	kmf_policy_default(&j->policy);
+	snprintf(c->tzid, sizeof(c->tzid), "UTC");
+	if (json_object_get(body, "exdates") != NULL)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/exdates: only with rrule");
 	if ((r = kmf_conf_fields(j, body, c, &j->policy)) != 0 ||
 	    j->a.status != 0 ||
 	    (r = kmf_conf_invitees(j, body, &list, &n)) != 0 ||
@@ -242,7 +281,8 @@ conf_create(struct kmf_job *j, const json_t *body)
 		return r;
 	if ((r = kmf_conf_room_left(j, 1)) != 0 || j->a.status != 0)
 		goto out;
-	if ((r = conf_new(j, c)) != 0 || (r = db_conf_add(j->k->db, c)) != 0 ||
+	if ((r = kmf_conf_init(j->k, c, j->call->id.sub)) != 0 ||
+	    (r = db_conf_add(j->k->db, c)) != 0 ||
 	    (r = invitees_add(j, list, n)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CREATED, j->call->id.sub, c->id,
 		 "", json_pack("{s:i}", "invitees", (int)n))) != 0)
@@ -264,7 +304,9 @@ kmf_op_conf_create(struct kmf_job *j)
 	if ((r = kmf_idem_check(j)) != 0)
 		return r < 0 ? r : 0;
 	if ((r = kmf_conf_body(j, &body)) == 0 && j->a.status == 0 &&
-	    (r = conf_create(j, body)) == 0)
+	    (r = json_object_get(body, "rrule") != NULL
+		    ? kmf_series_create(j, body)
+		    : conf_create(j, body)) == 0)
 		r = kmf_idem_keep(j);
 	json_decref(body);
 	return r;

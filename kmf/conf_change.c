@@ -29,10 +29,20 @@ invitee_update(
 	return db_invitee_put(j->k->db, have, j->conf.id);
 }
 
+/* A series gives the same list to each of its occurrences. */
+static int
+invitee_new(struct kmf_job *j, const struct db_invitee *want)
+{
+	struct db_invitee v = *want;
+
+	perc_random_id(v.id, sizeof(v.id), "v_");
+	return db_invitee_add(j->k->db, j->conf.id, &v);
+}
+
 /* The new list replaces the old; who stays keeps the id, perhaps in another
  * role, who goes is out. */
-static int
-invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
+int
+kmf_invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
 {
 	struct db_invitee *have = NULL;
 	size_t i, o, nhave;
@@ -52,7 +62,7 @@ invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
 			kept[o] = true;
 			r = invitee_update(j, &have[o], &want[i]);
 		} else
-			r = db_invitee_add(j->k->db, j->conf.id, &want[i]);
+			r = invitee_new(j, &want[i]);
 	}
 	for (o = 0; r == 0 && o < nhave; o++)
 		if (!kept[o] &&
@@ -66,22 +76,28 @@ out:
 }
 
 /* RFC 9110, 13.1.1; RFC 6585, 3. */
-static int
-precondition(struct kmf_job *j)
+int
+kmf_precondition(struct kmf_job *j, int64_t version)
 {
 	const char *want = j->call->if_match;
 	char have[32];
 
-	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
+	snprintf(have, sizeof(have), "\"%lld\"", (long long)version);
 	if (want[0] == '\0')
 		return kmf_refuse(j, 428, "if_match_required",
-		    "If-Match: send the ETag you last saw");
+		    "send If-Match with the ETag you last saw");
 	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
 		return kmf_refuse(j, 412, "changed",
 		    "it was changed meanwhile; read it again");
-	if (j->conf.state == DB_CONF_ENDED)
-		return kmf_refuse(j, 409, "ended", "it is over");
 	return 0;
+}
+
+static const char *
+for_series(const json_t *body)
+{
+	return json_object_get(body, "rrule") != NULL  ? "rrule"
+	    : json_object_get(body, "exdates") != NULL ? "exdates"
+						       : NULL;
 }
 
 static int
@@ -92,6 +108,10 @@ conf_patch(struct kmf_job *j, const json_t *body)
 	size_t n = 0;
 	int r;
 
+	if (for_series(body) != NULL)
+		return kmf_refuse(j, 400, "invalid_request",
+		    "/%s: of a series; this is a single conference",
+		    for_series(body));
 	if ((r = kmf_conf_fields(j, body, c, &j->policy)) != 0 ||
 	    j->a.status != 0 ||
 	    (r = kmf_conf_invitees(j, body, &list, &n)) != 0 ||
@@ -100,7 +120,7 @@ conf_patch(struct kmf_job *j, const json_t *body)
 	c->version++;
 	c->exception = c->series[0] != '\0';
 	if ((r = db_conf_put(j->k->db, c)) != 0 ||
-	    (list != NULL && (r = invitees_replace(j, list, n)) != 0) ||
+	    (list != NULL && (r = kmf_invitees_replace(j, list, n)) != 0) ||
 	    (r = kmf_conf_changed(j, KMF_AUDIT_CONF_CHANGED, NULL)) != 0)
 		goto out;
 	r = kmf_conf_answer(j, 200);
@@ -115,8 +135,10 @@ kmf_op_conf_patch(struct kmf_job *j)
 	json_t *body = NULL;
 	int r;
 
-	if ((r = precondition(j)) != 0 || j->a.status != 0)
+	if ((r = kmf_precondition(j, j->conf.version)) != 0 || j->a.status != 0)
 		return r;
+	if (j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 409, "ended", "it is over");
 	if ((r = kmf_conf_body(j, &body)) == 0 && j->a.status == 0)
 		r = conf_patch(j, body);
 	json_decref(body);
@@ -124,14 +146,23 @@ kmf_op_conf_patch(struct kmf_job *j)
 }
 
 int
-kmf_op_conf_delete(struct kmf_job *j)
+kmf_conf_remove(struct kmf_job *j)
 {
 	int r;
 
 	if ((r = kmf_conf_cancel(j, &j->conf, NULL)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_DELETED, j->call->id.sub,
-		 j->conf.id, "", NULL)) != 0 ||
-	    (r = db_conf_delete(j->k->db, j->conf.id)) != 0)
+		 j->conf.id, "", NULL)) != 0)
+		return r;
+	return db_conf_delete(j->k->db, j->conf.id);
+}
+
+int
+kmf_op_conf_delete(struct kmf_job *j)
+{
+	int r;
+
+	if ((r = kmf_conf_remove(j)) != 0)
 		return r;
 	j->a.status = 204;
 	return 0;

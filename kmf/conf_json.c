@@ -75,18 +75,27 @@ invitee_json(const struct db_invitee *v)
 	    v->kind);
 }
 
+json_t *
+kmf_invitees_json(const struct db_invitee *list, size_t n)
+{
+	json_t *a = json_array();
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		kmf_json_add(&a, invitee_json(&list[i]));
+	return a;
+}
+
 static json_t *
 invitees_json(struct kmf_keeper *k, const char *conf)
 {
 	struct db_invitee *list = NULL;
 	json_t *a;
-	size_t i, n;
+	size_t n;
 
 	if (db_invitee_list(k->db, &list, &n, conf) != 0)
 		return NULL;
-	a = json_array();
-	for (i = 0; i < n; i++)
-		kmf_json_add(&a, invitee_json(&list[i]));
+	a = kmf_invitees_json(list, n);
 	free(list);
 	return a;
 }

@@ -148,6 +148,10 @@ kmf_conf_cancel(struct kmf_job *j, struct db_conf *c, const char *why)
 		return 0;
 	c->cancelled = true;
 	c->version++;
+	/* Else the series would make it again once it is forgotten. */
+	if (c->series[0] != '\0' &&
+	    (r = db_exdate_add(j->k->db, c->series, c->recur_ms)) != 0)
+		return r;
 	event = kmf_conf_event_json(c);
 	if ((r = kmf_broadcast(j->k, c, NULL, "conference", event)) == 0 &&
 	    (r = kmf_room_load(&room, j->k, c)) == 0 &&
@@ -158,34 +162,46 @@ kmf_conf_cancel(struct kmf_job *j, struct db_conf *c, const char *why)
 	return r;
 }
 
-/* {"reason"?, "notify"?} or nothing. */
-static int
-cancel(struct kmf_job *j, const json_t *body)
+int
+kmf_cancellation_get(
+    struct kmf_job *j, json_t **bodyp, struct kmf_cancellation *what)
 {
-	const char *why = perc_json_str(body, "reason");
+	const json_t *notify;
 	int r;
 
-	if (json_object_get(body, "reason") != NULL &&
-	    (why == NULL || kmf_text_check(why, 200) != 0))
+	*what = (struct kmf_cancellation){ NULL, true };
+	if (j->call->body_len == 0)
+		return 0;
+	if ((r = kmf_conf_body(j, bodyp)) != 0 || j->a.status != 0)
+		return r;
+	what->why = perc_json_str(*bodyp, "reason");
+	if (json_object_get(*bodyp, "reason") != NULL &&
+	    (what->why == NULL || kmf_text_check(what->why, 200) != 0))
 		return kmf_refuse(j, 400, "invalid_request",
 		    "/reason: a text of 1 to 200 octets");
-	if (j->conf.state == DB_CONF_ENDED && !j->conf.cancelled)
-		return over(j);
-	if ((r = kmf_conf_cancel(j, &j->conf, why)) != 0)
-		return r;
-	return kmf_conf_answer(j, 200);
+	notify = json_object_get(*bodyp, "notify");
+	if (notify != NULL && !json_is_boolean(notify))
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/notify: true or false");
+	what->notify = notify == NULL || json_is_true(notify);
+	return 0;
 }
 
 int
 kmf_op_cancel(struct kmf_job *j)
 {
+	struct kmf_cancellation what;
 	json_t *body = NULL;
-	int r = 0;
+	int r;
 
-	if (j->call->body_len != 0)
-		r = kmf_conf_body(j, &body);
-	if (r == 0 && j->a.status == 0)
-		r = cancel(j, body);
+	if ((r = kmf_cancellation_get(j, &body, &what)) != 0 ||
+	    j->a.status != 0)
+		goto out;
+	if (j->conf.state == DB_CONF_ENDED && !j->conf.cancelled)
+		r = over(j);
+	else if ((r = kmf_conf_cancel(j, &j->conf, what.why)) == 0)
+		r = kmf_conf_answer(j, 200);
+out:
 	json_decref(body);
 	return r;
 }

@@ -25,8 +25,9 @@ resource_put(char *out, size_t cap, const struct front_req *q)
 		    q->par.conf);
 }
 
+/* series: whose occurrence it is; NULL: none's. */
 static void
-descriptor(struct front_req *q)
+describe(struct front_req *q, const char *series)
 {
 	const char *base = q->f->conf->base_url;
 	char resource[600], token[600];
@@ -34,8 +35,39 @@ descriptor(struct front_req *q)
 	resource_put(resource, sizeof(resource), q);
 	snprintf(token, sizeof(token), "%s/oauth/token", base);
 	front_json(q, 200,
-	    json_pack("{s:s, s:s, s:s, s:s}", "conference", q->par.conf, "kmf",
-		base, "resource", resource, "token_endpoint", token));
+	    json_pack("{s:s, s:s, s:s, s:s, s:s*}", "conference", q->par.conf,
+		"kmf", base, "resource", resource, "token_endpoint", token,
+		"series", series));
+}
+
+static void
+descriptor(struct front_req *q)
+{
+	describe(q, NULL);
+}
+
+static void
+on_current(struct front_req *q, const struct kmf_reply *a)
+{
+	char series[KMF_ID_MAX];
+
+	if (a->status != 200 || a->body_len >= sizeof(q->par.conf)) {
+		front_relay(q, a);
+		return;
+	}
+	memcpy(series, q->par.conf, sizeof(series));
+	memcpy(q->par.conf, a->body, a->body_len);
+	q->par.conf[a->body_len] = '\0';
+	describe(q, series);
+}
+
+static void
+series(struct front_req *q)
+{
+	struct kmf_call c = { .op = KMF_OP_SERIES_CURRENT,
+		.conf = q->par.conf };
+
+	front_call(q, &c, on_current);
 }
 
 /* RFC 8705 3.3, 3.4: only where a certificate is asked for at all. */
@@ -160,6 +192,7 @@ front_meta(struct front_req *q)
 		[KMF_H_READY] = front_ready,
 		[KMF_H_METRICS] = front_metrics,
 		[KMF_H_OPENAPI] = openapi,
+		[KMF_H_SERIES] = series,
 	};
 
 	by[q->route->handler](q);

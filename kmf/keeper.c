@@ -66,8 +66,8 @@ due_fire(void *arg)
 	struct kmf_keeper *k = arg;
 	int r;
 
-	if ((r = kmf_turn_begin(k)) == 0)
-		r = kmf_room_tick_all(k);
+	if ((r = kmf_turn_begin(k)) == 0 && (r = kmf_room_tick_all(k)) == 0)
+		r = kmf_series_tick(k);
 	if (r != 0) {
 		log_warnx("tick.failed why=\"%s\"", perc_strerror(r));
 		due_set(k, 1000);

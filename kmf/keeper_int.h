@@ -320,6 +320,10 @@ enum kmf_audit_kind {
 	KMF_AUDIT_CONF_LOCKED,
 	KMF_AUDIT_CONF_UNLOCKED,
 	KMF_AUDIT_CONF_ADJOURNED,
+	KMF_AUDIT_SERIES_CREATED,
+	KMF_AUDIT_SERIES_CHANGED,
+	KMF_AUDIT_SERIES_CANCELLED,
+	KMF_AUDIT_SERIES_DELETED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -404,6 +408,7 @@ const char *kmf_conf_state_name(enum db_conf_state s);
 const char *kmf_conf_state_text(const struct db_conf *c); /* cancelled, too */
 /* The door opens early_entry_s before the start. */
 int64_t kmf_conf_opens_ms(const struct db_conf *c, const struct kmf_policy *p);
+json_t *kmf_invitees_json(const struct db_invitee *list, size_t n);
 json_t *kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c);
 json_t *kmf_conf_event_json(const struct db_conf *c);
 /* "" when there is none; lower case. */
@@ -421,6 +426,18 @@ PERC_MUST int kmf_invitees_get(struct db_invitee **vp, size_t *np,
 PERC_MUST int kmf_conf_body(struct kmf_job *j, json_t **bodyp);
 PERC_MUST int kmf_conf_fields(struct kmf_job *j, const json_t *body,
     struct db_conf *c, struct kmf_policy *p);
+/* The same, and it may be over: for series, whose first occurrence may. */
+PERC_MUST int kmf_conf_fields_past(struct kmf_job *j, const json_t *body,
+    struct db_conf *c, struct kmf_policy *p);
+/* A new row's id, engine, distributor; the rest is there or 0. */
+PERC_MUST int kmf_conf_init(struct kmf_keeper *k, struct db_conf *c,
+    const char *by);
+/* If-Match against that version; refuse, or status 0. */
+PERC_MUST int kmf_precondition(struct kmf_job *j, int64_t version);
+/* j->conf: its list becomes this one; cancel and forget it. */
+PERC_MUST int kmf_invitees_replace(struct kmf_job *j,
+    const struct db_invitee *want, size_t n);
+PERC_MUST int kmf_conf_remove(struct kmf_job *j);
 PERC_MUST int kmf_conf_invitees(struct kmf_job *j, const json_t *body,
     struct db_invitee **vp, size_t *np);
 PERC_MUST int kmf_conf_answer(struct kmf_job *j, uint16_t status);
@@ -446,6 +463,29 @@ int kmf_op_lock(struct kmf_job *j);
 int kmf_op_unlock(struct kmf_job *j);
 int kmf_op_extend(struct kmf_job *j);
 int kmf_op_cancel(struct kmf_job *j);
+struct kmf_cancellation { /* what the body of a cancel says */
+	const char *why; /* NULL: nothing; lives as the body does */
+	bool notify;
+};
+PERC_MUST int kmf_cancellation_get(struct kmf_job *j, json_t **bodyp,
+    struct kmf_cancellation *what);
+
+/* --- series.c, series_plan.c ------------------------------------------- */
+
+PERC_MUST int kmf_series_create(struct kmf_job *j, const json_t *body);
+/* Make what is due in all series; called in a transaction. */
+PERC_MUST int kmf_series_tick(struct kmf_keeper *k);
+int kmf_op_series_list(struct kmf_job *j);
+int kmf_op_series_get(struct kmf_job *j);
+int kmf_op_series_patch(struct kmf_job *j);
+int kmf_op_series_cancel(struct kmf_job *j);
+int kmf_op_series_delete(struct kmf_job *j);
+int kmf_op_series_current(struct kmf_job *j);
+int kmf_op_occurrence_list(struct kmf_job *j);
+int kmf_op_occurrence_make(struct kmf_job *j);
+
+/* --- invite.c ----------------------------------------------------------- */
+
 int kmf_op_inv_create(struct kmf_job *j);
 int kmf_op_inv_get(struct kmf_job *j);
 int kmf_op_inv_list(struct kmf_job *j);

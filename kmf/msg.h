@@ -84,6 +84,14 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_INV_GET,	   /* obj = invitation */
 	KMF_OP_EVENTS,	   /* SUBSCRIBE, not CALL: open an event stream */
 	KMF_OP_EVICT,	/* a person, member or not */
+	KMF_OP_SERIES_LIST, /* arg = query string; from here conf = series */
+	KMF_OP_SERIES_GET,
+	KMF_OP_SERIES_PATCH,
+	KMF_OP_SERIES_CANCEL,
+	KMF_OP_SERIES_DELETE,
+	KMF_OP_SERIES_CURRENT, /* body: the conference's id */
+	KMF_OP_OCCURRENCE_LIST, /* arg = query string */
+	KMF_OP_OCCURRENCE_MAKE,
 	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST
 };

@@ -11,13 +11,15 @@
 
 #include "kmf/intake.h"
 
-#define CONF "/v1/conferences/{c}"
-#define WELL "/.well-known/"
+#define CONF   "/v1/conferences/{c}"
+#define SERIES "/v1/series/{s}"
+#define WELL   "/.well-known/"
 
 static const struct kmf_route routes[] = {
 	/* without a token */
 	{ "GET", "/openapi.json", KMF_H_OPENAPI, 0, KMF_PUBLIC, 0 },
 	{ "GET", "/c/{c}", KMF_H_DESCRIPTOR, 0, KMF_PUBLIC, 0 },
+	{ "GET", "/c/{s}", KMF_H_SERIES, KMF_OP_SERIES_CURRENT, KMF_PUBLIC, 0 },
 	{ "GET", WELL "oauth-protected-resource", KMF_H_RESOURCE, 0, KMF_PUBLIC,
 	    0 },
 	{ "GET", WELL "oauth-protected-resource" CONF, KMF_H_RESOURCE, 0,
@@ -49,6 +51,18 @@ static const struct kmf_route routes[] = {
 	{ "PATCH", CONF, KMF_H_CALL, KMF_OP_CONF_PATCH, KMF_CLIENT,
 	    KMF_BODY_MAX },
 	{ "DELETE", CONF, KMF_H_CALL, KMF_OP_CONF_DELETE, KMF_CLIENT, 0 },
+	{ "GET", "/v1/series", KMF_H_CALL, KMF_OP_SERIES_LIST,
+	    KMF_CLIENT | KMF_QUERY, 0 },
+	{ "GET", SERIES, KMF_H_CALL, KMF_OP_SERIES_GET, KMF_CLIENT, 0 },
+	{ "PATCH", SERIES, KMF_H_CALL, KMF_OP_SERIES_PATCH, KMF_CLIENT,
+	    KMF_BODY_MAX },
+	{ "DELETE", SERIES, KMF_H_CALL, KMF_OP_SERIES_DELETE, KMF_CLIENT, 0 },
+	{ "POST", SERIES "/cancel", KMF_H_CALL, KMF_OP_SERIES_CANCEL,
+	    KMF_CLIENT, 4096 },
+	{ "GET", SERIES "/occurrences", KMF_H_CALL, KMF_OP_OCCURRENCE_LIST,
+	    KMF_CLIENT | KMF_QUERY, 0 },
+	{ "POST", SERIES "/occurrences", KMF_H_CALL, KMF_OP_OCCURRENCE_MAKE,
+	    KMF_CLIENT, 4096 },
 	{ "POST", CONF "/invitations", KMF_H_CALL, KMF_OP_INV_CREATE,
 	    KMF_CLIENT, 16384 },
 	{ "GET", CONF "/invitations", KMF_H_CALL, KMF_OP_INV_LIST,
@@ -121,9 +135,10 @@ segment_is(struct kmf_params *p, const char *pat, size_t patlen,
 	static const struct {
 		const char *name, *prefix, *suffix;
 		bool conf;
-	} kinds[] = { { "{c}", "c_", "", true }, { "{m}", "m_", "", false },
-		{ "{i}", "i_", "", false },
-		{ "{i.ics}", "i_", ".ics", false } };
+	} kinds[] = { { "{c}", "c_", "", true }, { "{s}", "s_", "", true },
+		{ "{m}", "m_", "", false }, { "{i}", "i_", "", false },
+		{ "{v}", "v_", "", false }, { "{i.ics}", "i_", ".ics", false },
+		{ "{v.ics}", "v_", ".ics", false } };
 	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

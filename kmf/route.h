@@ -23,6 +23,7 @@ enum kmf_handler {
 	KMF_H_READY,
 	KMF_H_METRICS,
 	KMF_H_OPENAPI,
+	KMF_H_SERIES, /* descriptor of its current occurrence */
 };
 
 enum kmf_route_flags {
@@ -34,7 +35,7 @@ enum kmf_route_flags {
 };
 
 struct kmf_route {
-	const char *method, *path; /* {c} {m} {i} {i.ics}: ids */
+	const char *method, *path; /* {c} {s} {m} {i} {v} {i.ics} {v.ics}: ids */
 	enum kmf_handler handler;
 	enum kmf_op op;
 	unsigned flags;

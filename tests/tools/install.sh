@@ -7,7 +7,7 @@
 PKG_BUILD="gcc make autoconf automake libtool pkg-config libc6-dev
 	libssl-dev libjansson-dev libcjose-dev libsrtp2-dev libmicrohttpd-dev
 	libgnutls28-dev libcurl4-openssl-dev libsqlite3-dev liboauth2-dev
-	libjwt-dev libqrencode-dev libseccomp-dev libcmocka-dev"
+	libjwt-dev libical-dev libqrencode-dev libseccomp-dev libcmocka-dev"
 # a faster cipher for the forwarder, where Debian has it
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] ||
 	PKG_BUILD="$PKG_BUILD libipsec-mb-dev"

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Calendars: when a recurrence rule says that something happens, and the
+ * text/calendar that tells people (ics.c). libical is behind it and nowhere
+ * else. Instants are milliseconds since 1970; a rule counts in the wall-clock
+ * time of a zone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perc/err.h"
+
+#define KMF_RRULE_MAX	    256	 /* characters, with NUL */
+#define KMF_OCCURRENCES_MAX 1000 /* of one rule */
+#define KMF_RULE_SPAN_MS    (5LL * 366 * 24 * 3600 * 1000)
+
+/* An IANA name that this machine has data of. */
+bool kmf_zone_known(const char *tzid);
+
+/*
+ * The starts of all occurrences, in order, malloc()ed; the first is starts_ms.
+ * PERC_ERR_FORMAT: why says what is wrong with the rule, in words for whoever
+ * wrote it. Work is bounded whatever the rule says.
+ */
+PERC_MUST int kmf_rrule_expand(int64_t **listp, size_t *np, const char *rrule,
+    const char *tzid, int64_t starts_ms, int64_t lasts_ms, char *why,
+    size_t cap);
