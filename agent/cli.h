@@ -151,15 +151,21 @@ struct cli_how { /* what only some requests need; zero: nothing */
 	const char *if_match;
 	unsigned wait_s; /* that much longer than others it may take */
 };
-/* With the client file's key; says what is wrong itself. CLI_OK or an exit
- * status. */
+/* With the client file's key; or, where there is none or --kmf names one, as
+ * the person who is logged in there, through the agent. Says what is wrong
+ * itself. CLI_OK or an exit status. */
 int cli_kmf_open(struct cli_kmf **kp, const struct cli *c);
 void cli_kmf_close(struct cli_kmf *k);
-const char *cli_kmf_client(const struct cli_kmf *k); /* its client id */
+/* Its client id; "" of a person. */
+const char *cli_kmf_client(const struct cli_kmf *k);
+/* Seconds that a call may wait for events. */
+unsigned cli_kmf_wait_s(const struct cli_kmf *k);
 /* cliclient.c */
 /* The client file {"client_id", "kmf", "key"}; CLI_OK, or it has said what
  * is wrong. The caller decrefs. */
 int cli_client_read(json_t **out, const struct cli *c);
+/* Was one named, or is there one at its usual place? */
+bool cli_client_there(const struct cli *c);
 /* Trust anchors as --ca, PERCH_CA or the user's file say; the caller frees.
  * NULL: the system's. */
 char *cli_ca_file(const struct cli *c);

@@ -6,6 +6,7 @@
 #include "agent/cli.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/text.h"
 #include "perc/conf.h"
@@ -50,6 +51,18 @@ client_parse(json_t **out, const char *path, const char *text, size_t len)
 	cli_complain("%s is not a client file of perch-kmf init", path);
 	json_decref(j);
 	return CLI_USAGE;
+}
+
+bool
+cli_client_there(const struct cli *c)
+{
+	char *path = choose_file(c, CLI_CLIENT, "PERCH_CLIENT", "client.jwk");
+	bool there = c->opt[CLI_CLIENT] != NULL ||
+	    getenv("PERCH_CLIENT") != NULL ||
+	    (path != NULL && access(path, F_OK) == 0);
+
+	free(path);
+	return there;
 }
 
 int

@@ -10,7 +10,8 @@
 #define BIT	   CLI_BIT
 #define AGENT_OPTS (BIT(CLI_JSON) | BIT(CLI_SOCKET))
 #define ADMIN_OPTS                                                             \
-	(BIT(CLI_JSON) | BIT(CLI_CLIENT) | BIT(CLI_CA) | BIT(CLI_UTC))
+	(BIT(CLI_JSON) | BIT(CLI_CLIENT) | BIT(CLI_CA) | BIT(CLI_UTC) |        \
+	    BIT(CLI_KMF) | BIT(CLI_SOCKET))
 #define EDIT_OPTS                                                              \
 	(BIT(CLI_TITLE) | BIT(CLI_START) | BIT(CLI_END) | BIT(CLI_FOR) |       \
 	    BIT(CLI_INVITE) | BIT(CLI_HOST) | BIT(CLI_GROUP) |                 \

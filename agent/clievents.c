@@ -14,7 +14,6 @@
 #include "agent/text.h"
 #include "perc/json.h"
 
-#define WAIT_S	   25
 #define AWAY_S	   2 /* and twice that each time up to */
 #define AWAY_MAX_S 60
 
@@ -51,7 +50,7 @@ print_line(const json_t *e)
 }
 
 static char *
-events_path(const struct cli *c, const char *after, bool wait)
+events_path(const struct cli *c, const char *after, unsigned wait_s)
 {
 	static const struct {
 		enum cli_opt opt;
@@ -61,8 +60,7 @@ events_path(const struct cli *c, const char *after, bool wait)
 	struct text t = { 0 };
 	size_t i;
 
-	text_addf(
-	    &t, "/v1/events?limit=1000&wait=%d&after=", wait ? WAIT_S : 0);
+	text_addf(&t, "/v1/events?limit=1000&wait=%u&after=", wait_s);
 	text_add_escaped(&t, after);
 	for (i = 0; i < 2; i++)
 		if (c->opt[selects[i].opt] != NULL) {
@@ -84,8 +82,9 @@ struct reader {
 static int
 page(struct reader *w, bool wait)
 {
-	const struct cli_how how = { .wait_s = wait ? WAIT_S : 0 };
-	char *path = events_path(w->c, w->cursor, wait);
+	const struct cli_how how = { .wait_s =
+					 wait ? cli_kmf_wait_s(w->k) : 0 };
+	char *path = events_path(w->c, w->cursor, how.wait_s);
 	struct cli_answer a = { 0 };
 	const char *cursor;
 	const json_t *e;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/assertion.h"
+#include "agent/clitalk.h"
 #include "agent/text.h"
 #include "perc/crypto.h"
 #include "perc/httpc.h"
@@ -24,6 +25,8 @@
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 struct cli_kmf {
+	const struct cli *cli;
+	bool person; /* through the agent, by a login; the rest is empty */
 	char *base, *client_id, *ca_file, *token;
 	json_t *key;	       /* the client's private JWK */
 	struct perc_jwk *dpop; /* of this command alone */
@@ -267,6 +270,12 @@ cli_kmf_open(struct cli_kmf **kp, const struct cli *c)
 	*kp = NULL;
 	if ((k = calloc(1, sizeof(*k))) == NULL)
 		return CLI_FAILED;
+	k->cli = c;
+	if (c->opt[CLI_KMF] != NULL || !cli_client_there(c)) {
+		k->person = true;
+		*kp = k;
+		return CLI_OK;
+	}
 	if ((r = cli_client_read(&file, c)) == CLI_OK) {
 		k->base = text_dup(perc_json_str(file, "kmf"));
 		k->client_id = text_dup(perc_json_str(file, "client_id"));
@@ -300,36 +309,112 @@ cli_kmf_close(struct cli_kmf *k)
 const char *
 cli_kmf_client(const struct cli_kmf *k)
 {
-	return k->client_id;
+	return k->client_id != NULL ? k->client_id : "";
+}
+
+unsigned
+cli_kmf_wait_s(const struct cli_kmf *k)
+{
+	return k->person ? 8 : 25; /* the agent's patience is 15 s */
+}
+
+/* ---- through the agent --------------------------------------------------- */
+static int
+agent_ask(struct cli_kmf *k, json_t *ask, json_t **result)
+{
+	struct talk t;
+	int r;
+
+	if ((r = talk_open(&t, k->cli)) != CLI_OK) {
+		cli_complain("administration needs a client file (--client), "
+			     "or perch-agent and a login with a role");
+		talk_close(&t);
+		return r;
+	}
+	t.keep = true;
+	r = talk_ask(&t, ask, result);
+	if (t.error != NULL)
+		cli_complain("%s", cli_get(t.error, "text"));
+	json_decref(t.error);
+	talk_close(&t);
+	return r;
+}
+
+static void
+got_from(struct got *g, const json_t *result)
+{
+	const char *etag = perc_json_str(result, "etag");
+	const char *body = perc_json_str(result, "body");
+
+	memset(g, 0, sizeof(*g));
+	g->status = (int)json_integer_value(json_object_get(result, "status"));
+	text_put(g->etag, sizeof(g->etag), "%s", etag != NULL ? etag : "");
+	if (body != NULL && *body != '\0' &&
+	    perc_json_parse(
+		&g->body, body, strlen(body), ANSWER_MAX, NULL, 0) != 0) {
+		g->body = NULL;
+		g->text = text_dup(body);
+	}
+}
+
+/* An exit status, and the answer where there is one. */
+static int
+person_call(struct cli_kmf *k, struct got *g, const char *method,
+    const char *path, const json_t *body, const struct cli_how *how)
+{
+	json_t *ask = json_pack("{s:s, s:s*, s:s, s:s, s:O*, s:s*}", "cmd",
+	    "admin", "kmf", k->cli->opt[CLI_KMF], "method", method, "path",
+	    path, "body", (json_t *)(uintptr_t)body, "if_match", how->if_match);
+	json_t *result = NULL;
+	int r = agent_ask(k, ask, &result);
+
+	memset(g, 0, sizeof(*g));
+	if (r == CLI_OK) {
+		got_from(g, result);
+		r = outcome(k, 0, g);
+	}
+	json_decref(result);
+	json_decref(ask);
+	return r;
+}
+
+static int
+client_call(struct cli_kmf *k, struct got *g, const char *method,
+    const char *path, const json_t *body, const struct cli_how *how)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	const char *type = text != NULL ? "application/json" : NULL;
+	int r;
+
+	r = exchange_twice(k, g, method, path, type, text, how);
+	if (r == 0 && g->err == 0 && g->status == 401) {
+		got_clear(g); /* it has run out meanwhile */
+		text_free(k->token);
+		k->token = NULL;
+		if ((r = token_get(k)) != CLI_OK)
+			goto out;
+		r = exchange_twice(k, g, method, path, type, text, how);
+	}
+	r = outcome(k, r, g);
+out:
+	text_free(text);
+	return r;
 }
 
 int
 cli_kmf_call_so(struct cli_kmf *k, struct cli_answer *a, const char *method,
     const char *path, const json_t *body, const struct cli_how *how)
 {
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-	const char *type = text != NULL ? "application/json" : NULL;
 	struct got g = { 0 };
 	int r;
 
 	memset(a, 0, sizeof(*a));
-	r = exchange_twice(k, &g, method, path, type, text, how);
-	if (r == 0 && g.err == 0 && g.status == 401) {
-		got_clear(&g); /* it has run out meanwhile */
-		text_free(k->token);
-		k->token = NULL;
-		if ((r = token_get(k)) != CLI_OK) {
-			text_free(text);
-			return r;
-		}
-		r = exchange_twice(k, &g, method, path, type, text, how);
-	}
-	r = outcome(k, r, &g);
+	r = k->person ? person_call(k, &g, method, path, body, how)
+		      : client_call(k, &g, method, path, body, how);
 	a->status = g.status;
 	a->body = g.body;
 	a->text = g.text;
 	memcpy(a->etag, g.etag, sizeof(a->etag));
-	text_free(text);
 	return r;
 }
 

@@ -237,6 +237,7 @@ agent_close(struct agent *a)
 	local_free(a->local);
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
 		confs_drop(a, i);
+	front_admins_free(a);
 	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++)
 		front_login_free(a->logins[i]);
 	front_statuses_free(a);

@@ -17,6 +17,7 @@
  *	frontlogin.c  login at the organisation's identity provider; more
  *	              files in frontlogin.h
  *	frontcall.c   requests with a DPoP proof of the vault's
+ *	frontadmin.c  requests of an administrator, by the login's role
  */
 #pragma once
 
@@ -48,6 +49,7 @@
 struct agent;
 struct front_conf;
 struct front_leg;
+struct front_admin;
 struct front_login;
 struct local;
 struct local_req;
@@ -173,6 +175,7 @@ struct agent {
 	struct front_conf *confs[FRONT_CONFS_MAX];
 	struct front_login *logins[FRONT_LOGINS_MAX];
 	struct status *statuses; /* waiting for the vault's part */
+	struct front_admin *admins;
 	char *seal_jwk, *vault_report;
 	char sign_jkt[PERC_JKT_LEN + 1]; /* of the vault's proofs */
 	bool vault_ready, stopping;
@@ -197,6 +200,13 @@ void front_statuses_free(struct agent *a);
 /* Media is up: the joiner has its result. */
 void front_joined(struct front_conf *c);
 json_t *front_conf_json(const struct front_conf *c); /* for status; new */
+
+/* frontadmin.c */
+/* One request of an administrator's, as local.md tells; r gets the answer. */
+void front_admin_start(
+    struct agent *a, struct local_req *r, const json_t *ask);
+void front_admin_gone(struct agent *a, const struct local_req *r);
+void front_admins_free(struct agent *a);
 
 /* frontenter.c */
 /* The well-known URL of an identifier (RFC 9728 section 3.1, RFC 8414 section

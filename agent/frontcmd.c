@@ -182,6 +182,7 @@ static const struct {
 	const char *name;
 	void (*fn)(struct agent *a, struct local_req *r, const json_t *args);
 } commands[] = {
+	{ "admin", front_admin_start },
 	{ "join", cmd_join },
 	{ "leave", cmd_leave },
 	{ "status", cmd_status },
@@ -228,6 +229,7 @@ front_asker_gone(struct local_req *r, void *arg)
 		if (s->req == r)
 			s->req = NULL;
 	front_login_cancel(a, r);
+	front_admin_gone(a, r);
 }
 
 void

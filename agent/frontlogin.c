@@ -73,6 +73,7 @@ front_login_free(struct front_login *l)
 	free(l->sub);
 	text_free(l->device_code);
 	text_free(l->access_token);
+	text_free(l->role_token);
 	text_free(l->id_token);
 	text_free(l->refresh_token);
 	perc_wipe(l, sizeof(*l));

@@ -53,6 +53,8 @@ struct front_login {
 	char *access_token, *id_token, *refresh_token;
 	char *sub; /* of the first ID token: who has logged in */
 	int64_t access_until_ms, id_until_ms;
+	char *role_token; /* of the KMF, for administration; or NULL */
+	int64_t role_until_ms;
 	char trouble[FRONT_WORDS_MAX]; /* with renewing it, or "" */
 	struct front_waiter waiters[FRONT_WAITERS_MAX];
 	unsigned nwaiters;

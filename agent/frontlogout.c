@@ -69,9 +69,11 @@ logout_start(struct front_login *l, struct local_req *req)
 	front_login_wake(l);
 	ask = ask && revoke_ask(l) == 0;
 	text_free(l->access_token);
+	text_free(l->role_token);
 	text_free(l->id_token);
 	text_free(l->refresh_token);
 	l->access_token = l->id_token = l->refresh_token = NULL;
+	l->role_token = NULL;
 	if (!ask)
 		logout_tell(l, false);
 }

@@ -2,8 +2,9 @@
 /*
  * DPoP proofs (RFC 9449). The vault's signing key proves to the KMF that
  * a request comes from this endpoint, so the front could do harm with a
- * proof for any other request: the vault signs only what a member of a
- * conference sends to a KMF that is pinned, and makes jti and iat itself.
+ * proof for any other request: the vault signs only requests to a KMF that
+ * is pinned (a member's, or an administrator's with a role), and makes jti
+ * and iat itself.
  *
  * One kind goes elsewhere: to an identity provider, so that its tokens are
  * bound to this endpoint from the first request on. Nobody pins providers
@@ -19,7 +20,8 @@
 static bool
 method_ok(const char *htm)
 {
-	static const char *const ok[] = { "POST", "GET", "PUT", "DELETE" };
+	static const char *const ok[] = { "POST", "GET", "PUT", "PATCH",
+		"DELETE" };
 	size_t i;
 
 	for (i = 0; i < sizeof(ok) / sizeof(ok[0]); i++)

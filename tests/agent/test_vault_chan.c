@@ -302,7 +302,7 @@ test_proof_refused(void **state)
 	static const struct {
 		const char *htm, *htu;
 	} bad[] = {
-		{ "PATCH", KIT_KMF "/v1/x" },
+		{ "OPTIONS", KIT_KMF "/v1/x" },
 		{ "post", KIT_KMF "/v1/x" },
 		{ "", KIT_KMF "/v1/x" },
 		{ "GET", "http://kmf.test/v1/x" },
