@@ -269,12 +269,17 @@ verdict(const struct verify *v, int r, const char *what)
 	json_t *o;
 
 	perc_time_put(at, c->last.at_s * 1000);
+	if (c->lost != 0)
+		cli_complain("%" PRId64 " records were lost when a backup was "
+			     "restored, says the log itself",
+		    c->lost);
 	if (cli_json(v->c)) {
-		o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:s*}", "good",
+		o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s*}", "good",
 		    r == CLI_OK, "records", (json_int_t)c->records, "last",
 		    (json_int_t)c->seq, "checkpoints",
-		    (json_int_t)c->checkpoints, "line", (json_int_t)v->line,
-		    "why", r == CLI_OK ? NULL : v->why);
+		    (json_int_t)c->checkpoints, "lost", (json_int_t)c->lost,
+		    "line", (json_int_t)v->line, "why",
+		    r == CLI_OK ? NULL : v->why);
 		if (o != NULL)
 			cli_print_json(o);
 		json_decref(o);

@@ -451,6 +451,29 @@ PERC_MUST int db_revocation_last(struct db *db, int64_t *no); /* 0: none ever */
 /* All from this number on are remembered. */
 PERC_MUST int db_revocation_from(struct db *db, int64_t *no);
 
+/*
+ * A copy as of now, in a new file (which must not be there), beside whoever
+ * has the original open: all but keys of conferences and what serves for a
+ * day. meta.backup_ms says what it is.
+ */
+PERC_MUST int db_backup(const char *from, const char *to, int64_t now_ms,
+    char *why, size_t whycap);
+/*
+ * Parts of a restore, on a copy that is open. join: take over what only grows
+ * (audit, signing keys) from the file that is replaced, before a transaction;
+ * an error leaves the copy as it was. Then within one: revoke what was
+ * revoked (UNSUPPORTED: of an unknown kind); distrust: revoke all that nobody
+ * can vouch for; calm: no keys, nobody live, numbers beyond what was given
+ * out; numbers: later revocations count from there.
+ */
+PERC_MUST int db_restore_join(struct db *db, const char *old);
+PERC_MUST int db_restore_revoke(struct db *db, const struct db_revocation *v,
+    int64_t now_ms);
+PERC_MUST int db_restore_distrust(struct db *db);
+PERC_MUST int db_restore_calm(struct db *db);
+PERC_MUST int db_restore_numbers(struct db *db, int64_t last);
+PERC_MUST int db_restore_floor(struct db *db, int64_t seq);
+
 /* Look through everything: structure, references, keys without a use,
  * counts. fn hears one line for each problem; slow, on a reader's handle. */
 typedef void (*db_problem_fn)(const char *line, void *arg);

@@ -11,6 +11,8 @@
 
 #include "db/db.h"
 
+#define DB_APPLICATION_ID 0x50726368 /* "Prch" */
+
 enum stmt {
 	ST_BEGIN,
 	ST_COMMIT,

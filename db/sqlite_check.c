@@ -37,7 +37,8 @@ static const struct {
 	    "AND e.sub = m.sub WHERE m.state = 1" },
 	{ "live conference with no conference key: %s",
 	    "SELECT id FROM conference WHERE state = 1 AND id NOT IN "
-	    "(SELECT conference FROM conference_key)" },
+	    "(SELECT conference FROM conference_key) "
+	    "AND (SELECT backup_ms FROM meta) = 0" },
 	{ "count of conferences: %s stand, %s are said",
 	    "SELECT c, n FROM (SELECT count(*) AS c FROM conference), tally "
 	    "WHERE name = 'conference' AND n <> c" },

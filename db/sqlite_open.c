@@ -17,8 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x50726368 /* "Prch" */
-#define BUSY_MS	       2000	  /* a reader may be ending */
+#define BUSY_MS 2000 /* a reader may be ending */
 
 static int
 pragma_get(struct db *db, const char *sql, int *value)
@@ -53,7 +52,7 @@ step_run(struct db *db, int step, const char *path, char *why, size_t cap)
 		return r;
 	snprintf(sql, sizeof(sql),
 	    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-	    APPLICATION_ID, step);
+	    DB_APPLICATION_ID, step);
 	if ((r = exec(db, db_steps[step - 1])) != 0 ||
 	    (r = exec(db, sql)) != 0 || (r = exec(db, "COMMIT")) != 0) {
 		snprintf(why, cap, "%s: step %d: %s", path, step,
@@ -76,7 +75,7 @@ version_check(struct db *db, const char *path, char *why, size_t cap)
 		snprintf(why, cap, "%s: %s", path, sqlite3_errmsg(db->sql));
 		return r;
 	}
-	if (tables != 0 && app != APPLICATION_ID) {
+	if (tables != 0 && app != DB_APPLICATION_ID) {
 		snprintf(why, cap, "%s: not a database of Perch", path);
 		return PERC_ERR_FORMAT;
 	}

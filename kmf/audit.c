@@ -69,18 +69,30 @@ int
 kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind, const char *actor,
     const char *conf, const char *subject, json_t *detail)
 {
-	struct db_audit last, a = { .seq = 1 };
-	json_t *v = NULL;
-	size_t n;
+	struct db_audit last;
 	int r;
 
 	r = db_audit_last(k->db, &last);
-	if (r == 0) {
-		a.seq = last.seq + 1;
-		memcpy(a.prev, last.hash, sizeof(a.prev));
-	} else if (r != PERC_ERR_NOTFOUND)
-		goto out;
-	r = PERC_ERR_NOMEM;
+	if (r == PERC_ERR_NOTFOUND)
+		memset(&last, 0, sizeof(last));
+	else if (r != 0) {
+		json_decref(detail);
+		return r;
+	}
+	return kmf_audit_behind(k, &last, kind, actor, conf, subject, detail);
+}
+
+int
+kmf_audit_behind(struct kmf_keeper *k, const struct db_audit *last,
+    enum kmf_audit_kind kind, const char *actor, const char *conf,
+    const char *subject, json_t *detail)
+{
+	struct db_audit a = { .seq = last->seq + 1 };
+	json_t *v = NULL;
+	size_t n;
+	int r = PERC_ERR_NOMEM;
+
+	memcpy(a.prev, last->hash, sizeof(a.prev));
 	v = event_json(k, &a, kind, actor, conf, subject, detail);
 	if (v == NULL)
 		goto out;

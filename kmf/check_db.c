@@ -27,12 +27,31 @@ on_problem(const char *line, void *arg)
 	printf("%s\n", line);
 }
 
+static int
+record_check(const struct db_audit *last, const struct db_audit *a)
+{
+	char hash[PERC_JKT_LEN + 1];
+	json_t *v = NULL;
+	bool told = false;
+	int r;
+
+	r = perc_chain_hash(hash, a->prev, a->text, strlen(a->text));
+	if (r != 0 || strcmp(hash, a->hash) != 0)
+		return r != 0 ? r : PERC_ERR_AUTH;
+	if (last->seq == 0 ||
+	    (a->seq == last->seq + 1 && strcmp(last->hash, a->prev) == 0))
+		return 0;
+	if ((v = json_loads(a->text, 0, NULL)) != NULL)
+		told = perc_chain_restored(v, a->seq, last->seq, last->hash);
+	json_decref(v);
+	return told ? 0 : PERC_ERR_AUTH;
+}
+
 /* Each record's hash over the one before it. */
 int
 kmf_check_chain(struct db *db, struct db_audit *last)
 {
 	struct db_audit *list = NULL;
-	char hash[PERC_JKT_LEN + 1];
 	size_t i, n = 0;
 	int r;
 
@@ -40,18 +59,9 @@ kmf_check_chain(struct db *db, struct db_audit *last)
 	do {
 		if ((r = db_audit_list(db, &list, &n, last->seq, PAGE)) != 0)
 			return r;
-		for (i = 0; r == 0 && i < n; i++) {
-			r = perc_chain_hash(hash, list[i].prev, list[i].text,
-			    strlen(list[i].text));
-			if (r == 0 &&
-			    (strcmp(hash, list[i].hash) != 0 ||
-				(last->seq != 0 &&
-				    (strcmp(last->hash, list[i].prev) != 0 ||
-					list[i].seq != last->seq + 1))))
-				r = PERC_ERR_AUTH;
-			if (r == 0)
+		for (i = 0; r == 0 && i < n; i++)
+			if ((r = record_check(last, &list[i])) == 0)
 				*last = list[i];
-		}
 		free(list);
 		list = NULL;
 	} while (r == 0 && n == PAGE);

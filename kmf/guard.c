@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kmf/root.h"
@@ -29,6 +30,42 @@ kmf_dir_sync(const char *dir)
 	r = fsync(fd) == 0 ? 0 : PERC_ERR_SYS;
 	close(fd);
 	return r;
+}
+
+/* Zeros over what was replaced: sealed keys stood there. */
+void
+kmf_file_wipe(const char *path)
+{
+	static const char zero[1 << 16];
+	struct stat st;
+	off_t n = 0;
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0)
+		while (n < st.st_size && write(fd, zero, sizeof(zero)) > 0)
+			n += (off_t)sizeof(zero);
+	(void)!fsync(fd);
+	close(fd);
+	(void)unlink(path);
+}
+
+/* What a restore that was killed left: sealed keys may stand there. */
+static void
+leftovers_wipe(const char *dir)
+{
+	static const char *const ends[] = { ".restoring", ".restoring-wal",
+		".restoring-shm", ".restoring-lock", ".restoring-journal",
+		".replaced", ".replaced-wal", ".replaced-shm" };
+	char path[4200];
+	size_t i;
+
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(
+		    path, sizeof(path), "%s/%s%s", dir, KMF_DB_FILE, ends[i]);
+		kmf_file_wipe(path);
+	}
 }
 
 static void
@@ -145,6 +182,20 @@ gen_start(struct kmf_keeper *k, const struct db_meta *m, int64_t was)
 }
 
 int
+kmf_guard_present(const struct kmf_keeper_opts *o, char *why, size_t cap)
+{
+	struct stat st;
+
+	if (o->guard_dir == NULL || stat(o->db_file, &st) == 0)
+		return 0;
+	snprintf(why, cap,
+	    "%s: %s; run: perch-kmf restore -c CONF BACKUP, or make a new KMF "
+	    "with perch-kmf init",
+	    o->db_file, strerror(errno));
+	return PERC_ERR_NOTFOUND;
+}
+
+int
 kmf_guard_open(struct kmf_keeper *k, const char *dir, char *why, size_t cap)
 {
 	struct kmf_guard *g = &k->guard;
@@ -168,9 +219,11 @@ kmf_guard_open(struct kmf_keeper *k, const char *dir, char *why, size_t cap)
 		return r;
 	snprintf(why, cap, "%s: %s and %s cannot be written", dir, KMF_GEN_FILE,
 	    KMF_JOURNAL_FILE);
-	if ((r = journal_open(k, &m)) != 0)
+	if ((r = journal_open(k, &m)) != 0 ||
+	    (r = gen_start(k, &m, was.generation)) != 0)
 		return r;
-	return gen_start(k, &m, was.generation);
+	leftovers_wipe(k->dir);
+	return 0;
 }
 
 static int

@@ -22,6 +22,10 @@ struct kmf_guard {
 	bool counted;	     /* this turn changes something */
 };
 
+struct kmf_keeper_opts;
+/* Is there a database at all? Opening would make an empty one. */
+PERC_MUST int kmf_guard_present(const struct kmf_keeper_opts *o, char *why,
+    size_t whycap);
 /* Is the database the newest one? Opens the files, or makes them for a
  * database that never had them. why says what to do. */
 PERC_MUST int kmf_guard_open(struct kmf_keeper *k, const char *dir, char *why,
@@ -38,5 +42,7 @@ PERC_MUST int kmf_guard_rekey(struct kmf_keeper *k);
 PERC_MUST int kmf_check_chain(struct db *db, struct db_audit *last);
 PERC_MUST int kmf_turn_commit(struct kmf_keeper *k);
 void kmf_guard_close(struct kmf_keeper *k);
+/* Overwrite and unlink; a file that is not there is well. */
+void kmf_file_wipe(const char *path);
 /* Make a rename or a new name in that directory durable. */
 PERC_MUST int kmf_dir_sync(const char *dir);

@@ -117,9 +117,10 @@ line_take(struct kmf_journal *j, char *text, kmf_journal_fn fn, void *arg)
 
 	if ((e = line_open(&v, j, j->lines, text)) != 0)
 		return e;
-	if (j->lines == 0)
-		e = perc_json_int(&j->from, v, "from", 1, INT64_MAX);
-	else if ((e = revocation_get(&r, v)) == 0) {
+	if (j->lines == 0) {
+		if ((e = perc_json_int(&j->from, v, "from", 1, INT64_MAX)) == 0)
+			e = perc_json_int(&j->last, v, "upto", 0, INT64_MAX);
+	} else if ((e = revocation_get(&r, v)) == 0) {
 		j->last = r.no > j->last ? r.no : j->last;
 		e = fn != NULL ? fn(&r, arg) : 0;
 	}
@@ -247,19 +248,22 @@ static int
 fill(struct kmf_journal *j, struct db *db)
 {
 	struct db_revocation *list = NULL;
+	int64_t at;
 	size_t n = 0;
 	json_t *v;
 	int r;
 
-	if ((r = db_revocation_from(db, &j->from)) != 0)
+	if ((r = db_revocation_from(db, &j->from)) != 0 ||
+	    (r = db_revocation_last(db, &j->last)) != 0)
 		return r;
-	v = json_pack("{s:I}", "from", (json_int_t)j->from);
+	v = json_pack("{s:I, s:I}", "from", (json_int_t)j->from, "upto",
+	    (json_int_t)j->last);
 	r = put(j, v);
 	json_decref(v);
-	j->last = j->from - 1;
+	at = j->from - 1;
 	while (r == 0 &&
-	    (r = db_revocation_list(db, &list, &n, j->last, PAGE)) == 0 &&
-	    n > 0) {
+	    (r = db_revocation_list(db, &list, &n, at, PAGE)) == 0 && n > 0) {
+		at = list[n - 1].no;
 		r = put_all(j, list, n);
 		free(list);
 		list = NULL;

@@ -23,7 +23,7 @@ struct kmf_journal {
 	char path[4096];
 	char id[40];
 	uint8_t key[32];
-	uint64_t lines; /* the first of them says `from` */
+	uint64_t lines; /* the first of them says from and upto */
 	int64_t from;	/* it knows all from this number on */
 	int64_t last;	/* newest number it has */
 	off_t len;	/* octets that are whole */

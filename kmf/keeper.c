@@ -424,7 +424,8 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->start_ms = k->clock(k->clock_arg);
 	if (kmf_copy(k->db_file, sizeof(k->db_file), o->db_file) != 0)
 		k->db_file[0] = '\0';
-	if ((r = db_open(&k->db, o->db_file, why, cap)) != 0)
+	if ((r = kmf_guard_present(o, why, cap)) != 0 ||
+	    (r = db_open(&k->db, o->db_file, why, cap)) != 0)
 		goto out;
 	snprintf(why, cap, "the keeper could not start");
 	if ((r = dir_put(k, o->db_file)) != 0)

@@ -328,6 +328,10 @@ enum kmf_audit_kind {
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
     const char *actor, const char *conf, const char *subject, json_t *detail);
+/* Behind that record (all zero: as the first), though it is not here. */
+PERC_MUST int kmf_audit_behind(struct kmf_keeper *k,
+    const struct db_audit *last, enum kmf_audit_kind kind, const char *actor,
+    const char *conf, const char *subject, json_t *detail);
 int kmf_op_audit(struct kmf_job *j);
 /* What a front refused; at most KMF_REFUSED_MAX rows in KMF_REFUSED_MS of each
  * front, the rest is merged into the next. In a transaction. */

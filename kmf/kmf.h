@@ -159,6 +159,10 @@ PERC_MUST int
 kmf_selfsigned(const char *cert_file, const char *key_file, const char *host);
 
 /* `perch-kmf rotate-keys`: after NULL: key_overlap_s. Exit code. */
+/* `perch-kmf backup FILE`, `perch-kmf restore FILE`. Exit codes. */
+int kmf_backup_cli(const struct kmf_conf *c, const char *file);
+int kmf_restore_cli(const struct kmf_conf *c, const char *file,
+    bool accept_loss);
 /* `perch-kmf check-db`: one line for each problem. Exit code. */
 int kmf_check_db(const struct kmf_conf *c);
 int kmf_rewrap_cli(const struct kmf_conf *c, bool status);

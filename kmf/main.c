@@ -25,6 +25,8 @@ static const char usage[] =
     "  perch-kmf rotate-keys -c FILE [--after SECONDS | --status]\n"
     "  perch-kmf rewrap -c FILE [--status]\n"
     "  perch-kmf check-db -c FILE\n"
+    "  perch-kmf backup -c FILE BACKUP\n"
+    "  perch-kmf restore -c FILE [--accept-loss] BACKUP\n"
     "  perch-kmf --help | --help-config | --version\n"
     "\n"
     "The key management function: it knows the conferences and who is\n"
@@ -36,11 +38,13 @@ static const char usage[] =
     "  rotate-keys   publish new signing keys, which sign from\n"
     "                key_overlap_s (or SECONDS) later on; or show them\n"
     "  rewrap        a new root key: seal all anew, destroy the old one\n"
-    "  check-db      look for damage in the database, also while it runs\n";
+    "  check-db      look for damage in the database, also while it runs\n"
+    "  backup        copy the database, also while it runs; no key is in it\n"
+    "  restore       put a backup in its place; what was revoked stays so\n";
 
 struct args {
 	const char *conf, *after;
-	bool status;
+	bool status, accept_loss;
 	struct kmf_init_opts init;
 };
 
@@ -62,7 +66,8 @@ args_get(struct args *a, int argc, char **argv)
 		{ "cert", required_argument, NULL, 't' },
 		{ "key", required_argument, NULL, 'k' },
 		{ "after", required_argument, NULL, 'a' },
-		{ "status", no_argument, NULL, 's' }, { 0 } };
+		{ "status", no_argument, NULL, 's' },
+		{ "accept-loss", no_argument, NULL, 'x' }, { 0 } };
 	const char **to[128] = { ['c'] = &a->conf,
 		['a'] = &a->after,
 		['u'] = &a->init.url,
@@ -77,6 +82,8 @@ args_get(struct args *a, int argc, char **argv)
 			return -1;
 		if (c == 's')
 			a->status = true;
+		else if (c == 'x')
+			a->accept_loss = true;
 		else
 			*to[c] = optarg;
 	}
@@ -203,6 +210,22 @@ run_rewrap(int argc, char **argv, const struct args *a)
 }
 
 static int
+run_backup(int argc, char **argv, const struct args *a)
+{
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	if (strcmp(argv[0], "backup") == 0)
+		code = kmf_backup_cli(&c, argv[1]);
+	else
+		code = kmf_restore_cli(&c, argv[1], a->accept_loss);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
 run_check_db(int argc, char **argv, const struct args *a)
 {
 	struct kmf_conf c;
@@ -267,6 +290,9 @@ main(int argc, char **argv)
 		return run_rotate(argc, argv, &a);
 	if (strcmp(verb, "rewrap") == 0 && argc == 1)
 		return run_rewrap(argc, argv, &a);
+	if ((strcmp(verb, "backup") == 0 || strcmp(verb, "restore") == 0) &&
+	    argc == 2)
+		return run_backup(argc, argv, &a);
 	if (strcmp(verb, "check-db") == 0 && argc == 1)
 		return run_check_db(argc, argv, &a);
 	if (strcmp(verb, "role") == 0)

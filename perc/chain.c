@@ -124,11 +124,40 @@ bad(struct perc_chain *c, const char *fmt, ...)
 	return PERC_ERR_AUTH;
 }
 
+bool
+perc_chain_restored(const json_t *o, int64_t seq, int64_t at, const char *hash)
+{
+	const json_t *d = json_object_get(o, "detail");
+	const char *kind = perc_json_str(o, "kind");
+	const char *was = d != NULL ? perc_json_str(d, "backup_hash") : NULL;
+	int64_t from = 0, lost = 0;
+
+	if (kind == NULL || strcmp(kind, "restored") != 0 || was == NULL ||
+	    perc_json_int(&from, d, "backup_seq", 0, INT64_MAX) != 0 ||
+	    perc_json_int(&lost, d, "lost", 1, INT64_MAX) != 0)
+		return false;
+	return from == at && strcmp(was, hash) == 0 && seq - at - 1 == lost;
+}
+
+/* A gap that the record itself owns up to; what is lost is told. */
+static bool
+gap_is_told(struct perc_chain *c, const json_t *o, int64_t seq)
+{
+	if (seq <= c->seq + 1 || c->hash[0] == '\0' ||
+	    !perc_chain_restored(o, seq, c->seq, c->hash))
+		return false;
+	c->lost += seq - c->seq - 1;
+	return true;
+}
+
 static int
-order_check(struct perc_chain *c, int64_t seq, const char *prev)
+order_check(
+    struct perc_chain *c, const json_t *o, int64_t seq, const char *prev)
 {
 	int64_t want = c->seq + 1;
 
+	if (gap_is_told(c, o, seq))
+		return 0;
 	if (seq > want && seq - 1 > want)
 		return bad(c, "records %" PRId64 " to %" PRId64 " are missing",
 		    want, seq - 1);
@@ -169,7 +198,7 @@ record_line(struct perc_chain *c, json_t *o)
 		    c->seq);
 	snprintf(prev, sizeof(prev), "%s", p);
 	snprintf(hash, sizeof(hash), "%s", h);
-	if ((r = order_check(c, seq, prev)) != 0)
+	if ((r = order_check(c, o, seq, prev)) != 0)
 		return r;
 	(void)json_object_del(o, "prev");
 	(void)json_object_del(o, "hash");

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct perc_chain {		      /* a log while it is read */
 	char hash[PERC_JKT_LEN + 1];  /* of the newest; "" : not yet known */
 	struct perc_checkpoint last;  /* seq 0: none yet */
 	uint64_t records, checkpoints;
+	int64_t lost; /* records that "restored" says are in no database */
 	char why[256];
 };
 /* after: the log begins behind that record; 0: at its beginning. */
@@ -54,6 +56,12 @@ void perc_chain_start(struct perc_chain *c, const struct perc_jwks *keys,
  * what is wrong with it, and the chain is at its end. */
 PERC_MUST int
 perc_chain_line(struct perc_chain *c, const char *line, size_t len);
+/*
+ * Does record o, of that seq, say that a backup was restored which ended at
+ * record `at` with that hash? Only such a record may follow it with a gap.
+ */
+bool perc_chain_restored(
+    const json_t *o, int64_t seq, int64_t at, const char *hash);
 /* Nothing may stand behind the last checkpoint: whoever cuts off the end must
  * cut at one, and is found by a newer one. */
 PERC_MUST int perc_chain_end(struct perc_chain *c);
