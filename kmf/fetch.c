@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The fetcher: the one process of perch-kmf that speaks to the outside first.
- * For each identity provider it reads the metadata (OpenID Connect discovery,
- * else RFC 8414; the issuer must be exactly the configured one), then the key
- * set, and gives it to every front. Tokens of strangers cannot make it hammer
- * a provider: a wanted kid leads to one fetch per cooldown, however many ask,
- * and whoever asks meanwhile gets the keys that are here. On an outage the
- * last good keys stay.
+ * What it fetches it gives to every front. Tokens of strangers cannot make it
+ * hammer a provider: a wanted kid leads to one fetch per cooldown, however
+ * many ask, and whoever asks meanwhile gets the keys that are here.
  */
 #include "config.h"
 
@@ -16,299 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kmf/errand.h"
-#include "kmf/fetch_ask.h"
-#include "kmf/handover.h"
-#include "kmf/kmf.h"
+#include "kmf/fetch_int.h"
 #include "kmf/msg.h"
-#include "perc/chan.h"
-#include "perc/conf.h"
-#include "perc/httpc.h"
 #include "perc/json.h"
 #include "perc/log.h"
-#include "perc/loop.h"
 #include "perc/proc.h"
 #include "perc/sandbox.h"
-#include "perc/secret.h"
-
-#define FETCH_MAX  (256u << 10) /* octets of one document */
-#define REFRESH_MS (3600 * 1000)
-#define RETRY_MS   5000 /* after a failure, doubling */
-#define RETRY_MAX  300000
-#define URL_MAX	   1024
-
-enum step { OIDC, OAUTH, JWKS, STEPS };
-
-struct issuer {
-	struct fetch *f;
-	const struct kmf_issuer *conf;
-	struct perc_httpc *client;
-	struct perc_httpc_req *req; /* single flight; NULL: idle */
-	enum step step;
-	char url[URL_MAX];
-	char *keys; /* last good set, NULL: none yet */
-	int64_t fetched_s, started_ms, retry_ms;
-	char why[160];
-	struct perc_timer timer;
-};
-
-struct front_end {
-	struct fetch *f;
-	struct perc_chan *chan;
-};
-
-struct fetch {
-	const struct kmf_conf *conf;
-	struct perc_loop *loop;
-	struct issuer issuers[KMF_ISSUERS_MAX];
-	struct front_end fronts[KMF_FRONTS_MAX];
-	struct kmf_handover handover;
-	struct kmf_runner runner;
-	struct kmf_asker asker;
-};
-
-static void start(void *arg);
-
-/* --- to the fronts -------------------------------------------------------- */
-static void
-tell(struct issuer *i, struct front_end *e)
-{
-	const struct kmf_keys k = { .issuer = i->conf->url,
-		.jwks = i->keys == NULL ? "" : i->keys,
-		.why = i->why,
-		.fetched_s = i->fetched_s };
-	uint8_t *buf = NULL;
-	size_t len;
-
-	if (e->chan == NULL)
-		return;
-	if (kmf_keys_encode(&buf, &len, &k) != 0 ||
-	    perc_chan_send(e->chan, KMF_MSG_KEYS, 0, buf, len) != 0)
-		log_warnx("fetch.tell issuer=%s err=failed", i->conf->label);
-	perc_secmem_free(buf);
-}
-
-static void
-tell_all(struct issuer *i)
-{
-	size_t n;
-
-	for (n = 0; n < KMF_FRONTS_MAX; n++)
-		tell(i, &i->f->fronts[n]);
-}
-
-static void
-again_in(struct issuer *i, int64_t ms)
-{
-	if (perc_timer_set(i->f->loop, &i->timer, ms, start, i) != 0)
-		log_warnx("fetch.timer err=no_memory");
-}
-
-/* Several tries within the time that keys may be used. */
-static int64_t
-at_most(const struct issuer *i, int64_t ms)
-{
-	int64_t third = i->conf->keys_max_age_s * 1000 / 3;
-
-	return ms < third ? ms : third;
-}
-
-static void
-done_bad(struct issuer *i, const char *why)
-{
-	snprintf(i->why, sizeof(i->why), "%s", why);
-	log_warnx("fetch.failed issuer=%s url=%s why=\"%s\" keys=%s",
-	    i->conf->label, i->url, why, i->keys == NULL ? "none" : "last");
-	i->retry_ms = i->retry_ms == 0 ? RETRY_MS : i->retry_ms * 2;
-	if (i->retry_ms > RETRY_MAX)
-		i->retry_ms = RETRY_MAX;
-	again_in(i, at_most(i, i->retry_ms));
-	tell_all(i);
-}
-
-static void
-done_good(struct issuer *i, const json_t *set)
-{
-	char *text = perc_json_text(set);
-
-	if (text == NULL) {
-		done_bad(i, "no memory");
-		return;
-	}
-	if (i->keys == NULL || strcmp(i->keys, text) != 0)
-		log_info("fetch.keys issuer=%s n=%zu", i->conf->label,
-		    json_array_size(json_object_get(set, "keys")));
-	perc_json_free(i->keys);
-	i->keys = text;
-	i->fetched_s = perc_wall_ms() / 1000;
-	i->why[0] = '\0';
-	i->retry_ms = 0;
-	again_in(i, at_most(i, REFRESH_MS));
-	tell_all(i);
-}
-
-/* --- documents ------------------------------------------------------------ */
-static int
-take_keys(struct issuer *i, const char *text, size_t len)
-{
-	char why[120];
-	json_t *set = NULL;
-	bool good;
-
-	if (perc_json_parse(&set, text, len, FETCH_MAX, why, sizeof(why)) !=
-	    0) {
-		done_bad(i, why);
-		return PERC_ERR_FORMAT;
-	}
-	good = json_array_size(json_object_get(set, "keys")) != 0;
-	if (good)
-		done_good(i, set);
-	else
-		done_bad(i, "the key set is empty");
-	json_decref(set);
-	return good ? 0 : PERC_ERR_FORMAT;
-}
-
-/* RFC 8414 3.3: whose issuer is not exactly ours is somebody else's. */
-static int
-take_metadata(struct issuer *i, const char *text, size_t len)
-{
-	const char *iss, *uri;
-	json_t *o = NULL;
-	int r;
-
-	if ((r = perc_json_parse(
-		 &o, text, len, FETCH_MAX, i->why, sizeof(i->why))) != 0)
-		return r;
-	iss = perc_json_str(o, "issuer");
-	uri = perc_json_str(o, "jwks_uri");
-	r = PERC_ERR_DENIED;
-	if (iss == NULL || strcmp(iss, i->conf->url) != 0)
-		snprintf(i->why, sizeof(i->why),
-		    "its metadata names another issuer");
-	else if (uri == NULL || strncmp(uri, "https://", 8) != 0 ||
-	    strlen(uri) >= URL_MAX)
-		snprintf(
-		    i->why, sizeof(i->why), "its jwks_uri is no https URL");
-	else {
-		snprintf(i->url, sizeof(i->url), "%s", uri);
-		kmf_asker_found(&i->f->asker, (size_t)(i - i->f->issuers),
-		    perc_json_str(o, "introspection_endpoint"));
-		r = 0;
-	}
-	json_decref(o);
-	return r;
-}
-
-/* OIDC appends, RFC 8414 inserts between host and path. */
-static void
-metadata_url(struct issuer *i)
-{
-	const char *iss = i->conf->url;
-	size_t host, n = strlen(iss);
-
-	if (i->step == OIDC) {
-		snprintf(i->url, sizeof(i->url),
-		    "%s%s.well-known/openid-configuration", iss,
-		    n != 0 && iss[n - 1] == '/' ? "" : "/");
-		return;
-	}
-	host = 8 + strcspn(iss + 8, "/");
-	snprintf(i->url, sizeof(i->url),
-	    "%.*s/.well-known/oauth-authorization-server%s", (int)host, iss,
-	    strcmp(iss + host, "/") == 0 ? "" : iss + host);
-}
-
-static void ask(struct issuer *i);
-
-static void
-on_answer(const struct perc_httpc_answer *a, void *arg)
-{
-	struct issuer *i = arg;
-	char why[200];
-	int r;
-
-	i->req = NULL;
-	if (a->err != 0)
-		snprintf(why, sizeof(why), "%s", a->why);
-	else
-		snprintf(why, sizeof(why), "HTTP status %d", a->status);
-	r = a->err != 0 || a->status != 200 ? PERC_ERR_NOTFOUND : 0;
-	if (r == 0 && i->step == JWKS) {
-		(void)!take_keys(i, a->body, a->len);
-		return;
-	}
-	if (r == 0) {
-		if (take_metadata(i, a->body, a->len) == 0) {
-			i->step = JWKS;
-			ask(i);
-			return;
-		}
-		snprintf(why, sizeof(why), "%s", i->why);
-	}
-	if (i->step == OIDC && a->err == 0 &&
-	    i->conf->discovery == KMF_DISCOVER_AUTO) {
-		i->step = OAUTH;
-		metadata_url(i);
-		ask(i);
-		return;
-	}
-	done_bad(i, why);
-}
-
-static void
-ask(struct issuer *i)
-{
-	static const char *const headers[] = { "Accept: application/json",
-		NULL };
-
-	if (perc_httpc_start(i->client, &i->req, "GET", i->url, headers, NULL,
-		0, NULL, 0, on_answer, i) != 0) {
-		i->req = NULL;
-		done_bad(i, "the request does not start");
-	}
-}
-
-static void
-read_file(struct issuer *i)
-{
-	struct perc_conf_error e;
-	char *text = NULL;
-	size_t len;
-
-	if (perc_conf_read_file(
-		&text, &len, i->conf->jwks_file, FETCH_MAX, &e) != 0)
-		done_bad(i, e.text);
-	else
-		(void)!take_keys(i, text, len);
-	perc_secmem_free(text);
-}
-
-static void
-start(void *arg)
-{
-	struct issuer *i = arg;
-
-	if (i->req != NULL)
-		return;
-	i->started_ms = perc_now_ms();
-	if (i->conf->jwks_file != NULL) {
-		snprintf(i->url, sizeof(i->url), "%s", i->conf->jwks_file);
-		read_file(i);
-		return;
-	}
-	i->step = i->conf->discovery == KMF_DISCOVER_OAUTH ? OAUTH : OIDC;
-	metadata_url(i);
-	ask(i);
-}
 
 /* --- from the fronts ------------------------------------------------------ */
 static int
 on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
-	struct front_end *e = arg;
+	struct fetch_front *e = arg;
 	struct fetch *f = e->f;
-	struct issuer *i;
+	struct fetch_issuer *i;
 
 	if (m->id >= f->conf->nissuers || f->conf->issuers[m->id].certificate)
 		return PERC_ERR_DENIED;
@@ -316,16 +34,16 @@ on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	if (i->req != NULL)
 		return 0; /* one is under way: its end tells all */
 	if (perc_now_ms() - i->started_ms < i->conf->cooldown_s * 1000)
-		tell(i, e);
+		fetch_keys_tell(i, e);
 	else
-		start(i);
+		fetch_keys_start(i);
 	return 0;
 }
 
 static int
 on_question(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
-	struct front_end *e = arg;
+	struct fetch_front *e = arg;
 	struct kmf_question q;
 	int r;
 
@@ -342,7 +60,7 @@ static const struct perc_chan_rule rules[] = {
 static void
 on_front_gone(struct perc_chan *c, int why, void *arg)
 {
-	struct front_end *e = arg;
+	struct fetch_front *e = arg;
 
 	kmf_asker_drop(&e->f->asker, e->chan);
 	perc_chan_free(e->chan);
@@ -352,7 +70,7 @@ on_front_gone(struct perc_chan *c, int why, void *arg)
 static int
 front_take(struct fetch *f, unsigned n, int fd)
 {
-	struct front_end *e = &f->fronts[n];
+	struct fetch_front *e = &f->fronts[n];
 	size_t i;
 	int r;
 
@@ -365,7 +83,7 @@ front_take(struct fetch *f, unsigned n, int fd)
 		return r;
 	for (i = 0; i < f->conf->nissuers; i++)
 		if (f->issuers[i].keys != NULL)
-			tell(&f->issuers[i], e);
+			fetch_keys_tell(&f->issuers[i], e);
 	return 0;
 }
 
@@ -388,7 +106,7 @@ on_term(int signo, void *arg)
 static int
 issuer_open(struct fetch *f, size_t n)
 {
-	struct issuer *i = &f->issuers[n];
+	struct fetch_issuer *i = &f->issuers[n];
 	struct perc_httpc_conf c = { .ca_file = f->conf->issuers[n].ca_file,
 		.user_agent = "perch-kmf",
 		.max_body = FETCH_MAX };
@@ -483,7 +201,7 @@ fetch_open(struct fetch *f)
 		return r;
 	for (i = 0; i < f->conf->nissuers; i++)
 		if (!f->conf->issuers[i].certificate)
-			start(&f->issuers[i]);
+			fetch_keys_start(&f->issuers[i]);
 	return 0;
 }
 

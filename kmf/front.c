@@ -389,6 +389,7 @@ on_term(int signo, void *arg)
 	}
 	front_audit_tick(f);
 	front_streams_stop(f);
+	front_park_end(f); /* their wait could be longer than ours */
 	perc_httpd_drain(f->httpd, FRONT_DRAIN_MS, on_drained, f);
 }
 

@@ -216,6 +216,29 @@ def test_later_says_when(s):
     assert a.json()["error"] == "slow_down", a.body
 
 
+def test_the_end_answers_who_still_waits(s):
+    """Logins that wait for a provider when the KMF is told to stop."""
+    time.sleep(4.2)
+    s.p.hang.clear()
+    got = []
+
+    def wait():
+        try:
+            got.append(refused(enter, s, at(s, header={"kid": "never"})))
+        except OSError:
+            got.append("cut")
+    threads = [threading.Thread(target=wait) for _ in range(4)]
+    for t in threads:
+        t.start()
+    time.sleep(0.5)
+    assert not got, got
+    assert s.k.proc.stop(20) == 0, s.k.proc.text()[-500:]
+    for t in threads:
+        t.join(5)
+    s.p.hang.set()
+    assert len(got) == 4 and (503, "temporarily_unavailable") in got, got
+
+
 def main():
     s = Scene()
     with world.World("perch-issuer-") as w:
