@@ -180,8 +180,10 @@ void cli_answer_clear(struct cli_answer *a);
 /* clirun.c */
 typedef void (*cli_show_fn)(const json_t *j);
 #define CLI_PATH_MAX 256
-/* "c_..." or "s_..." out of an id or a URI; complains. */
-bool cli_conference_id(char *out, size_t cap, const char *text);
+/* "/v1/conferences/c_...<tail>" or "/v1/series/s_...<tail>" for an id or a
+ * URI; complains. */
+bool cli_conference_path(
+    char *out, size_t cap, const char *text, const char *tail);
 long long cli_number(const json_t *j, const char *name);
 /* The whole life of a command that is one request. */
 int cli_run(const struct cli *c, const char *method, const char *path,

@@ -127,13 +127,17 @@ cli_list(const struct cli *c)
 	struct text path = { 0 };
 	int r = CLI_FAILED;
 
-	text_add(&path, "/v1/conferences?limit=100");
+	if (c->opt[CLI_SERIES] != NULL && c->opt[CLI_STATE] != NULL) {
+		cli_complain("--state is of conferences, not of series");
+		return CLI_USAGE;
+	}
+	text_add(&path,
+	    c->opt[CLI_SERIES] != NULL ? "/v1/series?limit=100"
+				       : "/v1/conferences?limit=100");
 	if (c->opt[CLI_STATE] != NULL) {
 		text_add(&path, "&state=");
 		text_add_escaped(&path, c->opt[CLI_STATE]);
 	}
-	if (c->opt[CLI_SERIES] != NULL)
-		text_add(&path, "&recurring=true");
 	if (!path.failed)
 		r = cli_run_pages(c, path.p, "cursor", show_list);
 	text_clear(&path);
@@ -155,17 +159,16 @@ show_occurrences(const json_t *j)
 int
 cli_occurrences(const struct cli *c)
 {
-	char id[64], path[CLI_PATH_MAX];
+	char path[CLI_PATH_MAX];
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], "/occurrences"))
 		return CLI_USAGE;
-	if (strncmp(id, "s_", 2) != 0) {
+	if (strncmp(path, "/v1/series/", 11) != 0) {
 		cli_complain("%s is one conference; a series is s_... (perch "
 			     "conference list --series)",
-		    id);
+		    cli_clean(c->arg[0]));
 		return CLI_USAGE;
 	}
-	text_put(path, sizeof(path), "/v1/conferences/%s/occurrences", id);
 	return cli_run_pages(c, path, "after", show_occurrences);
 }
 

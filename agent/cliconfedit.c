@@ -278,13 +278,12 @@ out:
 int
 cli_update(const struct cli *c)
 {
-	char id[64], path[CLI_PATH_MAX];
+	char path[CLI_PATH_MAX];
 	struct cli_kmf *k = NULL;
 	int r;
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], ""))
 		return CLI_USAGE;
-	text_put(path, sizeof(path), "/v1/conferences/%s", id);
 	if ((r = cli_kmf_open(&k, c)) == CLI_OK)
 		r = change(c, k, path);
 	cli_kmf_close(k);

@@ -80,11 +80,10 @@ show_list(const json_t *j)
 int
 cli_invite_list(const struct cli *c)
 {
-	char id[64], path[CLI_PATH_MAX];
+	char path[CLI_PATH_MAX];
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], "/invitations"))
 		return CLI_USAGE;
-	text_put(path, sizeof(path), "/v1/conferences/%s/invitations", id);
 	return cli_run_pages(c, path, "cursor", show_list);
 }
 
@@ -174,14 +173,13 @@ ics_get(const struct cli *c, struct cli_kmf *k, const char *path)
 int
 cli_invite_ics(const struct cli *c)
 {
-	char id[64], tail[96], path[CLI_PATH_MAX];
+	char tail[96], path[CLI_PATH_MAX];
 	struct cli_kmf *k = NULL;
 	int r;
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]) ||
-	    !target_take(c, tail, sizeof(tail), ".ics"))
+	if (!target_take(c, tail, sizeof(tail), ".ics") ||
+	    !cli_conference_path(path, sizeof(path), c->arg[0], tail))
 		return CLI_USAGE;
-	text_put(path, sizeof(path), "/v1/conferences/%s%s", id, tail);
 	if ((r = cli_kmf_open(&k, c)) == CLI_OK)
 		r = ics_get(c, k, path);
 	cli_kmf_close(k);

@@ -45,11 +45,10 @@ show_members(const json_t *j)
 int
 cli_members(const struct cli *c)
 {
-	char id[64], path[CLI_PATH_MAX];
+	char path[CLI_PATH_MAX];
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], "/members"))
 		return CLI_USAGE;
-	text_put(path, sizeof(path), "/v1/conferences/%s/members", id);
 	return cli_run_pages(c, path, "cursor", show_members);
 }
 

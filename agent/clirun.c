@@ -17,7 +17,7 @@
 #define PROGRESS_MS 1000 /* from then on it is told that we are at it */
 
 bool
-cli_conference_id(char *out, size_t cap, const char *text)
+cli_conference_path(char *out, size_t cap, const char *text, const char *tail)
 {
 	const char *slash = strrchr(text, '/');
 	const char *id = slash != NULL ? slash + 1 : text;
@@ -28,7 +28,8 @@ cli_conference_id(char *out, size_t cap, const char *text)
 		    cli_clean(text));
 		return false;
 	}
-	text_put(out, cap, "%s", id);
+	text_put(out, cap, "/v1/%s/%s%s",
+	    id[0] == 's' ? "series" : "conferences", id, tail);
 	return true;
 }
 
@@ -70,11 +71,10 @@ int
 cli_run_on(const struct cli *c, const char *method, const char *tail,
     const json_t *body, cli_show_fn show)
 {
-	char id[64], path[CLI_PATH_MAX];
+	char path[CLI_PATH_MAX];
 
-	if (!cli_conference_id(id, sizeof(id), c->arg[0]))
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], tail))
 		return CLI_USAGE;
-	text_put(path, sizeof(path), "/v1/conferences/%s%s", id, tail);
 	return cli_run(c, method, path, body, show);
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kmf/handover.h"
 #include "kmf/hook.h"
@@ -105,15 +106,20 @@ on_term(int signo, void *arg)
 	perc_loop_stop(arg);
 }
 
+#define ZONES "/usr/share/zoneinfo"
+
 static void
 cage(const struct kmf_conf *c)
 {
 	const char *const rw[] = { c->state_dir, c->guard_dir, NULL };
+	/* libical reads a time zone when it is first named; a cage fails as
+	 * a whole on a path that is not there. */
+	const char *ro[] = { access(ZONES, R_OK) == 0 ? ZONES : NULL, NULL };
 	struct perc_cage_report rep = { 0 };
 
 	if (perc_process_harden() != 0)
 		fatalx("harden.failed");
-	if (perc_sandbox(PERC_CAGE_KEEPER, rw, NULL, &rep) != 0)
+	if (perc_sandbox(PERC_CAGE_KEEPER, rw, ro, &rep) != 0)
 		log_warnx("sandbox.missing seccomp=%d landlock=%d", rep.seccomp,
 		    rep.landlock);
 	log_info("keeper.caged seccomp=%d landlock=%d memory=%s", rep.seccomp,

@@ -40,7 +40,6 @@ class Scene:
             if k.startswith(("ASAN_", "UBSAN_")):
                 self.env[k] = v
         self.bin = w.bin("perch")
-        self.document = self.kmf.admin().call("GET", "/openapi.json").body
 
     def perch(self, *args, code=0, env=None):
         r = subprocess.run([self.bin, *map(str, args)], text=True,
@@ -120,13 +119,7 @@ def test_life_of_a_conference(s):
     assert "perch conference list" in r.stderr, r.stderr
 
 
-def needs(s, word):
-    if word not in json.dumps(s.document["components"]):
-        raise tap.Skip(f"this KMF knows no {word}")
-
-
 def test_series(s):
-    needs(s, '"rrule"')
     c = s.schedule("Weekly", "--start", "2027-03-01 10:00", "--for", "30",
                    "--rrule", "FREQ=WEEKLY;COUNT=8",
                    "--exdate", "2027-03-15 10:00")
@@ -143,7 +136,14 @@ def test_series(s):
     one = s.schedule("Once")
     assert "s_..." in s.perch("conference", "occurrences", one["id"],
                               code=2).stderr
+    s.perch("conference", "update", c["id"], "--title", "Each week",
+            "--invite", "alice@example.org")
+    n = s.json("conference", "show", c["id"])
+    assert n["title"] == "Each week" and len(n["invitees"]) == 1
+    assert "Each week" in s.perch("conference", "show", c["uri"]).stdout
     s.perch("conference", "cancel", c["id"])
+    assert s.json("conference", "show", c["id"])["state"] == "cancelled"
+    s.perch("conference", "delete", c["id"])
 
 
 def test_people(s):
@@ -209,7 +209,6 @@ def test_times_are_those_here(s):
     assert "10:30 CEST" in s.perch("conference", "show", c["id"]).stdout
     assert "08:30 UTC" in s.perch("conference", "show", c["id"],
                                   "--utc").stdout
-    needs(s, '"tzid": {"type": "string", "description": "for')
     c = s.schedule("Far", "--start", "2027-07-01 10:30", "--tz",
                    "America/New_York")
     assert c["starts_at"] == "2027-07-01T14:30:00Z"
