@@ -144,10 +144,16 @@ PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
 PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
 PERC_MUST int db_conf_put(struct db *db, const struct db_conf *c);
 PERC_MUST int db_conf_delete(struct db *db, const char *id);
-/* With no > after_no, in that order, at most limit; state -1: any; owner:
- * who created it, "" for any. */
+/* By no; with from_ms or to_ms by starts_ms, and only those that overlap
+ * that time. Behind after_no (and after_ms), at most limit. */
+struct db_conf_filter {
+	const char *owner; /* created_by; "": anybody */
+	int state;	   /* -1: any */
+	int64_t from_ms, to_ms; /* 0: no bound */
+	int64_t after_ms, after_no;
+};
 PERC_MUST int db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
-    const char *owner, int state, int64_t after_no, unsigned limit);
+    const struct db_conf_filter *f, unsigned limit);
 /* Those whose due_ms is now or past, at most limit. */
 PERC_MUST int db_conf_due(struct db *db, struct db_conf **cp, size_t *np,
     int64_t now_ms, unsigned limit);
@@ -292,6 +298,9 @@ PERC_MUST int db_member_find_key(struct db *db, struct db_member *m,
 /* Of one state (-1: any), in order of arrival. */
 PERC_MUST int db_member_list(struct db *db, struct db_member **mp, size_t *np,
     const char *conf, int state);
+/* Of those that ever had a key, with no > after_no; state -1: any. */
+PERC_MUST int db_member_page(struct db *db, struct db_member **mp, size_t *np,
+    const char *conf, int state, int64_t after_no, unsigned limit);
 PERC_MUST int db_member_count(struct db *db, int64_t *np, const char *conf,
     int state);
 /* Those who may know this epoch: they are its roster. */

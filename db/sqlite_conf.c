@@ -111,16 +111,45 @@ db_conf_delete(struct db *db, const char *id)
 	return db_exec(db, ST_CONF_DELETE, "s", id);
 }
 
-int
-db_conf_list(struct db *db, struct db_conf **cp, size_t *np, const char *owner,
-    int state, int64_t after_no, unsigned limit)
+static int
+list_when(struct db *db, struct db_conf **cp, size_t *np,
+    const struct db_conf_filter *f, unsigned limit)
 {
 	int r;
 
-	if ((r = db_bind(db, ST_CONF_LIST, "iiis", after_no, (int64_t)state,
-		 (int64_t)limit, owner)) != 0)
+	if ((r = db_bind(db, ST_CONF_LIST_WHEN, "iiiiisi", f->after_ms,
+		 f->after_no, f->from_ms, f->to_ms != 0 ? f->to_ms : INT64_MAX,
+		 (int64_t)f->state, f->owner, (int64_t)limit)) != 0)
 		return r;
-	return db_many(db, ST_CONF_LIST, &conf_cols, cp, np);
+	return db_many(db, ST_CONF_LIST_WHEN, &conf_cols, cp, np);
+}
+
+int
+db_conf_list(struct db *db, struct db_conf **cp, size_t *np,
+    const struct db_conf_filter *f, unsigned limit)
+{
+	bool owned = f->owner[0] != '\0';
+	enum stmt st = ST_CONF_LIST;
+	int r;
+
+	if (f->from_ms != 0 || f->to_ms != 0)
+		return list_when(db, cp, np, f, limit);
+	if (f->state >= 0)
+		st = owned ? ST_CONF_LIST_BOTH : ST_CONF_LIST_STATE;
+	else if (owned)
+		st = ST_CONF_LIST_OWNER;
+	if (st == ST_CONF_LIST_OWNER)
+		r = db_bind(
+		    db, st, "iis", f->after_no, (int64_t)limit, f->owner);
+	else if (st == ST_CONF_LIST)
+		r = db_bind(db, st, "ii", f->after_no, (int64_t)limit);
+	else if (st == ST_CONF_LIST_STATE)
+		r = db_bind(db, st, "iii", f->after_no, (int64_t)limit,
+		    (int64_t)f->state);
+	else
+		r = db_bind(db, st, "iiis", f->after_no, (int64_t)limit,
+		    (int64_t)f->state, f->owner);
+	return r != 0 ? r : db_many(db, st, &conf_cols, cp, np);
 }
 
 int

@@ -78,6 +78,18 @@ db_member_list(struct db *db, struct db_member **mp, size_t *np,
 	return db_many(db, ST_MEMBER_LIST, &member_cols, mp, np);
 }
 
+int
+db_member_page(struct db *db, struct db_member **mp, size_t *np,
+    const char *conf, int state, int64_t after_no, unsigned limit)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_MEMBER_PAGE, "siii", conf, after_no,
+		 (int64_t)state, (int64_t)limit)) != 0)
+		return r;
+	return db_many(db, ST_MEMBER_PAGE, &member_cols, mp, np);
+}
+
 static int
 number(struct db *db, enum stmt st, int64_t *np)
 {

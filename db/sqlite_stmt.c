@@ -75,9 +75,23 @@ const char *const db_statements[ST_MAX] = {
 	    "cancelled = ?27 WHERE no = ?1 AND id = ?2",
 	[ST_CONF_DELETE] = "DELETE FROM conference WHERE id = ?",
 	[ST_CONF_LIST] = "SELECT " CONF_COLS " FROM conference WHERE no > ?1 "
-			 "AND (?2 < 0 OR state = ?2) "
-			 "AND (?4 = '' OR created_by = ?4) "
-			 "ORDER BY no LIMIT ?3",
+			 "ORDER BY no LIMIT ?2",
+	[ST_CONF_LIST_STATE] = "SELECT " CONF_COLS " FROM conference "
+			       "WHERE no > ?1 AND state = ?3 "
+			       "ORDER BY no LIMIT ?2",
+	[ST_CONF_LIST_OWNER] = "SELECT " CONF_COLS " FROM conference "
+			       "WHERE no > ?1 AND created_by = ?3 "
+			       "ORDER BY no LIMIT ?2",
+	[ST_CONF_LIST_BOTH] = "SELECT " CONF_COLS " FROM conference "
+			      "WHERE no > ?1 AND state = ?3 "
+			      "AND created_by = ?4 ORDER BY no LIMIT ?2",
+	/* a conference lasts 31 days at most, so from bounds the start too */
+	[ST_CONF_LIST_WHEN] =
+	    "SELECT " CONF_COLS " FROM conference "
+	    "WHERE (starts_ms, no) > (?1, ?2) AND starts_ms > ?3 - 2678400000 "
+	    "AND ends_ms > ?3 AND starts_ms < ?4 "
+	    "AND (?5 < 0 OR state = ?5) AND (?6 = '' OR created_by = ?6) "
+	    "ORDER BY starts_ms, no LIMIT ?7",
 	[ST_CONF_DUE] = "SELECT " CONF_COLS " FROM conference "
 			"WHERE due_ms > 0 AND due_ms <= ? "
 			"ORDER BY due_ms LIMIT ?",
@@ -187,6 +201,9 @@ const char *const db_statements[ST_MAX] = {
 	[ST_MEMBER_LIST] = "SELECT " MEMBER_COLS " FROM member "
 			   "WHERE conference = ?1 AND (?2 < 0 OR state = ?2) "
 			   "ORDER BY no",
+	[ST_MEMBER_PAGE] = "SELECT " MEMBER_COLS " FROM member "
+			   "WHERE conference = ?1 AND no > ?2 AND state <> 0 "
+			   "AND (?3 < 0 OR state = ?3) ORDER BY no LIMIT ?4",
 	[ST_MEMBER_COUNT] = "SELECT count(*) FROM member "
 			    "WHERE conference = ? AND state = ?",
 	[ST_MEMBER_GRANTED] = "SELECT " MEMBER_COLS " FROM member "
@@ -291,7 +308,8 @@ const char *const db_statements[ST_MAX] = {
 	[ST_PURGE_REVOCATION] =
 	    "DELETE FROM revocation WHERE at_s < ?1 AND no IN (SELECT no "
 	    "FROM revocation ORDER BY no LIMIT ?2)",
-	[ST_PURGE_ENDED] = "SELECT id FROM conference WHERE state = 2 "
+	[ST_PURGE_ENDED] = "SELECT id FROM conference "
+			   "INDEXED BY conference_ended WHERE state = 2 "
 			   "AND ended_ms < ? ORDER BY ended_ms LIMIT 1",
 	[ST_PURGE_INVITEE] =
 	    "DELETE FROM invitee WHERE no IN (SELECT no FROM invitee "

@@ -11,11 +11,6 @@
 
 #include "kmf/cal.h"
 
-#define LIST_MAX 100
-/* A page ends behind so many: as a tree it is ten times that, and secret
- * memory may be 4 MiB. */
-#define LIST_OCTETS (256u << 10)
-
 int
 kmf_conf_body(struct kmf_job *j, json_t **bodyp)
 {
@@ -340,73 +335,4 @@ kmf_op_conf_get(struct kmf_job *j)
 	if (r == PERC_ERR_NOTFOUND)
 		return kmf_not_found(j);
 	return r != 0 ? r : kmf_answer_json(j, 200, descriptor_json(j));
-}
-
-static int
-state_get(int *state, const char *text)
-{
-	int s;
-
-	*state = -1;
-	if (text[0] == '\0')
-		return 0;
-	for (s = DB_CONF_SCHEDULED; s <= DB_CONF_ENDED; s++)
-		if (strcmp(text, kmf_conf_state_name(s)) == 0)
-			*state = s;
-	return *state < 0 ? PERC_ERR_FORMAT : 0;
-}
-
-static json_t *
-list_json(struct kmf_keeper *k, const struct db_conf *list, size_t n, bool more)
-{
-	json_t *items = json_array(), *v;
-	char next[24] = "";
-	size_t i, size = 0;
-
-	for (i = 0; i < n && size < LIST_OCTETS; i++) {
-		v = kmf_conf_json(k, &list[i]);
-		size += json_dumpb(v, NULL, 0, JSON_COMPACT);
-		kmf_json_add(&items, v);
-	}
-	if ((more || i < n) && i > 0)
-		snprintf(
-		    next, sizeof(next), "n%lld", (long long)list[i - 1].no);
-	return json_pack(
-	    "{s:o, s:s*}", "items", items, "next", kmf_json_opt(next));
-}
-
-int
-kmf_op_conf_list(struct kmf_job *j)
-{
-	const char *q = j->call->arg;
-	const char *own =
-	    kmf_has_word(j->scope, "admin") ? "" : j->call->id.sub;
-	struct db_conf *list = NULL;
-	char text[24], cursor[24];
-	int64_t limit, after = 0;
-	int state, r, used = 0;
-	size_t n;
-
-	if (kmf_query_get(text, sizeof(text), q, "state") != 0 ||
-	    state_get(&state, text) != 0)
-		return kmf_refuse(j, 400, "invalid_request",
-		    "state: scheduled, live or ended");
-	if (kmf_query_int(&limit, q, "limit", 50, 1, LIST_MAX) != 0)
-		return kmf_refuse(
-		    j, 400, "invalid_request", "limit: 1 to %d", LIST_MAX);
-	if (kmf_query_get(cursor, sizeof(cursor), q, "cursor") != 0 ||
-	    (cursor[0] != '\0' &&
-		(sscanf(cursor, "n%" SCNd64 "%n", &after, &used) != 1 ||
-		    cursor[used] != '\0')))
-		return kmf_refuse(j, 400, "invalid_request",
-		    "cursor: only what an answer's next said");
-	/* One more than asked for tells whether there is a next page. */
-	if ((r = db_conf_list(j->k->db, &list, &n, own, state, after,
-		 (unsigned)limit + 1)) != 0)
-		return r;
-	r = kmf_answer_json(j, 200,
-	    list_json(j->k, list, n > (size_t)limit ? (size_t)limit : n,
-		n > (size_t)limit));
-	free(list);
-	return r;
 }

@@ -9,12 +9,22 @@
 #include <string.h>
 #include <strings.h>
 
-static json_t *
-member_json(const struct db_member *m)
-{
-	static const char *const states[] = { "known", "live", "gone",
-		"evicted" };
+static const char *const states[] = { "known", "live", "gone", "evicted" };
 
+int
+kmf_member_state_of(const char *text)
+{
+	int s;
+
+	for (s = DB_MEMBER_LIVE; s <= DB_MEMBER_EVICTED; s++)
+		if (strcmp(text, states[s]) == 0)
+			return s;
+	return -1;
+}
+
+json_t *
+kmf_member_json(const struct db_member *m)
+{
 	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s*}, s:s, s:I, s:o, s:s, "
 			 "s:o}",
 	    "member", m->id, "name", m->name, "identity", "iss", m->iss, "sub",
@@ -22,26 +32,6 @@ member_json(const struct db_member *m)
 	    (json_int_t)m->held, "joined_at", kmf_time_json(m->joined_ms),
 	    "state", states[m->state], "lease_expires_at",
 	    kmf_time_json(m->lease_ms));
-}
-
-int
-kmf_op_member_list(struct kmf_job *j)
-{
-	struct db_member *list = NULL;
-	json_t *items;
-	size_t i, n;
-	int r;
-
-	if ((r = db_member_list(j->k->db, &list, &n, j->conf.id, -1)) != 0)
-		return r;
-	items = json_array();
-	for (i = 0; i < n; i++) /* who never had a key was never a member */
-		if (list[i].state != DB_MEMBER_KNOWN)
-			kmf_json_add(&items, member_json(&list[i]));
-	free(list);
-	return kmf_answer_json(j, 200,
-	    json_pack("{s:I, s:o}", "epoch", (json_int_t)j->conf.epoch, "items",
-		items));
 }
 
 static bool

@@ -64,6 +64,27 @@ field(const char **out, const struct front_req *q, const char *name)
 	return count > 1 || strlen(*out) > FIELD_MAX ? PERC_ERR_FORMAT : 0;
 }
 
+/* Idempotency-Key makes POST repeatable, If-Match keeps changes apart; where
+ * they mean nothing they are not looked at. */
+static int
+fields_take(struct kmf_call *c, struct front_req *q)
+{
+	bool post = strcmp(q->route->method, "POST") == 0;
+	bool get = strcmp(q->route->method, "GET") == 0;
+	struct kmf_faults f = { .n = 0 };
+
+	if (!get && field(&c->if_match, q, "If-Match") != 0)
+		kmf_fault_add(
+		    &f, KMF_IN_HEADER, "If-Match", "twice or too long");
+	if (post && field(&c->idempotency_key, q, "Idempotency-Key") != 0)
+		kmf_fault_add(
+		    &f, KMF_IN_HEADER, "Idempotency-Key", "twice or too long");
+	if (f.n == 0)
+		return 0;
+	front_faults(q, &f);
+	return PERC_ERR_FORMAT;
+}
+
 static void
 relay_call(struct front_req *q)
 {
@@ -74,12 +95,8 @@ relay_call(struct front_req *q)
 
 	if (front_check(q) != 0)
 		return;
-	if (field(&c.if_match, q, "If-Match") != 0 ||
-	    field(&c.idempotency_key, q, "Idempotency-Key") != 0) {
-		front_problem(q, 400, "invalid_request",
-		    "If-Match or Idempotency-Key: twice or too long");
+	if (fields_take(&c, q) != 0)
 		return;
-	}
 	c.body = perc_httpd_body(q->r, &c.body_len);
 	if ((q->route->flags & KMF_QUERY) != 0)
 		c.arg = query == NULL ? "" : query;

@@ -213,6 +213,10 @@ PERC_MUST int front_check(struct front_req *q);
 int
 front_on_word(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 
+/* front_link.c: the Link field to the next page; PERC_ERR_LIMIT. */
+PERC_MUST int front_link_next(
+    char *out, size_t cap, const char *query, const char *next);
+
 /* front_cache.c: verified access tokens by hash until they expire. */
 struct front_known {
 	const struct kmf_method *method;

@@ -372,8 +372,9 @@ relay_problem(struct front_req *q, const struct kmf_reply *a)
 void
 front_relay(struct front_req *q, const struct kmf_reply *a)
 {
-	struct perc_httpd_header h[6];
+	struct perc_httpd_header h[7];
 	char nonce[KMF_NONCE_LEN + 1];
+	char link[2048];
 	bool secret = a->secret_header[0] != '\0';
 	bool kept = q->route->op == KMF_OP_ROSTER && a->body_len == 0;
 	const struct front_roster *roster = NULL;
@@ -394,6 +395,10 @@ front_relay(struct front_req *q, const struct kmf_reply *a)
 		h[n++] = (struct perc_httpd_header){ "Location", a->location };
 	if (a->etag[0] != '\0' && !kept)
 		h[n++] = (struct perc_httpd_header){ "ETag", a->etag };
+	if (a->next[0] != '\0' &&
+	    front_link_next(
+		link, sizeof(link), perc_httpd_query(q->r), a->next) == 0)
+		h[n++] = (struct perc_httpd_header){ "Link", link };
 	if (secret)
 		h[n++] = (struct perc_httpd_header){ "Encryption-Key",
 			a->secret_header };

@@ -11,6 +11,8 @@
 
 #include "perc/b64.h"
 
+#define HEAD_LEN (2 * DB_ID_MAX + 64) /* which operation, on what */
+
 static int
 request_hash(char out[static DB_HASH_MAX], const struct kmf_call *c)
 {
@@ -18,12 +20,13 @@ request_hash(char out[static DB_HASH_MAX], const struct kmf_call *c)
 	size_t n;
 	int r;
 
-	n = c->body_len + DB_ID_MAX + 16;
+	n = c->body_len + HEAD_LEN;
 	if ((buf = calloc(1, n)) == NULL)
 		return PERC_ERR_NOMEM;
-	snprintf((char *)buf, DB_ID_MAX + 16, "%d|%s", (int)c->op, c->conf);
+	snprintf(
+	    (char *)buf, HEAD_LEN, "%d|%s|%s", (int)c->op, c->conf, c->obj);
 	if (c->body_len > 0)
-		memcpy(buf + DB_ID_MAX + 16, c->body, c->body_len);
+		memcpy(buf + HEAD_LEN, c->body, c->body_len);
 	if ((r = perc_sha256(hash, buf, n)) == 0)
 		perc_b64_put(out, hash, sizeof(hash));
 	free(buf);
@@ -57,7 +60,9 @@ replay_answer(struct kmf_job *j, const struct db_idem *i)
 	    (r = kmf_copy(j->a.location, sizeof(j->a.location), location)) ||
 	    (r = kmf_copy(j->a.etag, sizeof(j->a.etag), etag)) != 0)
 		goto out;
-	r = kmf_answer_text(j, status, "application/json", body);
+	j->a.status = status;
+	if (body[0] != '\0')
+		r = kmf_answer_text(j, status, "application/json", body);
 out:
 	perc_secmem_free(buf);
 	return r;

@@ -108,8 +108,8 @@ kmf_inv_expired(
 	return i->state == DB_INV_OPEN && k->now_ms >= expires_ms(i, c);
 }
 
-static const char *
-state_text(const struct kmf_job *j, const struct db_inv *i)
+const char *
+kmf_inv_word(const struct kmf_job *j, const struct db_inv *i)
 {
 	static const char *const names[] = { "open", "used", "revoked" };
 
@@ -124,10 +124,16 @@ inv_json(const struct kmf_job *j, const struct db_inv *i, const char *code,
 	return json_pack(
 	    "{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o}", "id",
 	    i->id, "code", code, "uri", uri, "email", kmf_json_opt(i->email),
-	    "name", kmf_json_opt(i->name), "state", state_text(j, i), "kind",
+	    "name", kmf_json_opt(i->name), "state", kmf_inv_word(j, i), "kind",
 	    i->kind, "role", i->role, "created_at",
 	    kmf_time_json(i->created_ms), "expires_at",
 	    kmf_time_json(expires_ms(i, &j->conf)));
+}
+
+json_t *
+kmf_inv_json(const struct kmf_job *j, const struct db_inv *i)
+{
+	return inv_json(j, i, NULL, NULL);
 }
 
 static int
@@ -174,23 +180,6 @@ kmf_op_inv_create(struct kmf_job *j)
 	if ((r = inv_create(j)) == 0)
 		r = kmf_idem_keep(j);
 	return r;
-}
-
-int
-kmf_op_inv_list(struct kmf_job *j)
-{
-	struct db_inv *list = NULL;
-	json_t *items;
-	size_t i, n;
-	int r;
-
-	if ((r = db_inv_list(j->k->db, &list, &n, j->conf.id)) != 0)
-		return r;
-	items = json_array();
-	for (i = 0; i < n; i++)
-		kmf_json_add(&items, inv_json(j, &list[i], NULL, NULL));
-	free(list);
-	return kmf_answer_json(j, 200, json_pack("{s:o}", "items", items));
 }
 
 /* The invitation that the path names, of this conference. */

@@ -183,6 +183,7 @@ on_call(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
 	r.content_type = a.content_type;
 	r.location = a.location;
 	r.etag = a.etag;
+	r.next = a.next;
 	r.secret_header = a.secret_header;
 	r.retry_after_s = a.retry_after_s;
 	r.body = (const uint8_t *)a.body;

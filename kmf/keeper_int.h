@@ -159,6 +159,7 @@ struct kmf_answer {
 	const char *content_type; /* static */
 	char location[DB_URL_MAX + 128];
 	char etag[32];
+	char next[32];		  /* cursor of the next page; "" none */
 	char secret_header[PERC_ENCKEY_TEXT_MAX + 1];
 	uint32_t retry_after_s;
 	char *body; /* perc_secmem_free */
@@ -495,6 +496,32 @@ int kmf_op_inv_get(struct kmf_job *j);
 int kmf_op_inv_list(struct kmf_job *j);
 int kmf_op_inv_delete(struct kmf_job *j);
 int kmf_op_inv_ics(struct kmf_job *j);
+
+/* --- page.c, list.c ----------------------------------------------------- */
+
+#define KMF_CURSOR_MAX 32
+struct kmf_paging {
+	int64_t limit;
+	int64_t at, no; /* behind which row; then that of the last one seen */
+	json_t *items;
+	size_t octets;
+	bool more;
+};
+/* limit and cursor of the query; refuses, or leaves the status at 0. */
+PERC_MUST int kmf_page_get(struct kmf_job *j, struct kmf_paging *p, int64_t def,
+    int64_t max);
+void kmf_page_clear(struct kmf_paging *p);
+/* Does one more fit? When not, there is a next page. */
+bool kmf_page_room(struct kmf_paging *p);
+void kmf_page_add(struct kmf_paging *p, json_t *v, int64_t at, int64_t no);
+void kmf_page_skip(struct kmf_paging *p, int64_t at, int64_t no);
+/* o (taken over) with items, and next when there is more. */
+PERC_MUST int kmf_page_answer(struct kmf_job *j, struct kmf_paging *p,
+    json_t *o);
+const char *kmf_inv_word(const struct kmf_job *j, const struct db_inv *i);
+json_t *kmf_inv_json(const struct kmf_job *j, const struct db_inv *i);
+json_t *kmf_member_json(const struct db_member *m);
+int kmf_member_state_of(const char *text); /* -1: no such */
 
 /* --- idem.c ------------------------------------------------------------ */
 

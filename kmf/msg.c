@@ -145,6 +145,7 @@ walk_reply(struct walk *k, void *p)
 	walk_str(k, &r->content_type);
 	walk_str(k, &r->location);
 	walk_str(k, &r->etag);
+	walk_str(k, &r->next);
 	walk_str(k, &r->secret_header);
 	r->retry_after_s = (uint32_t)walk_num(k, r->retry_after_s, UINT32_MAX);
 	walk_blob(k, &r->body, &r->body_len);

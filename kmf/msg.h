@@ -145,6 +145,7 @@ struct kmf_reply {
 	const char *detail;	  /* for people */
 	const char *content_type; /* "" none */
 	const char *location, *etag;
+	const char *next;	  /* cursor of the next page; "" none */
 	const char *secret_header; /* Encryption-Key value; "" none */
 	uint32_t retry_after_s;	   /* 0 none */
 	const uint8_t *body;

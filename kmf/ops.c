@@ -403,6 +403,46 @@ kmf_admit(struct kmf_job *j)
 	    : 0;
 }
 
+/* What an Idempotency-Key keeps from happening again, besides what is made
+ * (conf.c, invite.c). */
+static const bool once[KMF_OP_LAST] = {
+	[KMF_OP_CONF_END] = true,
+	[KMF_OP_CONF_REKEY] = true,
+	[KMF_OP_CONF_LOCK] = true,
+	[KMF_OP_CONF_UNLOCK] = true,
+	[KMF_OP_CONF_EXTEND] = true,
+	[KMF_OP_CONF_CANCEL] = true,
+};
+
+/* RFC 9110, 13.1.1: whoever says what he saw means that, wherever he says
+ * it. A change of members demands it (conf_change.c). */
+static int
+match_check(struct kmf_job *j)
+{
+	const char *want = j->call->if_match;
+	char have[32];
+
+	if (want[0] == '\0' || strcmp(want, "*") == 0 || j->conf.id[0] == '\0')
+		return 0;
+	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
+	if (strcmp(want, have) == 0)
+		return 0;
+	return kmf_refuse(
+	    j, 412, "changed", "it was changed meanwhile; read it again");
+}
+
+static int
+run_once(struct kmf_job *j, const struct op *op)
+{
+	int r;
+
+	if ((r = kmf_idem_check(j)) != 0)
+		return r < 0 ? r : 0;
+	if ((r = match_check(j)) != 0 || j->a.status != 0)
+		return r;
+	return (r = op->fn(j)) != 0 ? r : kmf_idem_keep(j);
+}
+
 static int
 run(struct kmf_job *j)
 {
@@ -412,6 +452,10 @@ run(struct kmf_job *j)
 	if (op->fn == NULL)
 		return kmf_not_found(j);
 	if ((r = kmf_admit(j)) != 0 || j->a.status != 0)
+		return r;
+	if (once[j->call->op])
+		return run_once(j, op);
+	if ((r = match_check(j)) != 0 || j->a.status != 0)
 		return r;
 	return op->fn(j);
 }

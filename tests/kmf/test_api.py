@@ -7,6 +7,7 @@
 import json
 import pathlib
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -172,6 +173,144 @@ def test_the_request_id_is_in_the_log(s):
                    "the id in the log")
 
 
+def pages(s, path, limit):
+    """The items of every page, by next and by Link alike."""
+    items, n, target = [], 0, f"{path}limit={limit}"
+    while True:
+        a = raw(s, "GET", target)
+        assert a.status == 200, a.body
+        d = a.json()
+        assert len(d["items"]) <= limit
+        items += d["items"]
+        n += 1
+        if "next" not in d:
+            assert not a.get("link")
+            return items, n
+        link = a.get("link")
+        assert link.endswith('>; rel="next"') and link.startswith("<?"), link
+        target = path.split("?")[0] + link[1:].split(">")[0]
+        assert f"cursor={d['next']}" in target and f"limit={limit}" in target
+
+
+def test_pages_of_conferences(s):
+    made = [conference(s.admin, f"P{i}", starts_at=when(1000 + i % 3),
+                       ends_at=when(1100 + i))["id"] for i in range(7)]
+    items, n = pages(s, "/v1/conferences?", 3)
+    ids = [c["id"] for c in items]
+    assert n > 2 and len(set(ids)) == len(ids) and ids[-7:] == made
+    # in order of their start, when asked by time
+    items, n = pages(s, f"/v1/conferences?from={when(990)}&to={when(1200)}&",
+                     2)
+    assert {c["id"] for c in items} == set(made) and n >= 4
+    starts = [c["starts_at"] for c in items]
+    assert starts == sorted(starts)
+    items, _ = pages(s, f"/v1/conferences?to={when(900)}&", 50)
+    assert items and not set(made) & {c["id"] for c in items}
+    items, _ = pages(s, f"/v1/conferences?from={when(1104)}&", 50)
+    assert len(set(made) & {c["id"] for c in items}) == 2, items
+    s.admin.call("POST", f"/v1/conferences/{made[0]}/end")
+    for query, want in (
+            ("state=scheduled", set(made[1:])), ("state=ended", {made[0]}),
+            (f"created_by={s.admin.client_id}", set(made)),
+            (f"created_by={s.admin.client_id}&state=ended", {made[0]}),
+            ("created_by=nobody", set()), ("state=cancelled", set()),
+            (f"state=ended&from={when(1)}", {made[0]})):
+        items, _ = pages(s, f"/v1/conferences?{query}&", 2)
+        assert {c["id"] for c in items} & set(made) == want, query
+        assert want or not items, query
+    # a cursor is good for its own question only
+    d = raw(s, "GET", "/v1/conferences?limit=1").json()
+    for query in ("state=scheduled&", f"from={when(1)}&", "created_by=x&"):
+        fault(raw(s, "GET", f"/v1/conferences?{query}cursor={d['next']}"),
+              "cursor", kind="parameter")
+    other = "A" if d["next"][5] != "A" else "B"
+    for bad in (d["next"][:5] + other + d["next"][6:], d["next"][:-1],
+                d["next"] + "A", "n1"):
+        fault(raw(s, "GET", f"/v1/conferences?cursor={bad}"), "cursor",
+              kind="parameter")
+    fault(raw(s, "GET", f"/v1/conferences/{s.conf}/members?cursor={d['next']}"),
+          "cursor", kind="parameter")
+
+
+def test_pages_of_invitations_and_members(s):
+    conf = conference(s.admin)["id"]
+    path = f"/v1/conferences/{conf}"
+    made = [invite(s.admin, conf, f"G{i}")["id"] for i in range(5)]
+    items, n = pages(s, path + "/invitations?", 2)
+    assert [i["id"] for i in items] == made and n == 3
+    s.admin.call("DELETE", f"{path}/invitations/{made[1]}")
+    items, _ = pages(s, path + "/invitations?state=revoked&", 2)
+    assert [i["id"] for i in items] == [made[1]]
+    items, _ = pages(s, path + "/invitations?state=open&", 3)
+    assert [i["id"] for i in items] == made[:1] + made[2:]
+    inside = [guest(s.k, s.admin, conf, f"M{i}").member for i in range(3)]
+    items, n = pages(s, path + "/members?", 1)
+    assert [m["member"] for m in items] == inside and n == 3
+    s.admin.call("DELETE", f"{path}/members/{inside[0]}")
+    items, _ = pages(s, path + "/members?state=evicted&", 5)
+    assert [m["member"] for m in items] == inside[:1]
+    items, _ = pages(s, path + "/members?state=live&", 1)
+    assert [m["member"] for m in items] == inside[1:]
+
+
+def test_if_match(s):
+    """Whoever says what he saw means that, whatever he does then."""
+    c = conference(s.admin)
+    path = f"/v1/conferences/{c['id']}"
+    old = raw(s, "GET", path).get("etag")
+    a = raw(s, "PATCH", path, b'{"title": "New"}', [("If-Match", old)])
+    assert a.status == 200 and a.get("etag") != old
+    for method, sub in (("PATCH", ""), ("DELETE", ""), ("POST", "/end"),
+                        ("POST", "/cancel"), ("POST", "/lock")):
+        problem(raw(s, method, path + sub, b"{}" if method == "PATCH" else b"",
+                    [("If-Match", old)]), 412, "changed")
+    # of two who saw the same, one wins
+    now = a.get("etag")
+    both = []
+    for title in (b'{"title": "A"}', b'{"title": "B"}'):
+        both.append(raw(s, "PATCH", path, title, [("If-Match", now)]).status)
+    assert both == [200, 412], both
+    assert raw(s, "DELETE", path).status == 204     # whatever it is now
+    problem(raw(s, "GET", path), 404, "not_found")
+
+
+def test_idempotency(s):
+    """At once, one after the other, for each kind of POST that does more
+    the second time."""
+    body = json.dumps(GOOD).encode()
+    key = [("Idempotency-Key", "same")]
+    answers, threads = [], []
+    for _ in range(8):
+        threads.append(threading.Thread(target=lambda: answers.append(
+            raw(s, "POST", "/v1/conferences", body, key))))
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(answers) == 8 and {a.status for a in answers} == {201}
+    assert len({a.json()["id"] for a in answers}) == 1
+    assert len({a.get("location") for a in answers}) == 1
+    other = json.dumps({**GOOD, "title": "Other"}).encode()
+    fault(raw(s, "POST", "/v1/conferences", other, key), "Idempotency-Key",
+          422, "idempotency_conflict", "header")
+    # the key goes with the path, too
+    e = guest(s.k, s.admin, s.conf)
+    path = f"/v1/conferences/{s.conf}"
+    fault(raw(s, "POST", path + "/rekey", b"", key), "Idempotency-Key", 422,
+          "idempotency_conflict", "header")
+    a = raw(s, "POST", path + "/rekey", b"", [("Idempotency-Key", "r")])
+    time.sleep(1)
+    b = raw(s, "POST", path + "/rekey", b"", [("Idempotency-Key", "r")])
+    assert a.status == b.status == 202 and a.body == b.body
+    c = raw(s, "POST", path + "/rekey")
+    assert c.json()["epoch"] > a.json()["epoch"]
+    assert e.lease(1)["epoch"] >= a.json()["epoch"]
+    # what was refused is not remembered
+    k = [("Idempotency-Key", "late")]
+    fault(raw(s, "POST", "/v1/conferences", b'{"title": 5}', k), "/title")
+    assert raw(s, "POST", "/v1/conferences", body, k).status == 201
+
+
 def test_rates(s):
     """Five seconds' worth at once, then 429 and when to come back."""
     with world.World("perch-rate-") as w:
@@ -193,14 +332,13 @@ def test_rates(s):
             source = "127.0.0.2"
         many = [Neighbour(r.k, "GET", "/healthz").status for _ in range(60)]
         assert many == [200] * 60
-        for _ in range(400):
-            a = Neighbour(r.k, "GET", f"/c/{NOBODY}")
-            if a.status == 429:
-                break
-        assert a.status == 429 and a.get("retry-after")
-        a = Neighbour(r.k, "POST", "/oauth/token")
-        assert a.status == 429 and a.json()["error"] == "slow_down"
-        assert a.get("retry-after")
+        for method, path in ("GET", f"/c/{NOBODY}"), ("POST", "/oauth/token"):
+            for _ in range(400):
+                a = Neighbour(r.k, method, path)
+                if a.status == 429:
+                    break
+            assert a.status == 429 and a.get("retry-after"), path
+        assert a.json()["error"] == "slow_down"
         assert Raw(r.k, "GET", f"/c/{NOBODY}").status == 200
 
 
