@@ -99,39 +99,24 @@ kmf_clock(struct doctor *d, const struct doctor_page *p)
 		    (double)p->skew_ms / 1000);
 }
 
+/* {"checks": {"issuer:LABEL": {"ok", "reason"}}} */
 static void
-ready_wrong(struct doctor *d, const char *name, const char *why)
+ready_read(struct doctor *d, const struct doctor_page *p)
 {
-	doctor_wrong(d, "KMF", "ready",
-	    strncmp(name, "issuer", 6) == 0
-		? "see that the KMF's own host reaches the provider: url and "
-		  "ca_file in perch-kmf.conf"
-		: "see the KMF's log",
-	    "%s%s%s", cli_clean(name), why[0] != '\0' ? ": " : "", why);
-}
-
-/* {"checks": {"issuer:LABEL": {"ok", "reason"}}}; an older KMF says it in
- * lines, "issuer LABEL: no keys yet: WHY". */
-static void
-ready_read(struct doctor *d, struct doctor_page *p)
-{
-	const json_t *checks = json_object_get(p->json, "checks"), *one;
-	char *line, *rest = NULL;
+	json_t *checks = json_object_get(p->json, "checks"), *one;
 	const char *name;
 
-	json_object_foreach((json_t *)checks, name, one)
+	json_object_foreach(checks, name, one)
 	{
-		/* How keys lie in its memory is not for users. */
-		if (!json_is_true(json_object_get(one, "ok")) &&
-		    strcmp(name, "secret_memory") != 0)
-			ready_wrong(d, name, cli_get(one, "reason"));
+		if (json_is_true(json_object_get(one, "ok")))
+			continue;
+		doctor_wrong(d, "KMF", "ready",
+		    strncmp(name, "issuer", 6) == 0
+			? "see that the KMF's own host reaches the provider: "
+			  "url and ca_file in perch-kmf.conf"
+			: "see the KMF's log",
+		    "%s: %s", cli_clean(name), cli_get(one, "reason"));
 	}
-	if (p->json != NULL || p->text == NULL)
-		return;
-	for (line = strtok_r(p->text, "\n", &rest); line != NULL;
-	     line = strtok_r(NULL, "\n", &rest))
-		if (strncmp(line, "issuer ", 7) == 0)
-			ready_wrong(d, line, "");
 }
 
 /* What the KMF itself lacks. */

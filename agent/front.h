@@ -203,8 +203,7 @@ json_t *front_conf_json(const struct front_conf *c); /* for status; new */
 
 /* frontadmin.c */
 /* One request of an administrator's, as local.md tells; r gets the answer. */
-void front_admin_start(
-    struct agent *a, struct local_req *r, const json_t *ask);
+void front_admin_start(struct agent *a, struct local_req *r, const json_t *ask);
 void front_admin_gone(struct agent *a, const struct local_req *r);
 void front_admins_free(struct agent *a);
 
@@ -324,7 +323,7 @@ void front_login_free(struct front_login *l);
  * best, where the first was refused. */
 bool front_login_subject(const struct agent *a, const char *kmf, bool other,
     struct front_subject *s);
-/* Renew at the IdP when its token is about to end; done(arg) always runs,
+/* Renew at the IdP if nothing we hold is good any more; done(arg) always runs,
  * perhaps at once. */
 void front_login_refresh(
     struct agent *a, const char *kmf, void (*done)(void *arg), void *arg);

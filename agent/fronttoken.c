@@ -326,10 +326,9 @@ front_login_refresh(
 	struct front_login *l = front_login_find(a, kmf);
 	bool asking = l != NULL && (l->http != NULL || l->call != NULL);
 
-	if (l == NULL || l->refresh_token == NULL ||
-	    l->nwaiters == FRONT_WAITERS_MAX ||
-	    (!asking && perc_timer_armed(&l->timer) && l->tries == 0 &&
-		front_login_valid(l))) {
+	/* Who joins does not wait for a provider that is away. */
+	if (l == NULL || l->refresh_token == NULL || front_login_valid(l) ||
+	    l->nwaiters == FRONT_WAITERS_MAX) {
 		done(arg);
 		return;
 	}

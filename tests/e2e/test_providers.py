@@ -154,7 +154,7 @@ def direct(kmf, r):
     e = member(kmf, r.conf, t["access_token"], key)
     k = e.keys()
     tap.ok(k.get("usage") == "EKT" and k.get("key"),
-           f"{r.name}: with it, as it is, the keys come", k)
+           f"REQ-WS-6.3a {r.name}: with it, as it is, the keys come", k)
     epoch = int(k["keyid"].split(".")[1])
     tap.ok(e.lease(epoch)["expires_in"] > 0 and
            e.descriptor()["you"]["member"] in str(jose.claims(e.call(
@@ -164,7 +164,7 @@ def direct(kmf, r):
     a = e.send("POST", kmf.url + e.path + "/keys",
                {"Authorization": "Bearer " + t["access_token"]}, b"")
     tap.ok(verdict(thief.keys) == (401, "invalid_token") and
-           a.status == 401, f"{r.name}: not with another key, nor as Bearer")
+           a.status == 401, f"REQ-W-4.2 {r.name}: not with another key, nor as Bearer")
     own = member(kmf, r.conf, None, key)
     own.enter(r.conf, t["id_token"],
               "urn:ietf:params:oauth:token-type:id_token")
