@@ -162,7 +162,8 @@ kmf_conf_check(const struct kmf_conf *c)
 		if (c->hooks[i].ca_file != NULL)
 			bad += check_file(c->hooks[i].ca_file, "the CA");
 	}
-	if (!perc_systemd_activated()) { /* else they are open, here */
+	if (!c->running &&
+	    !perc_systemd_activated()) { /* else they are open, here */
 		bad += check_listen(c->listen);
 		bad += check_listen(c->metrics_listen);
 	}

@@ -261,14 +261,15 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 }
 
 int
-kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
+kmf_conf_load_from(struct kmf_conf *c, const char *file, const char *from,
+    char *why, size_t whycap)
 {
 	struct perc_conf_error e;
 	int r;
 
 	memset(c, 0, sizeof(*c));
 	c->file = file;
-	if ((r = perc_conf_load(c, file, sections, &e)) != 0)
+	if ((r = perc_conf_load_from(c, file, from, sections, &e)) != 0)
 		snprintf(why, whycap, "%s", e.text);
 	else {
 		snprintf(why, whycap, "%s: out of memory", file);
@@ -277,6 +278,63 @@ kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
 	if (r != 0)
 		kmf_conf_clear(c);
 	return r;
+}
+
+int
+kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
+{
+	return kmf_conf_load_from(c, file, file, why, whycap);
+}
+
+/* What only fronts and the fetcher read; the keeper reads the rest, once. */
+static bool
+is_live(const char *name)
+{
+	static const char *const live[] = { "tls_cert", "tls_key", "client_ca",
+		"max_conns", "max_conns_per_ip", "rate_address", "rate_person",
+		"log_level", "log_format" };
+	size_t i;
+
+	for (i = 0; i < sizeof(live) / sizeof(live[0]); i++)
+		if (strcmp(live[i], name) == 0)
+			return true;
+	return false;
+}
+
+const char *
+kmf_conf_frozen(const struct kmf_conf *a, const struct kmf_conf *b)
+{
+	const struct perc_conf_item *i;
+	size_t n;
+
+	for (i = main_items; i->name != NULL; i++)
+		if (!is_live(i->name) && !perc_conf_equal(a, b, i))
+			return i->name;
+	if (a->nhooks != b->nhooks)
+		return "[webhook]";
+	for (n = 0; n < a->nhooks; n++)
+		for (i = kmf_hook_items; i->name != NULL; i++)
+			if (strcmp(a->hooks[n].label, b->hooks[n].label) != 0 ||
+			    !perc_conf_equal(&a->hooks[n], &b->hooks[n], i))
+				return "[webhook]";
+	return NULL;
+}
+
+bool
+kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b)
+{
+	const struct perc_conf_item *i;
+	size_t n;
+
+	if (a->nissuers != b->nissuers)
+		return false;
+	for (n = 0; n < a->nissuers; n++)
+		for (i = kmf_issuer_items; i->name != NULL; i++)
+			if (strcmp(a->issuers[n].label, b->issuers[n].label) !=
+				0 ||
+			    !perc_conf_equal(&a->issuers[n], &b->issuers[n], i))
+				return false;
+	return true;
 }
 
 void

@@ -359,6 +359,8 @@ on_fetcher_gone(struct perc_chan *c, int why, void *arg)
 }
 
 /* --- timers and signals --------------------------------------------------- */
+static void on_term(int signo, void *arg);
+
 static void
 on_tick(void *arg)
 {
@@ -370,6 +372,8 @@ on_tick(void *arg)
 	front_keys_tick(f);
 	front_audit_tick(f);
 	front_counts_send(f);
+	if (f->retiring && !f->stopping && perc_httpd_conns(f->httpd) == 0)
+		on_term(SIGTERM, f);
 	if (perc_timer_set(f->loop, &f->tick, TICK_MS, on_tick, f) != 0)
 		fatalx("front.tick err=no_memory");
 }
@@ -410,6 +414,23 @@ on_term(int signo, void *arg)
 	perc_httpd_drain(f->httpd, FRONT_DRAIN_MS, on_drained, f);
 }
 
+/* An heir has the port: end when the last connection has ended. */
+static void
+on_retire(int signo, void *arg)
+{
+	struct front *f = arg;
+
+	if (f->httpd == NULL) {
+		on_term(signo, arg);
+		return;
+	}
+	f->retiring = true;
+	perc_httpd_retire(f->httpd);
+	if (f->metrics != NULL)
+		perc_httpd_retire(f->metrics);
+	log_info("front.retire connections=%u", perc_httpd_conns(f->httpd));
+}
+
 /* --- life ----------------------------------------------------------------- */
 /* A descriptor per connection; the usual soft limit is 1024. */
 static void
@@ -447,7 +468,8 @@ front_open(struct front *f)
 	    (r = perc_chan_new(&f->fetcher, f->loop, FD_FETCHER, fetcher_rules,
 		 sizeof(fetcher_rules) / sizeof(fetcher_rules[0]),
 		 on_fetcher_gone, f)) != 0 ||
-	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0)
+	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0 ||
+	    (r = perc_loop_signal(f->loop, SIGUSR1, on_retire, f)) != 0)
 		return r;
 	perc_chan_state_set(f->keeper, FRONT_STARTING);
 	return front_check_open(f);

@@ -107,7 +107,7 @@ struct front {
 	struct perc_httpd *httpd, *metrics;
 	struct perc_chan *keeper, *fetcher;
 	int ready_fd;
-	bool welcomed, stopping;
+	bool welcomed, stopping, retiring;
 	char *jwks_text;
 	struct kmf_api *api;
 	char openapi_etag[PERC_JKT_LEN + 3]; /* with its quotes */

@@ -9,7 +9,10 @@
 #include "perc/err.h"
 #include "perc/loop.h"
 
-#define KMF_HANDOVER_FETCHER 255 /* in the place of a front's number */
+/* In the place of a front's number. */
+#define KMF_HANDOVER_FETCHER 255
+#define KMF_HANDOVER_CONF    254 /* the new configuration's text */
+#define KMF_HANDOVER_PING    253 /* write one octet into it */
 
 /* fd is the receiver's to own. */
 typedef void (*kmf_handover_fn)(unsigned front, int fd, void *arg);

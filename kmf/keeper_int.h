@@ -340,8 +340,8 @@ int kmf_op_audit(struct kmf_job *j);
 #define KMF_REFUSED_MS	10000
 PERC_MUST int kmf_login_failed(
     struct kmf_front *f, const struct kmf_refused *x);
-/* Of the program itself, in a transaction of its own: started, configured,
- * stopped (and a checkpoint). Takes detail over. */
+/* Of the program itself: started and stopped (with a checkpoint) in a
+ * transaction of their own, configured in the turn's. Takes detail over. */
 PERC_MUST int kmf_audit_program(
     struct kmf_keeper *k, enum kmf_audit_kind kind, json_t *detail);
 

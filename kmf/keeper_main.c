@@ -89,13 +89,54 @@ hooks_forget(struct hooks *w)
 	}
 }
 
-/* In the place of a front, or of the fetcher, that died. */
+/* Which configuration this is, for who compares: base64url SHA-256, "" when
+ * it cannot be read. */
+static void
+conf_hash(char out[static PERC_JKT_LEN + 1], int fd)
+{
+	static char text[1 << 20];
+	uint8_t hash[PERC_SHA256_LEN];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+
+	out[0] = '\0';
+	if (n >= 0 && perc_sha256(hash, text, (size_t)n) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+}
+
+static void
+configured(struct kmf_keeper *k, int fd)
+{
+	char hash[PERC_JKT_LEN + 1];
+
+	conf_hash(hash, fd);
+	if (kmf_audit_program(k, KMF_AUDIT_CONFIGURED,
+		json_pack("{s:s}", "config", hash)) != 0)
+		log_warnx("audit.lost kind=configured");
+	close(fd);
+}
+
+static void
+ping(int fd)
+{
+	if (write(fd, "p", 1) != 1)
+		log_warnx("keeper.ping");
+	close(fd);
+}
+
+/* In the place of a front, or of the fetcher, that died; or news. */
 static void
 on_heir(unsigned n, int fd, void *arg)
 {
-	int r = n == KMF_HANDOVER_FETCHER ? kmf_keeper_fetcher_add(arg, fd)
-					  : kmf_keeper_front_add(arg, fd);
+	int r = 0;
 
+	if (n == KMF_HANDOVER_CONF)
+		configured(arg, fd);
+	else if (n == KMF_HANDOVER_PING)
+		ping(fd);
+	else if (n == KMF_HANDOVER_FETCHER)
+		r = kmf_keeper_fetcher_add(arg, fd);
+	else
+		r = kmf_keeper_front_add(arg, fd);
 	if (r != 0)
 		log_warnx("front.refused index=%u", n);
 }
@@ -126,31 +167,13 @@ cage(const struct kmf_conf *c)
 	    rep.landlock, perc_secmem_level_name());
 }
 
-/* Which configuration this is, for who compares. */
-static int
-conf_hash(char out[static PERC_JKT_LEN + 1], const struct kmf_conf *c)
-{
-	uint8_t hash[PERC_SHA256_LEN];
-	struct perc_conf_error e;
-	char *text = NULL;
-	size_t len;
-	int r;
-
-	if ((r = perc_conf_read_file(&text, &len, c->file, 1u << 20, &e)) ==
-		0 &&
-	    (r = perc_sha256(hash, text, len)) == 0)
-		perc_b64_put(out, hash, sizeof(hash));
-	perc_secmem_free(text);
-	return r;
-}
-
 static void
 note_start(struct kmf_keeper *k, const struct kmf_conf *c)
 {
 	char hash[PERC_JKT_LEN + 1] = "";
 
-	if (conf_hash(hash, c) != 0 ||
-	    kmf_audit_program(k, KMF_AUDIT_STARTED,
+	conf_hash(hash, c->snapshot);
+	if (kmf_audit_program(k, KMF_AUDIT_STARTED,
 		json_pack("{s:s, s:s, s:s}", "version", PACKAGE_VERSION,
 		    "config", hash, "memory", perc_secmem_level_name())) != 0)
 		log_warnx("audit.lost kind=started");

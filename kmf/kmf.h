@@ -95,6 +95,8 @@ struct kmf_webhook { /* "[webhook label]" */
 
 struct kmf_conf {
 	const char *file; /* as given, borrowed */
+	bool running;	  /* it was not read to start, but to be taken */
+	int snapshot;	  /* the keeper's: what it was read from; else -1 */
 	char *base_url;	  /* public, no trailing slash: BASE */
 	char *listen;
 	char *metrics_listen; /* NULL: on the public port */
@@ -126,6 +128,12 @@ struct kmf_conf {
 /* conf_table.c: read FILE; *why gets "FILE:LINE: what, and what to do". */
 PERC_MUST int
 kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap);
+/* The same, of a text that stands in `from`; paths are relative to file. */
+PERC_MUST int kmf_conf_load_from(struct kmf_conf *c, const char *file,
+    const char *from, char *why, size_t whycap);
+/* The first setting that differs and cannot change while running, or NULL. */
+const char *kmf_conf_frozen(const struct kmf_conf *a, const struct kmf_conf *b);
+bool kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b);
 void kmf_conf_clear(struct kmf_conf *c);
 void kmf_conf_print_help(void);
 
@@ -169,7 +177,7 @@ int kmf_rewrap_cli(const struct kmf_conf *c, bool status);
 int kmf_rotate_cli(const struct kmf_conf *c, const char *after, bool status);
 
 /* `perch-kmf serve`: runs the roles until SIGTERM. Exit code. */
-int kmf_supervise(const struct kmf_conf *c);
+int kmf_supervise(const char *file);
 
 /* The roles; each returns the exit code of its process. */
 int kmf_keeper_main(const struct kmf_conf *c);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "kmf/kmf.h"
 #include "perc/log.h"
@@ -33,7 +34,7 @@ static const char usage[] =
     "invited, and hands each endpoint the conference's key over HTTPS.\n"
     "\n"
     "  init          make DIR with keys, database, certificate, settings\n"
-    "  serve         run; SIGTERM ends, SIGHUP reloads the certificate\n"
+    "  serve         run; SIGTERM ends, SIGHUP reloads\n"
     "  check-config  open all that serve would, tell every problem\n"
     "  rotate-keys   publish new signing keys, which sign from\n"
     "                key_overlap_s (or SECONDS) later on; or show them\n"
@@ -43,7 +44,7 @@ static const char usage[] =
     "  restore       put a backup in its place; what was revoked stays so\n";
 
 struct args {
-	const char *conf, *after;
+	const char *conf, *after, *snapshot;
 	bool status, accept_loss;
 	struct kmf_init_opts init;
 };
@@ -66,10 +67,12 @@ args_get(struct args *a, int argc, char **argv)
 		{ "cert", required_argument, NULL, 't' },
 		{ "key", required_argument, NULL, 'k' },
 		{ "after", required_argument, NULL, 'a' },
+		{ "snapshot", required_argument, NULL, 'n' },
 		{ "status", no_argument, NULL, 's' },
 		{ "accept-loss", no_argument, NULL, 'x' }, { 0 } };
 	const char **to[128] = { ['c'] = &a->conf,
 		['a'] = &a->after,
+		['n'] = &a->snapshot,
 		['u'] = &a->init.url,
 		['m'] = &a->init.mdd,
 		['l'] = &a->init.listen,
@@ -93,11 +96,17 @@ args_get(struct args *a, int argc, char **argv)
 static int
 conf_get(struct kmf_conf *c, const struct args *a)
 {
-	char why[700];
+	char why[700], from[64];
+	int r;
 
 	if (a->conf == NULL)
 		return bad_usage("-c FILE is missing");
-	if (kmf_conf_load(c, a->conf, why, sizeof(why)) != 0) {
+	/* A role reads what the supervisor has read. */
+	snprintf(from, sizeof(from), "/proc/self/fd/%s",
+	    a->snapshot == NULL ? "" : a->snapshot);
+	r = kmf_conf_load_from(
+	    c, a->conf, a->snapshot == NULL ? a->conf : from, why, sizeof(why));
+	if (r != 0) {
 		fprintf(stderr, "perch-kmf: %s\n", why);
 		kmf_conf_clear(c);
 		return 1;
@@ -122,6 +131,9 @@ run_role(int argc, char **argv, const struct args *a)
 	index = (unsigned)atoi(argv[2]);
 	if ((code = conf_get(&c, a)) != 0)
 		return code;
+	c.snapshot = a->snapshot == NULL ? -1 : atoi(a->snapshot);
+	if (c.snapshot >= 0 && strcmp(role, "keeper") != 0)
+		close(c.snapshot);     /* of no use to who has it read */
 	(void)signal(SIGINT, SIG_IGN); /* the supervisor tells us */
 	(void)signal(SIGHUP, SIG_IGN);
 	if (strcmp(role, "front") == 0)
@@ -249,9 +261,8 @@ run_serve(int argc, char **argv, const struct args *a)
 	perc_log_init("perch-kmf", "main", c.syslog, c.log_level);
 	perc_log_json_set(c.log_format != 0);
 	kmf_issuers_warn(&c, warn_log);
-	code = kmf_supervise(&c);
 	kmf_conf_clear(&c);
-	return code;
+	return kmf_supervise(a->conf);
 }
 
 int

@@ -77,19 +77,23 @@ bad:
 	return 1;
 }
 
+/* Every role reads the snapshot, its last descriptor, in the file's name. */
 static int
 role_start(struct sup *s, pid_t *pid, const char *role, unsigned index,
     const int *fds, int nfds)
 {
-	char number[16];
+	char number[16], snapshot[16];
 	char *argv[] = { (char *)(uintptr_t) "perch-kmf",
 		(char *)(uintptr_t) "role", (char *)(uintptr_t)role, number,
 		(char *)(uintptr_t) "-c", (char *)(uintptr_t)s->conf->file,
-		NULL };
-	int r;
+		(char *)(uintptr_t) "--snapshot", snapshot, NULL };
+	int all[KMF_FRONTS_MAX + 3], r;
 
+	memcpy(all, fds, (size_t)nfds * sizeof(fds[0]));
+	all[nfds] = s->snapshot;
 	snprintf(number, sizeof(number), "%u", index);
-	if ((r = perc_proc_spawn(pid, NULL, argv, fds, nfds)) != 0)
+	snprintf(snapshot, sizeof(snapshot), "%d", PERC_PROC_FD + nfds);
+	if ((r = perc_proc_spawn(pid, NULL, argv, all, nfds + 1)) != 0)
 		log_warn("kmf.start role=%s", role);
 	return r;
 }
@@ -118,6 +122,8 @@ on_ready(int fd, uint32_t events, void *arg)
 	f->ready = -1;
 	if (f->s->rolling != 0)
 		sup_roll_next(f->s);
+	else
+		sup_reload_done(f->s);
 	if (!f->s->told && f->s->nready == (unsigned)f->s->conf->fronts) {
 		f->s->told = true;
 		log_info("kmf.ready url=%s fronts=%u", f->s->conf->base_url,
@@ -222,7 +228,8 @@ sup_front_start(void *arg)
 	sup_close(t, 2);
 }
 
-/* The last front first; the next when its heir is ready. */
+/* The last front first; the next when its heir is ready. The port stays open
+ * in here, so whoever comes between the two waits a moment. */
 void
 sup_roll_next(struct sup *s)
 {
@@ -233,9 +240,14 @@ sup_roll_next(struct sup *s)
 	f = &s->slots[--s->rolling];
 	log_info(
 	    "kmf.reload certificate=%s front=%u", s->conf->tls_cert, f->index);
-	f->renewing = f->pid != 0;
-	if (f->renewing)
-		(void)kill(f->pid, SIGTERM);
+	perc_timer_stop(s->loop, &f->respawn);
+	if (f->pid != 0) {
+		if (f->ready < 0 && s->nready > 0)
+			s->nready--;
+		sup_retire(s, f->pid);
+		f->pid = 0;
+	}
+	sup_front_start(f);
 }
 
 void

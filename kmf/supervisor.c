@@ -6,8 +6,8 @@
  * keeper there is nothing to serve, so its end is ours. The supervisor itself
  * never reads a request.
  *
- * A front can read no file any more, so a new certificate means new fronts,
- * one after the other; the port stays open in here.
+ * A front can read no file any more, so a new certificate or configuration
+ * means new fronts, one after the other (sup_reload.c).
  */
 #include "config.h"
 
@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "kmf/supervisor.h"
-#include "perc/httpd.h"
 #include "perc/log.h"
 #include "perc/loop.h"
 #include "perc/proc.h"
@@ -46,6 +45,8 @@ stop(struct sup *s, int code)
 		if (s->slots[i].pid != 0)
 			(void)kill(s->slots[i].pid, SIGTERM);
 	}
+	for (i = 0; i < s->nretired; i++)
+		(void)kill(s->retired[i], SIGTERM);
 }
 
 /* Deaths in a row, or one before we were ready: this will not get well. */
@@ -74,11 +75,6 @@ front_died(struct slot *f, int status)
 		s->nready--;
 	if (s->stopping)
 		return;
-	if (f->renewing) {
-		f->renewing = false;
-		sup_front_start(f);
-		return;
-	}
 	log_warnx("kmf.front_died front=%u status=%d signal=%d", f->index,
 	    WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
@@ -95,6 +91,11 @@ fetcher_died(struct sup *s, int status)
 	s->fetcher = 0;
 	if (s->stopping)
 		return;
+	if (s->refetching) {
+		s->refetching = false;
+		sup_fetcher_start(s);
+		return;
+	}
 	log_warnx("kmf.fetcher_died status=%d signal=%d",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
@@ -113,7 +114,7 @@ fronts_left(const struct sup *s)
 	for (i = 0; i < (unsigned)s->conf->fronts; i++)
 		if (s->slots[i].pid != 0)
 			return true;
-	return false;
+	return s->nretired != 0;
 }
 
 static void
@@ -121,6 +122,8 @@ child_died(struct sup *s, pid_t pid, int status)
 {
 	unsigned i;
 
+	if (sup_retired_died(s, pid))
+		return;
 	for (i = 0; i < (unsigned)s->conf->fronts; i++)
 		if (s->slots[i].pid == pid) {
 			front_died(&s->slots[i], status);
@@ -168,6 +171,8 @@ on_kill(void *arg)
 	for (i = 0; i < (unsigned)s->conf->fronts; i++)
 		if (s->slots[i].pid != 0)
 			(void)kill(s->slots[i].pid, SIGKILL);
+	for (i = 0; i < s->nretired; i++)
+		(void)kill(s->retired[i], SIGKILL);
 	if (s->keeper != 0)
 		(void)kill(s->keeper, SIGKILL);
 	if (s->fetcher != 0)
@@ -188,16 +193,7 @@ on_stop(int signo, void *arg)
 static void
 on_hup(int signo, void *arg)
 {
-	struct sup *s = arg;
-	char why[512];
-
-	log_info("kmf.reload what=certificate other_settings=need_a_restart");
-	if (perc_httpd_check_cert(
-		s->conf->tls_cert, s->conf->tls_key, why, sizeof(why)) != 0) {
-		log_warnx("kmf.reload err=\"%s\" certificate=the_old_one", why);
-		return;
-	}
-	sup_roll(s);
+	sup_reload(arg);
 }
 
 static int
@@ -212,13 +208,32 @@ signals_take(struct sup *s)
 	return perc_loop_signal(s->loop, SIGHUP, on_hup, s);
 }
 
-int
-kmf_supervise(const struct kmf_conf *c)
+static int
+supervise(struct sup *s)
 {
-	struct sup s = { .conf = c,
+	if (kmf_conf_check(s->conf) != 0 || sup_ports_open(s) != 0)
+		return PERC_ERR_INVAL;
+	if (perc_process_harden() != 0 || perc_loop_new(&s->loop) != 0 ||
+	    signals_take(s) != 0) {
+		fprintf(
+		    stderr, "perch-kmf: cannot start: %s\n", strerror(errno));
+		return PERC_ERR_SYS;
+	}
+	if (sup_start_all(s) != 0 || sup_watch_start(s) != 0)
+		stop(s, 1);
+	else if (perc_loop_run(s->loop) != 0)
+		s->code = 1;
+	return 0;
+}
+
+int
+kmf_supervise(const char *file)
+{
+	struct sup s = { .snapshot = -1,
 		.metrics = -1,
 		.keeper_sock = -1,
 		.fetcher_sock = -1,
+		.pipe = { -1, -1 },
 		.code = 1 };
 	unsigned i;
 
@@ -226,23 +241,14 @@ kmf_supervise(const struct kmf_conf *c)
 		s.listen[i] = -1;
 		s.slots[i] = (struct slot){ .s = &s, .index = i, .ready = -1 };
 	}
-	if (kmf_conf_check(c) != 0 || sup_ports_open(&s) != 0)
-		goto out;
-	if (perc_process_harden() != 0 || perc_loop_new(&s.loop) != 0 ||
-	    signals_take(&s) != 0) {
-		fprintf(
-		    stderr, "perch-kmf: cannot start: %s\n", strerror(errno));
-		goto out;
-	}
-	if (sup_start_all(&s) != 0)
-		stop(&s, 1);
-	else if (perc_loop_run(s.loop) != 0)
+	if (sup_conf_open(&s, file) == 0 && supervise(&s) != 0)
 		s.code = 1;
-out:
 	sup_close(s.listen, KMF_FRONTS_MAX);
 	sup_close(&s.metrics, 1);
 	sup_close(&s.keeper_sock, 1);
 	sup_close(&s.fetcher_sock, 1);
+	sup_close(s.pipe, 2);
 	perc_loop_free(s.loop);
+	sup_conf_close(&s);
 	return s.code;
 }

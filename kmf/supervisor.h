@@ -11,7 +11,8 @@
 #include "kmf/kmf.h"
 #include "perc/loop.h"
 
-#define SUP_RESPAWN_MS 1000
+#define SUP_RESPAWN_MS	1000
+#define SUP_RETIRED_MAX 64
 
 struct sup;
 
@@ -19,14 +20,14 @@ struct slot {
 	struct sup *s;
 	unsigned index;
 	pid_t pid;     /* 0: not running */
-	bool renewing; /* it was told to make room for an heir */
 	int ready;     /* its "ready" socket, -1: heard or gone */
 	struct perc_io *io;
 	struct perc_timer respawn;
 };
 
 struct sup {
-	const struct kmf_conf *conf;
+	struct kmf_conf *conf; /* of the snapshot; changes at SIGHUP */
+	int snapshot;	       /* memfd: what every role reads */
 	struct perc_loop *loop;
 	int listen[KMF_FRONTS_MAX], metrics;
 	int keeper_sock, fetcher_sock; /* handover */
@@ -35,6 +36,16 @@ struct sup {
 	unsigned nready, deaths, rolling; /* fronts still to be renewed */
 	int64_t deaths_since_ms;
 	bool stopping, told;
+	bool reloading;	 /* until the last front has an heir */
+	bool refetching; /* the fetcher was told to make room */
+	pid_t retired[SUP_RETIRED_MAX]; /* fronts that only end */
+	unsigned nretired;
+	/* systemd's watchdog */
+	int64_t watch_ms;
+	bool pong;
+	int pipe[2];
+	struct perc_io *pong_io;
+	struct perc_timer watch;
 	int code;
 	struct perc_timer kill, refetch;
 };
@@ -49,3 +60,12 @@ void sup_fetcher_start(void *sup);
 void sup_roll(struct sup *s);
 void sup_roll_next(struct sup *s);
 void sup_close(int *fds, size_t n);
+
+/* sup_reload.c */
+PERC_MUST int sup_conf_open(struct sup *s, const char *file); /* told why */
+void sup_conf_close(struct sup *s);
+void sup_reload(struct sup *s);
+void sup_reload_done(struct sup *s); /* looks whether it is */
+void sup_retire(struct sup *s, pid_t pid);
+bool sup_retired_died(struct sup *s, pid_t pid);
+PERC_MUST int sup_watch_start(struct sup *s);

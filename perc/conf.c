@@ -274,6 +274,13 @@ int
 perc_conf_load(void *conf, const char *file,
     const struct perc_conf_section *sections, struct perc_conf_error *e)
 {
+	return perc_conf_load_from(conf, file, file, sections, e);
+}
+
+int
+perc_conf_load_from(void *conf, const char *file, const char *from,
+    const struct perc_conf_section *sections, struct perc_conf_error *e)
+{
 	static const struct perc_conf_item no_items[1];
 	static const struct perc_conf_section none = { .items = no_items };
 	struct loader l = {
@@ -287,7 +294,7 @@ perc_conf_load(void *conf, const char *file,
 	e->text[0] = '\0';
 	if ((r = section_begin(&l, top != NULL ? top : &none, conf)) != 0)
 		return r;
-	if ((r = perc_conf_read_file(&text, &len, file, FILE_MAX, e)) != 0)
+	if ((r = perc_conf_read_file(&text, &len, from, FILE_MAX, e)) != 0)
 		return r;
 	r = load_text(&l, text, len);
 	perc_secmem_free(text);

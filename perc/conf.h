@@ -56,6 +56,14 @@ struct perc_conf_error {
  * whatever was set is still to be freed with _clear. */
 PERC_MUST int perc_conf_load(void *conf, const char *file,
     const struct perc_conf_section *sections, struct perc_conf_error *e);
+/* The same, of a text that stands in the file `from`: errors name `file`, and
+ * paths are relative to it. */
+PERC_MUST int perc_conf_load_from(void *conf, const char *file,
+    const char *from, const struct perc_conf_section *sections,
+    struct perc_conf_error *e);
+/* Has this item the same value in a and b? */
+bool perc_conf_equal(const void *a, const void *b,
+    const struct perc_conf_item *item);
 /* Free what the items of one struct own, and zero them. */
 void perc_conf_clear(void *target, const struct perc_conf_item *items);
 /* Print every name with type, default and help, for --help-config. */

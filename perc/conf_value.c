@@ -273,3 +273,42 @@ perc_conf_clear(void *target, const struct perc_conf_item *items)
 		}
 	}
 }
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_list(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (; *a != NULL && *b != NULL; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+bool
+perc_conf_equal(const void *a, const void *b, const struct perc_conf_item *item)
+{
+	const void *x = (const char *)a + item->offset;
+	const void *y = (const char *)b + item->offset;
+
+	switch (item->type) {
+	case PERC_CONF_INT:
+		return *(const int64_t *)x == *(const int64_t *)y;
+	case PERC_CONF_BOOL:
+		return *(const bool *)x == *(const bool *)y;
+	case PERC_CONF_ENUM:
+		return *(const int *)x == *(const int *)y;
+	case PERC_CONF_LIST:
+		return same_list(
+		    *(char *const *const *)x, *(char *const *const *)y);
+	default:
+		return same_text(
+		    *(const char *const *)x, *(const char *const *)y);
+	}
+}

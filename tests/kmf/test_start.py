@@ -283,7 +283,7 @@ def test_reload(s):
     new = peer(k)
     (k.dir / "tls.crt").write_text("rubbish")
     k.proc.p.send_signal(signal.SIGHUP)
-    k.proc.wait_log("certificate=the_old_one")
+    k.proc.wait_log("settings=the_old_ones")
     assert peer(k) == new
     assert k.proc.stop() == 0
 
