@@ -207,7 +207,8 @@ kmf_init(const struct kmf_init_opts *o)
 		return 1;
 	if (cert_take(&i) != 0 || conf_write(&i) != 0)
 		goto bad;
-	if (kmf_keeper_init(o->dir, i.url, why, sizeof(why)) != 0) {
+	if (kmf_keeper_init(o->dir, i.url,
+		o->admin != NULL ? o->admin : "admin", why, sizeof(why)) != 0) {
 		(void)fail("%s", why);
 		goto bad;
 	}

@@ -171,3 +171,13 @@ kmf_id_ok(const char *id, const char *prefix)
 	    "0123456789-_");
 	return n == ID_LEN && id[n] == '\0';
 }
+
+bool
+kmf_client_id_ok(const char *id)
+{
+	size_t n = strspn(id,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789-_.");
+
+	return n != 0 && n < KMF_CLIENT_ID_MAX && id[n] == '\0';
+}

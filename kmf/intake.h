@@ -44,3 +44,6 @@ bool kmf_query_has(const char *query, const char *name);
 
 /* An id of ours: prefix and 22 base64url characters. */
 bool kmf_id_ok(const char *id, const char *prefix);
+/* Letters, digits, - _ and . */
+#define KMF_CLIENT_ID_MAX 64 /* with NUL */
+bool kmf_client_id_ok(const char *id);

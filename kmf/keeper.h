@@ -89,8 +89,10 @@ void kmf_keeper_free(struct kmf_keeper *k);
 
 /*
  * `perch-kmf init`: make root.key, perch.db with fresh signing keys,
- * kmf-keys.json and admin-client.jwk in dir (which exists, 0700). Overwrites
+ * kmf-keys.json and admin-client.jwk, of the client `admin`, in dir (which
+ * exists, 0700). Overwrites
  * nothing: PERC_ERR_EXISTS when one of them is there. why as above.
  */
 PERC_MUST int kmf_keeper_init(const char *dir, const char *base_url,
+    const char *admin,
     char *why, size_t whycap);

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ADMIN_ID    "admin"
 #define ADMIN_SCOPE "admin scheduler auditor"
 #define PATH_CAP    4096
 
@@ -23,7 +22,7 @@ static const char *const files[] = { KMF_ROOT_FILE, KMF_DB_FILE, KMF_KEYS_FILE,
 #define NFILES (sizeof(files) / sizeof(files[0]))
 
 struct init {
-	const char *dir, *base;
+	const char *dir, *base, *admin;
 	char *why;
 	size_t cap;
 	struct db *db;
@@ -114,13 +113,13 @@ keys_file(struct init *n)
 static int
 admin_row(struct init *n, const struct perc_jwk *key)
 {
-	struct db_client c = { .id = ADMIN_ID,
-		.scope = ADMIN_SCOPE,
+	struct db_client c = { .scope = ADMIN_SCOPE,
 		.created_ms = perc_wall_ms() };
 	char *text = NULL;
 	int r;
 
-	if ((r = perc_jwk_public_json(&text, key)) == 0 &&
+	if ((r = kmf_copy(c.id, sizeof(c.id), n->admin)) == 0 &&
+	    (r = perc_jwk_public_json(&text, key)) == 0 &&
 	    (r = kmf_copy(c.jwk, sizeof(c.jwk), text)) == 0)
 		r = db_client_add(n->db, &c);
 	perc_json_free(text);
@@ -137,7 +136,7 @@ admin_file(struct init *n, const struct perc_jwk *key)
 	if ((r = perc_jwk_private_json(&text, key)) != 0)
 		return r;
 	r = PERC_ERR_NOMEM;
-	v = json_pack("{s:s, s:s, s:o}", "client_id", ADMIN_ID, "kmf", n->base,
+	v = json_pack("{s:s, s:s, s:o}", "client_id", n->admin, "kmf", n->base,
 	    "key", json_loads(text, 0, NULL));
 	if (v != NULL && (out = perc_json_text(v)) != NULL)
 		r = file_write(n, KMF_ADMIN_FILE, 0600, out, strlen(out));
@@ -181,11 +180,14 @@ db_make(struct init *n)
 }
 
 int
-kmf_keeper_init(const char *dir, const char *base_url, char *why, size_t cap)
+kmf_keeper_init(const char *dir, const char *base_url, const char *admin,
+    char *why, size_t cap)
 {
-	struct init n = {
-		.dir = dir, .base = base_url, .why = why, .cap = cap
-	};
+	struct init n = { .dir = dir,
+		.base = base_url,
+		.admin = admin,
+		.why = why,
+		.cap = cap };
 	int r;
 
 	snprintf(why, cap, "%s: cannot be prepared", dir);

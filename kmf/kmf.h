@@ -158,6 +158,7 @@ int kmf_conf_check_db(const struct kmf_conf *c);
 struct kmf_init_opts {
 	const char *dir, *url, *mdd, *listen;
 	const char *cert, *key; /* NULL: a self-signed one is made */
+	const char *admin;	/* client id of the first one; NULL: admin */
 };
 /* `perch-kmf init`; prints what was made and what to do next. Exit code. */
 int kmf_init(const struct kmf_init_opts *o);

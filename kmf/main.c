@@ -14,13 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kmf/intake.h"
 #include "kmf/kmf.h"
 #include "perc/log.h"
 
 static const char usage[] =
     "usage:\n"
     "  perch-kmf init DIR [--url BASE] [--mdd URL] [--listen HOST:PORT]\n"
-    "                     [--cert FILE --key FILE]\n"
+    "                     [--cert FILE --key FILE] [--admin NAME]\n"
     "  perch-kmf serve -c FILE\n"
     "  perch-kmf check-config -c FILE\n"
     "  perch-kmf rotate-keys -c FILE [--after SECONDS | --status]\n"
@@ -66,12 +67,14 @@ args_get(struct args *a, int argc, char **argv)
 		{ "listen", required_argument, NULL, 'l' },
 		{ "cert", required_argument, NULL, 't' },
 		{ "key", required_argument, NULL, 'k' },
+		{ "admin", required_argument, NULL, 'A' },
 		{ "after", required_argument, NULL, 'a' },
 		{ "snapshot", required_argument, NULL, 'n' },
 		{ "status", no_argument, NULL, 's' },
 		{ "accept-loss", no_argument, NULL, 'x' }, { 0 } };
 	const char **to[128] = { ['c'] = &a->conf,
 		['a'] = &a->after,
+		['A'] = &a->init.admin,
 		['n'] = &a->snapshot,
 		['u'] = &a->init.url,
 		['m'] = &a->init.mdd,
@@ -162,6 +165,8 @@ run_init(int argc, char **argv, struct args *a)
 		return bad_usage("init needs one directory");
 	if ((a->init.cert == NULL) != (a->init.key == NULL))
 		return bad_usage("--cert and --key go together");
+	if (a->init.admin != NULL && !kmf_client_id_ok(a->init.admin))
+		return bad_usage("--admin takes letters, digits, - _ and .");
 	a->init.dir = argv[1];
 	return kmf_init(&a->init);
 }

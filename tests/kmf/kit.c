@@ -214,7 +214,7 @@ kit_open(struct kit *t)
 	strcpy(t->dir, "/tmp/perch-kmf.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	snprintf(t->db_file, sizeof(t->db_file), "%s/perch.db", t->dir);
-	if (kmf_keeper_init(t->dir, KIT_BASE, why, sizeof(why)) != 0)
+	if (kmf_keeper_init(t->dir, KIT_BASE, "admin", why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	snprintf(path, sizeof(path), "%s/%s", t->dir, KMF_ROOT_FILE);
 	f = fopen(path, "rb");

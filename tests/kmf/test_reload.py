@@ -149,6 +149,7 @@ def test_issuers_come_and_go(s):
 
 def test_bad_ones_are_refused_whole(s):
     good = s.k.conf.read_text()
+    world.wait_for(lambda: len(fronts(s)) == 2, 10, say="the retired to end")
     was = fronts(s)
     for text, needle in (
             (good + "nonsense = 1\n", "nonsense"),

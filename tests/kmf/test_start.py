@@ -90,6 +90,18 @@ def test_init_with_a_certificate(s):
         assert not (s.w.dir / "x").exists()
 
 
+def test_init_names_the_administrator(s):
+    import json
+    d, _ = fresh(s, "named", "--admin", "ops.team-1")
+    client = json.loads((d / "admin-client.jwk").read_text())
+    assert client["client_id"] == "ops.team-1"
+    row = sqlite3.connect(d / "perch.db").execute("select id from client")
+    assert row.fetchall() == [("ops.team-1",)]
+    for bad in ("", "a b", "x/y", "\u00e9", "x" * 64):
+        kmf_run(s, "init", s.w.dir / "bad", "--admin", bad, code=2)
+        assert not (s.w.dir / "bad").exists()
+
+
 def test_certificate_names(s):
     for url, want in (("https://kmf.example", "DNS:kmf.example"),
                       ("https://192.0.2.7:8443", "IP Address:192.0.2.7"),
