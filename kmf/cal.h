@@ -28,3 +28,29 @@ bool kmf_zone_known(const char *tzid);
 PERC_MUST int kmf_rrule_expand(int64_t **listp, size_t *np, const char *rrule,
     const char *tzid, int64_t starts_ms, int64_t lasts_ms, char *why,
     size_t cap);
+
+/* --- ics.c ------------------------------------------------------------- */
+
+enum kmf_ics_method { /* RFC 5546 */
+	KMF_ICS_REQUEST, /* an invitation, or a change of one */
+	KMF_ICS_PUBLISH, /* to somebody without an address */
+	KMF_ICS_CANCEL,
+};
+
+/* One VEVENT; texts are borrowed and never NULL, "" when absent. */
+struct kmf_ics_event {
+	enum kmf_ics_method method;
+	const char *uid, *title, *uri, *organizer; /* an e-mail address */
+	const char *email, *name, *kind, *role;	   /* of the one invited */
+	const char *tzid, *rrule;
+	int64_t starts_ms, ends_ms, stamp_ms;
+	int64_t recur_ms; /* which occurrence this is; 0: not one */
+	int64_t sequence;
+	const int64_t *left_out;
+	size_t nleft_out;
+};
+
+/* A VCALENDAR; method and zone are those of the first. */
+PERC_MUST int kmf_ics(char **textp, const struct kmf_ics_event *list,
+    size_t n);
+void kmf_ics_free(char *text);

@@ -496,6 +496,8 @@ int kmf_op_inv_get(struct kmf_job *j);
 int kmf_op_inv_list(struct kmf_job *j);
 int kmf_op_inv_delete(struct kmf_job *j);
 int kmf_op_inv_ics(struct kmf_job *j);
+int kmf_op_invitee_ics(struct kmf_job *j);
+int kmf_op_series_ics(struct kmf_job *j);
 
 /* --- page.c, list.c ----------------------------------------------------- */
 

@@ -64,6 +64,7 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_INV_CREATE,
 	KMF_OP_INV_LIST,
 	KMF_OP_INV_DELETE, /* obj = invitation */
+	KMF_OP_INVITEE_ICS, /* obj = invitee */
 	KMF_OP_INV_ICS,	   /* obj = invitation */
 	KMF_OP_MEMBER_LIST,
 	KMF_OP_MEMBER_EVICT, /* obj = member */
@@ -86,6 +87,7 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_EVICT,	/* a person, member or not */
 	KMF_OP_SERIES_LIST, /* arg = query string; from here conf = series */
 	KMF_OP_SERIES_GET,
+	KMF_OP_SERIES_ICS, /* obj = invitee */
 	KMF_OP_SERIES_PATCH,
 	KMF_OP_SERIES_CANCEL,
 	KMF_OP_SERIES_DELETE,

@@ -52,6 +52,18 @@ PERC_MUST int kmf_series_make(
 PERC_MUST int
 kmf_series_answer(struct kmf_series *o, struct kmf_job *j, uint16_t status);
 
+/* --- calendar.c --- */
+
+struct kmf_guest { /* whose calendar it is; "" for what is not known */
+	const char *email, *name, *kind, *role;
+};
+/* The text/calendar, kmf_ics_free()d by the caller. out: it is none of
+ * theirs any more. */
+PERC_MUST int kmf_calendar_conf(char **textp, struct kmf_keeper *k,
+    const struct db_conf *c, const struct kmf_guest *g, bool out);
+PERC_MUST int kmf_calendar_series(char **textp, struct kmf_keeper *k,
+    const struct kmf_series *o, const struct kmf_guest *g);
+
 /* --- series_body.c: each refuses, or leaves the status at 0 --- */
 
 /* What the body lacks stays as it is in o. */
