@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kmfworld import *                                      # noqa: E402,F403
-import stack                                                # noqa: E402
+import rest                                                 # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
@@ -168,12 +168,10 @@ def test_rewrap_survives_kill_9_anywhere(s):
         die(k)
         k.serve()
         s.admin = k.admin()
-        if (k.state / "root.key.new").exists():
-            world.wait_for(lambda: not (k.state / "root.key.new").exists(),
-                           15, say="the rewrap to go on by itself")
+        world.wait_for(lambda: not list(k.state.glob("root.key.*")), 15,
+                       say="the rewrap to go on by itself")
         if (k.state / "root.key").read_bytes() != old:
             assert not root_traces(k, old)
-        assert not (k.state / "root.key.old").exists()
         guest(k, s.admin, s.conf, "After")
         r = cli(k, "check-db")
         assert r.returncode == 0, r.stdout
@@ -254,6 +252,64 @@ def test_a_key_that_was_destroyed_is_nowhere(s):
     tmp = b"".join(p.read_bytes() for p in k.w.dir.rglob("*")
                    if p.is_file() and k.state in p.parents)
     assert not [c for c in clear if c in tmp]
+
+
+def test_a_full_disk_is_503_in_time(s):
+    """A file system of its own, filled to the last octet."""
+    d = s.w.mkdir("small")
+    r = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", d],
+                       capture_output=True)
+    if r.returncode != 0:
+        raise tap.Skip("cannot mount a file system: " + r.stderr.decode())
+    k = s.k
+    try:
+        k.proc.stop()
+        shutil.copytree(k.state, d / "state")
+        os.chmod(d / "state", 0o700)
+        k.conf.write_text(k.conf.read_text().replace(
+            f"state_dir = {k.state}", f"state_dir = {d}/state"))
+        k.serve()
+        s.admin = k.admin()
+        e = guest(k, s.admin, s.conf, "Full")
+        victim = guest(k, s.admin, s.conf, "Victim")
+        f = os.open(d / "filler", os.O_WRONLY | os.O_CREAT)
+        try:
+            while True:
+                os.write(f, b"x" * 4096)
+        except OSError:
+            os.close(f)
+        full = 0
+        for n in range(40):     # the log may have room for some
+            start = time.monotonic()
+            try:
+                invite(s.admin, s.conf, "x" * 100)
+            except rest.Refused as x:
+                assert x.status == 503, x
+                full += 1
+            assert time.monotonic() - start < 5
+        assert full > 20, full
+        assert refused(s.admin.call, "DELETE", f"/v1/conferences/{s.conf}"
+                       f"/members/{victim.member}")[0] == 503
+        (d / "filler").unlink()
+        s.admin.call("DELETE", f"/v1/conferences/{s.conf}/members/"
+                     f"{victim.member}")
+        assert refused(victim.keys)
+        assert e.keys()["keyid"]
+        r = cli(k, "check-db")
+        assert r.returncode == 0, r.stdout
+        k.proc.stop()
+        for f in k.state.iterdir():
+            if f.is_file():
+                f.unlink()
+        for f in (d / "state").iterdir():
+            if f.is_file():
+                shutil.copy2(f, k.state / f.name)
+        k.conf.write_text(k.conf.read_text().replace(
+            f"state_dir = {d}/state", f"state_dir = {k.state}"))
+    finally:
+        subprocess.run(["umount", "-l", d])
+    k.serve()
+    s.admin = k.admin()
 
 
 def main():

@@ -233,6 +233,37 @@ test_full_disk_loses_nothing(void **state)
 	kit_end_close(&bob);
 }
 
+/* An eviction that could not be noted for a later restore did not happen;
+ * the next one does, and the journal is whole. */
+static void
+test_full_disk_revokes_nothing_halfway(void **state)
+{
+	struct kit_end bob;
+	struct db_member m;
+	int64_t before, after;
+
+	kit_end_open(&bob, "bob");
+	kit_join(&t, &bob, conf);
+	assert_int_equal(db_revocation_last(t.k->db, &before), 0);
+	disk_limit(true);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, bob.member, NULL)->status,
+	    503);
+	disk_limit(false);
+	assert_int_equal(db_member_find(t.k->db, &m, bob.member), 0);
+	assert_int_equal(m.state, DB_MEMBER_LIVE);
+	assert_int_equal(
+	    kit_admin(&t, KMF_OP_MEMBER_EVICT, conf, bob.member, NULL)->status,
+	    204);
+	assert_int_equal(db_revocation_last(t.k->db, &after), 0);
+	assert_true(after > before);
+	assert_int_equal(t.k->guard.journal.last, after);
+	kit_restart(&t);
+	assert_int_equal(t.k->guard.journal.last, after);
+	assert_true(t.k->guard.journal.lines >= 2);
+	kit_end_close(&bob);
+}
+
 /* A refusal that got lost would be a stream that is open at the front and
  * unknown here; an end that never came to be must not be told. */
 static void
@@ -309,6 +340,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_acknowledged_survives_the_kill),
 		T(test_full_disk_loses_nothing),
+		T(test_full_disk_revokes_nothing_halfway),
 		T(test_failed_commit_refuses_streams),
 		T(test_full_disk_delays_what_is_due),
 		T(test_calls_of_a_turn_share_a_commit),
