@@ -85,7 +85,7 @@ kmf_precondition(struct kmf_job *j, int64_t version)
 	snprintf(have, sizeof(have), "\"%lld\"", (long long)version);
 	if (want[0] == '\0')
 		return kmf_refuse(j, 428, "if_match_required",
-		    "send If-Match with the ETag you last saw");
+		    "If-Match: send the ETag you last saw");
 	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
 		return kmf_refuse(j, 412, "changed",
 		    "it was changed meanwhile; read it again");
