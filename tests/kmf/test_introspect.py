@@ -107,9 +107,13 @@ def test_a_good_answer_is_remembered_for_a_moment(s):
     n = len(s.p.asked)
     enter(s, token)
     assert len(s.p.asked) == n
-    # never for a key: the opaque token opens no member endpoint
-    e = endpoint(s.k)
-    e.path, e.token = f"/v1/conferences/{s.conf}", token
+    # never for a key: the opaque token opens no member endpoint, be it
+    # bound, known and shown with its key
+    key = jose.Key()
+    token = word(s, cnf={"jkt": key.thumbprint()}, token_type="DPoP")
+    e = enter(s, token, key=key)
+    assert e.keys()["usage"] == "EKT"
+    n, e.token = len(s.p.asked), token
     assert refused(e.keys) == (401, "invalid_token")
     assert len(s.p.asked) == n
 
