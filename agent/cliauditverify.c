@@ -38,6 +38,31 @@ struct verify {
 };
 
 /* --- what is trusted ------------------------------------------------------ */
+/* Keys that are published, and those of the past, which signed the log of
+ * their time and may sign nothing else. */
+static int
+keys_take(struct perc_jwks **sp, const json_t *file)
+{
+	json_t *all = json_array(), *set;
+	char *text = NULL;
+	int r = PERC_ERR_FORMAT;
+
+	if (json_array_extend(all, json_object_get(file, "keys")) != 0)
+		goto out;
+	if (json_object_get(file, "past") != NULL &&
+	    json_array_extend(all, json_object_get(file, "past")) != 0)
+		goto out;
+	set = json_pack("{s:O}", "keys", all);
+	text = set != NULL ? perc_json_text(set) : NULL;
+	json_decref(set);
+	r = text != NULL ? perc_jwks_from_json(sp, text, strlen(text))
+			 : PERC_ERR_NOMEM;
+out:
+	json_decref(all);
+	perc_json_free(text);
+	return r;
+}
+
 static int
 keys_read(struct verify *v)
 {
@@ -56,8 +81,7 @@ keys_read(struct verify *v)
 	if (perc_conf_read_file(&text, &len, path, KEYS_MAX, &e) != 0)
 		cli_complain("%s", e.text);
 	else if (perc_json_parse(&o, text, len, KEYS_MAX, NULL, 0) != 0 ||
-	    perc_jwks_from_json(&v->keys, text, len) != 0 ||
-	    perc_json_str(o, "issuer") == NULL)
+	    keys_take(&v->keys, o) != 0 || perc_json_str(o, "issuer") == NULL)
 		cli_complain("%s holds no keys of a key server", path);
 	else if ((v->issuer = text_dup(perc_json_str(o, "issuer"))) != NULL)
 		r = CLI_OK;

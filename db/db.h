@@ -378,6 +378,21 @@ PERC_MUST int db_idem_add(struct db *db, const struct db_idem *i);
 PERC_MUST int db_idem_find(struct db *db, struct db_idem *i,
     const char *client, const char *key);
 
+struct db_refusal { /* who, where and why; columns in schema/ */
+	char iss[DB_ISS_MAX], actor[DB_SUB_MAX], conf[DB_ID_MAX], code[40];
+	int64_t status, noted_ms, count, first_ms, last_ms;
+};
+/* By the first four members. */
+PERC_MUST int db_refusal_find(struct db *db, struct db_refusal *f);
+PERC_MUST int db_refusal_put(struct db *db, const struct db_refusal *f);
+PERC_MUST int db_refusal_delete(struct db *db, const struct db_refusal *f);
+/* How many this actor has. */
+PERC_MUST int db_refusal_places(struct db *db, int64_t *np,
+    const struct db_refusal *f);
+/* Last noted before. */
+PERC_MUST int db_refusal_due(struct db *db, struct db_refusal **fp, size_t *np,
+    int64_t before_ms, unsigned limit);
+
 struct db_audit {
 	int64_t seq;
 	char text[DB_AUDIT_MAX];

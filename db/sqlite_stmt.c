@@ -32,6 +32,10 @@
 	"why"
 #define DEAD_COLS "hook, dead_ms, why, " EVENT_COLS
 
+#define REFUSAL_COLS                                                           \
+	"iss, actor, conference, code, status, noted_ms, count, first_ms, "    \
+	"last_ms"
+
 const char *const db_statements[ST_MAX] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
 	[ST_COMMIT] = "COMMIT",
@@ -263,6 +267,17 @@ const char *const db_statements[ST_MAX] = {
 	[ST_IDEM_FIND] = "SELECT client, key, body_hash, until_ms, "
 			 "sealed_answer FROM idempotency "
 			 "WHERE client = ? AND key = ?",
+	[ST_REFUSAL_FIND] =
+	    "SELECT " REFUSAL_COLS " FROM refusal WHERE iss = ? AND actor = ? "
+	    "AND conference = ? AND code = ?",
+	[ST_REFUSAL_PUT] = "INSERT OR REPLACE INTO refusal (" REFUSAL_COLS ") "
+			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_REFUSAL_DELETE] = "DELETE FROM refusal WHERE iss = ? AND actor = ? "
+			      "AND conference = ? AND code = ?",
+	[ST_REFUSAL_PLACES] = "SELECT count(*) FROM refusal WHERE iss = ? "
+			      "AND actor = ?",
+	[ST_REFUSAL_DUE] = "SELECT " REFUSAL_COLS " FROM refusal "
+			   "WHERE noted_ms <= ? ORDER BY noted_ms LIMIT ?",
 	[ST_AUDIT_ADD] =
 	    "INSERT INTO audit (seq, text, prev, hash, at, kind, actor, "
 	    "conference) VALUES (?1, ?2, ?3, ?4, json_extract(?2, '$.at'), "

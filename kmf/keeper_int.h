@@ -194,8 +194,12 @@ PERC_MUST int kmf_answer_text(struct kmf_job *j, uint16_t status,
 bool kmf_op_may(enum kmf_op op, enum kmf_who who, const char *scope);
 /* Admission: who may, for what; a refusal stands in j->a afterwards. */
 PERC_MUST int kmf_admit(struct kmf_job *j);
-/* What a refusal leaves behind for the auditor. */
+/* A path's segment is a stranger's: only what could be an id is recorded. */
+const char *kmf_id_or_nothing(const char *s);
+/* What a refusal leaves behind for the auditor: refusal.c. */
 PERC_MUST int kmf_refusal_audit(struct kmf_job *j);
+/* Record the repeats of a minute ago; in a turn. */
+PERC_MUST int kmf_refusals_flush(struct kmf_keeper *k);
 /* j->conf and its policy; when there is none a stand-in, after equal work. */
 PERC_MUST int kmf_conf_try(struct kmf_job *j, bool *have);
 /* Append v (taken over) to *a; when either is NULL or memory ends *a becomes

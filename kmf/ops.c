@@ -486,46 +486,6 @@ oauth_errors(struct kmf_job *j)
 		j->a.code = "invalid_request";
 }
 
-/* A path's segment is a stranger's: only what could be an id is recorded. */
-static const char *
-id_or_nothing(const char *s)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_-";
-	size_t n = strspn(s, letters);
-
-	return s[n] == '\0' && n < DB_ID_MAX ? s : "";
-}
-
-/* Who was refused, as far as it can be written down. */
-static const char *
-actor_or_nothing(const struct kmf_identity *id)
-{
-	return id->who != KMF_WHO_CODE &&
-		kmf_text_check(id->sub, DB_SUB_MAX - 1) == 0
-	    ? id->sub
-	    : "";
-}
-
-int
-kmf_refusal_audit(struct kmf_job *j)
-{
-	const struct kmf_call *c = j->call;
-
-	j->k->count.refused++;
-	if (j->a.status >= 500 || c->op == KMF_OP_CLIENT_KEY)
-		return 0;
-	return kmf_audit(j->k, KMF_AUDIT_REFUSED, actor_or_nothing(&c->id),
-	    id_or_nothing(c->conf), id_or_nothing(c->obj),
-	    json_pack("{s:i, s:s, s:i, s:s*}", "status", (int)j->a.status,
-		"code", j->a.code, "op", (int)c->op, "iss",
-		c->id.who == KMF_WHO_PERSON &&
-			kmf_text_check(c->id.iss, DB_ISS_MAX - 1) == 0
-		    ? c->id.iss
-		    : NULL));
-}
-
 void
 kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
 {
@@ -546,7 +506,8 @@ out:
 	if (r != 0) {
 		k->count.failed++;
 		log_warnx("op.failed id=%s op=%d why=\"%s\"",
-		    id_or_nothing(c->request_id), (int)c->op, perc_strerror(r));
+		    kmf_id_or_nothing(c->request_id), (int)c->op,
+		    perc_strerror(r));
 		if (marked)
 			kmf_mark_undo(k);
 		kmf_answer_clear(&j.a);

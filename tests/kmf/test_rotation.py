@@ -79,6 +79,37 @@ def test_rotation_while_a_conference_runs(w):
     k.proc.stop()
 
 
+def test_the_log_verifies_with_past_keys(w):
+    """Checkpoints of a key that is no longer published are still good."""
+    shutil.rmtree(w.dir / "kmf")
+    k = kw.kmf(w)
+    env = {**os.environ, "PERCH_CA": str(k.ca),
+           "PERCH_CLIENT": str(k.state / "admin-client.jwk")}
+
+    def perch(*argv):
+        return subprocess.run([w.bin("perch"), "audit", *map(str, argv)],
+                              text=True, capture_output=True, timeout=30,
+                              env=env)
+
+    log, keys = w.dir / "log.jsonl", w.dir / "keys.json"
+    assert perch("export", "--out", w.dir / "first.jsonl").returncode == 0
+    assert rotate(k, "--after", "0").returncode == 0
+    kw.conference(k.admin())
+    r = perch("export", "--out", log)       # checkpoints of both keys
+    assert r.returncode == 0, r.stderr
+    file = json.loads((k.state / "kmf-keys.json").read_text())
+    old = [x for x in file["keys"] if x["perch_state"] == "old"]
+    file["keys"] = [x for x in file["keys"] if x not in old]
+    assert len(old) == 2 and len(file["keys"]) == 2
+    keys.write_text(json.dumps({**file, "past": old}))
+    r = perch("verify", log, "--keys", keys)
+    assert r.returncode == 0, r.stdout + r.stderr
+    keys.write_text(json.dumps(file))
+    r = perch("verify", log, "--keys", keys)
+    assert r.returncode != 0, r.stdout
+    k.proc.stop()
+
+
 def test_request_waits_for_the_next_start(w):
     shutil.rmtree(w.dir / "kmf")
     k = kw.stack.Kmf(w, mdd_url=kw.MDD)
