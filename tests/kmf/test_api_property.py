@@ -113,8 +113,11 @@ class Scene:
 
     def renew(self):
         """Some requests end what others are about."""
-        self.conf = conference(self.admin, invitees=[
-            {"email": "alice@example.org"}])["id"]
+        c = conference(self.admin, invitees=[{"email": "alice@example.org"}])
+        self.conf, self.invitee = c["id"], c["invitees"][0]["id"]
+        self.series = conference(self.admin, tzid="Europe/Berlin",
+                                 starts_at=when(60), ends_at=when(90),
+                                 rrule="FREQ=DAILY;COUNT=4")["id"]
         self.inv = invite(self.admin, self.conf)
         self.member = endpoint(self.k, FastKey())
         self.member.enter(self.conf, self.inv["code"])
@@ -124,7 +127,8 @@ class Scene:
     def fill(self, name):
         r = self.rng
         good = {"id": self.conf, "iid": self.inv["id"],
-                "mid": self.member.member}.get(name)
+                "mid": self.member.member, "vid": self.invitee,
+                "sid": self.series}.get(name)
         if good is None:
             return r.choice(["x", "abc", "v_" + "A" * 22])
         return good if r.random() < 0.8 else r.choice(

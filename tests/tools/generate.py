@@ -80,8 +80,16 @@ class Generator:
             form = r.choice(forms)
             need |= form
             allowed -= set().union(*forms) - form
-        return {n: self.valid(sub) for n, sub in known.items()
+        return {n: self.member(n, sub) for n, sub in known.items()
                 if n in need or (n in allowed and r.random() < 0.4)}
+
+    def member(self, name, schema):
+        """What a schema cannot say: these are texts with a grammar."""
+        if name == "rrule":
+            return self.rng.choice(RULES)
+        if name == "tzid":
+            return self.rng.choice(ZONES)
+        return self.valid(schema)
 
     # --- and then something goes wrong ---
     def places(self, value, at=()):
