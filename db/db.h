@@ -270,6 +270,36 @@ PERC_MUST int db_inv_find_code(struct db *db, struct db_inv *i,
 PERC_MUST int db_inv_list(struct db *db, struct db_inv **ip, size_t *np,
     const char *conf);
 
+/* --- mail -------------------------------------------------------------- */
+
+enum db_mail_state { DB_MAIL_QUEUED, DB_MAIL_SENT, DB_MAIL_FAILED };
+
+struct db_mail { /* all but what it says */
+	int64_t no;
+	char id[DB_ID_MAX];    /* its Message-ID */
+	char about[DB_ID_MAX]; /* v_ or i_ */
+	char address[DB_EMAIL_MAX];
+	struct db_sealed code; /* a guest's, by the root key */
+	enum db_mail_state state;
+	int64_t tries, at_ms, due_ms, until_ms;
+	char why[256];
+};
+PERC_MUST int db_mail_add(struct db *db, const struct db_mail *m,
+    const char *event);
+PERC_MUST int db_mail_due(struct db *db, struct db_mail **mp, size_t *np,
+    int64_t now_ms, unsigned n);
+/* The one that is due first; NOTFOUND. */
+PERC_MUST int db_mail_next(struct db *db, struct db_mail *m);
+PERC_MUST int db_mail_find(struct db *db, struct db_mail *m, int64_t no);
+/* The newest about somebody. */
+PERC_MUST int db_mail_last(struct db *db, struct db_mail *m,
+    const char *about);
+/* What has no due_ms any more loses what it said. */
+PERC_MUST int db_mail_put(struct db *db, const struct db_mail *m);
+/* The caller free()s *textp. */
+PERC_MUST int db_mail_event(struct db *db, char **textp, int64_t no);
+PERC_MUST int db_mail_purge(struct db *db, int64_t before_ms);
+
 /* --- members ---------------------------------------------------------- */
 
 enum db_member_state { /* KNOWN: has a token1, never had a key */

@@ -14,6 +14,9 @@
 #define SERIES_COLS                                                            \
 	"no, id, title, starts_ms, ends_ms, tzid, rrule, policy, state, "      \
 	"version, created_ms, created_by, due_ms"
+#define MAIL_COLS                                                              \
+	"no, id, about, address, sealed_code, state, tries, at_ms, due_ms, "   \
+	"until_ms, why"
 #define INVITEE_COLS "id, email, iss, sub, grp, domain, role, kind"
 #define INV_COLS                                                               \
 	"id, conference, code_hash, email, name, kind, jkt, state, "           \
@@ -120,6 +123,24 @@ const char *const db_statements[ST_MAX] = {
 			      "WHERE series = ? ORDER BY recur_ms",
 	[ST_CONF_OF_OCCURRENCE] = "SELECT " CONF_COLS " FROM conference "
 				  "WHERE series = ? AND recur_ms = ?",
+
+	[ST_MAIL_ADD] = "INSERT INTO mail (" MAIL_COLS ", event) VALUES "
+			"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_MAIL_DUE] = "SELECT " MAIL_COLS " FROM mail WHERE due_ms > 0 "
+			"AND due_ms <= ? ORDER BY due_ms LIMIT ?",
+	[ST_MAIL_NEXT] = "SELECT " MAIL_COLS " FROM mail WHERE due_ms > 0 "
+			 "ORDER BY due_ms LIMIT 1",
+	[ST_MAIL_FIND] = "SELECT " MAIL_COLS " FROM mail WHERE no = ?",
+	[ST_MAIL_LAST] = "SELECT " MAIL_COLS " FROM mail WHERE about = ? "
+			 "ORDER BY no DESC LIMIT 1",
+	[ST_MAIL_PUT] =
+	    "UPDATE mail SET address = ?4, sealed_code = ?5, state = ?6, "
+	    "tries = ?7, at_ms = ?8, due_ms = ?9, until_ms = ?10, why = ?11, "
+	    "event = iif(?9 = 0, '', event) WHERE no = ?1 AND id = ?2 "
+	    "AND about = ?3",
+	[ST_MAIL_EVENT] = "SELECT event FROM mail WHERE no = ?",
+	[ST_MAIL_PURGE] = "DELETE FROM mail WHERE no IN (SELECT no FROM mail "
+			  "WHERE due_ms = 0 AND at_ms < ? LIMIT 200)",
 
 	[ST_SERIES_ADD] = "INSERT INTO series (" SERIES_COLS ") VALUES "
 			  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

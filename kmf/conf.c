@@ -280,7 +280,8 @@ conf_create(struct kmf_job *j, const json_t *body)
 	    (r = db_conf_add(j->k->db, c)) != 0 ||
 	    (r = invitees_add(j, list, n)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_CONF_CREATED, j->call->id.sub, c->id,
-		 "", json_pack("{s:i}", "invitees", (int)n))) != 0)
+		 "", json_pack("{s:i}", "invitees", (int)n))) != 0 ||
+	    (kmf_notify(body) && (r = kmf_mail_conf(j->k, c)) != 0))
 		goto out;
 	snprintf(j->a.location, sizeof(j->a.location), "%s/v1/conferences/%s",
 	    j->k->base, c->id);

@@ -66,7 +66,8 @@ kmf_invitees_replace(struct kmf_job *j, const struct db_invitee *want, size_t n)
 	}
 	for (o = 0; r == 0 && o < nhave; o++)
 		if (!kept[o] &&
-		    (r = db_invitee_delete(j->k->db, have[o].id)) == 0)
+		    (r = db_invitee_delete(j->k->db, have[o].id)) == 0 &&
+		    (r = kmf_mail_invitee(j->k, &j->conf, &have[o], true)) == 0)
 			r = kmf_drop_via(
 			    j->k, &j->conf, have[o].id, j->call->id.sub);
 out:
@@ -121,7 +122,8 @@ conf_patch(struct kmf_job *j, const json_t *body)
 	c->exception = c->series[0] != '\0';
 	if ((r = db_conf_put(j->k->db, c)) != 0 ||
 	    (list != NULL && (r = kmf_invitees_replace(j, list, n)) != 0) ||
-	    (r = kmf_conf_changed(j, KMF_AUDIT_CONF_CHANGED, NULL)) != 0)
+	    (r = kmf_conf_changed(j, KMF_AUDIT_CONF_CHANGED, NULL)) != 0 ||
+	    (kmf_notify(body) && (r = kmf_mail_conf(j->k, c)) != 0))
 		goto out;
 	r = kmf_conf_answer(j, 200);
 out:
@@ -160,8 +162,14 @@ kmf_conf_remove(struct kmf_job *j)
 int
 kmf_op_conf_delete(struct kmf_job *j)
 {
+	struct db_conf was = j->conf;
 	int r;
 
+	/* Written down while it is there. */
+	was.cancelled = true;
+	was.version++;
+	if (was.state != DB_CONF_ENDED && (r = kmf_mail_conf(j->k, &was)) != 0)
+		return r;
 	if ((r = kmf_conf_remove(j)) != 0)
 		return r;
 	j->a.status = 204;

@@ -66,23 +66,26 @@ kmf_conf_event_json(const struct db_conf *c)
 }
 
 static json_t *
-invitee_json(const struct db_invitee *v)
+invitee_json(struct kmf_keeper *k, const struct db_invitee *v)
 {
-	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s}", "id",
-	    v->id, "email", kmf_json_opt(v->email), "iss", kmf_json_opt(v->iss),
-	    "sub", kmf_json_opt(v->sub), "group", kmf_json_opt(v->group),
-	    "domain", kmf_json_opt(v->domain), "role", v->role, "kind",
-	    v->kind);
+	return json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:o*}",
+	    "id", v->id, "email", kmf_json_opt(v->email), "iss",
+	    kmf_json_opt(v->iss), "sub", kmf_json_opt(v->sub), "group",
+	    kmf_json_opt(v->group), "domain", kmf_json_opt(v->domain), "role",
+	    v->role, "kind", v->kind, "mail",
+	    v->email[0] != '\0' && k->mail_from[0] != '\0'
+		? kmf_mail_json(k, v->id)
+		: NULL);
 }
 
 json_t *
-kmf_invitees_json(const struct db_invitee *list, size_t n)
+kmf_invitees_json(struct kmf_keeper *k, const struct db_invitee *list, size_t n)
 {
 	json_t *a = json_array();
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		kmf_json_add(&a, invitee_json(&list[i]));
+		kmf_json_add(&a, invitee_json(k, &list[i]));
 	return a;
 }
 
@@ -95,7 +98,7 @@ invitees_json(struct kmf_keeper *k, const char *conf)
 
 	if (db_invitee_list(k->db, &list, &n, conf) != 0)
 		return NULL;
-	a = kmf_invitees_json(list, n);
+	a = kmf_invitees_json(k, list, n);
 	free(list);
 	return a;
 }

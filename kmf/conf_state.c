@@ -199,7 +199,8 @@ kmf_op_cancel(struct kmf_job *j)
 		goto out;
 	if (j->conf.state == DB_CONF_ENDED && !j->conf.cancelled)
 		r = over(j);
-	else if ((r = kmf_conf_cancel(j, &j->conf, what.why)) == 0)
+	else if ((r = kmf_conf_cancel(j, &j->conf, what.why)) == 0 &&
+	    (!what.notify || (r = kmf_mail_conf(j->k, &j->conf)) == 0))
 		r = kmf_conf_answer(j, 200);
 out:
 	json_decref(body);

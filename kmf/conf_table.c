@@ -177,11 +177,43 @@ static const struct perc_conf_item main_items[] = {
 	{ 0 }
 };
 
+#define MAIL(m) offsetof(struct kmf_conf, mail.m)
+
+static const struct perc_conf_item mail_items[] = {
+	{ .name = "url",
+	    .type = PERC_CONF_STR,
+	    .offset = MAIL(url),
+	    .help = "mail server, as smtp://mail.example:587" },
+	{ .name = "from",
+	    .type = PERC_CONF_STR,
+	    .offset = MAIL(from),
+	    .help = "address that invitations come from" },
+	{ .name = "user",
+	    .type = PERC_CONF_STR,
+	    .offset = MAIL(user),
+	    .help = "name to log in with; default none" },
+	{ .name = "password_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = MAIL(password_file),
+	    .help = "its password, mode 0600" },
+	{ .name = "ca_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = MAIL(ca_file),
+	    .help = "trust for its TLS; default the system's" },
+	{ .name = "starttls",
+	    .type = PERC_CONF_BOOL,
+	    .offset = MAIL(starttls),
+	    .def = "yes",
+	    .help = "demand TLS of an smtp:// server" },
+	{ 0 }
+};
+
 static const struct perc_conf_section sections[] = { { .name = NULL,
 							 .items = main_items },
 	{ .name = "issuer",
 	    .items = kmf_issuer_items,
 	    .open = kmf_issuer_open },
+	{ .name = "mail", .items = mail_items },
 	{ .name = "webhook", .items = kmf_hook_items, .open = kmf_hook_open },
 	{ 0 } };
 
@@ -213,6 +245,29 @@ root_complete(struct kmf_conf *c)
 	if (path != NULL)
 		c->root_key = path;
 	c->root_credential = perc_systemd_is_credential(c->root_key);
+	return 0;
+}
+
+/* An address is all that stands between angle brackets. */
+static int
+mail_complete(struct kmf_conf *c, char *why, size_t whycap)
+{
+	const struct kmf_mail_conf *m = &c->mail;
+
+	if (m->url == NULL)
+		return 0;
+	if (strncmp(m->url, "smtp://", 7) != 0 &&
+	    strncmp(m->url, "smtps://", 8) != 0) {
+		snprintf(why, whycap,
+		    "%s: 'url' of [mail] must be smtp:// or smtps://", c->file);
+		return PERC_ERR_FORMAT;
+	}
+	if (m->from == NULL || strchr(m->from, '@') == NULL ||
+	    strpbrk(m->from, " <>\t") != NULL || strlen(m->from) > 254) {
+		snprintf(why, whycap,
+		    "%s: [mail] needs 'from', an e-mail address", c->file);
+		return PERC_ERR_FORMAT;
+	}
 	return 0;
 }
 
@@ -255,7 +310,8 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 		    c->file);
 		return PERC_ERR_FORMAT;
 	}
-	if ((r = kmf_hooks_complete(c, why, whycap)) != 0)
+	if ((r = mail_complete(c, why, whycap)) != 0 ||
+	    (r = kmf_hooks_complete(c, why, whycap)) != 0)
 		return r;
 	return kmf_issuers_complete(c, why, whycap);
 }
@@ -350,6 +406,7 @@ kmf_conf_clear(struct kmf_conf *c)
 		perc_conf_clear(&c->hooks[i], kmf_hook_items);
 		free(c->hooks[i].label);
 	}
+	perc_conf_clear(c, mail_items);
 	perc_conf_clear(c, main_items);
 	memset(c, 0, sizeof(*c));
 }

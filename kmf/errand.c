@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "kmf/hook.h"
+#include "kmf/mail.h"
 
 #define RETRY_MS 1000 /* a commit failed, or a kind could not look */
 
 static const struct kmf_errand_kind_ops *const kinds[KMF_ERRAND_LAST] = {
 	[KMF_ERRAND_HOOK] = &kmf_hook_errands,
+	[KMF_ERRAND_MAIL] = &kmf_mail_errands,
 };
 
 static bool

@@ -157,6 +157,8 @@ cage(const struct kmf_conf *conf)
 				    paths[p++], files[k], conf->state_dir);
 	}
 	/* The file alone: a webhook's secret may lie beside it. */
+	if (conf->mail.ca_file != NULL)
+		ro[n++] = conf->mail.ca_file;
 	for (i = 0; i < conf->nhooks; i++)
 		if (conf->hooks[i].ca_file != NULL)
 			ro[n++] = conf->hooks[i].ca_file;

@@ -9,11 +9,13 @@
 #include <stdio.h>
 
 #include "kmf/hook.h"
+#include "kmf/mail.h"
 #include "perc/log.h"
 #include "perc/secret.h"
 
 static const struct kmf_run_ops *const kinds[KMF_ERRAND_LAST] = {
 	[KMF_ERRAND_HOOK] = &kmf_hook_runner,
+	[KMF_ERRAND_MAIL] = &kmf_mail_runner,
 };
 
 void

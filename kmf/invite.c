@@ -14,6 +14,16 @@
 
 #define CODE_OCTETS 16
 
+void
+kmf_code_new(char code[static KMF_CODE_MAX])
+{
+	uint8_t raw[CODE_OCTETS];
+
+	perc_random(raw, sizeof(raw));
+	perc_b64_put(code, raw, sizeof(raw));
+	perc_wipe(raw, sizeof(raw));
+}
+
 int
 kmf_code_hash(char out[static DB_HASH_MAX], const char *code)
 {
@@ -40,7 +50,7 @@ expiry_get(struct kmf_job *j, struct db_inv *i, const json_t *body)
 }
 
 static int
-inv_get(struct kmf_job *j, struct db_inv *i)
+inv_get(struct kmf_job *j, struct db_inv *i, bool *notify)
 {
 	json_t *body = NULL;
 	const char *name;
@@ -72,6 +82,7 @@ inv_get(struct kmf_job *j, struct db_inv *i)
 		    "/expires_at: RFC 3339, later than now");
 	else if (name != NULL)
 		r = kmf_copy(i->name, sizeof(i->name), name);
+	*notify = kmf_notify(body);
 	json_decref(body);
 	return r;
 }
@@ -122,12 +133,13 @@ inv_json(const struct kmf_job *j, const struct db_inv *i, const char *code,
     const char *uri)
 {
 	return json_pack(
-	    "{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o}", "id",
+	    "{s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:s, s:o, s:o, s:o}", "id",
 	    i->id, "code", code, "uri", uri, "email", kmf_json_opt(i->email),
 	    "name", kmf_json_opt(i->name), "state", kmf_inv_word(j, i), "kind",
 	    i->kind, "role", i->role, "created_at",
 	    kmf_time_json(i->created_ms), "expires_at",
-	    kmf_time_json(expires_ms(i, &j->conf)));
+	    kmf_time_json(expires_ms(i, &j->conf)), "mail",
+	    kmf_mail_json(j->k, i->id));
 }
 
 json_t *
@@ -139,21 +151,21 @@ kmf_inv_json(const struct kmf_job *j, const struct db_inv *i)
 static int
 inv_create(struct kmf_job *j)
 {
-	char code[PERC_B64_LEN(CODE_OCTETS) + 1], uri[DB_URL_MAX + 64];
+	char code[KMF_CODE_MAX], uri[DB_URL_MAX + 64];
 	struct db_inv i = { .state = DB_INV_OPEN };
-	uint8_t raw[CODE_OCTETS];
+	bool notify = true;
 	int r;
 
-	if ((r = inv_get(j, &i)) != 0 || j->a.status != 0 ||
+	if ((r = inv_get(j, &i, &notify)) != 0 || j->a.status != 0 ||
 	    (r = inv_room_left(j)) != 0 || j->a.status != 0)
 		return r;
-	perc_random(raw, sizeof(raw));
-	perc_b64_put(code, raw, sizeof(raw));
+	kmf_code_new(code);
 	perc_random_id(i.id, sizeof(i.id), "i_");
 	memcpy(i.conf, j->conf.id, sizeof(i.conf));
 	i.created_ms = j->k->now_ms;
 	if ((r = kmf_code_hash(i.code_hash, code)) != 0 ||
 	    (r = db_inv_add(j->k->db, &i)) != 0 ||
+	    (notify && (r = kmf_mail_guest(j->k, &j->conf, &i, code)) != 0) ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_INVITED, j->call->id.sub, j->conf.id,
 		 i.id, NULL)) != 0)
 		goto out;
@@ -163,7 +175,6 @@ inv_create(struct kmf_job *j)
 	    i.id);
 	r = kmf_answer_json(j, 201, inv_json(j, &i, code, uri));
 out:
-	perc_wipe(raw, sizeof(raw));
 	perc_wipe(code, sizeof(code));
 	return r;
 }
@@ -183,8 +194,8 @@ kmf_op_inv_create(struct kmf_job *j)
 }
 
 /* The invitation that the path names, of this conference. */
-static int
-inv_load(struct kmf_job *j, struct db_inv *i)
+int
+kmf_inv_load(struct kmf_job *j, struct db_inv *i)
 {
 	int r;
 
@@ -201,9 +212,9 @@ kmf_op_inv_get(struct kmf_job *j)
 	struct db_inv i;
 	int r;
 
-	if ((r = inv_load(j, &i)) != 0 || j->a.status != 0)
+	if ((r = kmf_inv_load(j, &i)) != 0 || j->a.status != 0)
 		return r;
-	return kmf_answer_json(j, 200, inv_json(j, &i, NULL, NULL));
+	return kmf_answer_json(j, 200, kmf_inv_json(j, &i));
 }
 
 int
@@ -212,11 +223,12 @@ kmf_op_inv_delete(struct kmf_job *j)
 	struct db_inv i;
 	int r;
 
-	if ((r = inv_load(j, &i)) != 0 || j->a.status != 0)
+	if ((r = kmf_inv_load(j, &i)) != 0 || j->a.status != 0)
 		return r;
 	i.state = DB_INV_REVOKED;
 	if ((r = db_inv_put(j->k->db, &i)) != 0 ||
 	    (r = kmf_drop_via(j->k, &j->conf, i.id, j->call->id.sub)) != 0 ||
+	    (r = kmf_mail_guest(j->k, &j->conf, &i, NULL)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_UNINVITED, j->call->id.sub,
 		 j->conf.id, i.id, NULL)) != 0)
 		return r;

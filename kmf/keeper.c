@@ -413,6 +413,8 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->out_tail = &k->out;
 	k->mdds = o->mdds;
 	limits_set(k, o);
+	snprintf(k->mail_from, sizeof(k->mail_from), "%s",
+	    o->mail_from != NULL ? o->mail_from : "");
 	k->clock = o->clock != NULL ? o->clock : wall;
 	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;

@@ -70,6 +70,7 @@ struct kmf_keeper_opts {
 	struct kmf_keep keep;
 	/* Of one scheduler, and of one conference; 0: the greatest there is. */
 	int64_t limit_conferences, limit_invitees, limit_invitations;
+	const char *mail_from; /* NULL: no mail goes out */
 	int64_t events_keep_ms; /* 0: KMF_EVENTS_KEEP_MS */
 	const struct kmf_hook_opts *hooks;
 	size_t nhooks;

@@ -111,6 +111,8 @@ struct kmf_keeper {
 	char base[DB_URL_MAX];
 	char *const *mdds;
 	int64_t limit_conferences, limit_invitees, limit_invitations;
+	char mail_from[DB_EMAIL_MAX]; /* "": no mail goes out */
+	int64_t mail_flying[4];	      /* numbers under way; 0: free */
 	struct perc_secret *root;     /* seals */
 	struct perc_secret *root_old; /* opens too, while rewrapping */
 	struct kmf_guard guard;
@@ -417,7 +419,8 @@ const char *kmf_conf_state_name(enum db_conf_state s);
 const char *kmf_conf_state_text(const struct db_conf *c); /* cancelled, too */
 /* The door opens early_entry_s before the start. */
 int64_t kmf_conf_opens_ms(const struct db_conf *c, const struct kmf_policy *p);
-json_t *kmf_invitees_json(const struct db_invitee *list, size_t n);
+json_t *kmf_invitees_json(struct kmf_keeper *k,
+    const struct db_invitee *list, size_t n);
 json_t *kmf_conf_json(struct kmf_keeper *k, const struct db_conf *c);
 json_t *kmf_conf_event_json(const struct db_conf *c);
 /* "" when there is none; lower case. */
@@ -479,6 +482,26 @@ struct kmf_cancellation { /* what the body of a cancel says */
 PERC_MUST int kmf_cancellation_get(struct kmf_job *j, json_t **bodyp,
     struct kmf_cancellation *what);
 
+/* --- mail.c: queue messages; nothing when no mail goes out -------------- */
+
+struct kmf_series;
+/* Does the body want people told? */
+bool kmf_notify(const json_t *body);
+PERC_MUST int kmf_mail_queue(struct kmf_keeper *k, const char *about,
+    const char *address, const char *calendar, const char *code);
+/* code: NULL says nothing of one. */
+PERC_MUST int kmf_mail_guest(struct kmf_keeper *k, const struct db_conf *c,
+    const struct db_inv *i, const char *code);
+PERC_MUST int kmf_mail_invitee(struct kmf_keeper *k, const struct db_conf *c,
+    const struct db_invitee *v, bool out);
+/* All whom it invites by an address. */
+PERC_MUST int kmf_mail_conf(struct kmf_keeper *k, const struct db_conf *c);
+PERC_MUST int kmf_mail_series(struct kmf_keeper *k,
+    const struct kmf_series *o);
+json_t *kmf_mail_json(struct kmf_keeper *k, const char *about);
+int kmf_op_inv_send(struct kmf_job *j);
+int kmf_op_invitee_send(struct kmf_job *j);
+
 /* --- series.c, series_plan.c ------------------------------------------- */
 
 PERC_MUST int kmf_series_create(struct kmf_job *j, const json_t *body);
@@ -535,6 +558,10 @@ int kmf_member_state_of(const char *text); /* -1: no such */
 PERC_MUST int kmf_idem_check(struct kmf_job *j);
 PERC_MUST int kmf_idem_keep(struct kmf_job *j);
 
+#define KMF_CODE_MAX 23 /* characters of a code, with NUL */
+void kmf_code_new(char code[static KMF_CODE_MAX]);
+/* The invitation that the path names, of this conference; or refuse. */
+PERC_MUST int kmf_inv_load(struct kmf_job *j, struct db_inv *i);
 /* Its code was not used in time. */
 bool kmf_inv_expired(struct kmf_keeper *k, const struct db_inv *i,
     const struct db_conf *c);

@@ -93,6 +93,13 @@ struct kmf_webhook { /* "[webhook label]" */
 	bool allow_link_local;
 };
 
+struct kmf_mail_conf { /* "[mail]" */
+	char *url;  /* NULL: no mail goes out */
+	char *from; /* also the organizer of what calendars show */
+	char *user, *password_file, *ca_file;
+	bool starttls;
+};
+
 struct kmf_conf {
 	const char *file; /* as given, borrowed */
 	bool running;	  /* it was not read to start, but to be taken */
@@ -120,6 +127,7 @@ struct kmf_conf {
 	int log_format; /* 0 text, 1 JSON */
 	struct kmf_issuer issuers[KMF_ISSUERS_MAX];
 	size_t nissuers;
+	struct kmf_mail_conf mail;
 	struct kmf_webhook hooks[KMF_HOOKS_MAX];
 	size_t nhooks;
 	int64_t events_keep_s;

@@ -65,6 +65,8 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_INV_LIST,
 	KMF_OP_INV_DELETE, /* obj = invitation */
 	KMF_OP_INVITEE_ICS, /* obj = invitee */
+	KMF_OP_INV_SEND, /* obj = invitation */
+	KMF_OP_INVITEE_SEND, /* obj = invitee */
 	KMF_OP_INV_ICS,	   /* obj = invitation */
 	KMF_OP_MEMBER_LIST,
 	KMF_OP_MEMBER_EVICT, /* obj = member */

@@ -35,6 +35,8 @@ purge_fire(void *arg)
 		if ((r = db_purge(k->db, &p, &more)) == 0 &&
 		    (r = kmf_hook_skip(k)) == 0)
 			r = kmf_event_purge(k);
+		if (r == 0)
+			r = db_mail_purge(k->db, p.ended_ms);
 	}
 	if (r != 0)
 		log_warnx("purge.failed why=\"%s\"", perc_strerror(r));

@@ -224,7 +224,7 @@ series_json(const struct kmf_series *o, struct kmf_keeper *k)
 	    kmf_time_json(s->starts_ms), "ends_at", kmf_time_json(s->ends_ms),
 	    "tzid", s->tzid, "rrule", s->rrule, "exdates", left_out_json(o),
 	    "state", states[s->state], "policy", json_loads(s->policy, 0, NULL),
-	    "invitees", kmf_invitees_json(list, n), "next",
+	    "invitees", kmf_invitees_json(k, list, n), "next",
 	    next != NULL ? json_string(next->id) : json_null(), "occurrences",
 	    occurrences_json(o, k->now_ms, 0, KMF_SERIES_AHEAD, false, &more),
 	    "created_at", kmf_time_json(s->created_ms), "created_by",

@@ -131,7 +131,8 @@ patch(struct kmf_job *j, const json_t *body, struct kmf_series *o)
 	    (r = confs_follow(j, o, plans(body), list, n)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_SERIES_CHANGED, j->call->id.sub,
 		 o->s.id, "", NULL)) != 0 ||
-	    (r = kmf_series_fill(o, j->k)) != 0)
+	    (r = kmf_series_fill(o, j->k)) != 0 ||
+	    (kmf_notify(body) && (r = kmf_mail_series(j->k, o)) != 0))
 		goto out;
 	r = kmf_series_answer(o, j, 200);
 out:
@@ -206,7 +207,8 @@ kmf_op_series_cancel(struct kmf_job *j)
 		goto out;
 	if (o.s.state == DB_SERIES_ENDED)
 		r = kmf_refuse(j, 409, "ended", "it is over");
-	else if ((r = series_cancel(j, &o, what.why)) == 0)
+	else if ((r = series_cancel(j, &o, what.why)) == 0 &&
+	    (!what.notify || (r = kmf_mail_series(j->k, &o)) == 0))
 		r = kmf_series_answer(&o, j, 200);
 out:
 	json_decref(body);
@@ -222,6 +224,7 @@ kmf_op_series_delete(struct kmf_job *j)
 
 	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0 ||
 	    (r = series_cancel(j, &o, NULL)) != 0 ||
+	    (r = kmf_mail_series(j->k, &o)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_SERIES_DELETED, j->call->id.sub,
 		 o.s.id, "", NULL)) != 0 ||
 	    (r = db_series_delete(j->k->db, o.s.id)) != 0)

@@ -30,7 +30,8 @@ create(struct kmf_job *j, const json_t *body, struct kmf_series *o,
 		 o->s.id, "",
 		 json_pack("{s:s, s:s, s:i}", "rrule", o->s.rrule, "tzid",
 		     o->s.tzid, "invitees", (int)n))) != 0 ||
-	    (r = kmf_series_fill(o, j->k)) != 0)
+	    (r = kmf_series_fill(o, j->k)) != 0 ||
+	    (kmf_notify(body) && (r = kmf_mail_series(j->k, o)) != 0))
 		return r;
 	snprintf(j->a.location, sizeof(j->a.location), "%s/v1/series/%s",
 	    j->k->base, o->s.id);

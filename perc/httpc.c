@@ -32,8 +32,8 @@ req_unlink(struct perc_httpc_req *r)
 		curl_multi_remove_handle(r->client->multi, r->easy);
 }
 
-static void
-req_free(struct perc_httpc_req *r)
+void
+httpc_req_free(struct perc_httpc_req *r)
 {
 	httpc_easy_close(r);
 	perc_wipe(r, sizeof(*r));
@@ -59,7 +59,7 @@ req_report(struct perc_httpc_req *r)
 	a.req = r;
 	r->done(&a, r->arg);
 	perc_wipe(&a, sizeof(a));
-	req_free(r);
+	httpc_req_free(r);
 }
 
 static bool
@@ -259,7 +259,7 @@ perc_httpc_free(struct perc_httpc *c)
 		return;
 	while ((r = c->reqs) != NULL) {
 		req_unlink(r);
-		req_free(r);
+		httpc_req_free(r);
 	}
 	if (c->multi != NULL)
 		curl_multi_cleanup(c->multi);
@@ -289,6 +289,18 @@ req_fill(struct perc_httpc_req *r, const char *method, const char *url,
 }
 
 int
+httpc_run(struct perc_httpc_req *r)
+{
+	struct perc_httpc *c = r->client;
+
+	if (curl_multi_add_handle(c->multi, r->easy) != CURLM_OK)
+		return PERC_ERR_NOMEM;
+	r->next = c->reqs;
+	c->reqs = r;
+	return 0;
+}
+
+int
 perc_httpc_start(struct perc_httpc *c, struct perc_httpc_req **rp,
     const char *method, const char *url, const char *const headers[],
     const void *body, size_t len, perc_httpc_data_fn on_data, unsigned idle_ms,
@@ -309,18 +321,14 @@ perc_httpc_start(struct perc_httpc *c, struct perc_httpc_req **rp,
 	httpc_idle_touch(r);
 	if ((e = r->err) != 0)
 		goto out;
-	if (curl_multi_add_handle(c->multi, r->easy) != CURLM_OK) {
-		e = PERC_ERR_NOMEM;
+	if ((e = httpc_run(r)) != 0)
 		goto out;
-	}
-	r->next = c->reqs;
-	c->reqs = r;
 	if (rp != NULL)
 		*rp = r;
 	return 0;
 out:
 	perc_timer_stop(c->loop, &r->idle);
-	req_free(r);
+	httpc_req_free(r);
 	return e;
 }
 
@@ -331,7 +339,7 @@ perc_httpc_cancel(struct perc_httpc_req *r)
 	if (r == NULL || r->reporting)
 		return;
 	req_unlink(r);
-	req_free(r);
+	httpc_req_free(r);
 }
 
 const char *

@@ -71,6 +71,17 @@ void perc_httpc_cancel(struct perc_httpc_req *r); /* no callback follows */
 const char *perc_httpc_header(const struct perc_httpc_req *r,
     const char *name, unsigned *count);
 
+/* A message of RFC 5322 to one address (RFC 5321), smtp:// or smtps://. The
+ * answer's status is the server's last reply code. */
+struct perc_mail {
+	const char *url, *from, *to;
+	const char *user, *password; /* NULL: none */
+	bool starttls;		     /* demand it */
+	const char *text;
+};
+PERC_MUST int perc_httpc_mail(struct perc_httpc *c, const struct perc_mail *m,
+    perc_httpc_fn done, void *arg);
+
 /* Blocking convenience for command lines: runs a loop of its own. The
  * answer is given to done before it returns. */
 PERC_MUST int perc_httpc_once(const struct perc_httpc_conf *conf,

@@ -41,7 +41,7 @@ struct perc_httpc_req {
 	CURL *easy;
 	struct curl_slist *sent;
 	char *body; /* ours, sent */
-	size_t body_len;
+	size_t body_len, body_sent; /* the latter by mail alone */
 	char where[160]; /* "host:port" for messages */
 	struct httpc_field fields[HTTPC_HEADERS_MAX];
 	unsigned nfields;
@@ -72,6 +72,9 @@ void httpc_outcome(const struct perc_httpc_req *r,
 /* May a connection go to that address? (httpc_addr.c) */
 bool httpc_addr_ok(const struct sockaddr *sa);
 void httpc_buf_clear(struct httpc_buf *b);
+/* Hand a filled r to libcurl and to the client's list (httpc.c). */
+PERC_MUST int httpc_run(struct perc_httpc_req *r);
+void httpc_req_free(struct perc_httpc_req *r);
 /* An octet came in: start the idle time anew (httpc.c). */
 void httpc_idle_touch(struct perc_httpc_req *r);
 /* libcurl's allocators that wipe what they free; once per process. */
