@@ -371,7 +371,8 @@ const char *const db_statements[ST_MAX] = {
 	[ST_EVENT_ADD] =
 	    "INSERT INTO event (" EVENT_COLS ", owner) VALUES (?1, ?2, ?3, "
 	    "?4, ?5, ?6, coalesce((SELECT created_by FROM conference "
-	    "WHERE id = ?5), ''))",
+	    "WHERE id = ?5), (SELECT created_by FROM series WHERE id = ?5), "
+	    "''))",
 	[ST_EVENT_FIND] = "SELECT " EVENT_COLS " FROM event WHERE seq = ?",
 	[ST_EVENT_LIST] = "SELECT " EVENT_COLS " FROM event WHERE seq > ? "
 			  "ORDER BY seq LIMIT ?",

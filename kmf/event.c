@@ -12,7 +12,7 @@
 
 #include "kmf/hook.h"
 
-enum about { NOTHING, CONF, MEMBER, INV };
+enum about { NOTHING, CONF, SERIES, MEMBER, INV };
 
 static const struct kind {
 	const char *type; /* NULL: no event */
@@ -28,6 +28,10 @@ static const struct kind {
 	[KMF_AUDIT_CONF_STARTED] = { "conference.started", CONF },
 	[KMF_AUDIT_CONF_ENDED] = { "conference.ended", CONF },
 	[KMF_AUDIT_CONF_EMPTY] = { "conference.emptied", CONF },
+	[KMF_AUDIT_SERIES_CREATED] = { "series.created", SERIES },
+	[KMF_AUDIT_SERIES_CHANGED] = { "series.updated", SERIES },
+	[KMF_AUDIT_SERIES_CANCELLED] = { "series.cancelled", SERIES },
+	[KMF_AUDIT_SERIES_DELETED] = { "series.deleted", SERIES },
 	[KMF_AUDIT_INVITED] = { "invitation.created", INV },
 	[KMF_AUDIT_UNINVITED] = { "invitation.revoked", INV },
 	[KMF_AUDIT_JOINED] = { "member.joined", MEMBER },
@@ -49,6 +53,25 @@ conf_add(json_t *o, struct kmf_keeper *k, const char *id)
 		return r == PERC_ERR_NOTFOUND ? 0 : r;
 	r = (more = kmf_conf_event_json(&c)) != NULL &&
 		json_object_update_missing(o, more) == 0
+	    ? 0
+	    : PERC_ERR_NOMEM;
+	json_decref(more);
+	return r;
+}
+
+static int
+series_add(json_t *o, struct kmf_keeper *k, const char *id)
+{
+	struct db_series s;
+	json_t *more;
+	int r;
+
+	if ((r = db_series_find(k->db, &s, id)) != 0)
+		return r == PERC_ERR_NOTFOUND ? 0 : r;
+	more = json_pack("{s:s, s:o, s:o, s:s, s:s}", "title", s.title,
+	    "starts_at", kmf_time_json(s.starts_ms), "ends_at",
+	    kmf_time_json(s.ends_ms), "tzid", s.tzid, "rrule", s.rrule);
+	r = more != NULL && json_object_update_missing(o, more) == 0
 	    ? 0
 	    : PERC_ERR_NOMEM;
 	json_decref(more);
@@ -105,6 +128,7 @@ data_put(struct db_event *e, struct kmf_keeper *k, enum about about,
 		json_object_update(o, (json_t *)(uintptr_t)detail) != 0))
 		goto out;
 	r = about == CONF     ? conf_add(o, k, conf)
+	    : about == SERIES ? series_add(o, k, conf)
 	    : about == MEMBER ? member_add(o, k, subject)
 	    : about == INV    ? inv_add(o, k, subject)
 			      : 0;

@@ -129,6 +129,7 @@ patch(struct kmf_job *j, const json_t *body, struct kmf_series *o)
 	if ((r = kmf_series_left_out_put(j->k, o)) != 0 ||
 	    (r = invitees_put(j, o->s.id, list, n)) != 0 ||
 	    (r = confs_follow(j, o, plans(body), list, n)) != 0 ||
+	    (r = db_series_put(j->k->db, &o->s)) != 0 || /* events read it */
 	    (r = kmf_audit(j->k, KMF_AUDIT_SERIES_CHANGED, j->call->id.sub,
 		 o->s.id, "", NULL)) != 0 ||
 	    (r = kmf_series_fill(o, j->k)) != 0 ||

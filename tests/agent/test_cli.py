@@ -141,6 +141,11 @@ def test_series(s):
     n = s.json("conference", "show", c["id"])
     assert n["title"] == "Each week" and len(n["invitees"]) == 1
     assert "Each week" in s.perch("conference", "show", c["uri"]).stdout
+    told = [json.loads(x) for x in s.perch(
+        "events", "--json", "--conference", c["id"]).stdout.splitlines()]
+    assert [e["type"] for e in told] == ["series.created", "series.updated"]
+    assert told[1]["data"]["title"] == "Each week"
+    assert told[0]["data"]["rrule"] == "FREQ=WEEKLY;COUNT=8"
     s.perch("conference", "cancel", c["id"])
     assert s.json("conference", "show", c["id"])["state"] == "cancelled"
     s.perch("conference", "delete", c["id"])
