@@ -57,17 +57,20 @@ descriptor_fits(struct front_conf *c, const json_t *j)
 	const char *kmf = perc_json_str(j, "kmf");
 	const char *resource = perc_json_str(j, "resource");
 	const char *token = perc_json_str(j, "token_endpoint");
+	const char *conf = perc_json_str(j, "conference");
 	const char *id = strrchr(c->uri, '/') + 1;
+	/* A series' URI leads to its occurrence of this moment. */
+	const char *named =
+	    text_is_id(id, "s_") ? perc_json_str(j, "series") : conf;
 	char want[2048];
 
-	if (kmf == NULL || resource == NULL || token == NULL ||
-	    perc_json_str(j, "conference") == NULL ||
-	    strcmp(perc_json_str(j, "conference"), id) != 0)
+	if (kmf == NULL || resource == NULL || token == NULL || conf == NULL ||
+	    !text_is_id(conf, "c_") || named == NULL || strcmp(named, id) != 0)
 		return false;
 	text_put(want, sizeof(want), "%s/c/%s", kmf, id);
 	if (strcmp(want, c->uri) != 0)
 		return false;
-	text_put(want, sizeof(want), "%s/v1/conferences/%s", kmf, id);
+	text_put(want, sizeof(want), "%s/v1/conferences/%s", kmf, conf);
 	if (strcmp(want, resource) != 0 || !text_same_origin(kmf, token))
 		return false;
 	c->kmf = text_dup(kmf);
@@ -89,11 +92,12 @@ on_descriptor(const struct perc_httpc_answer *a, void *arg)
 		    "%s does not describe the conference it is named for",
 		    c->uri);
 	else if ((other = front_conf_find(
-		      c->agent, strrchr(c->uri, '/') + 1)) != NULL &&
+		      c->agent, perc_json_str(j, "conference"))) != NULL &&
 	    other != c)
 		front_fail(c, "already_joined", "already in this conference");
 	else {
-		text_put(c->id, sizeof(c->id), "%s", strrchr(c->uri, '/') + 1);
+		text_put(
+		    c->id, sizeof(c->id), "%s", perc_json_str(j, "conference"));
 		enter_resource(c);
 	}
 	json_decref(j);
@@ -388,7 +392,8 @@ front_enter(struct agent *a, struct local_req *joiner, const char *uri,
 	struct front_conf **at = place(a, uri), *c;
 	const char *id = strrchr(uri, '/');
 
-	if (id == NULL || !text_is_id(id + 1, "c_") || strlen(uri) > 1024) {
+	if (id == NULL || strlen(uri) > 1024 ||
+	    (!text_is_id(id + 1, "c_") && !text_is_id(id + 1, "s_"))) {
 		text_put(why, whycap,
 		    "a conference URI looks like https://kmf.example/c/c_...");
 		return PERC_ERR_FORMAT;

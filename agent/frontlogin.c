@@ -323,8 +323,11 @@ on_kmf(const struct perc_httpc_answer *a, void *arg)
 char *
 front_login_kmf(const char *s)
 {
-	const char *c = strstr(s, "/c/c_");
-	size_t n = c != NULL ? (size_t)(c - s) : strlen(s);
+	const char *c = strstr(s, "/c/c_"), *series = strstr(s, "/c/s_");
+	size_t n;
+
+	c = c != NULL ? c : series;
+	n = c != NULL ? (size_t)(c - s) : strlen(s);
 
 	while (n > 0 && s[n - 1] == '/')
 		n--;

@@ -169,6 +169,19 @@ def run(w):
                r.returncode, r.stdout, r.stderr, steps)
         if "\x1b" in r.stderr + r.stdout:
             tap.ok(False, "no escape sequence reaches the terminal")
+    series = Liar.base + "/c/s_abc"
+    for change, end in ((None, "descriptor"), ({"series": "s_x"}, "descriptor"),
+                        ({"series": "s_abc", "conference": "s_abc"},
+                         "descriptor"),
+                        ({"series": "s_abc"}, "keys")):
+        Liar.lie, Liar.seen = change and ("descriptor", change), []
+        r = agent.perch("join", series, "--code", CODE, check=False)
+        tap.ok(Liar.seen[0][2] == "/c/s_abc" and Liar.seen[-1][0] == end and
+               (end == "keys") == ("does not describe" not in r.stderr),
+               f"a series: {change} leads as far as its {end}",
+               r.stderr, Liar.seen)
+    tap.ok(Liar.seen[-1][2] == "/v1/conferences/c_abc/keys",
+           "a series' URI leads to the conference that it names")
     c = agent.json("status")["conferences"][0]
     tap.ok(c["state"] == "over" and c["epochs_held"] == 0,
            "nothing is left of all that in the vault", c)
