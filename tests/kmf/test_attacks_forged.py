@@ -7,6 +7,7 @@
 # the right key and lie about everything else.
 import pathlib
 import re
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -58,6 +59,7 @@ def show(s, token, dpop=None, scheme="DPoP", more=(), path=None,
     h = [("Authorization", f"{scheme} {token}")] if token is not None else []
     h += [("DPoP", p) for p in ([dpop] if isinstance(dpop, str) else dpop)]
     s.sent = pieces(token, *([dpop] if isinstance(dpop, str) else dpop))
+    s.tokens.append(token)
     return Raw(s.k, method, path, h + list(more), body)
 
 
@@ -66,6 +68,7 @@ def post(s, form, dpop=None, more=(), key=None):
     url = s.k.url + "/oauth/token"
     dpop = proof(key or s.key, "POST", url) if dpop is None else dpop
     s.sent = pieces(dpop, *form.values())
+    s.tokens += form.values()
     h = [("Content-Type", "application/x-www-form-urlencoded"),
          ("DPoP", dpop), *more]
     return Raw(s.k, "POST", "/oauth/token", h,
@@ -623,6 +626,26 @@ def near_misses(s):
         tap.ok(a.status == 200, "good: " + name, a.status, a.body)
 
 
+def two_libraries(s):
+    """Whatever token a row showed: liboauth2, which the KMF asks, and cjose
+    by itself say the same of its signature, under each of the keys."""
+    tokens = sorted({t for t in s.tokens if t and t.count(".") == 2 and
+                     not set(t) & set("\t\r\n\0")})
+    ask = [(k, t) for t in tokens for k in (s.idp.public, s.rsa.public,
+                                            s.thief.public)]
+    out = subprocess.run(
+        [tap.BUILD / "tests/kmf/verdict"], text=True, capture_output=True,
+        input="".join(f"{json.dumps(k)}\t{t}\n" for k, t in ask), timeout=60)
+    rows = [r.split() for r in out.stdout.splitlines()]
+    apart = [(t[:60], r) for (_, t), r in zip(ask, rows) if r[0] != r[1]]
+    good = sum(r[0] == "1" for r in rows)
+    bad = sum(r[0] == "0" for r in rows)
+    tap.ok(out.returncode == 0 and len(rows) == len(ask) and not apart and
+           good > 20 and bad > 20,
+           f"two libraries agree on {len(tokens)} tokens", out.stderr, good,
+           bad, *apart)
+
+
 def prepare(w, s):
     s.idp, s.thief, s.enc, s.key = (jose.Key() for _ in range(4))
     s.rsa = Rsa(w, "rsa.pem")
@@ -648,7 +671,7 @@ def prepare(w, s):
     s.kid = json.loads(jose.unb64u(s.e.token.split(".")[0]))["kid"]
     s.token2 = s.e.token2(MDD, "A" * 43)
     s.code = invite(s.admin, confs[0])["code"]
-    s.n, s.count = 0, 0
+    s.n, s.count, s.tokens = 0, 0, []
 
 
 def main():
@@ -662,6 +685,8 @@ def main():
             for name, fn, want, reason in rows(s):
                 attack(s, f"{group}: {name}", fn, want, reason)
         near_misses(s)
+        if not sys.argv[1:]:
+            two_libraries(s)
         tap.ok(s.n >= 60 or sys.argv[1:], f"{s.n} forged requests were refused")
     tap.done()
 
