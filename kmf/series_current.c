@@ -16,8 +16,10 @@ const struct db_conf *
 kmf_series_current(const struct kmf_series *o, int64_t now_ms)
 {
 	const struct db_conf *now = NULL, *next = NULL, *c;
+	size_t i;
 
-	for (c = o->confs; c < o->confs + o->nconfs; c++) {
+	for (i = 0; i < o->nconfs; i++) {
+		c = &o->confs[i];
 		if (c->state == DB_CONF_ENDED || c->ends_ms <= now_ms)
 			continue;
 		if (c->starts_ms <= now_ms &&
