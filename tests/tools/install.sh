@@ -17,7 +17,8 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 	libiddawc1.1 libjansson4 libldap-2.5-0 libnettle8 liboath0
 	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
-	git python3-cryptography python3-icalendar python3-aiosmtpd python3-yaml python3-jsonschema zsh"
+	git python3-cryptography python3-icalendar python3-aiosmtpd
+	python3-yaml python3-jsonschema systemd zbar-tools zsh"
 
 # Keys stand in locked memory; some systems start with less than is allowed.
 ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
