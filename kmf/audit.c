@@ -34,6 +34,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_CONFIGURED] = "configured",
 	[KMF_AUDIT_STOPPED] = "stopped",
 	[KMF_AUDIT_SIGNING_KEY] = "signing_key",
+	[KMF_AUDIT_CLIENT] = "client",
 	[KMF_AUDIT_ROOT_KEY] = "root_key",
 	[KMF_AUDIT_RESTORED] = "restored",
 	[KMF_AUDIT_CONF_CANCELLED] = "conference_cancelled",

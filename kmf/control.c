@@ -43,7 +43,8 @@ static const struct {
 	const char *name;
 	int (*fn)(
 	    struct kmf_keeper *k, const json_t *args, char *text, size_t cap);
-} verbs[] = { { "rotate-keys", rotate_keys }, { "rewrap", rewrap } };
+} verbs[] = { { "rotate-keys", rotate_keys }, { "rewrap", rewrap },
+	{ "client", kmf_client_change } };
 
 int
 kmf_control_path(char *out, size_t cap, const char *dir, const char *file)

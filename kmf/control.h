@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -25,3 +26,8 @@ PERC_MUST int kmf_control_put(
 PERC_MUST int
 kmf_control_get(char *out, size_t cap, const char *dir, const char *file);
 void kmf_control_drop(const char *dir, const char *file);
+/* ask.c: put the request (taken over; "id" and "do" are added) and print the
+ * answer; an exit code, 3 when nobody answered. */
+struct kmf_conf;
+int kmf_control_ask(
+    const struct kmf_conf *c, const char *command, json_t *request);

@@ -321,6 +321,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_CONFIGURED,
 	KMF_AUDIT_STOPPED,
 	KMF_AUDIT_SIGNING_KEY,
+	KMF_AUDIT_CLIENT,
 	KMF_AUDIT_ROOT_KEY,
 	KMF_AUDIT_RESTORED,
 	KMF_AUDIT_CONF_CANCELLED,
@@ -578,6 +579,9 @@ json_t *kmf_claims_new(struct kmf_job *j, const char *aud, const char *sub,
 PERC_MUST int kmf_token_answer(struct kmf_job *j, json_t *claims,
     const char *type, int64_t lives_s, const char *member);
 PERC_MUST int kmf_code_hash(char out[static DB_HASH_MAX], const char *code);
+/* client.c: what `perch-kmf client` asks for; text: for people. */
+PERC_MUST int kmf_client_change(struct kmf_keeper *k, const json_t *args,
+    char *text, size_t cap);
 int kmf_op_client_key(struct kmf_job *j);
 int kmf_op_token_client(struct kmf_job *j);
 /* Who that is, without saying so: p_ and a hash. */

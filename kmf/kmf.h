@@ -180,6 +180,12 @@ kmf_selfsigned(const char *cert_file, const char *key_file, const char *host);
 int kmf_backup_cli(const struct kmf_conf *c, const char *file);
 int kmf_restore_cli(const struct kmf_conf *c, const char *file,
     bool accept_loss);
+struct kmf_client_opts { /* of `perch-kmf client` */
+	const char *what, *name, *scope;
+	const char *key, *fresh; /* files: a public JWK; one to be made */
+};
+/* Exit code. */
+int kmf_client_cli(const struct kmf_conf *c, const struct kmf_client_opts *o);
 /* `perch-kmf check-db`: one line for each problem. Exit code. */
 int kmf_check_db(const struct kmf_conf *c);
 int kmf_rewrap_cli(const struct kmf_conf *c, bool status);

@@ -26,6 +26,9 @@ static const char usage[] =
     "  perch-kmf check-config -c FILE\n"
     "  perch-kmf rotate-keys -c FILE [--after SECONDS | --status]\n"
     "  perch-kmf rewrap -c FILE [--status]\n"
+    "  perch-kmf client list | disable NAME | enable NAME -c FILE\n"
+    "  perch-kmf client add NAME --scope \"scheduler admin auditor\"\n"
+    "                     --key FILE | --new FILE -c FILE\n"
     "  perch-kmf check-db -c FILE\n"
     "  perch-kmf backup -c FILE BACKUP\n"
     "  perch-kmf restore -c FILE [--accept-loss] BACKUP\n"
@@ -40,12 +43,14 @@ static const char usage[] =
     "  rotate-keys   publish new signing keys, which sign from\n"
     "                key_overlap_s (or SECONDS) later on; or show them\n"
     "  rewrap        a new root key: seal all anew, destroy the old one\n"
+    "  client        who may schedule or audit with a key of its own: a\n"
+    "                calendar system, an operator, an auditor\n"
     "  check-db      look for damage in the database, also while it runs\n"
     "  backup        copy the database, also while it runs; no key is in it\n"
     "  restore       put a backup in its place; what was revoked stays so\n";
 
 struct args {
-	const char *conf, *after, *snapshot;
+	const char *conf, *after, *snapshot, *scope, *fresh;
 	bool status, accept_loss;
 	struct kmf_init_opts init;
 };
@@ -69,11 +74,15 @@ args_get(struct args *a, int argc, char **argv)
 		{ "key", required_argument, NULL, 'k' },
 		{ "admin", required_argument, NULL, 'A' },
 		{ "after", required_argument, NULL, 'a' },
+		{ "scope", required_argument, NULL, 'o' },
+		{ "new", required_argument, NULL, 'w' },
 		{ "snapshot", required_argument, NULL, 'n' },
 		{ "status", no_argument, NULL, 's' },
 		{ "accept-loss", no_argument, NULL, 'x' }, { 0 } };
 	const char **to[128] = { ['c'] = &a->conf,
 		['a'] = &a->after,
+		['o'] = &a->scope,
+		['w'] = &a->fresh,
 		['A'] = &a->init.admin,
 		['n'] = &a->snapshot,
 		['u'] = &a->init.url,
@@ -256,6 +265,24 @@ run_check_db(int argc, char **argv, const struct args *a)
 }
 
 static int
+run_client(int argc, char **argv, const struct args *a)
+{
+	const struct kmf_client_opts o = { .what = argc > 1 ? argv[1] : "",
+		.name = argc > 2 ? argv[2] : NULL,
+		.scope = a->scope,
+		.key = a->init.key,
+		.fresh = a->fresh };
+	struct kmf_conf c;
+	int code = conf_get(&c, a);
+
+	if (code != 0)
+		return code;
+	code = kmf_client_cli(&c, &o);
+	kmf_conf_clear(&c);
+	return code;
+}
+
+static int
 run_serve(int argc, char **argv, const struct args *a)
 {
 	struct kmf_conf c;
@@ -309,6 +336,8 @@ main(int argc, char **argv)
 	if ((strcmp(verb, "backup") == 0 || strcmp(verb, "restore") == 0) &&
 	    argc == 2)
 		return run_backup(argc, argv, &a);
+	if (strcmp(verb, "client") == 0 && argc <= 3)
+		return run_client(argc, argv, &a);
 	if (strcmp(verb, "check-db") == 0 && argc == 1)
 		return run_check_db(argc, argv, &a);
 	if (strcmp(verb, "role") == 0)

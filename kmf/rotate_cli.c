@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,14 +14,10 @@
 #include "kmf/keeper.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
-#include "perc/crypto.h"
 #include "perc/json.h"
-#include "perc/loop.h"
 #include "perc/secret.h"
 
-#define WAIT_MS	   8000
-#define ANSWER_MAX 4096
-#define FILE_MAX   (1u << 20)
+#define FILE_MAX (1u << 20)
 
 static void
 key_print(const json_t *key)
@@ -68,57 +63,11 @@ out:
 	return code;
 }
 
-/* 0: it went well; 1: it was refused; -1: no answer yet. */
-static int
-answer_take(const struct kmf_conf *c, const char *id)
-{
-	char text[ANSWER_MAX];
-	const char *to, *what;
-	json_t *v = NULL;
-	int code = -1;
-
-	if (kmf_control_get(
-		text, sizeof(text), c->state_dir, KMF_CONTROL_ANSWER) != 0 ||
-	    perc_json_parse(&v, text, strlen(text), ANSWER_MAX, NULL, 0) != 0)
-		goto out;
-	to = perc_json_str(v, "id");
-	what = perc_json_str(v, "text");
-	if (to == NULL || what == NULL || strcmp(to, id) != 0)
-		goto out;
-	kmf_control_drop(c->state_dir, KMF_CONTROL_ANSWER);
-	code = perc_json_bool(v, "ok", false) ? 0 : 1;
-	if (code == 0)
-		printf("%s\n", what);
-	else
-		fprintf(stderr, "perch-kmf: rotate-keys: %s\n", what);
-out:
-	json_decref(v);
-	return code;
-}
-
-static int
-wait_answer(const struct kmf_conf *c, const char *id)
-{
-	int64_t until = perc_now_ms() + WAIT_MS;
-	int code;
-
-	while ((code = answer_take(c, id)) < 0 && perc_now_ms() < until)
-		(void)poll(NULL, 0, 50);
-	if (code >= 0)
-		return code;
-	fprintf(stderr,
-	    "perch-kmf: rotate-keys: the KMF does not answer; the request "
-	    "stays in %s/" KMF_CONTROL_REQUEST " and is carried out when it "
-	    "starts\n",
-	    c->state_dir);
-	return 3;
-}
-
 int
 kmf_rotate_cli(const struct kmf_conf *c, const char *after, bool status)
 {
 	int64_t after_s = c->key_overlap_s;
-	char id[32], text[160], more;
+	char more;
 
 	if (status)
 		return status_print(c);
@@ -130,19 +79,6 @@ kmf_rotate_cli(const struct kmf_conf *c, const char *after, bool status)
 		    KMF_OVERLAP_MAX_S);
 		return 2;
 	}
-	perc_random_id(id, sizeof(id), "r_");
-	snprintf(text, sizeof(text),
-	    "{\"id\": \"%s\", \"do\": \"rotate-keys\", \"after_s\": %" PRId64
-	    "}",
-	    id, after_s);
-	kmf_control_drop(c->state_dir, KMF_CONTROL_ANSWER);
-	if (kmf_control_put(c->state_dir, KMF_CONTROL_REQUEST, 0600, text) !=
-	    0) {
-		fprintf(stderr,
-		    "perch-kmf: rotate-keys: %s: cannot be written; run this "
-		    "as its owner or as root\n",
-		    c->state_dir);
-		return 1;
-	}
-	return wait_answer(c, id);
+	return kmf_control_ask(c, "rotate-keys",
+	    json_pack("{s:I}", "after_s", (json_int_t)after_s));
 }
