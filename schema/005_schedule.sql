@@ -98,4 +98,5 @@ CREATE TABLE mail (
 	why        TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX mail_due ON mail (due_ms) WHERE due_ms > 0;
+CREATE INDEX mail_done ON mail (at_ms) WHERE due_ms = 0;
 CREATE INDEX mail_about ON mail (about, no);

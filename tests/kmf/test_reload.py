@@ -42,7 +42,7 @@ def fronts(s):
         except OSError:
             continue
         if int(stat[1]) == s.k.proc.p.pid and stat[0] != "Z" and \
-                argv[2] == b"front":
+                argv[2:3] == [b"front"]:
             out.append(int(p.name))
     return sorted(out)
 
