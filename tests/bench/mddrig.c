@@ -133,7 +133,7 @@ rig_close(struct rig *r)
 static size_t
 packet_make(struct rig *r, struct rig_member *m, uint8_t *p)
 {
-	size_t n = 12 + r->payload + INNER_TAIL, len;
+	size_t n = 12 + r->payload + INNER_TAIL, len = 0;
 	uint16_t seq = m->seq++;
 	struct perc_rtp h;
 

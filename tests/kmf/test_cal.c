@@ -224,8 +224,9 @@ test_zones(void **state)
 	static const char *const bad[] = { "", "Mars/Olympus",
 		"../../etc/passwd", "/etc/localtime", "Europe/../Europe/Berlin",
 		"Europe//Berlin", "Europe/Berlin\n", "europe/berlin ", "\xff",
-		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-		"AAAAAAAAAAAAAAAAAAAAA" };
+		("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+		 "A"
+		 "AAAAAAAAAAAAAAAAAAAAA") };
 	size_t i;
 
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)

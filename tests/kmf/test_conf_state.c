@@ -581,8 +581,8 @@ static void
 test_absurd_windows(void **state)
 {
 	static const char *const bad[] = {
-		"\"starts_at\": \"2999-01-01T00:00:00Z\", \"ends_at\": "
-		"\"2999-01-01T01:00:00Z\"",
+		("\"starts_at\": \"2999-01-01T00:00:00Z\", \"ends_at\": "
+		 "\"2999-01-01T01:00:00Z\""),
 		"\"starts_at\": \"2027-02-30T00:00:00Z\"",
 		"\"starts_at\": \"2027-01-01T25:00:00Z\"",
 		"\"starts_at\": \"99999-01-01T00:00:00Z\"",
