@@ -146,7 +146,9 @@ def test_under_its_system_calls(s):
     serves(plain)
     memory = [re.search(r"keeper.caged .* memory=(\S+)", p.proc.text())[1]
               for p in (k, plain)]
-    assert memory[0] == memory[1], memory   # the unit took nothing away
+    # the unit took nothing away; a sanitizer's mlock() only pretends, so
+    # that what is too large to be secret looks locked there
+    assert memory[0] == memory[1] or world.SANITIZED, memory
     assert k.proc.stop() == 0 and plain.proc.stop() == 0
 
 
