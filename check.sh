@@ -93,7 +93,8 @@ do_install()
 {
 	# shellcheck disable=SC2086
 	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK &&
-		perch_glewlwyd "$work/glewlwyd" && perch_oidc "$work/oidc" &&
+		perch_glewlwyd "$work/glewlwyd" &&
+		perch_exim "$work/exim" && perch_oidc "$work/oidc" &&
 		perch_chromium "$work/logs/apt-chromium.log"
 }
 do_autogen() { ./autogen.sh; }

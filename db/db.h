@@ -298,6 +298,8 @@ PERC_MUST int db_mail_last(struct db *db, struct db_mail *m,
 PERC_MUST int db_mail_put(struct db *db, const struct db_mail *m);
 /* The caller free()s *textp. */
 PERC_MUST int db_mail_event(struct db *db, char **textp, int64_t no);
+/* What still waits shall not be sent. */
+PERC_MUST int db_mail_drop(struct db *db, const char *about);
 PERC_MUST int db_mail_purge(struct db *db, int64_t before_ms);
 
 /* --- members ---------------------------------------------------------- */

@@ -100,6 +100,12 @@ db_mail_event(struct db *db, char **textp, int64_t no)
 }
 
 int
+db_mail_drop(struct db *db, const char *about)
+{
+	return db_exec(db, ST_MAIL_DROP, "s", about);
+}
+
+int
 db_mail_purge(struct db *db, int64_t before_ms)
 {
 	return db_exec(db, ST_MAIL_PURGE, "i", before_ms);

@@ -139,6 +139,9 @@ const char *const db_statements[ST_MAX] = {
 	    "event = iif(?9 = 0, '', event) WHERE no = ?1 AND id = ?2 "
 	    "AND about = ?3",
 	[ST_MAIL_EVENT] = "SELECT event FROM mail WHERE no = ?",
+	[ST_MAIL_DROP] =
+	    "UPDATE mail SET state = 2, due_ms = 0, sealed_code = NULL, "
+	    "event = '', why = 'replaced' WHERE about = ? AND state = 0",
 	[ST_MAIL_PURGE] = "DELETE FROM mail WHERE no IN (SELECT no FROM mail "
 			  "WHERE due_ms = 0 AND at_ms < ? LIMIT 200)",
 

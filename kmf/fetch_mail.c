@@ -77,6 +77,17 @@ runner_open(struct kmf_runner *u)
 	return perc_httpc_new(&w->client, u->loop, &c);
 }
 
+/* libcurl calls a command that was refused a failure to send. */
+static void
+why_put(char *out, size_t cap, const struct perc_httpc_answer *a)
+{
+	if (a->err == PERC_ERR_CLOSED && a->status >= 400)
+		snprintf(out, cap, "the mail server refused it: %d", a->status);
+	else
+		snprintf(out, cap, "%s",
+		    a->why[0] != '\0' ? a->why : "the mail server refused");
+}
+
 /* RFC 5321, 4.2.1: 5yz is for good. */
 static void
 on_answer(const struct perc_httpc_answer *a, void *arg)
@@ -86,8 +97,7 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 	char why[KMF_ERRAND_WHY_MAX] = "";
 
 	if (!good)
-		snprintf(why, sizeof(why), "%s",
-		    a->why[0] != '\0' ? a->why : "the mail server refused");
+		why_put(why, sizeof(why), a);
 	kmf_run_end(l->u, KMF_ERRAND_MAIL, l->job,
 	    good		       ? KMF_ERRAND_DONE
 		: a->status / 100 == 5 ? KMF_ERRAND_REFUSED

@@ -56,18 +56,22 @@ kmf_mail_json(struct kmf_keeper *k, const char *about)
 /* --- whom it is for ---------------------------------------------------------
  */
 
+/* A code that was revoked or replaced, and still waits, opens nothing any
+ * more. The cancellation goes out all the same: a try may have arrived. */
 int
 kmf_mail_guest(struct kmf_keeper *k, const struct db_conf *c,
     const struct db_inv *i, const char *code)
 {
 	const struct kmf_guest g = { i->email, i->name, i->kind, i->role };
+	bool out = i->state == DB_INV_REVOKED;
 	char *text;
 	int r;
 
+	if ((out || code != NULL) && (r = db_mail_drop(k->db, i->id)) != 0)
+		return r;
 	if (k->mail_from[0] == '\0' || i->email[0] == '\0')
 		return 0;
-	if ((r = kmf_calendar_conf(
-		 &text, k, c, &g, i->state == DB_INV_REVOKED)) != 0)
+	if ((r = kmf_calendar_conf(&text, k, c, &g, out)) != 0)
 		return r;
 	r = kmf_mail_queue(k, i->id, i->email, text, code);
 	kmf_ics_free(text);
@@ -82,6 +86,8 @@ kmf_mail_invitee(struct kmf_keeper *k, const struct db_conf *c,
 	char *text;
 	int r;
 
+	if (out && (r = db_mail_drop(k->db, v->id)) != 0)
+		return r;
 	if (k->mail_from[0] == '\0' || v->email[0] == '\0')
 		return 0;
 	if ((r = kmf_calendar_conf(&text, k, c, &g, out)) != 0)

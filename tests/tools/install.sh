@@ -18,7 +18,9 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	git python3-cryptography python3-icalendar python3-aiosmtpd
-	python3-yaml python3-jsonschema systemd zbar-tools zsh"
+	python3-yaml python3-jsonschema systemd zbar-tools zsh
+	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
+	libpcre2-8-0"
 
 # Keys stand in locked memory; some systems start with less than is allowed.
 ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
@@ -78,6 +80,23 @@ perch_glewlwyd()
 		rm -rf "$1" && mkdir -p "$1" && (
 			cd "$1" && apt-get -qq download glewlwyd glewlwyd-common &&
 				for deb in *.deb; do dpkg-deb -x "$deb" .; done
+		)
+	fi
+}
+
+# perch_exim DIR: a mail server, set as PERCH_EXIM. Mail servers of Debian shut
+# each other out and start a daemon, so this one is only unpacked too (its
+# libraries, and what lets it run as anybody, are in PKG_CHECK).
+perch_exim()
+{
+	PERCH_EXIM=$1/usr/sbin/exim4
+	export PERCH_EXIM
+	if [ -x /usr/sbin/exim4 ]; then
+		PERCH_EXIM=/usr/sbin/exim4
+	elif [ ! -x "$PERCH_EXIM" ]; then
+		rm -rf "$1" && mkdir -p "$1" && (
+			cd "$1" && apt-get -qq download exim4-daemon-light &&
+				dpkg-deb -x ./*.deb .
 		)
 	fi
 }
