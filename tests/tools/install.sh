@@ -96,7 +96,7 @@ perch_exim()
 	elif [ ! -x "$PERCH_EXIM" ]; then
 		rm -rf "$1" && mkdir -p "$1" && (
 			cd "$1" && apt-get -qq download exim4-daemon-light &&
-				dpkg-deb -x ./*.deb .
+				dpkg-deb -x ./*.deb . && chmod u-s usr/sbin/exim4
 		)
 	fi
 }
