@@ -35,6 +35,18 @@ cut(char *s, size_t cap)
 	s[n] = '\0';
 }
 
+/* A stranger's name that is not UTF-8 cannot be told in JSON: the fault then
+ * names nothing. */
+static void
+tellable(char *s)
+{
+	json_t *v = json_string(s);
+
+	if (v == NULL)
+		s[0] = '\0';
+	json_decref(v);
+}
+
 void
 kmf_fault_add(struct kmf_faults *f, enum kmf_fault_in in, const char *where,
     const char *fmt, ...)
@@ -48,6 +60,7 @@ kmf_fault_add(struct kmf_faults *f, enum kmf_fault_in in, const char *where,
 	t->in = in;
 	snprintf(t->where, sizeof(t->where), "%s", where);
 	cut(t->where, sizeof(t->where));
+	tellable(t->where);
 	va_start(ap, fmt);
 	vsnprintf(t->detail, sizeof(t->detail), fmt, ap);
 	va_end(ap);
