@@ -242,6 +242,8 @@ def test_a_key_that_was_destroyed_is_nowhere(s):
         sealed += sealed_rows(k)
         time.sleep(2.1)
     assert len(set(clear)) >= 6 and sealed
+    copy = k.state / "made-while-it-ran.backup"     # one more of the files
+    assert cli(k, "backup", str(copy)).returncode == 0 and copy.stat().st_size
     s.admin.call("POST", f"/v1/conferences/{conf}/end")
     left = set(sealed) - set(sealed_rows(k))
     assert len(left) >= 3, "the end destroyed nothing"
@@ -252,6 +254,7 @@ def test_a_key_that_was_destroyed_is_nowhere(s):
     tmp = b"".join(p.read_bytes() for p in k.w.dir.rglob("*")
                    if p.is_file() and k.state in p.parents)
     assert not [c for c in clear if c in tmp]
+    copy.unlink()
 
 
 def test_a_full_disk_is_503_in_time(s):

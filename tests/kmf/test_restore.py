@@ -3,6 +3,7 @@
 # Backup beside the running KMF and restore: no key of a conference is in it,
 # what was revoked since stays revoked, numbers go on, the audit log is one
 # chain, and whatever kills us in between, a second run ends it well.
+import base64
 import json
 import os
 import pathlib
@@ -89,6 +90,9 @@ def test_a_backup_has_no_key(s):
     assert oct(b.stat().st_mode)[-3:] == "600"
     data = b.read_bytes()
     assert not [x for x in keys if x in data]
+    clear = base64.urlsafe_b64decode(s.ann.ekt["key"] + "==")
+    assert not [x for x in (clear, clear.hex().encode(),
+                            s.ann.ekt["key"].encode()) if x in data]
     assert query(b, "SELECT count(*) FROM conference_key") == [(0,)]
     assert query(b, "SELECT count(*) FROM epoch WHERE sealed_key "
                  "IS NOT NULL") == [(0,)]
