@@ -18,7 +18,7 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	git python3-cryptography python3-icalendar python3-aiosmtpd
-	python3-yaml python3-jsonschema systemd zbar-tools zsh
+	procps python3-yaml python3-jsonschema systemd zbar-tools zsh
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
 	libpcre2-8-0"
 
@@ -78,8 +78,14 @@ perch_glewlwyd()
 		PERCH_GLEWLWYD=/
 	elif [ ! -x "$1/usr/bin/glewlwyd" ]; then
 		rm -rf "$1" && mkdir -p "$1" && (
-			cd "$1" && apt-get -qq download glewlwyd glewlwyd-common &&
-				for deb in *.deb; do dpkg-deb -x "$deb" .; done
+			cd "$1" && apt-get -qq download glewlwyd glewlwyd-common ||
+				exit 1
+			for deb in *.deb; do dpkg-deb -x "$deb" .; done
+			# its pages link to other packages' scripts and fonts
+			for d in fonts fonts-fork-awesome javascript nodejs; do
+				[ -e "usr/share/$d" ] ||
+					ln -s "/usr/share/$d" "usr/share/$d"
+			done
 		)
 	fi
 }
