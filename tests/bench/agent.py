@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# What an agent costs: two real ones, a real KMF and MDD, and plain RTP between
+# two ports of loopback.
+#
+#   tests/bench/agent.py [--quick]
+#
+# Says, for one agent sending and for one receiving, the processor time of a
+# packet in front and vault together and hence how many a core carries; how
+# long a packet is under way through both agents and the MDD; what an idle
+# agent uses; and how long it is from `perch join` to the first packet heard.
+# Judged on a machine that does nothing else.
+import argparse
+import json
+import os
+import pathlib
+import platform
+import select
+import socket
+import statistics
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "tools")]
+
+import stack                                                # noqa: E402
+import world                                                # noqa: E402
+
+TICKS = os.sysconf("SC_CLK_TCK")
+FIRST_PORTS = 64        # of the stream that a newcomer hears first
+
+
+def family(proc):
+    """The agent's processes: who supervises, front and vault."""
+    out = {"supervisor": proc.p.pid}
+    for d in pathlib.Path("/proc").iterdir():
+        try:
+            if d.name.isdigit() and int((d / "stat").read_text().rsplit(
+                    ")", 1)[1].split()[1]) == proc.p.pid:
+                name = (d / "cmdline").read_bytes().split(b"\0")[0]
+                out["vault" if b"vault" in name else "front"] = int(d.name)
+        except OSError:
+            continue
+    return out
+
+
+def cpu(pids):
+    """Seconds of processor, user and system."""
+    total = 0
+    for p in pids:
+        f = pathlib.Path(f"/proc/{p}/schedstat").read_text().split()
+        total += int(f[0]) / 1e9
+    return total
+
+
+def memory(pids, what):
+    """Kilobytes of that line of smaps_rollup, all together."""
+    return sum(int(line.split()[1]) for p in pids for line in pathlib.Path(
+        f"/proc/{p}/smaps_rollup").read_text().splitlines()
+        if line.startswith(what + ":"))
+
+
+class Bench:
+    def __init__(self, w, quick):
+        self.w, self.seconds = w, 2 if quick else 8
+        self.mdd = stack.Mdd(w)
+        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
+        self.kmf.serve()
+        # one core's worth of packets of one leg is above the usual limit
+        self.mdd.configure(self.kmf, "max_leg_pps = 200000").serve()
+        self.admin = self.kmf.admin()
+        now = time.time()
+        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
+                 for t in (now, now + 3600)]
+        self.conf = self.admin.call("POST", "/v1/conferences", {
+            "title": "How fast", "starts_at": stamp[0], "ends_at": stamp[1],
+            "invitees": []}).body
+        self.alice, self.bob = (stack.Agent(w, n, None, self.kmf, self.mdd)
+                                for n in ("Alice", "Bob"))
+
+    def code(self, name):
+        return self.admin.call(
+            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
+            {"name": name}).body["code"]
+
+    def join(self, agent, name):
+        agent.perch("join", self.conf["uri"], "--code", self.code(name))
+
+    @staticmethod
+    def state(agent):
+        return agent.json("status")["conferences"][0]
+
+    def into(self):
+        return next(i["port"] for i in self.state(self.alice)["in"]
+                    if i["media"] == "video")
+
+    def heard_at(self):
+        def port():
+            return next((s["port"] for s in self.state(self.bob).get("out", [])
+                         if s["media"] == "video"), None)
+        return world.wait_for(port, 10, say="Alice's stream at Bob")
+
+    def idle(self):
+        for name, members in (("no conference", None), ("one", self.bob)):
+            if members:
+                self.join(self.alice, "Alice")
+                self.join(self.bob, "Bob")
+            pids = list(family(self.alice.proc).values())
+            time.sleep(1)
+            before = cpu(pids)
+            time.sleep(self.seconds)
+            share = 100 * (cpu(pids) - before) / self.seconds
+            print(f"idle, {name:13}  CPU {share:5.2f} %   resident"
+                  f" {memory(pids, 'Rss') / 1024:5.1f} MB"
+                  f" (proportional {memory(pids, 'Pss') / 1024:.1f})")
+
+    def run(self, rate, octets, burst):
+        ends = [[p for n, p in family(a.proc).items() if n != "supervisor"]
+                for a in (self.alice, self.bob)]
+        before = [cpu(e) for e in ends]
+        r = json.loads(self.w.run(
+            [world.BUILD / "tests/bench/agentapp", self.into(),
+             self.heard_at(), rate, octets, self.seconds, burst]).stdout)
+        return r, [1e6 * (cpu(e) - b) / max(1, n) for e, b, n in zip(
+            ends, before, (r["sent"], r["received"]))]
+
+    def media(self, rates):
+        print(f"\n{'packets/s':>10} {'octets':>7} {'burst':>6} {'lost %':>7} "
+              f"{'send us':>8} {'recv us':>8} {'p50 ms':>7} {'p99 ms':>7}"
+              "   a core carries, sending and receiving")
+        for rate in rates:
+            for octets, burst in ((160, 1), (1200, 1), (1200, 8)):
+                r, us = self.run(rate, octets, burst)
+                lost = 100 * (1 - r["received"] / r["sent"])
+                print(f"{rate:10} {octets:7} {burst:6} {lost:7.2f} "
+                      f"{us[0]:8.2f} {us[1]:8.2f} "
+                      f"{r.get('p50_us', 0) / 1e3:7.2f} "
+                      f"{r.get('p99_us', 0) / 1e3:7.2f}"
+                      f"   {1e6 / us[0]:,.0f} and {1e6 / us[1]:,.0f}",
+                      flush=True)
+
+    def first_heard(self, times):
+        """From the start of `perch join` to a packet at the application;
+        the wait is over all ports that a newcomer may be given."""
+        took = []
+        for i in range(times):
+            self.bob.perch("leave")
+            code = self.code(f"Bob {i}")
+            ears = []
+            base = self.base()
+            for n in range(FIRST_PORTS):
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                try:
+                    s.bind(("127.0.0.1", base + 2 * n))
+                except OSError:
+                    s.close()
+                    continue
+                ears.append(s)
+            took.append(self.one_join(code, ears))
+            for s in ears:
+                s.close()
+        print(f"\nperch join to first packet heard: median "
+              f"{statistics.median(took):.0f} ms of "
+              f"{', '.join(f'{t:.0f}' for t in took)}")
+
+    def base(self):
+        text = pathlib.Path(self.w.dir / "bob-vault.conf").read_text()
+        return int(text.split("local_out_base = ")[1].split()[0])
+
+    def one_join(self, code, ears):
+        app = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        app.connect(("127.0.0.1", self.into()))
+        began = time.monotonic()
+        p = self.w.spawn("join", [
+            self.w.bin("perch"), "join", self.conf["uri"], "--code", code],
+            env=self.bob.env)
+        seq, end = 0, began + 20
+        while time.monotonic() < end:
+            seq += 1
+            head = bytes([0x80, 96]) + (seq & 0xffff).to_bytes(2, "big")
+            try:
+                app.send(head + (seq * 450).to_bytes(4, "big") + b"PERC" +
+                         bytes(200))
+            except ConnectionRefusedError:
+                pass
+            ready, _, _ = select.select(ears, [], [], 0.005)
+            if ready:
+                took = 1000 * (time.monotonic() - began)
+                p.p.wait(20)
+                app.close()
+                return took
+        raise world.Broken("nothing was heard within 20 s: " + p.text())
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                  if line.startswith("model name")), "unknown processor")
+    load = os.getloadavg()[0]
+    return (f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, "
+            f"load {load:.1f} before")
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--quick", action="store_true", help="seconds, not minutes")
+    quick = a.parse_args().quick
+    print(machine())
+    with world.World("perch-bench-") as w:
+        b = Bench(w, quick)
+        b.alice.start()
+        b.bob.start()
+        b.idle()
+        b.media((2000,) if quick else (2000, 10000, 20000, 40000))
+        b.first_heard(3 if quick else 9)
+
+
+main()
