@@ -13,6 +13,7 @@
  *	clievents.c events, webhooks
  *	cliqr.c    a QR code on the terminal
  *	clikmf.c   requests to the KMF with the administrator's key
+ *	cliexchange.c one request and its answer
  *	cliclient.c  where that key and the trust anchors are
  *	clirun.c   one request, or all pages of one, from question to output
  *	clitime.c  times as people write and read them

@@ -5,7 +5,7 @@
  * client file {"client_id", "kmf", "key"} is `perch-kmf init`'s. A command
  * that goes on for longer than the token lives gets another.
  */
-#include "agent/cli.h"
+#include "agent/cliexchange.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,142 +14,10 @@
 #include "agent/clitalk.h"
 #include "agent/text.h"
 #include "perc/crypto.h"
-#include "perc/httpc.h"
-#include "perc/jose.h"
 #include "perc/json.h"
 #include "perc/loop.h"
 
-#define NONCE_MAX      256
-#define ANSWER_MAX     (4u << 20) /* as the KMF's longest */
-#define TOTAL_MS       15000
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-struct cli_kmf {
-	const struct cli *cli;
-	bool person; /* through the agent, by a login; the rest is empty */
-	char *base, *client_id, *ca_file, *token;
-	json_t *key;	       /* the client's private JWK */
-	struct perc_jwk *dpop; /* of this command alone */
-	char nonce[NONCE_MAX];
-};
-
-struct got { /* what one exchange brought */
-	int err, status;
-	char why[160], etag[80], nonce[NONCE_MAX];
-	bool wants_nonce;
-	json_t *body;
-	char *text; /* when it is no JSON */
-};
-
-static void
-got_clear(struct got *g)
-{
-	json_decref(g->body);
-	text_free(g->text);
-	memset(g, 0, sizeof(*g));
-}
-
-/* ---- one exchange
- * --------------------------------------------------------------- */
-
-static void
-header_copy(
-    const struct perc_httpc_answer *a, const char *name, char *out, size_t cap)
-{
-	const char *v = perc_httpc_header(a->req, name, NULL);
-
-	if (v != NULL && strlen(v) < cap)
-		text_put(out, cap, "%s", v);
-}
-
-static void
-on_answer(const struct perc_httpc_answer *a, void *arg)
-{
-	struct got *g = arg;
-	const char *w = perc_httpc_header(a->req, "WWW-Authenticate", NULL);
-	const char *error;
-
-	g->err = a->err;
-	g->status = a->status;
-	text_put(g->why, sizeof(g->why), "%s", a->why);
-	header_copy(a, "ETag", g->etag, sizeof(g->etag));
-	header_copy(a, "DPoP-Nonce", g->nonce, sizeof(g->nonce));
-	if (a->len > 0 &&
-	    perc_json_parse(&g->body, a->body, a->len, ANSWER_MAX, NULL, 0) !=
-		0) {
-		g->body = NULL;
-		g->text = text_dup(a->body);
-	}
-	error = perc_json_str(g->body, "error");
-	g->wants_nonce = (a->status == 400 || a->status == 401) &&
-	    ((w != NULL && strstr(w, "use_dpop_nonce") != NULL) ||
-		(error != NULL && strcmp(error, "use_dpop_nonce") == 0));
-}
-
-static int
-exchange(struct cli_kmf *k, struct got *g, const char *method, const char *path,
-    const char *type, const char *body, const struct cli_how *how)
-{
-	struct perc_httpc_conf conf = { .ca_file = k->ca_file,
-		.user_agent = "perch",
-		.total_ms = TOTAL_MS + how->wait_s * 1000,
-		.max_body = ANSWER_MAX };
-	char *url = text_new("%s%s", k->base, path), *htu = text_dup(url);
-	char *proof = NULL, *lines[6] = { 0 };
-	size_t n = 0;
-	int r = PERC_ERR_NOMEM;
-
-	memset(g, 0, sizeof(*g));
-	if (url == NULL || htu == NULL)
-		goto out;
-	htu[strcspn(htu, "?")] = '\0'; /* RFC 9449 section 4.2 */
-	if ((r = perc_dpop_make(&proof, k->dpop, method, htu, k->token,
-		 k->nonce[0] != '\0' ? k->nonce : NULL, NULL,
-		 perc_wall_ms() / 1000)) != 0)
-		goto out;
-	lines[n++] = text_new("DPoP: %s", proof);
-	if (k->token != NULL)
-		lines[n++] = text_new("Authorization: DPoP %s", k->token);
-	if (type != NULL)
-		lines[n++] = text_new("Content-Type: %s", type);
-	if (how->if_match != NULL)
-		lines[n++] = text_new("If-Match: %s", how->if_match);
-	if (strcmp(method, "POST") == 0 && k->token != NULL) {
-		char id[40];
-
-		perc_random_id(id, sizeof(id), "p_");
-		lines[n++] = text_new("Idempotency-Key: %s", id);
-	}
-	r = perc_httpc_once(&conf, method, url, (const char *const *)lines,
-	    body, body != NULL ? strlen(body) : 0, on_answer, g);
-out:
-	for (size_t i = 0; i < n; i++)
-		text_free(lines[i]);
-	text_free(proof);
-	free(htu);
-	free(url);
-	return r;
-}
-
-/* With the nonce dance, once. */
-static int
-exchange_twice(struct cli_kmf *k, struct got *g, const char *method,
-    const char *path, const char *type, const char *body,
-    const struct cli_how *how)
-{
-	int r;
-
-	for (int i = 0; i < 2; i++) {
-		if ((r = exchange(k, g, method, path, type, body, how)) != 0)
-			return r;
-		if (g->nonce[0] != '\0')
-			text_put(k->nonce, sizeof(k->nonce), "%s", g->nonce);
-		if (!g->wants_nonce || i > 0)
-			break;
-		got_clear(g);
-	}
-	return 0;
-}
 
 static void
 words(const struct got *g, char *out, size_t cap)
@@ -246,7 +114,7 @@ token_get(struct cli_kmf *k)
 	text_add_form(&form, "grant_type", "client_credentials");
 	text_add_form(&form, "client_assertion_type", ASSERTION_TYPE);
 	text_add_form(&form, "client_assertion", assertion);
-	r = exchange_twice(k, &g, "POST", "/oauth/token",
+	r = cli_exchange(k, &g, "POST", "/oauth/token",
 	    "application/x-www-form-urlencoded", form.p, &plain);
 	if ((r = outcome(k, r, &g)) == CLI_OK &&
 	    (k->token = text_dup(perc_json_str(g.body, "access_token"))) ==
@@ -351,7 +219,7 @@ got_from(struct got *g, const json_t *result)
 	text_put(g->etag, sizeof(g->etag), "%s", etag != NULL ? etag : "");
 	if (body != NULL && *body != '\0' &&
 	    perc_json_parse(
-		&g->body, body, strlen(body), ANSWER_MAX, NULL, 0) != 0) {
+		&g->body, body, strlen(body), CLI_ANSWER_MAX, NULL, 0) != 0) {
 		g->body = NULL;
 		g->text = text_dup(body);
 	}
@@ -386,14 +254,14 @@ client_call(struct cli_kmf *k, struct got *g, const char *method,
 	const char *type = text != NULL ? "application/json" : NULL;
 	int r;
 
-	r = exchange_twice(k, g, method, path, type, text, how);
+	r = cli_exchange(k, g, method, path, type, text, how);
 	if (r == 0 && g->err == 0 && g->status == 401) {
 		got_clear(g); /* it has run out meanwhile */
 		text_free(k->token);
 		k->token = NULL;
 		if ((r = token_get(k)) != CLI_OK)
 			goto out;
-		r = exchange_twice(k, g, method, path, type, text, how);
+		r = cli_exchange(k, g, method, path, type, text, how);
 	}
 	r = outcome(k, r, g);
 out:

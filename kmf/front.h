@@ -133,7 +133,7 @@ struct front {
 	uint64_t count[COUNT_LAST];
 };
 
-/* front_reply.c: the last act of a request; q is freed. */
+/* front_reply.c, front_relay.c: the last act of a request; q is freed. */
 void front_reply(struct front_req *q, unsigned status,
     const struct perc_httpd_header *headers, size_t n, const void *body,
     size_t len, bool secret);
@@ -144,6 +144,10 @@ void front_problem_with(struct front_req *q, unsigned status, const char *code,
     const char *detail, const struct perc_httpd_header *headers, size_t n);
 /* 400: the request itself is wrong, and where. */
 void front_faults(struct front_req *q, const struct kmf_faults *f);
+/* The same under another status and name. */
+void front_faults_with(struct front_req *q, unsigned status, const char *code,
+    const char *detail, const struct perc_httpd_header *headers, size_t n,
+    const struct kmf_faults *f);
 void front_json(struct front_req *q, unsigned status, json_t *body);
 /* 401 or 400 with challenges; error NULL: none were shown (RFC 6750 3.1). */
 void front_challenge(
@@ -165,6 +169,13 @@ void front_peer_put(char *out, size_t cap, const struct sockaddr *sa);
 /* front_audit.c */
 void front_audit_add(const struct front_req *q, const char *reason);
 void front_audit_tick(struct front *f);
+
+/* front_request.c */
+void front_on_request(struct perc_httpd_req *r, void *arg);
+void front_on_metrics_request(struct perc_httpd_req *r, void *arg);
+
+/* front_chan.c */
+PERC_MUST int front_chans_open(struct front *f);
 
 /* front_call.c */
 void front_call(struct front_req *q, struct kmf_call *c,

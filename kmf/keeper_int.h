@@ -178,7 +178,7 @@ struct kmf_job {
 	char scope[DB_SCOPE_MAX]; /* of staff, as it is at this moment */
 };
 
-/* --- ops.c ------------------------------------------------------------ */
+/* --- ops.c, admit.c, answer.c -------------------------------------------- */
 
 /* Decide and run; fills a. Never fails: what goes wrong becomes 5xx. */
 void kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c,
