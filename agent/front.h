@@ -136,8 +136,10 @@ struct front_conf {
 	struct perc_timer token_timer, lease_timer, roster_timer, over_timer;
 	struct front_retry keys_retry, events_retry, token_retry;
 	struct front_sse sse;
-	int64_t lease_ms, keys_asked_ms;
+	int64_t lease_ms, keys_asked_ms, events_first_ms;
 	bool events_open, doomed;
+	bool events_eaten; /* a stream fell silent: polls until one lives */
+	bool events_late;  /* an epoch was there before the stream told it */
 	bool returning;	 /* was in, was cut off, enters again */
 	unsigned behind; /* lease answers that told of an unknown epoch */
 
@@ -278,6 +280,8 @@ int64_t front_backoff(struct front_retry *r);
 /* frontevents.c */
 void front_events_start(struct front_conf *c);
 void front_events_stop(struct front_conf *c);
+/* Does the stream bring what happens? If not, the lease is renewed often. */
+bool front_events_followed(const struct front_conf *c);
 
 /* frontmdd.c */
 void front_mdd_start(struct front_conf *c);

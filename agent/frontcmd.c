@@ -257,6 +257,8 @@ front_conf_json(const struct front_conf *c)
 
 	if (j == NULL)
 		return json_object();
+	json_object_set_new(j, "follows",
+	    json_string(front_events_followed(c) ? "stream" : "polling"));
 	if (c->title != NULL)
 		json_object_set_new(j, "title", json_string(c->title));
 	if (c->name != NULL)

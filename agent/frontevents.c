@@ -3,6 +3,13 @@
  * The event stream of a conference (docs/wire/events.md). It is a
  * convenience of speed, never of trust: everything on it is signed for the
  * vault, and whatever gets lost is noticed by the lease or by an unknown SPI.
+ *
+ * Proxies that inspect TLS like to keep an answer until it is whole, which a
+ * stream never is. Such a stream looks open and says nothing; some let the
+ * first buffer through. So a stream counts once the KMF's first octet has
+ * come, and after a bad experience only when it has lived through a heart
+ * beat; until then the lease is renewed often (frontlive.c), and its answer
+ * tells of epochs and rosters.
  */
 #include "agent/front.h"
 
@@ -16,6 +23,7 @@
 
 #define IDLE_MS	  25000 /* the KMF's heart beats every 10 s */
 #define SPREAD_MS 1000	/* when a large conference asks for its roster */
+#define ALIVE_MS  8000	/* a beat this long after the first octet is proof */
 
 static void on_retry(void *arg);
 
@@ -44,6 +52,7 @@ on_epoch(struct front_conf *c, const json_t *j)
 	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
 	    epoch <= c->epoch)
 		return; /* a resumed stream says it again */
+	c->events_late = false;
 	if (statement == NULL || sealed == NULL ||
 	    front_vault_ask(
 		c->agent->vault, VAULT_EPOCH, strs, 3, on_epoch_taken, c) != 0)
@@ -90,6 +99,15 @@ on_conference(struct front_conf *c, const json_t *j)
 	}
 }
 
+/* The KMF cannot say what we missed. */
+static void
+on_reset(struct front_conf *c, const json_t *j)
+{
+	c->roster_seq = 0;
+	front_keys_want(c);
+	front_roster_want(c, perc_random_u32() % SPREAD_MS);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct front_conf *c, const json_t *j);
@@ -99,6 +117,7 @@ static const struct {
 	{ "evicted", on_notice },
 	{ "ended", on_notice },
 	{ "conference", on_conference },
+	{ "reset", on_reset },
 };
 
 static int
@@ -122,11 +141,16 @@ static int
 on_octets(const char *p, size_t n, void *arg)
 {
 	struct front_conf *c = arg;
+	int64_t now = perc_now_ms();
 
-	if (!c->events_open)
+	if (!c->events_open) {
 		log_debug("events_open conf=%s", c->id);
-	c->events_open = true;
-	c->events_retry.tries = 0;
+		c->events_open = true;
+		c->events_first_ms = now;
+	} else if (now - c->events_first_ms >= ALIVE_MS) {
+		c->events_eaten = false;
+		c->events_retry.tries = 0;
+	}
 	return front_sse_feed(&c->sse, p, n, on_event, c);
 }
 
@@ -147,6 +171,8 @@ on_done(const struct perc_httpc_answer *a, void *arg)
 	front_answer_words(a, words, sizeof(words));
 	log_info("events_closed conf=%s status=%d words=\"%s\"", c->id,
 	    a->status, a->status == 200 && a->err == 0 ? "end" : words);
+	if (a->err == PERC_ERR_TIMEOUT)
+		c->events_eaten = true;
 	c->events_open = false;
 	front_lease_soon(c); /* what did we miss, and are we still in? */
 	retry(c);
@@ -189,4 +215,10 @@ front_events_stop(struct front_conf *c)
 	front_call_cancel(c->events_call);
 	perc_timer_stop(c->agent->loop, &c->events_retry.timer);
 	c->events_open = false;
+}
+
+bool
+front_events_followed(const struct front_conf *c)
+{
+	return c->events_open && !c->events_eaten && !c->events_late;
 }

@@ -16,6 +16,11 @@
 
 #define NOTICE_WAIT_MS 3000 /* for the signed word after a refusal */
 #define ANSWER_MAX     65536
+/* Renewals where no stream tells what happens. Shorter than the least overlap
+ * of two keys, so that nobody's media is lost; more people, more patience. */
+#define POLL_MS	      1000
+#define POLL_PER_MS   5
+#define POLL_FIRST_MS 2000 /* a stream should be open by then */
 
 static void on_lease_timer(void *arg);
 static void on_token_timer(void *arg);
@@ -247,6 +252,37 @@ front_roster_want(struct front_conf *c, int64_t in_ms)
  * --------------------------------------------------------------------- */
 
 static void
+lease_plan(struct front_conf *c)
+{
+	int64_t ms = c->lease_ms / 3, poll;
+
+	if (!front_events_followed(c)) {
+		poll =
+		    POLL_MS + POLL_PER_MS * (int64_t)json_array_size(c->roster);
+		poll = poll * 3 / 4 + perc_random_u32() % (poll / 2);
+		ms = poll < ms ? poll : ms;
+	}
+	front_later(c, &c->lease_timer, ms, on_lease_timer);
+}
+
+/* An event may be on its way: a stream gets one more second. */
+static void
+lease_behind(struct front_conf *c)
+{
+	bool again = c->behind++ > 0;
+
+	if (front_events_followed(c) && !again) {
+		front_later(c, &c->lease_timer, 1000, on_lease_timer);
+		return;
+	}
+	if (front_events_followed(c)) {
+		log_info("events_late conf=%s", c->id);
+		c->events_late = true;
+	}
+	front_keys_want(c);
+}
+
+static void
 lease_news(struct front_conf *c, const struct perc_httpc_answer *a)
 {
 	int64_t epoch = 0, seq = 0, expires = 0;
@@ -256,15 +292,11 @@ lease_news(struct front_conf *c, const struct perc_httpc_answer *a)
 		return;
 	if (perc_json_int(&expires, j, "expires_in", 1, 86400) == 0)
 		c->lease_ms = expires * 1000;
-	/* An event may be on its way: only the second answer counts, or the
-	 * first when there is no stream. */
 	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
-	    epoch > c->epoch) {
-		if (c->behind++ > 0 || !c->events_open)
-			front_keys_want(c);
-	} else {
+	    epoch > c->epoch)
+		lease_behind(c);
+	else
 		c->behind = 0;
-	}
 	if (perc_json_int(&seq, j, "roster_seq", 0, INT64_MAX) == 0 &&
 	    seq > c->roster_seq)
 		front_roster_want(c, 500);
@@ -278,7 +310,7 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 
 	if (!front_is_live(c))
 		return;
-	front_later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
+	lease_plan(c);
 	if (a->err == 0 && a->status == 200) {
 		c->kmf_words[0] = '\0';
 		perc_timer_stop(c->agent->loop, &c->over_timer);
@@ -287,7 +319,8 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 	}
 	front_trouble(c, a);
 	if (a->err != 0 || a->status >= 500)
-		front_later(c, &c->lease_timer, 1000, on_lease_timer);
+		front_later(c, &c->lease_timer, 750 + perc_random_u32() % 500,
+		    on_lease_timer);
 	else if (a->status == 401)
 		front_token_soon(c);
 	else
@@ -324,6 +357,22 @@ front_lease_soon(struct front_conf *c)
 		front_later(c, &c->lease_timer, 0, on_lease_timer);
 }
 
+/* A stream that is not open by now may never be. */
+static void
+on_lease_first(void *arg)
+{
+	struct front_conf *c = arg;
+
+	if (front_events_followed(c))
+		front_later(c, &c->lease_timer,
+		    c->lease_ms > 3 * POLL_FIRST_MS
+			? c->lease_ms / 3 - POLL_FIRST_MS
+			: 0,
+		    on_lease_timer);
+	else
+		on_lease_timer(c);
+}
+
 void
 front_live_start(struct front_conf *c)
 {
@@ -332,7 +381,11 @@ front_live_start(struct front_conf *c)
 	c->token_retry.tries = 0;
 	log_info("entered conf=%s member=%s epoch=%lld", c->id, c->member,
 	    (long long)c->epoch);
-	front_later(c, &c->lease_timer, c->lease_ms / 3, on_lease_timer);
+	c->behind = 0;
+	c->events_eaten = c->events_late = false;
+	front_later(c, &c->lease_timer,
+	    c->lease_ms / 3 < POLL_FIRST_MS ? c->lease_ms / 3 : POLL_FIRST_MS,
+	    on_lease_first);
 	token_plan(c);
 	front_roster_want(c, 0);
 	front_events_start(c);

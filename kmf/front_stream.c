@@ -91,6 +91,13 @@ last_event_id(const struct front_req *q)
 	return strtoull(text, NULL, 10);
 }
 
+static void
+stream_say(struct front_stream *st, const char *text, size_t n)
+{
+	if (perc_httpd_stream_write(st->s, text, n) == PERC_ERR_LIMIT)
+		log_info("front.stream event=dropped reason=slow");
+}
+
 static int
 stream_start(struct front_stream *st)
 {
@@ -106,6 +113,8 @@ stream_start(struct front_stream *st)
 	st->f->count[COUNT_2XX]++;
 	st->q = NULL;
 	front_req_free(q);
+	/* At once, so that a client sees whether its path passes a stream. */
+	stream_say(st, ": hb\n\n", 6);
 	return 0;
 }
 
@@ -168,13 +177,6 @@ front_events(struct front_req *q)
 		return;
 	}
 	st->q = q;
-}
-
-static void
-stream_say(struct front_stream *st, const char *text, size_t n)
-{
-	if (perc_httpd_stream_write(st->s, text, n) == PERC_ERR_LIMIT)
-		log_info("front.stream event=dropped reason=slow");
 }
 
 int

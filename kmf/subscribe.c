@@ -2,6 +2,9 @@
 /*
  * Opening an event stream. A member has one; a second one ends the first. It
  * begins with what the member lacks in its newest form, never with history.
+ * An id that this conference never gave comes from another life of it (a
+ * database that was restored): nobody can tell what was missed, so the member
+ * is told to fetch.
  */
 #include "kmf/event.h"
 
@@ -24,12 +27,45 @@ admit(struct kmf_job *j)
 }
 
 static int
+tell(struct kmf_keeper *k, struct kmf_stream *s, const struct db_conf *c,
+    const char *name, json_t *data)
+{
+	char *text = data != NULL ? perc_json_text(data) : NULL;
+	int r = PERC_ERR_NOMEM;
+
+	if (text != NULL)
+		r = kmf_stream_event(k, s, (uint64_t)c->event_no, name, text);
+	perc_json_free(text);
+	json_decref(data);
+	return r;
+}
+
+/* What Last-Event-ID says of the time before: changes of the conference that
+ * went by, or an id that we never gave. */
+static int
+missed(struct kmf_keeper *k, struct kmf_stream *s, const struct db_conf *c,
+    const struct kmf_subscribe *sub)
+{
+	if (sub->after[0] == '\0' ||
+	    sub->last_event_id == (uint64_t)c->event_no)
+		return 0;
+	if (sub->last_event_id != 0 &&
+	    sub->last_event_id < (uint64_t)c->event_no)
+		return tell(k, s, c, "conference", kmf_conf_event_json(c));
+	return tell(k, s, c, "reset",
+	    json_pack("{s:I, s:I}", "epoch", (json_int_t)c->epoch, "seq",
+		(json_int_t)c->roster_seq));
+}
+
+static int
 catch_up(struct kmf_keeper *k, struct kmf_stream *s, struct db_conf *c,
-    const struct db_member *m)
+    const struct db_member *m, const struct kmf_subscribe *sub)
 {
 	struct kmf_room o;
 	int r;
 
+	if ((r = missed(k, s, c, sub)) != 0)
+		return r;
 	if (m->state != DB_MEMBER_LIVE || c->state != DB_CONF_LIVE)
 		return 0;
 	if ((r = kmf_room_load(&o, k, c)) != 0)
@@ -41,7 +77,8 @@ catch_up(struct kmf_keeper *k, struct kmf_stream *s, struct db_conf *c,
 }
 
 static int
-subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id)
+subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id,
+    const struct kmf_subscribe *s)
 {
 	struct kmf_keeper *k = j->k;
 	int r;
@@ -56,7 +93,7 @@ subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id)
 	}
 	kmf_stream_end(k, j->conf.id, j->me.id, 409, "replaced");
 	if ((r = kmf_stream_add(k, f, id, j->conf.id, j->me.id)) == 0 &&
-	    (r = catch_up(k, k->streams, &j->conf, &j->me)) != 0)
+	    (r = catch_up(k, k->streams, &j->conf, &j->me, s)) != 0)
 		kmf_stream_del(k, f, id);
 	return r;
 }
@@ -77,7 +114,7 @@ kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 
 	if ((r = kmf_mark(k)) != 0)
 		return r;
-	r = feed ? kmf_feed_subscribe(&j, f, id, s) : subscribe(&j, f, id);
+	r = feed ? kmf_feed_subscribe(&j, f, id, s) : subscribe(&j, f, id, s);
 	/* The front says 200 when it hears this, and not before. */
 	if (r == 0 && j.a.status == 0)
 		r = kmf_out_add(k, f, KMF_MSG_STREAM_OPEN, id, NULL, 0);

@@ -595,7 +595,15 @@ kit_join(struct kit *t, struct kit_end *e, const char *conf)
 uint32_t
 kit_stream(struct kit *t, struct kit_end *e)
 {
-	struct kmf_subscribe s = { .conf = e->conf };
+	return kit_stream_after(t, e, "");
+}
+
+uint32_t
+kit_stream_after(struct kit *t, struct kit_end *e, const char *after)
+{
+	struct kmf_subscribe s = { .conf = e->conf,
+		.after = after,
+		.last_event_id = strtoull(after, NULL, 10) };
 	uint32_t id = t->next_id++;
 	uint8_t *buf;
 	size_t len;

@@ -126,6 +126,8 @@ struct kit_reply *kit_keys(struct kit *t, struct kit_end *e);
 /* token1, then keys; fails the test unless both succeed. */
 void kit_join(struct kit *t, struct kit_end *e, const char *conf);
 uint32_t kit_stream(struct kit *t, struct kit_end *e);
+uint32_t kit_stream_after(struct kit *t, struct kit_end *e,
+    const char *after); /* Last-Event-ID */
 /* The next event of that stream with that name ("" any) not yet looked at;
  * NULL when there is none. */
 struct kit_event *kit_event(struct kit *t, uint32_t stream,
