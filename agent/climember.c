@@ -9,6 +9,45 @@
 #include "agent/text.h"
 #include "perc/json.h"
 
+#define BEHIND_MAX 10 /* told one by one */
+
+/* Who is not on the newest epoch, and what the KMF knows of the reason. */
+static void
+show_behind(const json_t *items)
+{
+	static const struct {
+		const char *why, *words;
+	} all[] = {
+		{ "lease_late", "its lease is late: cut off, or asleep" },
+		{ "fetch_refused", "its request for the key was refused" },
+		{ "stream_lost", "it has no event stream and has not asked" },
+		{ "unconfirmed", "told, not confirmed yet" },
+	};
+	const json_t *m, *lag;
+	unsigned told = 0, more = 0;
+	size_t i, k;
+
+	json_array_foreach(items, i, m)
+	{
+		const char *words = "";
+
+		if ((lag = json_object_get(m, "lag")) == NULL)
+			continue;
+		for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+			if (strcmp(cli_get(lag, "why"), all[k].why) == 0)
+				words = all[k].words;
+		if (++told > BEHIND_MAX)
+			more++;
+		else
+			cli_say("  %s is on epoch %lld: %s%s%s",
+			    cli_get(m, "name"), cli_number(m, "epoch"), words,
+			    cli_get(lag, "code")[0] != '\0' ? ": " : "",
+			    cli_get(lag, "code"));
+	}
+	if (more > 0)
+		cli_say("  and %u more (--json has them all)", more);
+}
+
 static void
 show_members(const json_t *j)
 {
@@ -40,6 +79,7 @@ show_members(const json_t *j)
 	}
 	cli_table_print(&t);
 	cli_say("%u of %u on epoch %lld", on, live, now);
+	show_behind(json_object_get(j, "items"));
 }
 
 int

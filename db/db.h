@@ -336,6 +336,9 @@ PERC_MUST int db_member_page(struct db *db, struct db_member **mp, size_t *np,
 PERC_MUST int db_member_count(struct db *db, int64_t *np, const char *conf,
     int state);
 /* Those who may know this epoch: they are its roster. */
+/* Live ones that hold an older epoch than this. */
+PERC_MUST int db_member_behind(struct db *db, int64_t *np, const char *conf,
+    int64_t epoch);
 PERC_MUST int db_member_granted(struct db *db, struct db_member **mp,
     size_t *np, const char *conf, int64_t epoch);
 /* All live ones may know this epoch from now on. */
@@ -589,5 +592,6 @@ PERC_MUST int db_dead_purge(struct db *db, int64_t before_ms);
 
 struct db_count { /* for metrics */
 	int64_t conferences, live_conferences, live_members, epochs, audit;
+	int64_t behind; /* live members that hold no or an older epoch */
 };
 PERC_MUST int db_count(struct db *db, struct db_count *c);

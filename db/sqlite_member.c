@@ -112,6 +112,16 @@ db_member_count(struct db *db, int64_t *np, const char *conf, int state)
 }
 
 int
+db_member_behind(struct db *db, int64_t *np, const char *conf, int64_t epoch)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_MEMBER_BEHIND, "si", conf, epoch)) != 0)
+		return r;
+	return number(db, ST_MEMBER_BEHIND, np);
+}
+
+int
 db_member_granted(struct db *db, struct db_member **mp, size_t *np,
     const char *conf, int64_t epoch)
 {

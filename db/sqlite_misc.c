@@ -49,6 +49,7 @@ static const struct col count_col[] = {
 	COL(COL_I64, db_count, live_members),
 	COL(COL_I64, db_count, epochs),
 	COL(COL_I64, db_count, audit),
+	COL(COL_I64, db_count, behind),
 };
 static const struct cols count_cols = COLS(count_col, db_count);
 

@@ -234,6 +234,9 @@ const char *const db_statements[ST_MAX] = {
 			   "AND (?3 < 0 OR state = ?3) ORDER BY no LIMIT ?4",
 	[ST_MEMBER_COUNT] = "SELECT count(*) FROM member "
 			    "WHERE conference = ? AND state = ?",
+	[ST_MEMBER_BEHIND] = "SELECT count(*) FROM member "
+			     "WHERE conference = ? AND state = 1 "
+			     "AND held < ?",
 	[ST_MEMBER_GRANTED] = "SELECT " MEMBER_COLS " FROM member "
 			      "WHERE conference = ? AND granted = ? "
 			      "ORDER BY no",
@@ -332,7 +335,10 @@ const char *const db_statements[ST_MAX] = {
 	    "(SELECT count(*) FROM member INDEXED BY member_live "
 	    "WHERE state = 1), "
 	    "(SELECT n FROM tally WHERE name = 'epoch'), "
-	    "(SELECT coalesce(max(seq), 0) FROM audit)",
+	    "(SELECT coalesce(max(seq), 0) FROM audit), "
+	    "(SELECT count(*) FROM member m JOIN conference c "
+	    "ON c.id = m.conference WHERE m.state = 1 AND c.state = 1 "
+	    "AND m.held < c.epoch)",
 
 	[ST_PURGE_REPLAY] =
 	    "DELETE FROM replay WHERE hash IN (SELECT hash FROM replay "

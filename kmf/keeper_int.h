@@ -92,7 +92,7 @@ struct kmf_feed { /* who waits for events (feed_wait.c) */
 struct kmf_counters {
 	uint64_t calls, refused, failed, commits, commit_failures;
 	uint64_t epochs, rosters, pushes, replays, checkpoints;
-	uint64_t login_failures, out, out_octets, out_lost, out_peak;
+	uint64_t keys_refused, login_failures, out, out_octets, out_lost, out_peak;
 	uint64_t commit_hist[KMF_HIST_LEN];
 };
 
@@ -104,6 +104,12 @@ struct kmf_rewrap { /* sealing all anew under another root key */
 	uint64_t failures; /* commits that had failed when it began */
 	bool committed;    /* the database says that it is done */
 };
+
+struct kmf_lag { /* a member's request for the key that was refused */
+	char member[DB_ID_MAX], code[32];
+	int64_t at_ms;
+};
+#define KMF_LAGS 64
 
 struct kmf_keeper {
 	struct perc_loop *loop;
@@ -146,6 +152,8 @@ struct kmf_keeper {
 	struct kmf_feed feed;
 	int64_t events_keep_ms;
 	struct kmf_hooks *hooks;
+	struct kmf_lag lag[KMF_LAGS]; /* the last ones, a ring */
+	unsigned lag_next;
 	struct kmf_counters count;
 	uint64_t gone[COUNT_GAUGES]; /* of fronts that are no more */
 	int64_t start_ms;
@@ -660,6 +668,11 @@ void kmf_roster_forget(struct kmf_keeper *k);
 /* --- member.c, subscribe.c, status.c ------------------------------------- */
 
 int kmf_op_keys(struct kmf_job *j);
+/* lag.c: a live member got no key; why a live member is behind, NULL if it is
+ * not. */
+void kmf_lag_refused(struct kmf_keeper *k, const char *member,
+    const char *code);
+json_t *kmf_lag_json(const struct kmf_job *j, const struct db_member *m);
 int kmf_op_lease_renew(struct kmf_job *j);
 int kmf_op_lease_end(struct kmf_job *j);
 int kmf_op_member_list(struct kmf_job *j);

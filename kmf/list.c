@@ -150,6 +150,33 @@ out:
 	return r;
 }
 
+/* A member, and what keeps it from the newest epoch. */
+static json_t *
+member_row(struct kmf_job *j, const struct db_member *m)
+{
+	json_t *v = kmf_member_json(m), *lag = kmf_lag_json(j, m);
+
+	if (v == NULL || lag == NULL) {
+		json_decref(lag);
+		return v;
+	}
+	(void)!json_object_set_new(v, "lag", lag);
+	return v;
+}
+
+/* "37 of 40 on epoch 12" needs no more than the head of the answer. */
+static json_t *
+members_head(struct kmf_job *j)
+{
+	int64_t live = 0, behind = 0;
+
+	if (db_member_count(j->k->db, &live, j->conf.id, DB_MEMBER_LIVE) != 0 ||
+	    db_member_behind(j->k->db, &behind, j->conf.id, j->conf.epoch) != 0)
+		return NULL;
+	return json_pack("{s:I, s:I, s:I}", "epoch", (json_int_t)j->conf.epoch,
+	    "live", (json_int_t)live, "current", (json_int_t)(live - behind));
+}
+
 int
 kmf_op_member_list(struct kmf_job *j)
 {
@@ -174,9 +201,8 @@ kmf_op_member_list(struct kmf_job *j)
 		 (unsigned)p.limit + 1)) != 0)
 		goto out;
 	for (i = 0; i < n && kmf_page_room(&p); i++)
-		kmf_page_add(&p, kmf_member_json(&list[i]), 0, list[i].no);
-	r = kmf_page_answer(
-	    j, &p, json_pack("{s:I}", "epoch", (json_int_t)j->conf.epoch));
+		kmf_page_add(&p, member_row(j, &list[i]), 0, list[i].no);
+	r = kmf_page_answer(j, &p, members_head(j));
 	free(list);
 out:
 	kmf_page_clear(&p);

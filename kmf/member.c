@@ -230,6 +230,8 @@ kmf_op_keys(struct kmf_job *j)
 		    json_pack("{s:i, s:s}", "epoch", (int)o.r.epoch, "form",
 			to != NULL ? "sealed" : "plain"));
 out:
+	if (r == 0 && j->a.status >= 400 && j->me.state == DB_MEMBER_LIVE)
+		kmf_lag_refused(j->k, j->me.id, j->a.code);
 	perc_wipe(&e, sizeof(e));
 	perc_jwk_free(to);
 	return r;

@@ -165,6 +165,9 @@ keeper_put(FILE *f, const struct kmf_keeper *k)
 		{ "epochs_total", "Epochs made", c->epochs },
 		{ "rosters_total", "Rosters signed", c->rosters },
 		{ "epoch_pushes_total", "Epochs pushed to members", c->pushes },
+		{ "keys_refused_total",
+		    "Live members' requests for the key that were refused",
+		    c->keys_refused },
 		{ "dpop_replays_total", "Proofs that were used before",
 		    c->replays },
 		{ "audit_checkpoints_total", "Checkpoints signed",
@@ -196,6 +199,17 @@ disk_put(FILE *f, const struct kmf_keeper *k)
 	    (uint64_t)v.f_bavail * v.f_frsize);
 }
 
+static uint64_t
+streams(const struct kmf_keeper *k)
+{
+	const struct kmf_stream *s;
+	uint64_t n = 0;
+
+	for (s = k->streams; s != NULL; s = s->next)
+		n += s->ending == 0;
+	return n;
+}
+
 static int
 database_put(FILE *f, const struct kmf_keeper *k)
 {
@@ -214,6 +228,12 @@ database_put(FILE *f, const struct kmf_keeper *k)
 	    (uint64_t)n.live_conferences);
 	put(f, "members_live", GAUGE, "Endpoints with a live lease",
 	    (uint64_t)n.live_members);
+	put(f, "members_behind", GAUGE,
+	    "Of those, how many do not hold their conference's newest epoch",
+	    (uint64_t)n.behind);
+	put(f, "members_streams", GAUGE,
+	    "Members with an event stream; the others poll, or are lost",
+	    streams(k));
 	put(f, "audit_rows", GAUGE, "Number of the newest audit record",
 	    (uint64_t)n.audit);
 	put(f, "audit_signed_rows", GAUGE,

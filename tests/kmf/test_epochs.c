@@ -105,6 +105,62 @@ test_unknown_event_id_is_reset(void **state)
 	assert_null(kit_event(&t, s, "reset"));
 }
 
+static json_t *
+lag_of(struct kit_end *e, int64_t live, int64_t current)
+{
+	struct kit_reply *r = kit_admin(&t, KMF_OP_MEMBER_LIST, conf, "", NULL);
+	json_t *m;
+	size_t i;
+
+	assert_int_equal(r->status, 200);
+	assert_int_equal(num(r->json, "live"), live);
+	assert_int_equal(num(r->json, "current"), current);
+	json_array_foreach(json_object_get(r->json, "items"), i,
+	    m) if (strcmp(perc_json_str(m, "member"), e->member) ==
+	    0) return json_object_get(m, "lag");
+	fail_msg("not in the list");
+	return NULL;
+}
+
+static const char *
+why(const json_t *lag)
+{
+	return lag == NULL ? "" : perc_json_str(lag, "why");
+}
+
+/* Which epoch each endpoint holds, and why not the newest: REQ-WC-4.8b. */
+static void
+test_REQ_WC_4_8b_who_lags_and_why(void **state)
+{
+	uint32_t s;
+	json_t *lag;
+
+	kit_join(&t, &alice, conf);
+	assert_string_equal(why(lag_of(&alice, 1, 1)), "");
+	kit_pass(&t, 3000);
+	kit_join(&t, &bob, conf); /* epoch 2, of which Alice heard nothing */
+	assert_string_equal(why(lag_of(&alice, 2, 1)), "stream_lost");
+	s = kit_stream(&t, &alice);
+	assert_string_equal(why(lag_of(&alice, 2, 1)), "unconfirmed");
+	assert_non_null(kit_event(&t, s, "epoch"));
+	assert_int_equal(
+	    kit_as(&t, &alice, KMF_OP_LEASE_RENEW, "{\"epoch\":2}")->status,
+	    200);
+	assert_string_equal(why(lag_of(&alice, 2, 2)), "");
+	kit_as(&t, &bob, KMF_OP_LEASE_RENEW, "{\"epoch\":1}");
+	/* a box between wants to read along */
+	bob.seal_jkt[0] ^= 1;
+	assert_int_equal(
+	    kit_as(&t, &bob, KMF_OP_KEYS, "{\"seal_to\":{}}")->status, 400);
+	lag = lag_of(&bob, 2, 1);
+	assert_string_equal(why(lag), "fetch_refused");
+	assert_string_equal(perc_json_str(lag, "code"), "invalid_request");
+	kit_pass(&t, 9000);
+	assert_string_equal(why(lag_of(&bob, 2, 1)), "lease_late");
+	kit_pass(&t, 7000);
+	assert_string_equal(why(lag_of(&bob, 0, 0)), ""); /* gone */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -113,6 +169,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_resume_tells_what_was_missed),
 		T(test_unknown_event_id_is_reset),
+		T(test_REQ_WC_4_8b_who_lags_and_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

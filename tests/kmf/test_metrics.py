@@ -158,6 +158,11 @@ def test_they_count(s):
     sock, _ = stream(s.k, m, conf)
     time.sleep(1.2)
     assert value(s, "perch_kmf_front_streams") == 1
+    assert value(s, "perch_kmf_members_streams") == 1
+    assert value(s, "perch_kmf_members_behind") == 0
+    time.sleep(1)
+    guest(s.k, s.admin, conf, "Second")     # epoch 2, unconfirmed at m
+    assert value(s, "perch_kmf_members_behind") == 1
     sock.close()
     Raw(s.k, "POST", "/oauth/token", body=b"x=y")
     world.wait_for(lambda: value(s, "perch_kmf_login_failures_total") > f, 4)
