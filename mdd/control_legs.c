@@ -363,6 +363,7 @@ ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
 		.max_conferences = (uint32_t)c->conf->max_conferences,
 		.max_conference_legs = (uint32_t)c->conf->max_conference_legs,
 		.max_leg_pps = (uint32_t)c->conf->max_leg_pps,
+		.max_leg_kbps = (uint32_t)c->conf->max_leg_kbps,
 		.idle_ms = (uint32_t)c->conf->idle_s * 1000 };
 	struct ctl_worker *w = &c->worker[n->index];
 	uint8_t buf[MDD_MSG_MAX];

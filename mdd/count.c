@@ -18,6 +18,13 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "Datagrams received." },
 	[MDD_RX_OCTETS] = { "perch_mdd_received_octets_total", NULL,
 	    "Octets received." },
+	[MDD_RX_LOBBY] = { "perch_mdd_received_lobby_total", NULL,
+	    "Datagrams received from addresses where no leg lives, or that "
+	    "flood us." },
+	[MDD_LOST_ROAD] = { "perch_mdd_receive_lost_total", "queue=\"legs\"",
+	    "Datagrams that the system dropped because a queue was full." },
+	[MDD_LOST_LOBBY] = { "perch_mdd_receive_lost_total",
+	    "queue=\"strangers\"", NULL },
 	[MDD_TX_DATAGRAMS] = { "perch_mdd_sent_total", NULL,
 	    "Datagrams sent." },
 	[MDD_TX_OCTETS] = { "perch_mdd_sent_octets_total", NULL,
@@ -84,6 +91,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	[MDD_GAUGE_LEGS] = { "perch_mdd_legs", NULL, "Legs now." },
 	[MDD_GAUGE_LEGS_UP] = { "perch_mdd_legs_up", NULL,
 	    "Legs with hop keys now." },
+	[MDD_GAUGE_LEGS_FLOODED] = { "perch_mdd_legs_flooded", NULL,
+	    "Legs whose address sends far more than a leg may." },
 	[MDD_GAUGE_CONFERENCES] = { "perch_mdd_conferences", NULL,
 	    "Conferences now." },
 };

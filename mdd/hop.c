@@ -137,7 +137,7 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 		w->count[MDD_DROP_DTLS]++;
 		return;
 	}
-	if (!mdd_leg_credit(&w->legs, leg, now_ms) ||
+	if (!mdd_leg_credit(&w->legs, leg, n, now_ms) ||
 	    (leg->dtls == NULL && w->legs.dtls >= w->dtls_max)) {
 		w->count[MDD_DROP_RATE]++;
 		return;

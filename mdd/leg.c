@@ -14,6 +14,9 @@
 #include "perc/dtls.h"
 #include "perc/secret.h"
 
+/* What a leg may send in a second. */
+#define LEG_OCTETS(l) ((int64_t)(l)->limits.max_leg_kbps * 1000 / 8)
+
 int
 mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
     struct perc_loop *loop, mdd_gone_fn gone, void *arg)
@@ -112,6 +115,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->heard_ms = now_ms;
 	leg->ends_ms = now_ms + (int64_t)j->live_ms;
 	leg->credit = l->limits.max_leg_pps;
+	leg->octets = LEG_OCTETS(l);
 	leg->credit_ms = now_ms;
 	do
 		perc_ice_credentials(leg->ufrag, leg->pwd);
@@ -187,6 +191,9 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 		l->gone(leg, why, l->arg);
 	if (leg->state == MDD_LEG_UP)
 		l->up--;
+	if (leg->addr.len != 0)
+		l->moved = true;
+	l->flooded -= leg->flooded;
 	leg_forget(leg);
 	for (i = 0; i < leg->nssrcs; i++)
 		leg->src[i]->legs--;
@@ -267,6 +274,7 @@ mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a)
 	mdd_table_del(&leg->by_addr);
 	leg->addr = *a;
 	leg->answered = false;
+	l->moved = true;
 	mdd_table_add(
 	    &l->by_addr, &leg->by_addr, mdd_table_hash(&l->by_addr, key, n));
 	if (leg->state == MDD_LEG_WAITING)
@@ -288,6 +296,18 @@ mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg)
 	}
 }
 
+/* As quiet as a leg should be for a second: back on the road. */
+static void
+leg_calm(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	if (leg->flooded && leg->seen <= l->limits.max_leg_pps) {
+		leg->flooded = false;
+		l->flooded--;
+		l->moved = true;
+	}
+	leg->seen = 0;
+}
+
 void
 mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 {
@@ -298,6 +318,7 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 		leg = &l->pool[i];
 		if (leg->state == MDD_LEG_FREE)
 			continue;
+		leg_calm(l, leg);
 		if (now_ms >= leg->ends_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
 		else if (now_ms - leg->heard_ms >= l->limits.idle_ms)
@@ -308,23 +329,61 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 	}
 }
 
-bool
-mdd_leg_credit(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
+/*
+ * A leg's own limits spend nothing of the others'; but what comes from its
+ * address fills the queue that they share, even when it is dropped at a
+ * glance. Twice what a leg may send, and the address waits with strangers.
+ */
+void
+mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg)
 {
-	int64_t ms = now_ms - leg->credit_ms;
-	uint64_t more =
-	    ms < 0 ? 0 : (uint64_t)ms * l->limits.max_leg_pps / 1000;
+	if (++leg->seen <= 2 * l->limits.max_leg_pps || leg->flooded)
+		return;
+	leg->flooded = true;
+	l->flooded++;
+	l->moved = true;
+}
 
-	if (more > 0) {
-		leg->credit_ms = now_ms;
-		more += leg->credit;
-		leg->credit = more > l->limits.max_leg_pps
-		    ? l->limits.max_leg_pps
-		    : (unsigned)more;
-	}
-	if (leg->credit == 0)
+/* Credit for what passed since the last look, up to a second's. */
+static void
+credit_grow(const struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
+{
+	int64_t ms = now_ms - leg->credit_ms, most = LEG_OCTETS(l);
+	uint64_t more =
+	    ms <= 0 ? 0 : (uint64_t)ms * l->limits.max_leg_pps / 1000;
+
+	if (more == 0)
+		return;
+	leg->credit_ms = now_ms;
+	more += leg->credit;
+	leg->credit = more > l->limits.max_leg_pps ? l->limits.max_leg_pps
+						   : (unsigned)more;
+	leg->octets += ms > 1000 ? most : ms * most / 1000;
+	if (leg->octets > most)
+		leg->octets = most;
+}
+
+bool
+mdd_leg_may(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
+{
+	credit_grow(l, leg, now_ms);
+	return leg->credit > 0 && leg->octets > 0;
+}
+
+void
+mdd_leg_charge(struct mdd_leg *leg, size_t n)
+{
+	leg->credit -= leg->credit > 0;
+	leg->octets -= (int64_t)n;
+}
+
+bool
+mdd_leg_credit(
+    struct mdd_legs *l, struct mdd_leg *leg, size_t n, int64_t now_ms)
+{
+	if (!mdd_leg_may(l, leg, now_ms))
 		return false;
-	leg->credit--;
+	mdd_leg_charge(leg, n);
 	return true;
 }
 

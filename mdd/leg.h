@@ -86,7 +86,10 @@ struct mdd_leg {
 	struct perc_srtcp *rx_rtcp, *tx_rtcp;
 	int64_t heard_ms, ends_ms, dtls_until_ms;
 	unsigned credit;   /* datagrams it may still send ... */
+	int64_t octets;	   /* ... and octets ... */
 	int64_t credit_ms; /* ... since then */
+	unsigned seen;	   /* datagrams of its address since the last sweep */
+	bool flooded;	   /* too many of them: strangers' queue */
 	void *owner;	   /* the worker, for callbacks of dtls and timer */
 };
 
@@ -102,6 +105,8 @@ struct mdd_legs {
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;
 	unsigned n, up, nrooms, dtls; /* dtls: associations alive */
+	unsigned flooded;
+	bool moved; /* where legs live has changed; the intake's to clear */
 	struct perc_loop *loop;
 	mdd_gone_fn gone;
 	void *arg;
@@ -128,8 +133,15 @@ void mdd_leg_dtls_free(struct mdd_legs *l, struct mdd_leg *leg);
 void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
 /* End what is silent or past its time. */
 void mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms);
+/* One more datagram came from its address, whoever sent it. */
+void mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg);
 /* May this leg send one more datagram now? */
-bool mdd_leg_credit(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms);
+bool mdd_leg_may(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms);
+/* It sent one of n octets. */
+void mdd_leg_charge(struct mdd_leg *leg, size_t n);
+/* Both. */
+bool mdd_leg_credit(
+    struct mdd_legs *l, struct mdd_leg *leg, size_t n, int64_t now_ms);
 /* Its record of ssrc, NULL when that is not among those of its token. */
 struct mdd_source *mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc);
 /* Whose SSRC is it: the leg that is up, and its record. */

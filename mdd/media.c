@@ -139,12 +139,16 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		return;
 	}
 	/* Behind what costs nothing: who forges the source must know the SSRC
-	 * to spend the leg's credit. */
-	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
+	 * to spend the leg's credit, and a packet sent again (the window is
+	 * looked at before the cipher) spends none at all. */
+	if (!mdd_leg_may(&w->legs, leg, now_ms)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
-	if ((r = perc_srtp_unprotect(leg->rx, &h, p, body, p, &len)) != 0) {
+	r = perc_srtp_unprotect(leg->rx, &h, p, body, p, &len);
+	if (r != PERC_ERR_REPLAY)
+		mdd_leg_charge(leg, n);
+	if (r != 0) {
 		w->count[media_error(r)]++;
 		return;
 	}

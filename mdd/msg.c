@@ -51,6 +51,7 @@ mdd_setup_put(uint8_t *out, const struct mdd_setup *m)
 	perc_wire_put_u32(&w, m->max_conferences);
 	perc_wire_put_u32(&w, m->max_conference_legs);
 	perc_wire_put_u32(&w, m->max_leg_pps);
+	perc_wire_put_u32(&w, m->max_leg_kbps);
 	perc_wire_put_u32(&w, m->idle_ms);
 	return put_end(&w);
 }
@@ -65,6 +66,7 @@ mdd_setup_get(struct mdd_setup *m, const void *p, size_t n)
 	m->max_conferences = perc_wire_get_u32(&w);
 	m->max_conference_legs = perc_wire_get_u32(&w);
 	m->max_leg_pps = perc_wire_get_u32(&w);
+	m->max_leg_kbps = perc_wire_get_u32(&w);
 	m->idle_ms = perc_wire_get_u32(&w);
 	return perc_wire_end(&w);
 }

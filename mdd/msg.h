@@ -31,6 +31,7 @@ enum mdd_msg_type {
 
 struct mdd_setup {
 	uint32_t max_legs, max_conferences, max_conference_legs, max_leg_pps;
+	uint32_t max_leg_kbps;
 	uint32_t idle_ms;
 };
 

@@ -308,7 +308,7 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
 		return;
 	}
-	if (!mdd_leg_credit(&w->legs, leg, now_ms)) {
+	if (!mdd_leg_credit(&w->legs, leg, n, now_ms)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}

@@ -26,14 +26,15 @@
 #include "perc/proc.h"
 #include "perc/secret.h"
 
-#define SUP_STOP_MS    5000  /* then children are killed */
-#define SUP_CRASHES    5     /* of all workers ... */
-#define SUP_CRASH_MS   10000 /* ... within this time: give up */
-#define SUP_UDP_BUFFER (4 << 20)
+#define SUP_STOP_MS   5000  /* then children are killed */
+#define SUP_CRASHES   5	    /* of all workers ... */
+#define SUP_CRASH_MS  10000 /* ... within this time: give up */
+#define SUP_UDP_ROAD  (4 << 20)
+#define SUP_UDP_LOBBY (1 << 20)
 
 struct sup_worker {
-	pid_t pid; /* 0: not running */
-	int udp;
+	pid_t pid;  /* 0: not running */
+	int udp[2]; /* mdd/steer.h: road and lobby, in this order */
 	unsigned port;
 };
 
@@ -93,35 +94,70 @@ udp_address(struct sockaddr_storage *ss, socklen_t *len, const char *host,
 	}
 }
 
+static int
+udp_bind(const char *host, unsigned *port, int room)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, on = 1;
+
+	udp_address(&ss, &len, host, *port);
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+	    bind(fd, (struct sockaddr *)&ss, len) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+		fatalx("cannot receive media on %s port %u: %s", host, *port,
+		    strerror(errno));
+	/* Without the right to more, net.core.rmem_max bounds it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) !=
+	    0)
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) !=
+	    0)
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	*port = ntohs(ss.ss_family == AF_INET
+		? ((struct sockaddr_in *)&ss)->sin_port
+		: ((struct sockaddr_in6 *)&ss)->sin6_port);
+	return fd;
+}
+
+/* Somebody else of our user on this port would be a third in the group, and
+ * without a program get its share: the port must be free before. */
+static void
+udp_free(const char *host, unsigned port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	udp_address(&ss, &len, host, port);
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&ss, len) != 0)
+		fatalx("cannot receive media on %s port %u: %s", host, port,
+		    strerror(errno));
+	(void)close(fd);
+}
+
 static void
 udp_open(struct sup_worker *w, const char *host, unsigned port)
 {
-	int size = SUP_UDP_BUFFER;
-	struct sockaddr_storage ss;
-	socklen_t len;
-
-	udp_address(&ss, &len, host, port);
-	w->udp =
-	    socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (w->udp < 0 || bind(w->udp, (struct sockaddr *)&ss, len) != 0 ||
-	    getsockname(w->udp, (struct sockaddr *)&ss, &len) != 0)
-		fatalx("cannot receive media on %s port %u: %s", host, port,
-		    strerror(errno));
-	/* Without the right to more, net.core.rmem_max bounds it. */
-	(void)setsockopt(w->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	(void)setsockopt(w->udp, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	w->port = ntohs(ss.ss_family == AF_INET
-		? ((struct sockaddr_in *)&ss)->sin_port
-		: ((struct sockaddr_in6 *)&ss)->sin6_port);
+	udp_free(host, port);
+	w->udp[0] = udp_bind(host, &port, SUP_UDP_ROAD);
+	w->udp[1] = udp_bind(host, &port, SUP_UDP_LOBBY);
+	w->port = port;
 }
 
 /* Linux 5.0; elsewhere each datagram goes singly. */
 static void
-udp_segments(int fd)
+udp_segments(const int fd[2])
 {
 	int on = 1;
 
-	(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+	(void)setsockopt(fd[0], IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
+	(void)setsockopt(fd[1], IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 }
 
 /* ---- processes -------------------------------------------------------- */
@@ -133,7 +169,7 @@ worker_start(struct sup *s, unsigned i)
 	char *argv[] = { (char *)"perch-mdd", (char *)"worker", index, level,
 		sys, legs, NULL };
 	struct mdd_worker_note note = { i, s->worker[i].port };
-	int sv[2], fds[2], r;
+	int sv[2], fds[3], r;
 
 	(void)snprintf(index, sizeof(index), "%u", i);
 	(void)snprintf(level, sizeof(level), "%d", s->conf->log_level);
@@ -141,9 +177,10 @@ worker_start(struct sup *s, unsigned i)
 	(void)snprintf(legs, sizeof(legs), "%u", (unsigned)s->conf->max_legs);
 	if ((r = perc_proc_pair(sv)) != 0)
 		fatal("socketpair");
-	fds[0] = s->worker[i].udp;
+	fds[0] = s->worker[i].udp[0];
 	fds[1] = sv[1];
-	if ((r = perc_proc_spawn(&s->worker[i].pid, NULL, argv, fds, 2)) != 0)
+	fds[2] = s->worker[i].udp[1];
+	if ((r = perc_proc_spawn(&s->worker[i].pid, NULL, argv, fds, 3)) != 0)
 		fatalx("cannot start worker %u: %s", i, perc_strerror(r));
 	if ((r = mdd_pass_send(s->link, &note, sv[0])) != 0 && !s->stopping)
 		log_warn("control takes no worker");
@@ -332,8 +369,10 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 		fatal("cannot watch control");
 	r = perc_loop_run(s->loop);
 	r = r != 0 ? 1 : s->status;
-	for (i = 0; i < s->n; i++)
-		(void)close(s->worker[i].udp);
+	for (i = 0; i < s->n; i++) {
+		(void)close(s->worker[i].udp[0]);
+		(void)close(s->worker[i].udp[1]);
+	}
 	perc_loop_del(s->link_io);
 	(void)close(s->link);
 	perc_loop_free(s->loop);

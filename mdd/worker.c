@@ -55,7 +55,6 @@ void
 mdd_worker_clear(struct mdd_worker *w)
 {
 	perc_timer_stop(w->loop, &w->tick);
-	perc_loop_del(w->io);
 	mdd_legs_clear(&w->legs);
 	mdd_batch_free(w->out);
 	perc_dtls_id_free(w->id);
@@ -70,6 +69,7 @@ mdd_worker_tick(struct mdd_worker *w, int64_t now_ms)
 	mdd_legs_sweep(&w->legs, now_ms);
 	w->count[MDD_GAUGE_LEGS] = w->legs.n;
 	w->count[MDD_GAUGE_LEGS_UP] = w->legs.up;
+	w->count[MDD_GAUGE_LEGS_FLOODED] = w->legs.flooded;
 	w->count[MDD_GAUGE_CONFERENCES] = w->legs.nrooms;
 	mdd_batch_flush(w->out);
 }
@@ -83,6 +83,8 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 
 	w->count[MDD_RX_DATAGRAMS]++;
 	w->count[MDD_RX_OCTETS] += n;
+	if ((leg = mdd_leg_by_addr(&w->legs, from)) != NULL)
+		mdd_leg_seen(&w->legs, leg);
 	if (n > PERC_MTU_MAX) {
 		w->count[MDD_DROP_TOO_LONG]++;
 		return;
@@ -93,12 +95,9 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 		mdd_ice_input(w, from, p, n, now_ms);
 		return;
 	}
-	if (kind == PERC_PKT_OTHER) {
-		w->count[MDD_DROP_KIND]++;
-		return;
-	}
-	if ((leg = mdd_leg_by_addr(&w->legs, from)) == NULL) {
-		w->count[MDD_DROP_STRANGER]++;
+	if (kind == PERC_PKT_OTHER || leg == NULL) {
+		w->count[kind == PERC_PKT_OTHER ? MDD_DROP_KIND
+						: MDD_DROP_STRANGER]++;
 		return;
 	}
 	if (kind == PERC_PKT_DTLS)

@@ -39,7 +39,6 @@ struct mdd_worker {
 	struct perc_dtls_id *id;
 	struct mdd_batch *out;
 	struct mdd_legs legs;
-	struct perc_io *io;
 	struct perc_timer tick;
 	int udp;
 	bool ready; /* limits are known, pools are made */
@@ -83,5 +82,6 @@ mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 
-/* The process: descriptors 3 (UDP) and 4 (channel). Returns at the end. */
+/* The process: descriptors 3 and 5 (UDP: road and lobby) and 4 (channel).
+ * Returns at the end. */
 int mdd_worker_main(unsigned max_legs);

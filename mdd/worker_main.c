@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The life of a media process: harden, warm every library up, close the cage,
- * and only then hear control's limits and the network. It starts with two
+ * and only then hear control's limits and the network. It starts with three
  * descriptors and opens nothing ever after; when control is gone it ends.
  */
 #include "mdd/worker.h"
 
-#include <errno.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "mdd/intake.h"
 #include "mdd/role.h"
 #include "perc/gcm_mb.h"
 #include "perc/log.h"
@@ -20,134 +19,15 @@
 
 #define WORKER_UDP     PERC_PROC_FD
 #define WORKER_CHAN    (PERC_PROC_FD + 1)
+#define WORKER_LOBBY   (PERC_PROC_FD + 2)
 #define WORKER_TICK_MS 1000
-#define WORKER_ROUNDS  16 /* full batches read before others get a turn */
 
 enum worker_state { WORKER_NEW = 1, WORKER_RUNS = 2 };
 
-/*
- * Datagrams as they come. With UDP_GRO a message may be several of one size;
- * buffers then have room for the longest message, and a stride that does not
- * put their beginnings into the same lines of the cache.
- */
-#define IN_ROOM	  65536u
-#define IN_STRIDE (IN_ROOM + 21 * 64)
-
-struct worker_in {
-	struct mmsghdr msg[MDD_BATCH];
-	struct iovec iov[MDD_BATCH];
-	struct mdd_addr from[MDD_BATCH];
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control[MDD_BATCH];
-	uint8_t *buf;
-	/* a segment that is not RTP, where libraries like it */
-	_Alignas(16) uint8_t apart[MDD_OUT_MAX];
-};
-
 struct worker_proc {
 	struct mdd_worker w;
-	struct worker_in in;
+	struct mdd_intake *in;
 };
-
-/* ---- the socket ------------------------------------------------------- */
-
-static void
-in_init(struct worker_in *in)
-{
-	unsigned i;
-
-	if ((in->buf = calloc(MDD_BATCH, IN_STRIDE)) == NULL)
-		fatal("cannot start");
-	for (i = 0; i < MDD_BATCH; i++) {
-		in->iov[i].iov_base = in->buf + i * IN_STRIDE;
-		/* One octet more than we take, to see what is too long. */
-		in->iov[i].iov_len = PERC_MTU_MAX + 1;
-		in->msg[i].msg_hdr.msg_iov = &in->iov[i];
-		in->msg[i].msg_hdr.msg_iovlen = 1;
-		in->msg[i].msg_hdr.msg_name = &in->from[i].u;
-	}
-}
-
-/* The supervisor has asked for UDP_GRO if the administrator wants segments and
- * the system knows them; whatever has that can send them too. */
-static bool
-in_segments(struct worker_in *in)
-{
-	int on = 0;
-	socklen_t len = sizeof(on);
-	unsigned i;
-
-	if (getsockopt(WORKER_UDP, IPPROTO_UDP, UDP_GRO, &on, &len) != 0 ||
-	    on == 0)
-		return false;
-	for (i = 0; i < MDD_BATCH; i++)
-		in->iov[i].iov_len = IN_ROOM;
-	return true;
-}
-
-/* Octets of each datagram in this message but the last; 0: it is one. */
-static size_t
-segment_size(struct msghdr *h)
-{
-	struct cmsghdr *c;
-	int size = 0;
-
-	for (c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
-		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
-			memcpy(&size, CMSG_DATA(c), sizeof(size));
-	return size > 0 ? (size_t)size : 0;
-}
-
-static void
-message_take(struct worker_proc *p, unsigned i, int64_t now)
-{
-	struct worker_in *in = &p->in;
-	size_t size = segment_size(&in->msg[i].msg_hdr), left, n;
-	uint8_t *at = in->iov[i].iov_base;
-
-	in->from[i].len = in->msg[i].msg_hdr.msg_namelen;
-	left = in->msg[i].msg_len;
-	do {
-		n = size != 0 && size < left ? size : left;
-		if (size == 0 || n > sizeof(in->apart) ||
-		    perc_pkt_kind(at, n) == PERC_PKT_RTP)
-			mdd_worker_input(&p->w, &in->from[i], at, n, now);
-		else {
-			memcpy(in->apart, at, n);
-			mdd_worker_input(
-			    &p->w, &in->from[i], in->apart, n, now);
-		}
-		at += n;
-		left -= n;
-	} while (left > 0);
-}
-
-static void
-udp_ready(int fd, uint32_t events, void *arg)
-{
-	struct worker_proc *p = arg;
-	struct worker_in *in = &p->in;
-	int64_t now = perc_now_ms();
-	int i, n, round;
-
-	for (round = 0; round < WORKER_ROUNDS; round++) {
-		for (i = 0; i < MDD_BATCH; i++) {
-			in->msg[i].msg_hdr.msg_namelen = sizeof(in->from[i].u);
-			in->msg[i].msg_hdr.msg_control = in->control[i].space;
-			in->msg[i].msg_hdr.msg_controllen =
-			    sizeof(in->control[i].space);
-		}
-		n = recvmmsg(fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
-		for (i = 0; i < n; i++)
-			message_take(p, (unsigned)i, now);
-		mdd_media_flush(&p->w); /* the buffers are free again */
-		if (n < MDD_BATCH)
-			break;
-	}
-	mdd_worker_flush(&p->w);
-}
 
 /* ---- control ---------------------------------------------------------- */
 
@@ -169,7 +49,10 @@ tick(void *arg)
 {
 	struct worker_proc *p = arg;
 
-	mdd_worker_tick(&p->w, perc_now_ms());
+	int64_t now = perc_now_ms();
+
+	mdd_worker_tick(&p->w, now);
+	mdd_intake_tick(p->in, now);
 	stats_send(&p->w);
 	if (perc_timer_set(p->w.loop, &p->w.tick, WORKER_TICK_MS, tick, p) != 0)
 		fatalx("no timer");
@@ -188,9 +71,8 @@ on_setup(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 		return r;
 	if ((r = mdd_worker_init(&p->w, p->w.loop, WORKER_UDP, &s)) != 0)
 		fatalx("cannot make the pools: %s", perc_strerror(r));
-	if ((r = perc_loop_add(
-		 p->w.loop, &p->w.io, WORKER_UDP, EPOLLIN, udp_ready, p)) != 0)
-		fatal("cannot watch the media socket");
+	if ((r = mdd_intake_start(p->in)) != 0)
+		fatal("cannot watch the media sockets");
 	perc_chan_state_set(c, WORKER_RUNS);
 	perc_dtls_id_fingerprint(p->w.id, ready.fp);
 	tick(p);
@@ -395,8 +277,9 @@ mdd_worker_main(unsigned max_legs)
 		fatal("cannot start");
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
-	in_init(&p->in);
-	p->w.segments = in_segments(&p->in);
+	if (mdd_intake_new(&p->in, &p->w, WORKER_UDP, WORKER_LOBBY) != 0)
+		fatal("cannot start");
+	p->w.segments = mdd_intake_segments(p->in);
 	warm_up(&p->w);
 	if ((r = perc_chan_new(&p->w.chan, p->w.loop, WORKER_CHAN, rules,
 		 sizeof(rules) / sizeof(rules[0]), control_gone, p)) != 0)
@@ -412,8 +295,8 @@ mdd_worker_main(unsigned max_legs)
 	r = perc_loop_run(p->w.loop);
 	if (p->w.ready)
 		mdd_batch_flush(p->w.out);
+	mdd_intake_free(p->in);
 	mdd_worker_clear(&p->w);
-	free(p->in.buf);
 	free(p);
 	return r != 0;
 }

@@ -63,6 +63,7 @@ world_make(void)
 		.max_conferences = 1,
 		.max_conference_legs = 4,
 		.max_leg_pps = 1000000,
+		.max_leg_kbps = 1000000,
 		.idle_ms = 1u << 30 };
 
 	perc_log_init("fuzz", NULL, 0, PERC_LOG_ERROR);

@@ -31,6 +31,7 @@ setup(void **state)
 		.max_conferences = 2,
 		.max_conference_legs = 4,
 		.max_leg_pps = 100,
+		.max_leg_kbps = 1000000,
 		.idle_ms = 1000 };
 
 	memset(gone, 0, sizeof(gone));
@@ -226,15 +227,15 @@ test_credit(void **state)
 
 	assert_int_equal(join("l_1", "k/a", "m_1", 7, &x), 0);
 	for (i = 0; i < 100; i++)
-		assert_true(mdd_leg_credit(&l, x, 5000));
-	assert_false(mdd_leg_credit(&l, x, 5000));
-	assert_false(mdd_leg_credit(&l, x, 5009));
-	assert_true(mdd_leg_credit(&l, x, 5010));
-	assert_false(mdd_leg_credit(&l, x, 5010));
-	assert_false(mdd_leg_credit(&l, x, 4000)); /* a clock gone back */
+		assert_true(mdd_leg_credit(&l, x, 100, 5000));
+	assert_false(mdd_leg_credit(&l, x, 100, 5000));
+	assert_false(mdd_leg_credit(&l, x, 100, 5009));
+	assert_true(mdd_leg_credit(&l, x, 100, 5010));
+	assert_false(mdd_leg_credit(&l, x, 100, 5010));
+	assert_false(mdd_leg_credit(&l, x, 100, 4000)); /* a clock gone back */
 	for (i = 0; i < 100; i++)
-		assert_true(mdd_leg_credit(&l, x, 900000));
-	assert_false(mdd_leg_credit(&l, x, 900000));
+		assert_true(mdd_leg_credit(&l, x, 100, 900000));
+	assert_false(mdd_leg_credit(&l, x, 100, 900000));
 }
 
 #define WITH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)

@@ -65,6 +65,7 @@ setup(void **state)
 		.max_conferences = 2,
 		.max_conference_legs = 4,
 		.max_leg_pps = 2000,
+		.max_leg_kbps = 1000000,
 		.idle_ms = 30000 };
 	struct world *x = calloc(1, sizeof(*x));
 	socklen_t len = sizeof(x->at);
