@@ -94,6 +94,39 @@ daemon_start(void)
 	assert_true(daemon_pid > 0);
 }
 
+pid_t
+stage_pid(void)
+{
+	return daemon_pid;
+}
+
+/* Children of the supervisor with "worker" for their first argument. */
+unsigned
+stage_workers(pid_t *pid, unsigned max)
+{
+	char path[64], args[256] = "";
+	unsigned n = 0;
+	FILE *list, *f;
+	int child;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)daemon_pid, (int)daemon_pid);
+	list = fopen(path, "r");
+	assert_non_null(list);
+	while (fscanf(list, "%d", &child) == 1) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", child);
+		if ((f = fopen(path, "r")) == NULL)
+			continue;
+		memset(args, 0, sizeof(args));
+		(void)!fread(args, 1, sizeof(args) - 1, f);
+		(void)fclose(f);
+		if (strcmp(args + strlen(args) + 1, "worker") == 0 && n < max)
+			pid[n++] = child;
+	}
+	(void)fclose(list);
+	return n;
+}
+
 /* ---- HTTP ------------------------------------------------------------- */
 
 static struct answer last; /* owns the JSON that http() gave out */

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tests/mdd/peer.h"
 
@@ -19,6 +20,9 @@ extern char base[64]; /* the MDD's base URL */
 
 int stage_open(void **state); /* group set-up and tear-down of cmocka */
 int stage_close(void **state);
+/* The daemon's workers: how many, and at most max of their process ids. */
+unsigned stage_workers(pid_t *pid, unsigned max);
+pid_t stage_pid(void);
 void path_of(char out[128], const char *name); /* a file of this world */
 
 struct answer {
