@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -82,6 +83,17 @@ pair_bound(int pair[2], unsigned port)
 	return false;
 }
 
+/* Over it the vault asks whose a local socket is. A kernel without it: any
+ * socket will do, for then the question has no answer either. */
+static int
+diag_socket(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    NETLINK_SOCK_DIAG);
+
+	return fd >= 0 ? fd : udp_bound(0);
+}
+
 void
 super_sockets_close(int fds[static SUPER_LOCAL_FDS])
 {
@@ -96,11 +108,11 @@ int
 super_sockets_open(
     int fds[static SUPER_LOCAL_FDS], unsigned base, char *why, size_t whycap)
 {
-	int last = SUPER_LOCAL_FDS - 1;
+	int out = SUPER_LOCAL_FDS - 2, diag = SUPER_LOCAL_FDS - 1;
 
 	for (int i = 0; i < SUPER_LOCAL_FDS; i++)
 		fds[i] = -1;
-	for (int i = 0; i < last; i += 2)
+	for (int i = 0; i < out; i += 2)
 		if (!pair_bound(fds + i, base != 0 ? base + (unsigned)i : 0)) {
 			text_put(why, whycap,
 			    "cannot take UDP ports %u and %u on loopback: %s",
@@ -110,7 +122,7 @@ super_sockets_open(
 			return PERC_ERR_SYS;
 		}
 	/* Bound too: the kernel then lets nothing of it leave the machine. */
-	if ((fds[last] = udp_bound(0)) >= 0)
+	if ((fds[out] = udp_bound(0)) >= 0 && (fds[diag] = diag_socket()) >= 0)
 		return 0;
 	text_put(why, whycap, "cannot take a UDP port on loopback: %s",
 	    strerror(errno));

@@ -11,7 +11,7 @@
 
 /* Descriptors of the vault, in its order (agent/vaultmsg.h), behind the
  * channel: RTP and RTCP per slot and stream, then the one for sending. */
-#define SUPER_LOCAL_FDS (VAULT_SLOTS * VAULT_LOCAL_STREAMS * 2 + 1)
+#define SUPER_LOCAL_FDS (VAULT_SLOTS * VAULT_LOCAL_STREAMS * 2 + 2)
 
 /* Bound to loopback from base on (0: any free even port). -1 marks what is
  * not open; on error none is, and why tells. */

@@ -60,6 +60,16 @@ struct vault_epoch { /* one EKT key that came, for as long as we remember */
 	int64_t drop_ms; /* superseded: wiped then; 0 while current */
 };
 
+struct vault_peer { /* a local program that we have heard */
+	struct sockaddr_in addr; /* family 0: none yet */
+	int64_t until_ms;	 /* so long it is known to be ours */
+};
+
+struct vault_listener { /* whoever would hear at a port */
+	bool ours;
+	int64_t until_ms; /* so long that is known */
+};
+
 struct vault_local { /* what the local application sends */
 	struct vault_slot *slot;
 	enum vault_media media;
@@ -73,7 +83,7 @@ struct vault_local { /* what the local application sends */
 	uint32_t app_ssrc, app_ts, ts_off, ts;
 	uint16_t app_seq, seq_off, seq;
 	int64_t last_ms;
-	struct sockaddr_in rtp_peer, rtcp_peer; /* family 0: not seen yet */
+	struct vault_peer rtp_peer, rtcp_peer;
 	int64_t key_frame_ms;			/* last request passed on */
 };
 
@@ -82,6 +92,7 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	enum vault_media media;
 	uint16_t port; /* RTP; RTCP one above; 0: none left */
 	size_t member; /* index in the roster's members */
+	struct vault_listener rtp_ear, rtcp_ear;
 };
 
 struct vault_member {
@@ -101,7 +112,7 @@ struct vault_roster {
 struct vault_counters {
 	uint64_t sent, send_refused, local_dropped, delivered, not_delivered,
 	    pt_refused, key_wanted, rtcp_in, rtcp_out, rtcp_dropped, key_frames,
-	    key_frames_damped;
+	    key_frames_damped, local_strangers;
 };
 
 struct vault_wanted {
@@ -155,7 +166,13 @@ struct vault {
 	char *report; /* JSON of READY */
 	int out_fd;
 	struct perc_io *out_io;
-	uint16_t out_base;
+	uint16_t out_base, out_port;
+	struct {
+		int fd; /* sock_diag; not above 0: the system has none */
+		uint32_t uid, seq;
+		unsigned strangers; /* asked about since strangers_ms */
+		int64_t strangers_ms;
+	} owner;
 	struct vault_slot slots[VAULT_SLOTS];
 	struct vault_seen seen[VAULT_ANSWERS_MAX];
 	const char *why; /* words of the DONE being made */
@@ -177,6 +194,7 @@ struct vault_setup {
 	int chan_fd;
 	int local_fd[VAULT_SLOTS][VAULT_LOCAL_STREAMS][2]; /* -1: none */
 	int out_fd;
+	int diag_fd; /* a netlink socket for sock_diag; not above 0: none */
 	uint16_t out_base;
 	const char *report; /* JSON object; members are added to it */
 };
@@ -234,7 +252,7 @@ PERC_MUST int vault_roster_take(struct vault_slot *s, const char *jws);
 PERC_MUST int
 vault_notice_take(struct vault_slot *s, const char *jws, const char **reason);
 bool vault_roster_stale(const struct vault_slot *s);
-const struct vault_stream *
+struct vault_stream *
 vault_stream_find(const struct vault_slot *s, uint32_t ssrc);
 void vault_roster_clear(struct vault_slot *s);
 
@@ -244,6 +262,17 @@ void vault_slot_erase(struct vault_slot *s, const char *reason);
 /* Wipe without a word. */
 void vault_slot_wipe(struct vault_slot *s);
 unsigned vault_keys_held(const struct vault_slot *s);
+
+/* ---- vaultowner.c: whose is the socket over there? ----------------------- */
+void vault_owner_init(struct vault *v, int diag_fd); /* takes it over */
+void vault_owner_clear(struct vault *v);
+bool vault_owner_known(const struct vault *v); /* can the system tell? */
+/* Does from, which sends to our port, belong to this user? k remembers. */
+bool vault_sender_ours(struct vault *v, struct vault_peer *k, uint16_t port,
+    const struct sockaddr_in *from, int64_t now);
+/* Would this user's program hear what goes to port of 127.0.0.1? */
+bool vault_listener_ours(
+    struct vault *v, struct vault_listener *k, uint16_t port, int64_t now);
 
 /* ---- vaultlocal.c, vaultmedia.c ----------------------------------------- */
 void vault_local_rtp(int fd, uint32_t events, void *arg);  /* vault_local */

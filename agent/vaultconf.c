@@ -26,6 +26,12 @@ static const struct perc_conf_item items_top[] = {
 	    .def = "yes",
 	    .help =
 		"refuse to start without secret memory, seccomp, landlock" },
+	{ .name = "local_any_user",
+	    .type = PERC_CONF_BOOL,
+	    .offset = offsetof(struct vault_config, local_any_user),
+	    .def = "no",
+	    .help = "let programs of every user of this machine send and hear "
+		    "plain media; no: of this user and root" },
 	{ .name = "local_out_base",
 	    .type = PERC_CONF_INT,
 	    .offset = offsetof(struct vault_config, local_out_base),

@@ -31,6 +31,7 @@ struct vault_kmf {
 
 struct vault_config {
 	bool require_protection; /* refuse to start half protected */
+	bool local_any_user;	 /* whoever is on this machine */
 	int64_t local_out_base;	 /* first port to local receivers; 0: -o */
 	struct vault_kmf kmf[VAULT_KMFS_MAX];
 	unsigned nkmf;

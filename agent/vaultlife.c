@@ -170,6 +170,8 @@ vault_new(
 	v->config = setup->config;
 	v->out_fd = setup->out_fd;
 	v->out_base = setup->out_base;
+	v->out_port = port_of(setup->out_fd);
+	vault_owner_init(v, setup->diag_fd);
 	batch_init(v);
 	slots_init(v, setup);
 	if ((r = sockets_watch(v, setup)) != 0 || (r = keys_make(v)) != 0)
@@ -219,6 +221,7 @@ vault_free(struct vault *v)
 	perc_loop_del(v->out_io);
 	if (v->out_fd >= 0)
 		close(v->out_fd);
+	vault_owner_clear(v);
 	perc_chan_free(v->chan);
 	perc_jwk_free(v->sign);
 	perc_jwk_free(v->seal);

@@ -168,12 +168,16 @@ vault_local_rtp(int fd, uint32_t events, void *arg)
 	vault_slot_tick(s); /* fail closed: no key, nothing leaves */
 	n = vault_batch_read(v, fd);
 	for (i = 0; i < n; i++) {
+		if (!vault_sender_ours(
+			v, &l->rtp_peer, l->port, &v->in_from[i], now)) {
+			s->count.local_strangers++;
+			continue;
+		}
 		if (s->state != VAULT_SLOT_LIVE || l->tx == NULL ||
 		    datagram_take(l, v->in[i], v->in_msg[i].msg_len, now) !=
 			0) {
 			s->count.local_dropped++;
 			continue;
 		}
-		l->rtp_peer = v->in_from[i];
 	}
 }

@@ -111,6 +111,7 @@ descriptors_take(struct vault_setup *s)
 
 	s->chan_fd = socket_at(PERC_PROC_FD);
 	s->out_fd = socket_at(VAULT_FD_OUT);
+	s->diag_fd = socket_at(VAULT_FD_DIAG);
 	if (s->chan_fd < 0 || s->out_fd < 0) {
 		usage(stderr);
 		exit(2);
@@ -222,6 +223,21 @@ on_signal(int signo, void *arg)
 }
 
 static void
+owner_check(const struct vault *v)
+{
+	const struct vault_config *c = v->config;
+
+	if (vault_owner_known(v) || c->local_any_user)
+		return;
+	if (c->require_protection)
+		fatalx("protection missing: the kernel does not tell whose a "
+		       "local socket is (udp_diag), so other users of this "
+		       "machine could hear; load it, or set local_any_user = "
+		       "yes where there are none");
+	log_warnx("vault protection=incomplete reason=\"no udp_diag\"");
+}
+
+static void
 serve(struct vault_setup *setup)
 {
 	struct perc_loop *loop = NULL;
@@ -233,6 +249,7 @@ serve(struct vault_setup *setup)
 	    (r = perc_loop_signal(loop, SIGTERM, on_signal, v)) != 0 ||
 	    (r = perc_loop_signal(loop, SIGINT, on_signal, v)) != 0)
 		fatalx("start: %s", perc_strerror(r));
+	owner_check(v);
 	if ((r = perc_loop_run(loop)) != 0)
 		log_warn("loop reason=\"%s\"", perc_strerror(r));
 	vault_free(v);

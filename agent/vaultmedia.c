@@ -47,8 +47,8 @@ vault_out_put(
 }
 
 static void
-deliver(struct vault_slot *s, const struct vault_stream *t,
-    const struct perc_double_in *info)
+deliver(struct vault_slot *s, struct vault_stream *t,
+    const struct perc_double_in *info, int64_t now)
 {
 	uint8_t *p = s->v->work;
 	struct sockaddr_in to = {
@@ -58,6 +58,10 @@ deliver(struct vault_slot *s, const struct vault_stream *t,
 	};
 
 	if (t->port == 0 || info->len < PERC_RTP_MIN) {
+		s->count.not_delivered++;
+		return;
+	}
+	if (!vault_listener_ours(s->v, &t->rtp_ear, t->port, now)) {
 		s->count.not_delivered++;
 		return;
 	}
@@ -71,8 +75,9 @@ deliver(struct vault_slot *s, const struct vault_stream *t,
 void
 vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
 {
-	const struct vault_stream *t;
+	int64_t now = perc_boot_ms();
 	struct perc_double_in info;
+	struct vault_stream *t;
 	uint16_t spi = 0;
 	int r;
 
@@ -83,8 +88,7 @@ vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
 		s->count.not_delivered++;
 		return;
 	}
-	r = perc_double_rx_open(
-	    s->rx, perc_boot_ms(), p, n, s->v->work, &info, &spi);
+	r = perc_double_rx_open(s->rx, now, p, n, s->v->work, &info, &spi);
 	if (spi != 0 || r == PERC_ERR_UNKNOWN_KEY)
 		vault_send_wanted(s, spi);
 	if (r != 0)
@@ -94,5 +98,5 @@ vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
 	else if (vault_codec_find(s, t->media, info.outer_pt) == NULL)
 		s->count.pt_refused++;
 	else
-		deliver(s, t, &info);
+		deliver(s, t, &info, now);
 }

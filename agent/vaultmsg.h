@@ -115,7 +115,8 @@ enum vault_proof_flag {
  *
  * Descriptors: PERC_PROC_FD the channel to the front, then per slot RTP and
  * RTCP socket of each local stream (bound to loopback; stream 0 is audio, 1
- * video), then one UDP socket, bound to loopback, for sending to receivers.
+ * video), then one UDP socket, bound to loopback, for sending to receivers, then
+ * a netlink socket (NETLINK_SOCK_DIAG), or any other where there is none.
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
 #define VAULT_OUT_PORTS	  (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
@@ -125,4 +126,5 @@ enum vault_proof_flag {
 	(PERC_PROC_FD + 1 + ((slot)*VAULT_LOCAL_STREAMS + (stream)) * 2 +      \
 	    (rtcp))
 #define VAULT_FD_OUT VAULT_FD_LOCAL(VAULT_SLOTS, 0, 0)
-#define VAULT_FDS    (VAULT_FD_OUT - PERC_PROC_FD + 1) /* for perc_proc_spawn */
+#define VAULT_FD_DIAG (VAULT_FD_OUT + 1)
+#define VAULT_FDS    (VAULT_FD_DIAG - PERC_PROC_FD + 1) /* for perc_proc_spawn */

@@ -39,7 +39,7 @@ stream_cmp(const void *a, const void *b)
 	return x->ssrc < y->ssrc ? -1 : x->ssrc > y->ssrc;
 }
 
-const struct vault_stream *
+struct vault_stream *
 vault_stream_find(const struct vault_slot *s, uint32_t ssrc)
 {
 	struct vault_stream key = { .ssrc = ssrc };

@@ -174,13 +174,16 @@ vault_local_rtcp(int fd, uint32_t events, void *arg)
 {
 	struct vault_local *l = arg;
 	struct vault *v = l->slot->v;
+	int64_t now = perc_boot_ms();
 	unsigned i, n = vault_batch_read(v, fd);
 
 	vault_slot_tick(l->slot);
 	for (i = 0; i < n; i++) {
-		if (v->in_msg[i].msg_len != 0)
-			l->rtcp_peer = v->in_from[i];
-		vault_local_report(l, v->in[i], v->in_msg[i].msg_len);
+		if (vault_sender_ours(
+			v, &l->rtcp_peer, l->rtcp_port, &v->in_from[i], now))
+			vault_local_report(l, v->in[i], v->in_msg[i].msg_len);
+		else
+			l->slot->count.local_strangers++;
 	}
 }
 
@@ -208,10 +211,18 @@ vault_out_rtcp(int fd, uint32_t events, void *arg)
 	struct vault *v = arg;
 	struct vault_local *l;
 	unsigned i, n = vault_batch_read(v, fd);
+	int64_t now = perc_boot_ms();
+	struct vault_peer who = { 0 };
 
-	for (i = 0; i < n; i++)
-		if ((l = local_of_receiver(v, &v->in_from[i])) != NULL)
+	for (i = 0; i < n; i++) {
+		if ((l = local_of_receiver(v, &v->in_from[i])) == NULL)
+			continue;
+		if (vault_sender_ours(
+			v, &who, v->out_port, &v->in_from[i], now))
 			vault_local_report(l, v->in[i], v->in_msg[i].msg_len);
+		else
+			l->slot->count.local_strangers++;
+	}
 }
 
 /* ---- from the conference ------------------------------------------------- */
@@ -221,7 +232,7 @@ in_report(struct vault_slot *s, const struct part *p)
 {
 	uint8_t buf[8 + SENDER_LEN];
 	struct sockaddr_in to = { .sin_family = AF_INET };
-	const struct vault_stream *t;
+	struct vault_stream *t;
 	struct perc_wire in, out;
 
 	perc_wire_reader(&in, p->body, p->len);
@@ -230,6 +241,9 @@ in_report(struct vault_slot *s, const struct part *p)
 		s->count.rtcp_dropped++;
 		return;
 	}
+	if (!vault_listener_ours(
+		s->v, &t->rtcp_ear, (uint16_t)(t->port + 1), perc_boot_ms()))
+		return; /* nobody, or somebody else's */
 	perc_wire_writer(&out, buf, sizeof(buf));
 	head_put(&out, 0, RTCP_SR, 4 + SENDER_LEN);
 	perc_wire_put_bytes(&out, p->body, 4 + SENDER_LEN);
@@ -255,13 +269,13 @@ local_find(struct vault_slot *s, uint32_t ssrc)
 static bool
 app_address(const struct vault_local *l, struct sockaddr_in *to)
 {
-	if (l->rtcp_peer.sin_family != 0) {
-		*to = l->rtcp_peer;
+	if (l->rtcp_peer.addr.sin_family != 0) {
+		*to = l->rtcp_peer.addr;
 		return true;
 	}
-	*to = l->rtp_peer;
+	*to = l->rtp_peer.addr;
 	to->sin_port = htons((uint16_t)(ntohs(to->sin_port) + 1));
-	return l->rtp_peer.sin_family != 0;
+	return l->rtp_peer.addr.sin_family != 0;
 }
 
 /*

@@ -260,6 +260,7 @@ counters_json(const struct vault_slot *s)
 	COUNT(o, c, rtcp_dropped);
 	COUNT(o, c, key_frames);
 	COUNT(o, c, key_frames_damped);
+	COUNT(o, c, local_strangers);
 	COUNT(o, d, opened);
 	COUNT(o, d, replayed);
 	COUNT(o, d, inner_auth_failed);
@@ -328,6 +329,8 @@ vault_report_text(const struct vault *v, const char *base)
 					(int)l->port, "rtcp_port",
 					(int)l->rtcp_port));
 		}
+	json_object_set_new(
+	    j, "local_owner", json_boolean(vault_owner_known(v)));
 	json_object_set_new(j, "kmf", kmfs);
 	json_object_set_new(j, "in", in);
 	json_object_set_new(j, "out_base", json_integer(v->out_base));

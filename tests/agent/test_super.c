@@ -4,6 +4,7 @@
  * go, whoever started them, and a range is free again when its agent ended.
  * In a network namespace of our own, because the claims are machine-wide.
  */
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -66,13 +67,16 @@ test_sockets_cannot_leave_the_machine(void **state)
 	struct sockaddr_in out = { .sin_family = AF_INET,
 		.sin_port = htons(9),
 		.sin_addr.s_addr = htonl(0xc0000201) }; /* 192.0.2.1 */
+	int fds[SUPER_LOCAL_FDS], diag = SUPER_LOCAL_FDS - 1, proto = -1;
 	struct sockaddr_in sin;
-	int fds[SUPER_LOCAL_FDS];
-	socklen_t len;
+	socklen_t len = sizeof(proto);
 	char why[256];
 
 	assert_int_equal(super_sockets_open(fds, 0, why, sizeof(why)), 0);
-	for (int i = 0; i < SUPER_LOCAL_FDS; i++) {
+	assert_int_equal(
+	    getsockopt(fds[diag], SOL_SOCKET, SO_PROTOCOL, &proto, &len), 0);
+	assert_int_equal(proto, NETLINK_SOCK_DIAG); /* the kernel alone */
+	for (int i = 0; i < diag; i++) {
 		len = sizeof(sin);
 		assert_int_equal(
 		    getsockname(fds[i], (struct sockaddr *)&sin, &len), 0);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,8 +137,11 @@ proc_start(struct proc *p, const char *option)
 	assert_int_equal(perc_proc_pair(sv), 0);
 	assert_int_equal(pipe2(e, O_CLOEXEC), 0);
 	fds[0] = sv[1];
-	for (i = 1; i < VAULT_FDS; i++)
+	for (i = 1; i < VAULT_FDS - 1; i++)
 		fds[i] = udp();
+	fds[i] =
+	    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	assert_true(fds[i] >= 0);
 	/* LeakSanitizer attaches to its own process: the cage forbids that. */
 	assert_int_equal(setenv("ASAN_OPTIONS", "detect_leaks=0", 1), 0);
 	saved = fcntl(2, F_DUPFD_CLOEXEC, 10);
