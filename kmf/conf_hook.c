@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * "[webhook name]" of perch-kmf.conf.
+ * "[webhook name]" of perch-kmf.conf. The name is the webhook's identity: its
+ * place in the feed stands in the database under it, it is a segment of URLs
+ * and a label of metrics. So it is spelt narrowly, and a webhook that is
+ * renamed is another one, which begins with what comes.
  */
 #include "config.h"
 

@@ -6,9 +6,8 @@
  *   keeper  -> fetcher  ERRAND      kind, job, body
  *   fetcher -> keeper   ERRAND_END  kind, job, how it ended, why in words
  *
- * `job` is the kind's own number (a row of the database), `body` its own
- * form, which the two ends of the kind agree on; nothing between looks into
- * it. Each errand gets exactly one end, unless the fetcher dies first: then
+ * `job` is the kind's own number (a row of the database), `body` a JSON
+ * object whose members the two ends of the kind agree on. Each errand gets exactly one end, unless the fetcher dies first: then
  * the keeper's side of the kind hears lost() and gives the same job again to
  * the next fetcher. So an errand may be run twice and must say what it is
  * (an event id, a Message-ID), and what has to survive stands in the
@@ -19,6 +18,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,9 +80,8 @@ struct kmf_run_ops {
 	/* Before the cage: read files, set u->state[kind]. */
 	int (*open)(struct kmf_runner *u);
 	/* Begin, without blocking; then, now or later, kmf_run_end() once.
-	 * An error here is told as KMF_ERRAND_FAILED. body dies on return. */
-	int (*start)(struct kmf_runner *u, uint64_t job, const uint8_t *body,
-	    size_t len);
+	 * An error here is told as KMF_ERRAND_FAILED. o dies on return. */
+	int (*start)(struct kmf_runner *u, uint64_t job, const json_t *o);
 	void (*close)(struct kmf_runner *u);
 };
 

@@ -42,76 +42,68 @@ static const struct kind {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+/* more: taken over; NULL: no memory. What the detail said stays. */
 static int
-conf_add(json_t *o, struct kmf_keeper *k, const char *id)
+merge(json_t *o, json_t *more)
 {
-	struct db_conf c;
-	json_t *more;
 	int r;
 
-	if ((r = db_conf_find(k->db, &c, id)) != 0)
-		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	r = (more = kmf_conf_event_json(&c)) != NULL &&
-		json_object_update_missing(o, more) == 0
+	r = more != NULL && json_object_update_missing(o, more) == 0
 	    ? 0
 	    : PERC_ERR_NOMEM;
 	json_decref(more);
 	return r;
+}
+
+static int
+conf_add(json_t *o, struct kmf_keeper *k, const char *id)
+{
+	struct db_conf c;
+	int r;
+
+	if ((r = db_conf_find(k->db, &c, id)) != 0)
+		return r == PERC_ERR_NOTFOUND ? 0 : r;
+	return merge(o, kmf_conf_event_json(&c));
 }
 
 static int
 series_add(json_t *o, struct kmf_keeper *k, const char *id)
 {
 	struct db_series s;
-	json_t *more;
 	int r;
 
 	if ((r = db_series_find(k->db, &s, id)) != 0)
 		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	more = json_pack("{s:s, s:o, s:o, s:s, s:s}", "title", s.title,
-	    "starts_at", kmf_time_json(s.starts_ms), "ends_at",
-	    kmf_time_json(s.ends_ms), "tzid", s.tzid, "rrule", s.rrule);
-	r = more != NULL && json_object_update_missing(o, more) == 0
-	    ? 0
-	    : PERC_ERR_NOMEM;
-	json_decref(more);
-	return r;
+	return merge(o,
+	    json_pack("{s:s, s:o, s:o, s:s, s:s}", "title", s.title,
+		"starts_at", kmf_time_json(s.starts_ms), "ends_at",
+		kmf_time_json(s.ends_ms), "tzid", s.tzid, "rrule", s.rrule));
 }
 
 static int
 member_add(json_t *o, struct kmf_keeper *k, const char *id)
 {
 	struct db_member m;
-	json_t *more;
 	int r;
 
 	if ((r = db_member_find(k->db, &m, id)) != 0)
 		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	more = json_pack(
-	    "{s:s, s:s, s:s}", "member", m.id, "name", m.name, "kind", m.kind);
-	r = more != NULL && json_object_update_missing(o, more) == 0
-	    ? 0
-	    : PERC_ERR_NOMEM;
-	json_decref(more);
-	return r;
+	return merge(o,
+	    json_pack("{s:s, s:s, s:s}", "member", m.id, "name", m.name, "kind",
+		m.kind));
 }
 
 static int
 inv_add(json_t *o, struct kmf_keeper *k, const char *id)
 {
 	struct db_inv i;
-	json_t *more;
 	int r;
 
 	if ((r = db_inv_find(k->db, &i, id)) != 0)
 		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	more = json_pack("{s:s, s:s*, s:s*}", "invitation", i.id, "email",
-	    kmf_json_opt(i.email), "name", kmf_json_opt(i.name));
-	r = more != NULL && json_object_update_missing(o, more) == 0
-	    ? 0
-	    : PERC_ERR_NOMEM;
-	json_decref(more);
-	return r;
+	return merge(o,
+	    json_pack("{s:s, s:s*, s:s*}", "invitation", i.id, "email",
+		kmf_json_opt(i.email), "name", kmf_json_opt(i.name)));
 }
 
 static int

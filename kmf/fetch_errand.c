@@ -10,6 +10,7 @@
 
 #include "kmf/hook.h"
 #include "kmf/mail.h"
+#include "perc/json.h"
 #include "perc/log.h"
 #include "perc/secret.h"
 
@@ -40,6 +41,19 @@ kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind, uint64_t job,
 }
 
 static int
+start(struct kmf_runner *u, const struct kmf_errand *e)
+{
+	json_t *o = NULL;
+	int r;
+
+	if ((r = perc_json_parse(
+		 &o, e->body, e->body_len, KMF_ERRAND_BODY_MAX, NULL, 0)) == 0)
+		r = kinds[e->kind]->start(u, e->job, o);
+	json_decref(o);
+	return r;
+}
+
+static int
 on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct kmf_runner *u = arg;
@@ -53,7 +67,7 @@ on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 		    "this fetcher knows no such errand");
 		return 0;
 	}
-	if ((r = kinds[e.kind]->start(u, e.job, e.body, e.body_len)) != 0)
+	if ((r = start(u, &e)) != 0)
 		kmf_run_end(
 		    u, e.kind, e.job, KMF_ERRAND_FAILED, perc_strerror(r));
 	return 0;

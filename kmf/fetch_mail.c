@@ -134,19 +134,4 @@ post(struct kmf_runner *u, uint64_t job, const json_t *o)
 	return r;
 }
 
-static int
-runner_start(
-    struct kmf_runner *u, uint64_t job, const uint8_t *body, size_t len)
-{
-	json_t *o = NULL;
-	int r;
-
-	if ((r = perc_json_parse(
-		 &o, body, len, KMF_ERRAND_BODY_MAX, NULL, 0)) == 0)
-		r = post(u, job, o);
-	json_decref(o);
-	return r;
-}
-
-const struct kmf_run_ops kmf_mail_runner = { runner_open, runner_start,
-	runner_close };
+const struct kmf_run_ops kmf_mail_runner = { runner_open, post, runner_close };
