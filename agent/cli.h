@@ -192,6 +192,8 @@ int cli_run(const struct cli *c, const char *method, const char *path,
 /* The same for ".../conferences/<argument 0><tail>". */
 int cli_run_on(const struct cli *c, const char *method, const char *tail,
     const json_t *body, cli_show_fn show);
+/* DELETE what has an ETag, as it is at this moment (If-Match). */
+int cli_run_delete(const struct cli *c, const char *tail, cli_show_fn show);
 /* All pages as one: {"items": [...]} and what else the first page had. `by`
  * is the parameter that takes an answer's "next". */
 int cli_run_pages(

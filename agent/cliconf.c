@@ -269,5 +269,5 @@ show_deleted(const json_t *j)
 int
 cli_delete(const struct cli *c)
 {
-	return cli_run_on(c, "DELETE", "", NULL, show_deleted);
+	return cli_run_delete(c, "", show_deleted);
 }

@@ -136,7 +136,7 @@ cli_invite_revoke(const struct cli *c)
 		return CLI_USAGE;
 	}
 	text_put(tail, sizeof(tail), "/invitations/%s", c->arg[1]);
-	return cli_run_on(c, "DELETE", tail, NULL, show_revoked);
+	return cli_run_delete(c, tail, show_revoked);
 }
 
 static int

@@ -78,6 +78,40 @@ cli_run_on(const struct cli *c, const char *method, const char *tail,
 	return cli_run(c, method, path, body, show);
 }
 
+static int
+delete_seen(
+    const struct cli *c, struct cli_kmf *k, const char *path, cli_show_fn show)
+{
+	struct cli_answer was = { 0 }, a = { 0 };
+	struct cli_how how = { 0 };
+	int r;
+
+	if ((r = cli_kmf_call(k, &was, "GET", path, NULL)) == CLI_OK) {
+		how.if_match = was.etag;
+		r = cli_kmf_call_so(k, &a, "DELETE", path, NULL, &how);
+	}
+	if (r == CLI_OK)
+		show_or_print(c, a.body, show);
+	cli_answer_clear(&a);
+	cli_answer_clear(&was);
+	return r;
+}
+
+int
+cli_run_delete(const struct cli *c, const char *tail, cli_show_fn show)
+{
+	char path[CLI_PATH_MAX];
+	struct cli_kmf *k = NULL;
+	int r;
+
+	if (!cli_conference_path(path, sizeof(path), c->arg[0], tail))
+		return CLI_USAGE;
+	if ((r = cli_kmf_open(&k, c)) == CLI_OK)
+		r = delete_seen(c, k, path, show);
+	cli_kmf_close(k);
+	return r;
+}
+
 static char *
 page_path(const char *path, const char *by, const char *next)
 {

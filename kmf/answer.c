@@ -110,3 +110,36 @@ kmf_has_word(const char *list, const char *word)
 			return true;
 	return false;
 }
+
+void
+kmf_etag_version(char out[static KMF_ETAG_MAX], int64_t version)
+{
+	snprintf(out, KMF_ETAG_MAX, "\"%lld\"", (long long)version);
+}
+
+/* Strong comparison (RFC 9110, 8.8.3.2): W/"1" is not "1". */
+static bool
+is_among(const char *list, const char *etag)
+{
+	const char *p = list;
+
+	for (; (p = strstr(p, etag)) != NULL; p++)
+		if (p == list || p[-1] == ' ' || p[-1] == ',')
+			return true;
+	return false;
+}
+
+/* RFC 9110, 13.1.1; RFC 6585, 3. */
+int
+kmf_precondition(struct kmf_job *j, const char *etag)
+{
+	const char *want = j->call->if_match;
+
+	if (want[0] == '\0')
+		return kmf_refuse(j, 428, "if_match_required",
+		    "If-Match: send the ETag you last saw, or * for any");
+	if (strcmp(want, "*") != 0 && !is_among(want, etag))
+		return kmf_refuse(j, 412, "changed",
+		    "it was changed meanwhile; read it again");
+	return 0;
+}

@@ -200,17 +200,10 @@ kmf_conf_room_left(struct kmf_job *j, unsigned n)
 	return 0;
 }
 
-static void
-etag_put(struct kmf_job *j, const struct db_conf *c)
-{
-	snprintf(
-	    j->a.etag, sizeof(j->a.etag), "\"%lld\"", (long long)c->version);
-}
-
 int
 kmf_conf_answer(struct kmf_job *j, uint16_t status)
 {
-	etag_put(j, &j->conf);
+	kmf_etag_version(j->a.etag, j->conf.version);
 	return kmf_answer_json(j, status, kmf_conf_json(j->k, &j->conf));
 }
 

@@ -76,23 +76,6 @@ out:
 	return r;
 }
 
-/* RFC 9110, 13.1.1; RFC 6585, 3. */
-int
-kmf_precondition(struct kmf_job *j, int64_t version)
-{
-	const char *want = j->call->if_match;
-	char have[32];
-
-	snprintf(have, sizeof(have), "\"%lld\"", (long long)version);
-	if (want[0] == '\0')
-		return kmf_refuse(j, 428, "if_match_required",
-		    "If-Match: send the ETag you last saw");
-	if (strcmp(want, "*") != 0 && strcmp(want, have) != 0)
-		return kmf_refuse(j, 412, "changed",
-		    "it was changed meanwhile; read it again");
-	return 0;
-}
-
 static const char *
 for_series(const json_t *body)
 {
@@ -137,8 +120,6 @@ kmf_op_conf_patch(struct kmf_job *j)
 	json_t *body = NULL;
 	int r;
 
-	if ((r = kmf_precondition(j, j->conf.version)) != 0 || j->a.status != 0)
-		return r;
 	if (j->conf.state == DB_CONF_ENDED)
 		return kmf_refuse(j, 409, "ended", "it is over");
 	if ((r = kmf_conf_body(j, &body)) == 0 && j->a.status == 0)

@@ -148,6 +148,15 @@ kmf_inv_json(const struct kmf_job *j, const struct db_inv *i)
 	return inv_json(j, i, NULL, NULL);
 }
 
+/* What of it can change: whether it is open, and until when. */
+static void
+etag_put(char out[static KMF_ETAG_MAX], const struct kmf_job *j,
+    const struct db_inv *i)
+{
+	snprintf(out, KMF_ETAG_MAX, "\"%s-%lld\"", kmf_inv_word(j, i),
+	    (long long)expires_ms(i, &j->conf));
+}
+
 static int
 inv_create(struct kmf_job *j)
 {
@@ -173,6 +182,7 @@ inv_create(struct kmf_job *j)
 	snprintf(j->a.location, sizeof(j->a.location),
 	    "%s/v1/conferences/%s/invitations/%s", j->k->base, j->conf.id,
 	    i.id);
+	etag_put(j->a.etag, j, &i);
 	r = kmf_answer_json(j, 201, inv_json(j, &i, code, uri));
 out:
 	perc_wipe(code, sizeof(code));
@@ -214,16 +224,21 @@ kmf_op_inv_get(struct kmf_job *j)
 
 	if ((r = kmf_inv_load(j, &i)) != 0 || j->a.status != 0)
 		return r;
+	etag_put(j->a.etag, j, &i);
 	return kmf_answer_json(j, 200, kmf_inv_json(j, &i));
 }
 
 int
 kmf_op_inv_delete(struct kmf_job *j)
 {
+	char have[KMF_ETAG_MAX];
 	struct db_inv i;
 	int r;
 
 	if ((r = kmf_inv_load(j, &i)) != 0 || j->a.status != 0)
+		return r;
+	etag_put(have, j, &i);
+	if ((r = kmf_precondition(j, have)) != 0 || j->a.status != 0)
 		return r;
 	i.state = DB_INV_REVOKED;
 	if ((r = db_inv_put(j->k->db, &i)) != 0 ||

@@ -160,6 +160,8 @@ struct kmf_keeper {
 	char db_file[256]; /* "" : too long to be told */
 };
 
+#define KMF_ETAG_MAX 48
+
 #define KMF_ANSWER_LATER 1 /* a status: no reply now, one will come */
 
 struct kmf_answer {
@@ -168,7 +170,7 @@ struct kmf_answer {
 	char detail[256];
 	const char *content_type; /* static */
 	char location[DB_URL_MAX + 128];
-	char etag[32];
+	char etag[KMF_ETAG_MAX];
 	char next[32];		  /* cursor of the next page; "" none */
 	char secret_header[PERC_ENCKEY_TEXT_MAX + 1];
 	uint32_t retry_after_s;
@@ -453,8 +455,10 @@ PERC_MUST int kmf_conf_fields_past(struct kmf_job *j, const json_t *body,
 /* A new row's id, engine, distributor; the rest is there or 0. */
 PERC_MUST int kmf_conf_init(struct kmf_keeper *k, struct db_conf *c,
     const char *by);
-/* If-Match against that version; refuse, or status 0. */
-PERC_MUST int kmf_precondition(struct kmf_job *j, int64_t version);
+/* The ETag of what counts its changes. */
+void kmf_etag_version(char out[static KMF_ETAG_MAX], int64_t version);
+/* If-Match, which must be there, against that ETag; refuse, or status 0. */
+PERC_MUST int kmf_precondition(struct kmf_job *j, const char *etag);
 /* j->conf: its list becomes this one; cancel and forget it. */
 PERC_MUST int kmf_invitees_replace(struct kmf_job *j,
     const struct db_invitee *want, size_t n);

@@ -106,32 +106,44 @@ kmf_rule_of(enum kmf_op op)
 	return &ops[op];
 }
 
-/* What an Idempotency-Key keeps from happening again, besides what is made
- * (conf.c, invite.c). */
-static const bool once[KMF_OP_LAST] = {
-	[KMF_OP_CONF_END] = true,
-	[KMF_OP_CONF_REKEY] = true,
-	[KMF_OP_CONF_LOCK] = true,
-	[KMF_OP_CONF_UNLOCK] = true,
-	[KMF_OP_CONF_EXTEND] = true,
-	[KMF_OP_CONF_CANCEL] = true,
+/*
+ * ONCE: an Idempotency-Key keeps it from happening again; what makes things
+ * sees to that itself (conf.c, invite.c), and POST .../keys never does: no key
+ * is to lie in a kept answer, and to ask twice for it does no harm.
+ * SEEN: the conference is replaced or forgotten, so the caller says which
+ * state of it he saw; invitations and series see to that themselves.
+ */
+enum { ONCE = 1, SEEN = 2 };
+
+static const unsigned char how[KMF_OP_LAST] = {
+	[KMF_OP_CONF_END] = ONCE,
+	[KMF_OP_CONF_REKEY] = ONCE,
+	[KMF_OP_CONF_LOCK] = ONCE,
+	[KMF_OP_CONF_UNLOCK] = ONCE,
+	[KMF_OP_CONF_EXTEND] = ONCE,
+	[KMF_OP_CONF_CANCEL] = ONCE,
+	[KMF_OP_EVICT] = ONCE,
+	[KMF_OP_INV_SEND] = ONCE,
+	[KMF_OP_INVITEE_SEND] = ONCE,
+	[KMF_OP_SERIES_CANCEL] = ONCE,
+	[KMF_OP_OCCURRENCE_MAKE] = ONCE,
+	[KMF_OP_CONF_PATCH] = SEEN,
+	[KMF_OP_CONF_DELETE] = SEEN,
 };
 
 /* RFC 9110, 13.1.1: whoever says what he saw means that, wherever he says
- * it. A change of members demands it (conf_change.c). */
+ * it. An invitation has an ETag of its own (invite.c). */
 static int
 match_check(struct kmf_job *j)
 {
-	const char *want = j->call->if_match;
-	char have[32];
+	enum kmf_op op = j->call->op;
+	char have[KMF_ETAG_MAX];
 
-	if (want[0] == '\0' || strcmp(want, "*") == 0 || j->conf.id[0] == '\0')
+	if (j->conf.id[0] == '\0' || op == KMF_OP_INV_DELETE ||
+	    ((how[op] & SEEN) == 0 && j->call->if_match[0] == '\0'))
 		return 0;
-	snprintf(have, sizeof(have), "\"%lld\"", (long long)j->conf.version);
-	if (strcmp(want, have) == 0)
-		return 0;
-	return kmf_refuse(
-	    j, 412, "changed", "it was changed meanwhile; read it again");
+	kmf_etag_version(have, j->conf.version);
+	return kmf_precondition(j, have);
 }
 
 static int
@@ -156,7 +168,7 @@ run(struct kmf_job *j)
 		return kmf_not_found(j);
 	if ((r = kmf_admit(j)) != 0 || j->a.status != 0)
 		return r;
-	if (once[j->call->op])
+	if ((how[j->call->op] & ONCE) != 0)
 		return run_once(j, op);
 	if ((r = match_check(j)) != 0 || j->a.status != 0)
 		return r;

@@ -236,8 +236,7 @@ series_json(const struct kmf_series *o, struct kmf_keeper *k)
 int
 kmf_series_answer(struct kmf_series *o, struct kmf_job *j, uint16_t status)
 {
-	snprintf(
-	    j->a.etag, sizeof(j->a.etag), "\"%lld\"", (long long)o->s.version);
+	kmf_etag_version(j->a.etag, o->s.version);
 	return kmf_answer_json(j, status, series_json(o, j->k));
 }
 

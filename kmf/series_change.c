@@ -141,6 +141,15 @@ out:
 	return r;
 }
 
+static int
+seen(struct kmf_job *j, const struct kmf_series *o)
+{
+	char have[KMF_ETAG_MAX];
+
+	kmf_etag_version(have, o->s.version);
+	return kmf_precondition(j, have);
+}
+
 int
 kmf_op_series_patch(struct kmf_job *j)
 {
@@ -150,7 +159,7 @@ kmf_op_series_patch(struct kmf_job *j)
 
 	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0)
 		goto out;
-	if ((r = kmf_precondition(j, o.s.version)) != 0 || j->a.status != 0)
+	if ((r = seen(j, &o)) != 0 || j->a.status != 0)
 		goto out;
 	if (o.s.state != DB_SERIES_ON)
 		r = kmf_refuse(j, 409, "ended", "it is over");
@@ -203,6 +212,8 @@ kmf_op_series_cancel(struct kmf_job *j)
 	int r;
 
 	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0 ||
+	    (j->call->if_match[0] != '\0' && (r = seen(j, &o)) != 0) ||
+	    j->a.status != 0 ||
 	    (r = kmf_cancellation_get(j, &body, &what)) != 0 ||
 	    j->a.status != 0)
 		goto out;
@@ -224,6 +235,7 @@ kmf_op_series_delete(struct kmf_job *j)
 	int r;
 
 	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0 ||
+	    (r = seen(j, &o)) != 0 || j->a.status != 0 ||
 	    (r = series_cancel(j, &o, NULL)) != 0 ||
 	    (r = kmf_mail_series(j->k, &o)) != 0 ||
 	    (r = kmf_audit(j->k, KMF_AUDIT_SERIES_DELETED, j->call->id.sub,

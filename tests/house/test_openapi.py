@@ -129,6 +129,51 @@ tap.ok(have <= want, "each route of kmf/route.c is in the document",
 tap.ok(want <= have, "each path of the document is a route",
        *sorted(f"no route: {m} {p}" for m, p in want - have), HOW)
 
+# Each change is guarded one way: what has an ETag wants to see it again, a
+# POST can be repeated by its key, and what is neither says why.
+def params(op):
+    return {p["$ref"].rpartition("/")[2] for p in op.get("parameters", ())
+            if "$ref" in p}
+
+
+def has_etag(item):
+    """Does GET of that path answer with the ETag of what is stored?"""
+    return "ETag" in item.get("get", {}).get("responses", {}).get(
+        "200", {}).get("headers", {})
+
+
+def unguarded(doc):
+    for path, item in doc["paths"].items():
+        for method in METHODS & set(item) - {"get"}:
+            op, name = item[method], f"{method.upper()} {path}"
+            why = op.get("x-perch-repeatable", "")
+            codes, have = set(op["responses"]), params(op)
+            seen = "IfMatch" in have and {"412", "428"} <= codes
+            once = "IdempotencyKey" in have and "422" in codes
+            if method != "post" and has_etag(item):
+                good = seen and not why
+            elif method == "post" and not why:
+                good = once
+            else:
+                good = bool(why) and not seen
+            if not good or ("428" in codes) != seen:
+                yield name
+
+
+tap.ok(sum(has_etag(i) for i in doc["paths"].values()) >= 3,
+       "what has an ETag was found")
+tap.ok(not list(unguarded(doc)), "each change wants If-Match, takes an"
+       " Idempotency-Key, or says why neither", *unguarded(doc))
+# and this finds what it is to find
+for opid, take in (("deleteSeries", "parameters"), ("evictPerson", "parameters"),
+                   ("evictMember", "x-perch-repeatable")):
+    less = json.loads(text)
+    for item in less["paths"].values():
+        for op in item.values():
+            if isinstance(op, dict) and op.get("operationId") == opid:
+                del op[take]
+    tap.ok(list(unguarded(less)), f"{opid} without {take} is found")
+
 ids = [op.get("operationId") for item in doc["paths"].values()
        for m, op in item.items() if m in METHODS]
 tap.ok(None not in ids and len(ids) == len(set(ids)),

@@ -376,7 +376,10 @@ kit_staff(struct kit *t, const char *id, const char *scope, enum kmf_op op,
 	c.id.sub = id;
 	c.id.scope = scope;
 	c.id.jkt = "adminjkt";
-	c.if_match = op == KMF_OP_CONF_PATCH ? "*" : "";
+	c.if_match = op == KMF_OP_CONF_PATCH || op == KMF_OP_CONF_DELETE ||
+		op == KMF_OP_SERIES_DELETE || op == KMF_OP_INV_DELETE
+	    ? "*"
+	    : "";
 	c.body = (const uint8_t *)body;
 	c.body_len = body != NULL ? strlen(body) : 0;
 	return kit_call(t, &c);

@@ -36,7 +36,7 @@ struct kit_event {
 struct kit_reply { /* of the last call; strings stay until the next */
 	uint16_t status;
 	char code[40], detail[256], content_type[40], location[400];
-	char etag[32], secret_header[600];
+	char etag[48], secret_header[600];
 	uint32_t retry_after_s;
 	json_t *json; /* when the body is JSON */
 	char *text;

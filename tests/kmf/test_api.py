@@ -238,7 +238,7 @@ def test_pages_of_invitations_and_members(s):
     made = [invite(s.admin, conf, f"G{i}")["id"] for i in range(5)]
     items, n = pages(s, path + "/invitations?", 2)
     assert [i["id"] for i in items] == made and n == 3
-    s.admin.call("DELETE", f"{path}/invitations/{made[1]}")
+    s.admin.call("DELETE", f"{path}/invitations/{made[1]}", If_Match="*")
     items, _ = pages(s, path + "/invitations?state=revoked&", 2)
     assert [i["id"] for i in items] == [made[1]]
     items, _ = pages(s, path + "/invitations?state=open&", 3)
@@ -270,8 +270,69 @@ def test_if_match(s):
     for title in (b'{"title": "A"}', b'{"title": "B"}'):
         both.append(raw(s, "PATCH", path, title, [("If-Match", now)]).status)
     assert both == [200, 412], both
-    assert raw(s, "DELETE", path).status == 204     # whatever it is now
+    # a list holds what was seen; a weak one is another (RFC 9110, 13.1.1)
+    now = raw(s, "GET", path).get("etag")
+    problem(raw(s, "DELETE", path, headers=[("If-Match", "W/" + now)]), 412,
+            "changed")
+    assert raw(s, "DELETE", path, headers=[
+        ("If-Match", f'"x", {now}')]).status == 204
     problem(raw(s, "GET", path), 404, "not_found")
+
+
+def places(s):
+    """One of each that a path may name: {name in the document: id}"""
+    c = conference(s.admin)
+    i = invite(s.admin, c["id"], "Guest")
+    m = guest(s.k, s.admin, c["id"], "Member")
+    series = s.admin.call("POST", "/v1/conferences", {
+        **GOOD, "rrule": "FREQ=DAILY;COUNT=2",
+        "invitees": [{"email": "ann@example.org"}]}).body
+    c = s.admin.call("GET", f"/v1/conferences/{c['id']}").body
+    return {"id": c["id"], "iid": i["id"], "mid": m.member,
+            "sid": series["id"], "vid": "v_" + "A" * 22, "name": "none"}
+
+
+def test_every_etag_is_demanded(s):
+    """REQ design 10: whatever GET gives an ETag to is neither changed nor
+    deleted by whom has not seen it."""
+    doc = Raw(s.k, "GET", "/openapi.json").json()
+    tried = []
+    for template, item in doc["paths"].items():
+        if "ETag" not in item.get("get", {}).get("responses", {}).get(
+                "200", {}).get("headers", {}):
+            continue
+        path = template.format(**places(s)) if "{" in template else template
+        for method in {"patch", "delete"} & set(item):
+            body = b'{"title": "x"}' if method == "patch" else b""
+            seen = raw(s, "GET", path).get("etag")
+            assert seen, path
+            fault(raw(s, method.upper(), path, body), "If-Match", 428,
+                  "if_match_required", "header")
+            problem(raw(s, method.upper(), path, body,
+                        [("If-Match", '"99"')]), 412, "changed")
+            assert raw(s, "GET", path).get("etag") == seen
+            a = raw(s, method.upper(), path, body, [("If-Match", seen)])
+            assert a.status in (200, 204), (method, path, a.body)
+            tried.append((method, template))
+            path = template.format(**places(s))
+    assert len(tried) == 5, tried
+
+
+def test_an_invitations_etag(s):
+    """What was made, read and used: an ETag each."""
+    e = guest(s.k, s.admin, s.conf, "Used")
+    made = raw(s, "POST", f"/v1/conferences/{s.conf}/invitations", b"{}")
+    path = made.get("location")[len(s.k.url):]
+    assert raw(s, "GET", path).get("etag") == made.get("etag")
+    used = [i for i in s.admin.call(
+        "GET", f"/v1/conferences/{s.conf}/invitations?state=used&limit=200"
+        ).body["items"] if i.get("name") == "Used"][0]
+    p = f"/v1/conferences/{s.conf}/invitations/{used['id']}"
+    problem(raw(s, "DELETE", p, headers=[("If-Match", made.get("etag"))]),
+            412, "changed")
+    assert e.keys()
+    assert raw(s, "DELETE", p, headers=[
+        ("If-Match", raw(s, "GET", p).get("etag"))]).status == 204
 
 
 def test_idempotency(s):
@@ -309,6 +370,53 @@ def test_idempotency(s):
     k = [("Idempotency-Key", "late")]
     fault(raw(s, "POST", "/v1/conferences", b'{"title": 5}', k), "/title")
     assert raw(s, "POST", "/v1/conferences", body, k).status == 201
+
+
+BODIES = {"/v1/conferences": GOOD,
+          "/v1/conferences/{id}/extend": {"by_s": 60},
+          "/v1/conferences/{id}/evict": {"subject": {"email": "x@y.example"}}}
+
+
+def audit_last(s):
+    after, last = 0, None
+    while True:
+        d = s.admin.call("GET", f"/v1/audit?after={after}&limit=200").body
+        if d["items"]:
+            last = d["items"][-1]["seq"]
+        if "next" not in d:
+            return last
+        after = d["next"]
+
+
+def test_every_post_can_be_repeated(s):
+    """Same key, same answer, and nothing happens the second time. What is
+    sent by mail is tried in test_mail.py, webhooks in test_hooks.py."""
+    doc = Raw(s.k, "GET", "/openapi.json").json()
+    tried = []
+    for template, item in doc["paths"].items():
+        post = item.get("post", {})
+        if "x-perch-repeatable" in post or not post or \
+                template.endswith("/send") or "webhooks" in template:
+            continue
+        at = places(s)
+        body = BODIES.get(template)
+        if template.endswith("/occurrences"):
+            body = {"recurrence_id": s.admin.call(
+                "GET", f"/v1/series/{at['sid']}").body["starts_at"]}
+        body = b"" if body is None else json.dumps(body).encode()
+        key = [("Idempotency-Key", "again" + template)]
+        path = template.format(**at)
+        a = raw(s, "POST", path, body, key)
+        assert a.status in (200, 201, 202), (template, a.body)
+        time.sleep(.3)          # a rekey may take its time
+        before = audit_last(s)
+        b = raw(s, "POST", path, body, key)
+        assert (a.status, a.body, a.get("etag"), a.get("location")) == \
+            (b.status, b.body, b.get("etag"), b.get("location")), template
+        assert audit_last(s) == before, template
+        fault(raw(s, "POST", path, b'{"a": 1}', key), "/a")
+        tried.append(template)
+    assert len(tried) >= 11, tried
 
 
 def test_rates(s):

@@ -324,12 +324,12 @@ def test_scheduler(s):
     i = invite(s.admin, a.body["id"])
     ics = s.admin.call("GET", f"{path}/invitations/{i['id']}.ics")
     assert ics.headers["content-type"].startswith("text/calendar")
-    assert s.admin.call("DELETE", f"{path}/invitations/{i['id']}"
-                        ).status == 204
+    assert s.admin.call("DELETE", f"{path}/invitations/{i['id']}",
+                        If_Match="*").status == 204
     assert s.admin.call("POST", path + "/explain", {
         "subject": {"email": "alice@example.org"}}).body["rules"]
     assert s.admin.call("GET", "/v1/audit?limit=2").body["items"]
-    assert s.admin.call("DELETE", path).status == 204
+    assert s.admin.call("DELETE", path, If_Match="*").status == 204
     # a client token never gets a key
     assert refused(s.admin.call, "POST",
                    f"/v1/conferences/{s.conf}/keys")[0] == 403

@@ -93,7 +93,7 @@ def test_invitees_are_told(s):
     assert change["SEQUENCE"] > event["SEQUENCE"]
     s.admin.call("PATCH", path, {"title": "Hush", "notify": False},
                  If_Match="*")
-    s.admin.call("DELETE", path)
+    s.admin.call("DELETE", path, If_Match="*")
     m = s.mail.take("ann@x.example")
     assert parts(m)[2].get_param("method") == "CANCEL"
     assert m["Subject"].startswith("=?UTF-8?B?")
@@ -118,7 +118,7 @@ def test_a_guest_gets_the_code(s):
     e = kw.endpoint(s.k)
     assert kw.refused(e.enter, c["id"], i["code"])[0] == 400
     e.enter(c["id"], new)
-    s.admin.call("DELETE", f"{path}/{i['id']}")
+    s.admin.call("DELETE", f"{path}/{i['id']}", If_Match="*")
     m = s.mail.take("eve@x.example")
     assert parts(m)[2].get_param("method") == "CANCEL"
 

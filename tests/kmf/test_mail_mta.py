@@ -238,7 +238,8 @@ def away(s):
         a = s.house.tried(i)
         if a["state"] != "queued" or "cannot connect" not in a["reason"]:
             raise world.Broken(f"not waiting: {a}")
-    s.house.admin.call("DELETE", f"{s.house.path}/{s.gone['id']}")
+    s.house.admin.call("DELETE", f"{s.house.path}/{s.gone['id']}",
+                       If_Match="*")
     s.house.admin.call("POST", f"{s.house.path}/{s.twice['id']}/send")
     s.house.killed()
 

@@ -72,7 +72,7 @@ def scene(s):
 def revoke(s):
     p = f"/v1/conferences/{s.conf}"
     s.admin.call("DELETE", f"{p}/members/{s.bob.member}")
-    s.admin.call("DELETE", f"{p}/invitations/{s.open['id']}")
+    s.admin.call("DELETE", f"{p}/invitations/{s.open['id']}", If_Match="*")
     s.admin.call("POST", f"/v1/conferences/{s.other}/end")
 
 
