@@ -61,6 +61,9 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "RTP packets put on their way to a leg." },
 	[MDD_FORWARD_FAILED] = { "perch_mdd_forward_failed_total", NULL,
 	    "RTP packets that could not be protected for a leg." },
+	[MDD_FORWARD_NO_SEAT] = { "perch_mdd_no_seat_total", NULL,
+	    "RTP packets of WHIP legs whose codec was not agreed, or for which "
+	    "a receiver had no m-line left." },
 	[MDD_REWRITTEN] = { "perch_mdd_rewritten_total", NULL,
 	    "RTP packets whose outer SEQ continues an earlier leg's." },
 	[MDD_RTCP_RELAYED] = { "perch_mdd_rtcp_relayed_total", NULL,

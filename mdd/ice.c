@@ -41,6 +41,29 @@ answer_stranger(struct mdd_worker *w, const struct mdd_addr *to,
 		mdd_batch_commit(w->out, to, len);
 }
 
+void
+mdd_ice_credentials(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	mdd_table_del(&leg->by_ufrag);
+	do
+		perc_ice_credentials(leg->ufrag, leg->pwd);
+	while (mdd_leg_by_ufrag(l, leg->ufrag, PERC_ICE_UFRAG) != NULL);
+	mdd_table_add(&l->by_ufrag, &leg->by_ufrag,
+	    mdd_table_hash(&l->by_ufrag, leg->ufrag, PERC_ICE_UFRAG));
+}
+
+/* RFC 8445 section 2.4: both sides have new credentials, and media goes on
+ * where it is until a check with them has been nominated. */
+void
+mdd_ice_restart(struct mdd_worker *w, struct mdd_leg *leg, const char *ufrag,
+    const char *pwd)
+{
+	memcpy(leg->peer_ufrag, ufrag, strlen(ufrag) + 1);
+	memcpy(leg->peer_pwd, pwd, strlen(pwd) + 1);
+	leg->path.to.len = 0; /* the old ones answer nothing any more */
+	mdd_ice_credentials(&w->legs, leg);
+}
+
 /* Our half of USERNAME, "ours:theirs" (RFC 8445 section 7.3). */
 static struct mdd_leg *
 user_find(struct mdd_worker *w, const struct perc_stun *m)

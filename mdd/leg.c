@@ -33,6 +33,7 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 	if (l->sources_max > PERC_SRTP_STREAMS_MAX)
 		l->sources_max = PERC_SRTP_STREAMS_MAX;
 	if ((l->pool = calloc(legs, sizeof(*l->pool))) == NULL ||
+	    (l->plans = calloc(legs, sizeof(*l->plans))) == NULL ||
 	    (l->rooms = calloc(rooms, sizeof(*l->rooms))) == NULL ||
 	    (l->sources = calloc(
 		 rooms * l->sources_max, sizeof(*l->sources))) == NULL)
@@ -91,6 +92,7 @@ mdd_legs_clear(struct mdd_legs *l)
 	mdd_table_clear(&l->by_addr);
 	mdd_table_clear(&l->by_key);
 	free(l->pool);
+	free(l->plans);
 	free(l->rooms);
 	free(l->sources);
 	memset(l, 0, sizeof(*l));
@@ -117,13 +119,13 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->credit = l->limits.max_leg_pps;
 	leg->octets = LEG_OCTETS(l);
 	leg->credit_ms = now_ms;
-	do
-		perc_ice_credentials(leg->ufrag, leg->pwd);
-	while (mdd_leg_by_ufrag(l, leg->ufrag, PERC_ICE_UFRAG) != NULL);
+	if (j->planned) {
+		leg->plan = &l->plans[leg - l->pool];
+		*leg->plan = j->plan;
+	}
+	mdd_ice_credentials(l, leg);
 	mdd_table_add(&l->by_id, &leg->by_id,
 	    mdd_table_hash(&l->by_id, leg->id, strlen(leg->id)));
-	mdd_table_add(&l->by_ufrag, &leg->by_ufrag,
-	    mdd_table_hash(&l->by_ufrag, leg->ufrag, PERC_ICE_UFRAG));
 }
 
 int

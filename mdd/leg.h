@@ -66,6 +66,9 @@ struct mdd_leg {
 	struct mdd_node by_id, by_ufrag, by_addr;
 	struct mdd_leg *next, **linkp; /* in the conference; next also free */
 	struct mdd_room *room;
+	/* What it negotiated by SDP: its packets are protected by the hop
+	 * alone; it is in a room of such legs only. NULL: Double, ids fixed. */
+	struct mdd_plan *plan;
 	enum mdd_leg_state state;
 	uint32_t serial; /* never 0, never the same again */
 	char id[MDD_LEG_ID_MAX];
@@ -99,6 +102,7 @@ typedef void (*mdd_gone_fn)(struct mdd_leg *leg, enum mdd_count why, void *arg);
 struct mdd_legs {
 	struct mdd_setup limits;
 	struct mdd_leg *pool, *free_legs;
+	struct mdd_plan *plans; /* one each */
 	struct mdd_room *rooms, *free_rooms;
 	struct mdd_source *sources;
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
@@ -121,6 +125,8 @@ void mdd_legs_clear(struct mdd_legs *l); /* no gone calls */
 PERC_MUST int mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j,
     int64_t now_ms, struct mdd_leg **lp);
 void mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why);
+/* Fresh credentials of ours, under which it is found from now on (mdd/ice.c). */
+void mdd_ice_credentials(struct mdd_legs *l, struct mdd_leg *leg);
 struct mdd_leg *mdd_leg_by_id(struct mdd_legs *l, const char *id);
 struct mdd_leg *mdd_leg_by_ufrag(struct mdd_legs *l, const char *p, size_t n);
 struct mdd_leg *mdd_leg_by_addr(struct mdd_legs *l, const struct mdd_addr *a);

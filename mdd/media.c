@@ -14,10 +14,13 @@
 
 #include <string.h>
 
+#include "mdd/seat.h"
 #include "perc/tail.h"
 
 /* Inner tag, OHB, outer tag: what a Double packet has at the least. */
-#define MEDIA_LAYERS   (PERC_SRTP_TAG_LEN + 1 + PERC_SRTP_TAG_LEN)
+#define MEDIA_LAYERS (PERC_SRTP_TAG_LEN + 1 + PERC_SRTP_TAG_LEN)
+#define MEDIA_LEAST(leg)                                                       \
+	((leg)->plan != NULL ? PERC_SRTP_TAG_LEN : MEDIA_LAYERS)
 #define MEDIA_SEQ_GAP  64    /* left free when a member comes back */
 #define MEDIA_SEQ_NEAR 8192u /* a stream that simply went on */
 
@@ -49,13 +52,19 @@ source_follow(struct mdd_source *s, const struct mdd_leg *leg, uint16_t seq,
 
 static void
 media_forward(
-    struct mdd_worker *w, const struct mdd_leg *to, const struct mdd_staged *k)
+    struct mdd_worker *w, struct mdd_leg *to, const struct mdd_staged *k)
 {
-	uint8_t *out = mdd_batch_slot(w->out);
+	uint8_t *out = mdd_batch_slot(w->out), ext[PERC_HDREXT_MAX];
+	struct perc_rewrite rw = k->rw;
 	size_t len;
 
-	if (perc_forward(to->tx, &k->rw, k->p, k->n, out,
-		MDD_OUT_MAX - k->taillen, &len) != 0) {
+	if (to->plan != NULL &&
+	    !mdd_seat_out(to, k->p, k->n, perc_now_ms(), &rw, ext)) {
+		w->count[MDD_FORWARD_NO_SEAT]++;
+		return;
+	}
+	if (perc_forward(to->tx, &rw, k->p, k->n, out, MDD_OUT_MAX - k->taillen,
+		&len) != 0) {
 		w->count[MDD_FORWARD_FAILED]++;
 		return;
 	}
@@ -69,7 +78,7 @@ static void
 room_flush(struct mdd_worker *w, unsigned first)
 {
 	const struct mdd_room *room = w->staged[first].room;
-	const struct mdd_leg *to;
+	struct mdd_leg *to;
 	unsigned i;
 
 	for (to = room->first; to != NULL; to = to->next) {
@@ -124,13 +133,15 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_NO_KEYS]++;
 		return;
 	}
-	if (perc_tail_find(&t, p, n) != 0 || t.len > n) {
+	if (leg->plan != NULL) /* not Double's: no EKTField, no OHB */
+		memset(&t, 0, sizeof(t));
+	else if (perc_tail_find(&t, p, n) != 0 || t.len > n) {
 		w->count[MDD_DROP_TAIL]++;
 		return;
 	}
 	body = n - t.len;
 	if (perc_rtp_parse(&h, p, body) != 0 ||
-	    body < h.header_len + MEDIA_LAYERS) {
+	    body < h.header_len + MEDIA_LEAST(leg)) {
 		w->count[MDD_DROP_FORM]++;
 		return;
 	}
@@ -155,6 +166,10 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	w->count[MDD_IN_RTP]++;
 	leg->heard_ms = now_ms;
 	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
+	if (leg->plan != NULL && !mdd_seat_in(leg, p, len)) {
+		w->count[MDD_FORWARD_NO_SEAT]++;
+		return;
+	}
 	if (w->nstaged == MDD_BATCH)
 		mdd_media_flush(w);
 	k = &w->staged[w->nstaged++];

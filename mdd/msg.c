@@ -108,6 +108,9 @@ mdd_join_put(uint8_t *out, const struct mdd_join *m)
 	perc_wire_put_u64(&w, m->live_ms);
 	perc_wire_put_str(&w, m->ufrag);
 	perc_wire_put_str(&w, m->pwd);
+	perc_wire_put_u8(&w, m->planned);
+	if (m->planned)
+		mdd_plan_put(&w, &m->plan);
 	return put_end(&w);
 }
 
@@ -129,6 +132,34 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 	for (i = 0; i < m->nssrcs; i++)
 		m->ssrcs[i] = perc_wire_get_u32(&w);
 	m->live_ms = perc_wire_get_u64(&w);
+	get_text(&w, m->ufrag, sizeof(m->ufrag));
+	get_text(&w, m->pwd, sizeof(m->pwd));
+	m->planned = perc_wire_get_u8(&w) == 1;
+	if (m->planned)
+		mdd_plan_get(&w, &m->plan);
+	return perc_wire_end(&w);
+}
+
+int
+mdd_restart_put(uint8_t *out, const struct mdd_restart *m)
+{
+	struct perc_wire w;
+
+	perc_wire_writer(&w, out, MDD_MSG_MAX);
+	perc_wire_put_str(&w, m->leg);
+	perc_wire_put_str(&w, m->ufrag);
+	perc_wire_put_str(&w, m->pwd);
+	return put_end(&w);
+}
+
+int
+mdd_restart_get(struct mdd_restart *m, const void *p, size_t n)
+{
+	struct perc_wire w;
+
+	memset(m, 0, sizeof(*m));
+	perc_wire_reader(&w, p, n);
+	get_text(&w, m->leg, sizeof(m->leg));
 	get_text(&w, m->ufrag, sizeof(m->ufrag));
 	get_text(&w, m->pwd, sizeof(m->pwd));
 	return perc_wire_end(&w);

@@ -10,13 +10,15 @@
 #include <stdint.h>
 
 #include "mdd/count.h"
+#include "mdd/plan.h"
 #include "mdd/token.h"
 #include "perc/dtls.h"
 #include "perc/err.h"
 #include "perc/stun.h"
 
 #define MDD_LEG_ID_MAX	 32 /* "l_" and 22 characters, with NUL and slack */
-#define MDD_CONF_KEY_MAX (32 + 1 + MDD_TOKEN_ID_MAX) /* "kmf/conference" */
+/* "kmf/conference", and "/hop" for those whose packets only hops protect */
+#define MDD_CONF_KEY_MAX (32 + 1 + MDD_TOKEN_ID_MAX + 4)
 
 enum mdd_msg_type {
 	MDD_MSG_SETUP = 1, /* C->W, first and once */
@@ -27,6 +29,7 @@ enum mdd_msg_type {
 	MDD_MSG_LEAVE, /* C->W */
 	MDD_MSG_LEFT,  /* W->C, also after LEAVE */
 	MDD_MSG_STATS, /* W->C, once a second */
+	MDD_MSG_RESTART = 32, /* C->W, answered by JOINED */
 };
 
 struct mdd_setup {
@@ -50,6 +53,13 @@ struct mdd_join {
 	unsigned nssrcs;
 	uint64_t live_ms; /* until the token's end and the grace are over */
 	/* the endpoint's, for checks of ours */
+	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
+	bool planned; /* it came by SDP, and plan says what was agreed */
+	struct mdd_plan plan;
+};
+
+struct mdd_restart { /* ICE anew (RFC 8445 section 2.4); JOINED answers */
+	char leg[MDD_LEG_ID_MAX];
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 
@@ -85,6 +95,8 @@ int mdd_join_put(uint8_t *out, const struct mdd_join *m);
 PERC_MUST int mdd_join_get(struct mdd_join *m, const void *p, size_t n);
 int mdd_joined_put(uint8_t *out, const struct mdd_joined *m);
 PERC_MUST int mdd_joined_get(struct mdd_joined *m, const void *p, size_t n);
+int mdd_restart_put(uint8_t *out, const struct mdd_restart *m);
+PERC_MUST int mdd_restart_get(struct mdd_restart *m, const void *p, size_t n);
 int mdd_renew_put(uint8_t *out, const struct mdd_renew *m);
 PERC_MUST int mdd_renew_get(struct mdd_renew *m, const void *p, size_t n);
 int mdd_leave_put(uint8_t *out, const struct mdd_leave *m);

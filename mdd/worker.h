@@ -65,6 +65,9 @@ void mdd_worker_tick(struct mdd_worker *w, int64_t now_ms);
 /* The kinds (each in its file); leg is where the datagram came from. */
 void mdd_ice_input(struct mdd_worker *w, const struct mdd_addr *from,
     const uint8_t *p, size_t n, int64_t now_ms);
+/* RFC 8445 section 9: new credentials; leg has ours afterwards. */
+void mdd_ice_restart(struct mdd_worker *w, struct mdd_leg *leg,
+    const char *ufrag, const char *pwd);
 void mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms);
 void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,

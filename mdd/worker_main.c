@@ -82,21 +82,15 @@ on_setup(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 }
 
 static int
-on_join(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+joined_send(struct perc_chan *c, uint32_t id, int err, const char *name,
+    const struct mdd_leg *leg)
 {
-	struct worker_proc *p = arg;
-	struct mdd_joined a = { 0 };
-	struct mdd_leg *leg = NULL;
-	struct mdd_join j;
+	struct mdd_joined a = { .err = err };
 	uint8_t buf[MDD_MSG_MAX];
 	int n, r;
 
-	if ((r = mdd_join_get(&j, m->data, m->len)) != 0)
-		return r;
-	memcpy(a.leg, j.leg, sizeof(a.leg));
-	a.err = mdd_leg_join(&p->w.legs, &j, perc_now_ms(), &leg);
-	if (a.err == 0) {
-		p->w.count[MDD_LEGS_JOINED]++;
+	memcpy(a.leg, name, sizeof(a.leg));
+	if (err == 0) {
 		memcpy(a.ufrag, leg->ufrag, sizeof(a.ufrag));
 		memcpy(a.pwd, leg->pwd, sizeof(a.pwd));
 	}
@@ -104,9 +98,43 @@ on_join(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	perc_wipe(&a, sizeof(a));
 	if (n < 0)
 		return n;
-	r = perc_chan_send(c, MDD_MSG_JOINED, m->id, buf, (size_t)n);
+	r = perc_chan_send(c, MDD_MSG_JOINED, id, buf, (size_t)n);
 	perc_wipe(buf, sizeof(buf));
 	return r;
+}
+
+static int
+on_join(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_leg *leg = NULL;
+	struct mdd_join j;
+	int r;
+
+	if ((r = mdd_join_get(&j, m->data, m->len)) != 0)
+		return r;
+	if ((r = mdd_leg_join(&p->w.legs, &j, perc_now_ms(), &leg)) == 0)
+		p->w.count[MDD_LEGS_JOINED]++;
+	r = joined_send(c, m->id, r, j.leg, leg);
+	perc_wipe(&j, sizeof(j));
+	return r;
+}
+
+static int
+on_restart(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_restart q;
+	struct mdd_leg *leg;
+	int r;
+
+	if ((r = mdd_restart_get(&q, m->data, m->len)) != 0)
+		return r;
+	if ((leg = mdd_leg_by_id(&p->w.legs, q.leg)) == NULL)
+		return 0; /* LEFT is on its way */
+	mdd_ice_restart(&p->w, leg, q.ufrag, q.pwd);
+	perc_wipe(&q, sizeof(q));
+	return joined_send(c, m->id, 0, leg->id, leg);
 }
 
 static int
@@ -144,6 +172,7 @@ static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_SETUP, WORKER_NEW, MDD_MSG_MAX, on_setup },
 	{ MDD_MSG_JOIN, WORKER_RUNS, MDD_MSG_MAX, on_join },
 	{ MDD_MSG_RENEW, WORKER_RUNS, MDD_MSG_MAX, on_renew },
+	{ MDD_MSG_RESTART, WORKER_RUNS, MDD_MSG_MAX, on_restart },
 	{ MDD_MSG_LEAVE, WORKER_RUNS, MDD_MSG_MAX, on_leave },
 };
 
