@@ -137,6 +137,7 @@ int cli_join(const struct cli *c);
 int cli_leave(const struct cli *c);
 int cli_status(const struct cli *c);
 int cli_roster(const struct cli *c);
+int cli_code(const struct cli *c);
 int cli_login(const struct cli *c);
 int cli_logout(const struct cli *c);
 

@@ -82,6 +82,22 @@ count(const json_t *o, const char *name)
 }
 
 static void
+show_speaking(const json_t *conf)
+{
+	struct text t = { 0 };
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(conf, "speaking"), i, s)
+	{
+		text_addf(&t, "%s%s", i > 0 ? ", " : "", cli_get(s, "name"));
+	}
+	if (t.len > 0 && !t.failed)
+		cli_say("  speaking: %s", t.p);
+	text_clear(&t);
+}
+
+static void
 show_conference(const json_t *j)
 {
 	static const char *const troubles[] = { "kmf_trouble", "mdd_trouble" };
@@ -100,12 +116,10 @@ show_conference(const json_t *j)
 			cli_say("  trouble: %s", cli_get(j, troubles[i]));
 	if (roster != NULL)
 		cli_say("  roster of %s%s%s", count(roster, "members"),
-		    json_is_false(json_object_get(roster, "fresh"))
-			? ", STALE: do not rely on it"
-			: "",
-		    json_is_true(json_object_get(roster, "forked"))
-			? ", FORKED: somebody shows others another one"
-			: "");
+		    cli_get(j, "code")[0] != '\0' ? ", compare by voice: " : "",
+		    cli_get(j, "code"));
+	cli_roster_warn(j, "  ");
+	show_speaking(j);
 	show_media(j);
 }
 
@@ -138,50 +152,6 @@ cli_status(const struct cli *c)
 		    json_is_true(json_object_get(one, "landlock")) ? "on"
 								   : "OFF");
 	}
-	json_decref(j);
-	return CLI_OK;
-}
-
-int
-cli_roster(const struct cli *c)
-{
-	static const char *const head[] = { "NAME", "IDENTITY", "KIND",
-		"MEMBER" };
-	struct cli_table t = { .columns = 4 };
-	json_t *j = NULL, *m, *id;
-	size_t i;
-	int r;
-
-	r = talk_once(c,
-	    json_pack("{s:s, s:s?}", "cmd", "roster", "conference",
-		c->nargs > 0 ? c->arg[0] : NULL),
-	    &j);
-	if (r != CLI_OK)
-		return r;
-	if (cli_json(c)) {
-		cli_print_json(j);
-		json_decref(j);
-		return CLI_OK;
-	}
-	cli_table_row(&t, head);
-	json_array_foreach(json_object_get(j, "members"), i, m)
-	{
-		const char *cells[4] = { cli_get(m, "name") };
-
-		id = json_object_get(m, "identity");
-		cells[1] = cli_get(id, "email");
-		if (cells[1][0] == '\0')
-			cells[1] = cli_get(id, "sub");
-		cells[2] = cli_get(m, "kind");
-		cells[3] = cli_get(m, "member");
-		cli_table_row(&t, cells);
-	}
-	cli_table_print(&t);
-	m = json_object_get(j, "state");
-	if (json_is_true(json_object_get(m, "forked")))
-		cli_say("FORKED: others may have been shown another roster");
-	else if (!json_is_true(json_object_get(m, "fresh")))
-		cli_say("STALE: the KMF has not confirmed it of late");
 	json_decref(j);
 	return CLI_OK;
 }

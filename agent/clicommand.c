@@ -101,6 +101,8 @@ const struct cli_command cli_commands[] = {
 	    "where we are, ports and SDP files, trouble in words" },
 	{ NULL, "roster", 0, 1, AGENT_OPTS, cli_roster, "roster [CONFERENCE]",
 	    "who is in it, as the KMF signed it" },
+	{ NULL, "code", 0, 1, AGENT_OPTS, cli_code, "code [CONFERENCE]",
+	    "digits to compare by voice: same code, same roster and key" },
 	{ NULL, "leave", 0, 1, AGENT_OPTS, cli_leave, "leave [CONFERENCE]",
 	    "erase its keys and go" },
 	{ NULL, "login", 0, 1,

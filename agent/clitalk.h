@@ -21,5 +21,7 @@ void talk_close(struct talk *t);
 /* Send ask (borrowed), show what comes, until the end. *result is new on
  * CLI_OK. */
 int talk_ask(struct talk *t, json_t *ask, json_t **result);
+/* cliroster.c: what is wrong with the roster of a conference of `status`. */
+void cli_roster_warn(const json_t *conf, const char *indent);
 /* All of it; ask is taken over. */
 int talk_once(const struct cli *c, json_t *ask, json_t **result);

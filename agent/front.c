@@ -131,6 +131,19 @@ on_streams(const char *conf, const char *json, void *arg)
 }
 
 static void
+on_speaking(const char *conf, const char *json, void *arg)
+{
+	struct front_conf *c = front_conf_find(arg, conf);
+	json_t *j = NULL;
+
+	if (c == NULL || c->vault_erased ||
+	    perc_json_parse(&j, json, strlen(json), STREAMS_MAX, NULL, 0) != 0)
+		return;
+	json_decref(c->speaking);
+	c->speaking = j;
+}
+
+static void
 on_vault_gone(void *arg)
 {
 	struct agent *a = arg;
@@ -147,6 +160,7 @@ static const struct front_vault_events vault_events = {
 	.rtcp = on_rtcp,
 	.key_wanted = on_key_wanted,
 	.streams = on_streams,
+	.speaking = on_speaking,
 	.gone = on_vault_gone,
 };
 

@@ -148,7 +148,7 @@ struct front_conf {
 	unsigned slot;
 	int64_t epoch, roster_seq;
 	char *reason, *roster_text;
-	json_t *roster, *streams, *roster_state;
+	json_t *roster, *streams, *speaking, *roster_state;
 
 	/* the MDD's side */
 	struct front_call *token2_call;

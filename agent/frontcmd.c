@@ -92,7 +92,7 @@ static void
 vault_add(json_t *j, const json_t *vault)
 {
 	const char *id = perc_json_str(j, "conference"), *name;
-	json_t *v, *list = json_object_get(vault, "conferences");
+	json_t *v, *roster, *o, *list = json_object_get(vault, "conferences");
 	size_t i, held = 0;
 
 	json_array_foreach(list, i, v)
@@ -101,6 +101,11 @@ vault_add(json_t *j, const json_t *vault)
 		if (name == NULL || id == NULL || strcmp(name, id) != 0)
 			continue;
 		held = json_array_size(json_object_get(v, "spis"));
+		roster = json_object_get(v, "roster");
+		if ((o = json_object_get(roster, "code")) != NULL)
+			json_object_set(j, "code", o);
+		if ((o = json_object_get(roster, "warnings")) != NULL)
+			json_object_set(j, "warnings", o);
 		json_object_set(j, "vault", v);
 	}
 	json_object_set_new(j, "epochs_held", json_integer((json_int_t)held));
@@ -269,6 +274,8 @@ front_conf_json(const struct front_conf *c)
 		json_object_set_new(j, "ends_at", json_string(c->ends_at));
 	if (c->streams != NULL && c->state != FRONT_OVER)
 		json_object_update(j, c->streams); /* "in" and "out" */
+	if (c->speaking != NULL && c->state != FRONT_OVER)
+		json_object_set(j, "speaking", c->speaking);
 	if (c->roster_state != NULL)
 		json_object_set(j, "roster", c->roster_state);
 	return j;

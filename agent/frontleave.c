@@ -210,6 +210,7 @@ conf_reset(struct front_conf *c)
 	forget(&c->token2);
 	forget(&c->leg_url);
 	forget_json(&c->streams);
+	forget_json(&c->speaking);
 	c->vault_live = false;
 }
 

@@ -198,6 +198,22 @@ on_streams(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+static int
+on_speaking(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front_vault *v = arg;
+	const char *conf, *json;
+	struct perc_wire w;
+
+	perc_wire_reader(&w, m->data, m->len);
+	conf = perc_wire_get_str(&w);
+	json = perc_wire_get_str(&w);
+	if (perc_wire_end(&w) != 0)
+		return PERC_ERR_FORMAT;
+	v->on.speaking(conf, json, v->arg);
+	return 0;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ VAULT_READY, ~0u, 65536, on_ready },
 	{ VAULT_PROOF_IS, ~0u, 65536, on_proof },
@@ -208,6 +224,7 @@ static const struct perc_chan_rule rules[] = {
 	{ VAULT_KEY_WANTED, ~0u, 256, on_key_wanted },
 	{ VAULT_STREAMS, ~0u, VAULT_MSG_MAX, on_streams },
 	{ VAULT_STATUS_IS, ~0u, VAULT_MSG_MAX, on_status },
+	{ VAULT_SPEAKING, ~0u, VAULT_MSG_MAX, on_speaking },
 };
 
 static void

@@ -28,6 +28,7 @@ struct front_vault_events { /* strings and packets live during the call */
 	void (*rtcp)(unsigned slot, const uint8_t *p, size_t n, void *arg);
 	void (*key_wanted)(const char *conf, uint16_t spi, void *arg);
 	void (*streams)(const char *conf, const char *json, void *arg);
+	void (*speaking)(const char *conf, const char *json, void *arg);
 	void (*gone)(void *arg);
 };
 

@@ -35,6 +35,7 @@
 #define VAULT_WINDOW	  512  /* end-to-end replay window, packets */
 #define VAULT_TICK_MS	  1000 /* how late an end of time may be noticed */
 #define VAULT_DAMP_MS	  500  /* least time between two key frame requests */
+#define VAULT_CODE_LEN	  17   /* three times five digits, two blanks */
 #define VAULT_WANTED_MS	  1000 /* between two KEY_WANTED of one SPI */
 #define VAULT_WANTED_MAX  4    /* SPIs asked for within that time */
 #define VAULT_QUEUE_MAX	  (8u << 20) /* octets waiting for the front */
@@ -93,14 +94,18 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	uint16_t port; /* RTP; RTCP one above; 0: none left */
 	size_t member; /* index in the roster's members */
 	struct vault_listener rtp_ear, rtcp_ear;
+	int64_t heard_ms;
+	bool speaking;
 };
 
 struct vault_member {
 	char *id, *name;
+	uint8_t digest[PERC_SHA256_LEN]; /* of all that the roster says */
 };
 
 struct vault_roster {
 	bool have, forked, gap, listed;
+	bool unsigned_seen; /* somebody offers rosters that are not the KMF's */
 	uint64_t seq, epoch;
 	int64_t exp_s; /* UTC */
 	uint8_t hash[PERC_SHA256_LEN];
@@ -139,6 +144,7 @@ struct vault_slot {
 	enum perc_ekt_cipher cipher;
 	enum perc_double_profile profile;
 	int64_t overlap_ms;
+	int64_t epoch_ms; /* when it came */
 	uint64_t roster_min; /* least roster sequence, told with the key */
 	struct vault_codec codecs[VAULT_CODECS_MAX];
 	unsigned ncodecs;
@@ -148,7 +154,12 @@ struct vault_slot {
 	unsigned port_next;
 	struct vault_wanted wanted[VAULT_WANTED_MAX];
 	struct vault_counters count;
-	struct perc_timer timer;
+	struct { /* to compare by voice; of this content */
+		uint8_t base[PERC_SHA256_LEN];
+		char text[VAULT_CODE_LEN + 1];
+	} code;
+	bool speak_new; /* somebody began to speak, not told yet */
+	struct perc_timer timer, speak_timer;
 	int64_t due_ms; /* when the next held epoch is over */
 };
 
@@ -255,6 +266,20 @@ bool vault_roster_stale(const struct vault_slot *s);
 struct vault_stream *
 vault_stream_find(const struct vault_slot *s, uint32_t ssrc);
 void vault_roster_clear(struct vault_slot *s);
+
+/* ---- vaultcode.c -------------------------------------------------------- */
+PERC_MUST int vault_member_digest(
+    uint8_t h[static PERC_SHA256_LEN], const json_t *entry);
+/* Of the roster held and its epoch; "" when there is none. Costs some
+ * milliseconds when they changed. */
+const char *vault_code_text(struct vault_slot *s);
+json_t *vault_roster_warnings(const struct vault_slot *s); /* words */
+
+/* ---- vaultspeak.c ------------------------------------------------------- */
+/* A packet of this stream opened. */
+void vault_speak_heard(
+    struct vault_slot *s, struct vault_stream *t, size_t payload);
+json_t *vault_speak_json(const struct vault_slot *s); /* who speaks now */
 
 /* ---- vaulterase.c ------------------------------------------------------- */
 /* Wipe the slot, send ERASED with a receipt, leave it ERASED. */

@@ -130,6 +130,7 @@ epoch_record(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
 	memcpy(e->hash, hash, sizeof(e->hash));
 	e->expires_ms = expires_ms;
 	s->epoch = epoch;
+	s->epoch_ms = perc_boot_ms();
 	s->spi = k->spi;
 	s->cipher = k->cipher;
 	s->profile = k->profile;

@@ -53,6 +53,10 @@ vault_slot_wipe(struct vault_slot *s)
 	struct vault *v = s->v;
 
 	perc_timer_stop(v->loop, &s->timer);
+	perc_timer_stop(v->loop, &s->speak_timer);
+	memset(&s->code, 0, sizeof(s->code));
+	s->speak_new = false;
+	s->epoch_ms = 0;
 	locals_wipe(s);
 	perc_double_rx_free(s->rx);
 	s->rx = NULL;

@@ -97,6 +97,8 @@ vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
 		s->count.not_delivered++;
 	else if (vault_codec_find(s, t->media, info.outer_pt) == NULL)
 		s->count.pt_refused++;
-	else
+	else {
 		deliver(s, t, &info, now);
+		vault_speak_heard(s, t, info.len - PERC_RTP_MIN);
+	}
 }

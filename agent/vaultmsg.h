@@ -35,6 +35,8 @@
  *   KEY_WANTED   str conf | u16 spi          (unknown SPI seen; once each)
  *   STREAMS      str conf | str json: local ports in and out, see below
  *   STATUS_IS    str json
+ *   SPEAKING     str conf | str json: [{"ssrc", "member", "name"}], sent when
+ *                it changes, five times a second at most
  *
  * OPEN's json: {"slot": n}. KEY's and EPOCH's: {"epoch", "spi", "member",
  * "name", "ssrcs": [...], "expires_in"}. ROSTER's: {"seq", "epoch", "fresh":
@@ -48,7 +50,8 @@
  * [{"conference", "slot", "state": "open" | "live" | "erased", "epoch",
  * "spi", "spis": [...], "keys_held", "expires_in", "member", "roster":
  * {"state": "none" | "fresh" | "stale" | "forked", "seq", "epoch",
- * "members"}, "counters": {...}}]}.
+ * "members", "code", "warnings": [...]}, "speaking": as above, "counters":
+ * {...}}]}.
  *
  * What a conference's state permits; "ends" = the front broke the protocol,
  * the channel ends and every key is wiped; "error" = answered with
@@ -91,6 +94,7 @@ enum vault_msg {
 	VAULT_KEY_WANTED,
 	VAULT_STREAMS,
 	VAULT_STATUS_IS,
+	VAULT_SPEAKING,
 };
 
 enum vault_proof_flag {

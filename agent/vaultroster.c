@@ -133,7 +133,9 @@ member_read(struct vault_slot *s, struct fresh *f, const json_t *o)
 	f->nmembers++;
 	m->id = strdup(id);
 	m->name = strdup(name);
-	return m->id == NULL || m->name == NULL ? PERC_ERR_NOMEM : 0;
+	if (m->id == NULL || m->name == NULL)
+		return PERC_ERR_NOMEM;
+	return vault_member_digest(m->digest, o);
 }
 
 static int
@@ -264,6 +266,8 @@ ports_assign(struct vault_slot *s, struct fresh *f)
 		if (old == NULL || old->port == 0)
 			continue;
 		f->streams[i].port = old->port;
+		f->streams[i].heard_ms = old->heard_ms;
+		f->streams[i].speaking = old->speaking;
 		s->port_used[(old->port - port_base(s)) / 2] = 1;
 	}
 	for (i = 0; i < f->nstreams; i++)
@@ -311,6 +315,7 @@ roster_adopt(struct vault_slot *s, struct fresh *f, bool gap)
 	h->nstreams = f->nstreams;
 	f->streams = NULL;
 	h->have = true;
+	h->unsigned_seen = false;
 	h->gap = gap;
 	h->listed = f->listed;
 	h->seq = f->seq;
@@ -335,6 +340,7 @@ vault_roster_take(struct vault_slot *s, const char *jws)
 
 	if ((r = perc_jws_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX,
 		 s->kmf->set, "perch-roster+jwt")) != 0) {
+		s->roster.unsigned_seen = true;
 		vault_refuse(s->v, r, "roster not signed by the pinned KMF");
 		goto out;
 	}

@@ -223,7 +223,7 @@ spis_json(const struct vault_slot *s)
 }
 
 static json_t *
-roster_json(const struct vault_slot *s)
+roster_json(struct vault_slot *s)
 {
 	const struct vault_roster *h = &s->roster;
 	const char *state = !h->have ? "none"
@@ -231,9 +231,10 @@ roster_json(const struct vault_slot *s)
 	    : vault_roster_stale(s)  ? "stale"
 				     : "fresh";
 
-	return json_pack("{s:s, s:I, s:I, s:i}", "state", state, "seq",
-	    (json_int_t)h->seq, "epoch", (json_int_t)h->epoch, "members",
-	    (int)h->nmembers);
+	return json_pack("{s:s, s:I, s:I, s:i, s:s, s:o}", "state", state,
+	    "seq", (json_int_t)h->seq, "epoch", (json_int_t)h->epoch, "members",
+	    (int)h->nmembers, "code", vault_code_text(s), "warnings",
+	    vault_roster_warnings(s));
 }
 
 #define COUNT(o, c, f)                                                         \
@@ -276,17 +277,18 @@ counters_json(const struct vault_slot *s)
 }
 
 static json_t *
-slot_json(const struct vault_slot *s)
+slot_json(struct vault_slot *s)
 {
 	static const char *const names[] = { "free", "open", "live", "erased" };
 
 	return json_pack("{s:s, s:i, s:s, s:I, s:i, s:o, s:i, s:I, s:s, s:o, "
-			 "s:o}",
+			 "s:o, s:o}",
 	    "conference", s->conf, "slot", (int)s->index, "state",
 	    names[s->state], "epoch", (json_int_t)s->epoch, "spi", (int)s->spi,
 	    "spis", spis_json(s), "keys_held", (int)vault_keys_held(s),
 	    "expires_in", (json_int_t)expires_in(s), "member", s->member,
-	    "roster", roster_json(s), "counters", counters_json(s));
+	    "roster", roster_json(s), "speaking", vault_speak_json(s),
+	    "counters", counters_json(s));
 }
 
 char *

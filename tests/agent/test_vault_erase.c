@@ -161,6 +161,7 @@ static const struct perc_chan_rule rules[] = {
 	{ VAULT_DONE, ~0u, 65536, on_msg },
 	{ VAULT_ERASED, ~0u, 65536, on_msg },
 	{ VAULT_STREAMS, ~0u, 65536, on_msg },
+	{ VAULT_SPEAKING, ~0u, 65536, on_msg },
 	{ VAULT_MEDIA_OUT, ~0u, 65536, on_msg },
 };
 

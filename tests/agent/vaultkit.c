@@ -75,7 +75,7 @@ on_msg(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 static const struct perc_chan_rule front_rules[] = { RULE(VAULT_READY),
 	RULE(VAULT_PROOF_IS), RULE(VAULT_DONE), RULE(VAULT_ERASED),
 	RULE(VAULT_MEDIA_OUT), RULE(VAULT_RTCP_OUT), RULE(VAULT_KEY_WANTED),
-	RULE(VAULT_STREAMS), RULE(VAULT_STATUS_IS) };
+	RULE(VAULT_STREAMS), RULE(VAULT_STATUS_IS), RULE(VAULT_SPEAKING) };
 
 static void
 on_gone(struct perc_chan *c, int why, void *arg)

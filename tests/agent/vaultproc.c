@@ -122,6 +122,7 @@ static const struct perc_chan_rule rules[] = {
 	{ VAULT_DONE, ~0u, 65536, on_msg },
 	{ VAULT_ERASED, ~0u, 65536, on_msg },
 	{ VAULT_STREAMS, ~0u, 65536, on_msg },
+	{ VAULT_SPEAKING, ~0u, 65536, on_msg },
 	{ VAULT_PROOF_IS, ~0u, 65536, on_msg },
 };
 
