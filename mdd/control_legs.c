@@ -364,7 +364,9 @@ ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
 		.max_conference_legs = (uint32_t)c->conf->max_conference_legs,
 		.max_leg_pps = (uint32_t)c->conf->max_leg_pps,
 		.max_leg_kbps = (uint32_t)c->conf->max_leg_kbps,
-		.idle_ms = (uint32_t)c->conf->idle_s * 1000 };
+		.idle_ms = (uint32_t)c->conf->idle_s * 1000,
+		.rtx_packets = (uint32_t)c->conf->rtx_packets,
+		.rtx_kib = (uint32_t)c->conf->rtx_memory * 1024 };
 	struct ctl_worker *w = &c->worker[n->index];
 	uint8_t buf[MDD_MSG_MAX];
 	int r;

@@ -64,6 +64,7 @@ hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
 	    (r = perc_srtcp_new(
 		 &leg->rx_rtcp, k.profile, k.rx_key, k.rx_salt, 1)) != 0)
 		goto out;
+	leg->keys++;
 	r = perc_srtcp_new(&leg->tx_rtcp, k.profile, k.tx_key, k.tx_salt, 0);
 out:
 	perc_wipe(&k, sizeof(k));

@@ -10,12 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mdd/beat.h"
 #include "mdd/room.h"
 #include "perc/dtls.h"
 #include "perc/secret.h"
 
 /* What a leg may send in a second. */
 #define LEG_OCTETS(l) ((int64_t)(l)->limits.max_leg_kbps * 1000 / 8)
+static int
+ledgers_make(struct mdd_legs *l, size_t legs)
+{
+	uint32_t n = 1;
+
+	if (l->limits.rtx_packets == 0)
+		return 0;
+	while (n < l->limits.rtx_packets)
+		n *= 2;
+	l->ledger_lines = n;
+	l->lines = calloc(legs * n, sizeof(*l->lines));
+	return l->lines == NULL ? PERC_ERR_NOMEM : 0;
+}
 
 int
 mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
@@ -38,7 +52,8 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 	    (l->sources = calloc(
 		 rooms * l->sources_max, sizeof(*l->sources))) == NULL)
 		return PERC_ERR_NOMEM;
-	if ((r = mdd_table_init(&l->by_id, legs)) != 0 ||
+	if ((r = ledgers_make(l, legs)) != 0 ||
+	    (r = mdd_table_init(&l->by_id, legs)) != 0 ||
 	    (r = mdd_table_init(&l->by_ufrag, legs)) != 0 ||
 	    (r = mdd_table_init(&l->by_addr, legs)) != 0 ||
 	    (r = mdd_table_init(&l->by_key, rooms)) != 0)
@@ -95,6 +110,7 @@ mdd_legs_clear(struct mdd_legs *l)
 	free(l->plans);
 	free(l->rooms);
 	free(l->sources);
+	free(l->lines);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -116,6 +132,9 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->nssrcs = j->nssrcs;
 	leg->heard_ms = now_ms;
 	leg->ends_ms = now_ms + (int64_t)j->live_ms;
+	mdd_ledger_init(&leg->ledger,
+	    l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
+	    l->ledger_lines);
 	leg->credit = l->limits.max_leg_pps;
 	leg->octets = LEG_OCTETS(l);
 	leg->credit_ms = now_ms;
@@ -207,6 +226,7 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 	mdd_table_del(&leg->by_ufrag);
 	mdd_table_del(&leg->by_addr);
 	perc_timer_stop(l->loop, &leg->timer);
+	mdd_beat_stop(leg);
 	leg_keys_free(l, leg);
 	perc_wipe(leg, sizeof(*leg));
 	leg->next = l->free_legs;
@@ -389,13 +409,21 @@ mdd_leg_credit(
 	return true;
 }
 
-struct mdd_source *
-mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc)
+int
+mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc)
 {
 	unsigned i;
 
 	for (i = 0; i < leg->nssrcs; i++)
 		if (leg->ssrcs[i] == ssrc)
-			return leg->src[i];
-	return NULL;
+			return (int)i;
+	return PERC_ERR_NOTFOUND;
+}
+
+struct mdd_source *
+mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc)
+{
+	int i = mdd_leg_index(leg, ssrc);
+
+	return i < 0 ? NULL : leg->src[i];
 }

@@ -12,8 +12,11 @@
 
 #include "mdd/batch.h"
 #include "mdd/msg.h"
+#include "mdd/rtx.h"
 #include "mdd/table.h"
+#include "perc/gaps.h"
 #include "perc/loop.h"
+#include "perc/reception.h"
 #include "perc/srtp.h"
 
 #define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
@@ -31,9 +34,13 @@ struct mdd_source {
 	uint16_t top;	 /* highest outer SEQ sent */
 	uint16_t shift;	 /* added to the sender's SEQ */
 	uint8_t fir_seq;
-	unsigned legs;	/* that have it; 0: the place may be taken */
-	unsigned nacks; /* since nack_ms */
-	int64_t nack_ms, refresh_ms;
+	unsigned legs; /* that have it; 0: the place may be taken */
+	int64_t refresh_ms;
+};
+
+struct mdd_inbound { /* one SSRC as its leg sends it to us */
+	struct perc_reception rx;
+	struct perc_gaps gaps;
 };
 
 struct mdd_leg;
@@ -77,6 +84,7 @@ struct mdd_leg {
 	uint8_t pin[PERC_FINGERPRINT_LEN];
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];
 	struct mdd_source *src[MDD_TOKEN_SSRCS];
+	struct mdd_inbound in[MDD_TOKEN_SSRCS];
 	unsigned nssrcs, tries;
 	struct mdd_addr addr;
 	char peer_ufrag[MDD_ICE_MAX + 1], peer_pwd[MDD_ICE_MAX + 1];
@@ -87,6 +95,10 @@ struct mdd_leg {
 	struct perc_timer timer;
 	struct perc_srtp *rx, *tx;
 	struct perc_srtcp *rx_rtcp, *tx_rtcp;
+	uint8_t keys; /* handshakes that gave keys, modulo 256 */
+	struct mdd_ledger ledger;
+	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
+	int64_t rtt_ms;				 /* 0: not known */
 	int64_t heard_ms, ends_ms, dtls_until_ms;
 	unsigned credit;   /* datagrams it may still send ... */
 	int64_t octets;	   /* ... and octets ... */
@@ -105,6 +117,8 @@ struct mdd_legs {
 	struct mdd_plan *plans; /* one each */
 	struct mdd_room *rooms, *free_rooms;
 	struct mdd_source *sources;
+	struct mdd_sent *lines; /* of all ledgers */
+	uint32_t ledger_lines;	/* of one; 0: none */
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;
@@ -148,6 +162,8 @@ void mdd_leg_charge(struct mdd_leg *leg, size_t n);
 /* Both. */
 bool mdd_leg_credit(
     struct mdd_legs *l, struct mdd_leg *leg, size_t n, int64_t now_ms);
+/* Which of its SSRCs; PERC_ERR_NOTFOUND. */
+PERC_MUST int mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc);
 /* Its record of ssrc, NULL when that is not among those of its token. */
 struct mdd_source *mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc);
 /* Whose SSRC is it: the leg that is up, and its record. */

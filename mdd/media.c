@@ -68,9 +68,48 @@ media_forward(
 		w->count[MDD_FORWARD_FAILED]++;
 		return;
 	}
+	mdd_ledger_note(
+	    &to->ledger, out, len, k->number, 0, to->keys, w->now_ms);
 	memcpy(out + len, k->tail, k->taillen);
 	mdd_batch_commit(w->out, &to->addr, len + k->taillen);
 	w->count[MDD_FORWARDED]++;
+}
+
+/*
+ * Under the same keys it is the same packet or none (perc_srtp_again); under
+ * newer ones its index was not used yet, and it goes out as any other.
+ */
+bool
+mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
+    int64_t now_ms)
+{
+	struct perc_rewrite rw = { .set_seq = true, .seq = s->seq };
+	uint8_t *out, ext[PERC_HDREXT_MAX];
+	struct mdd_kept k;
+	size_t len;
+
+	if (to->state != MDD_LEG_UP || to->addr.len == 0 ||
+	    !mdd_rtx_get(w->rtx, s->number, now_ms, &k))
+		return false;
+	if (to->plan != NULL && !mdd_seat_out(to, k.p, k.n, now_ms, &rw, ext))
+		return false;
+	out = mdd_batch_slot(w->out);
+	rw.again = s->keys == to->keys ? s->tag : NULL;
+	if (perc_forward(
+		to->tx, &rw, k.p, k.n, out, MDD_OUT_MAX - k.taillen, &len) != 0)
+		return false;
+	s->keys = to->keys;
+	memcpy(s->tag, out + len - PERC_SRTP_TAG_LEN, PERC_SRTP_TAG_LEN);
+	memcpy(out + len, k.tail, k.taillen);
+	mdd_batch_commit(w->out, &to->addr, len + k.taillen);
+	return true;
+}
+
+uint16_t
+mdd_media_seq_in(
+    const struct mdd_leg *to, const struct mdd_source *s, uint16_t seq)
+{
+	return (uint16_t)(seq - s->shift);
 }
 
 /* All that waits for one conference, from the first on. */
@@ -118,16 +157,39 @@ media_error(int r)
 	}
 }
 
+/* The opened packet waits for the others of its batch; its tail is where the
+ * outer tag ends. */
+static void
+media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
+    const struct perc_rtp *h, const uint8_t *p, size_t n,
+    const struct perc_tail *t)
+{
+	const uint8_t *tail = p + n + PERC_SRTP_TAG_LEN;
+	struct mdd_staged *k;
+
+	if (w->nstaged == MDD_BATCH)
+		mdd_media_flush(w);
+	k = &w->staged[w->nstaged++];
+	*k = (struct mdd_staged){ .from = leg,
+		.room = leg->room,
+		.p = p,
+		.n = n,
+		.tail = tail,
+		.taillen = t->len,
+		.number = mdd_rtx_put(w->rtx, p, n, tail, t->len, w->now_ms) };
+	if (source_follow(s, leg, h->seq, &k->rw))
+		w->count[MDD_REWRITTEN]++;
+}
+
 void
 mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
     int64_t now_ms)
 {
-	struct mdd_staged *k;
 	struct mdd_source *s;
 	struct perc_tail t;
 	struct perc_rtp h;
 	size_t body, len;
-	int r;
+	int r, i;
 
 	if (leg->state != MDD_LEG_UP) {
 		w->count[MDD_DROP_NO_KEYS]++;
@@ -145,10 +207,11 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_FORM]++;
 		return;
 	}
-	if ((s = mdd_leg_source(leg, h.ssrc)) == NULL) {
+	if ((i = mdd_leg_index(leg, h.ssrc)) < 0) {
 		w->count[MDD_DROP_SSRC]++;
 		return;
 	}
+	s = leg->src[i];
 	/* Behind what costs nothing: who forges the source must know the SSRC
 	 * to spend the leg's credit, and a packet sent again (the window is
 	 * looked at before the cipher) spends none at all. */
@@ -166,19 +229,10 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	w->count[MDD_IN_RTP]++;
 	leg->heard_ms = now_ms;
 	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
+	mdd_nack_seen(w, leg, (unsigned)i, &h, now_ms);
 	if (leg->plan != NULL && !mdd_seat_in(leg, p, len)) {
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
-	if (w->nstaged == MDD_BATCH)
-		mdd_media_flush(w);
-	k = &w->staged[w->nstaged++];
-	*k = (struct mdd_staged){ .from = leg,
-		.room = leg->room,
-		.p = p,
-		.n = len,
-		.tail = p + body,
-		.taillen = t.len };
-	if (source_follow(s, leg, h.seq, &k->rw))
-		w->count[MDD_REWRITTEN]++;
+	media_stage(w, leg, s, &h, p, len, &t);
 }

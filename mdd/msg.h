@@ -36,6 +36,8 @@ struct mdd_setup {
 	uint32_t max_legs, max_conferences, max_conference_legs, max_leg_pps;
 	uint32_t max_leg_kbps;
 	uint32_t idle_ms;
+	uint32_t rtx_packets; /* that a leg may ask for again; 0: none */
+	uint32_t rtx_kib;     /* of packets kept by a worker */
 };
 
 struct mdd_ready {

@@ -11,31 +11,10 @@
 
 #include <string.h>
 
-#include "perc/wire.h"
+#include "perc/rtcp.h"
 
-#define RTCP_SR	   200
-#define RTCP_RR	   201
-#define RTCP_SDES  202
-#define RTCP_BYE   203
-#define RTCP_RTPFB 205
-#define RTCP_PSFB  206
-#define RTCP_NACK  1 /* RTPFB, RFC 4585 section 6.2.1 */
-#define RTCP_PLI   1 /* PSFB, RFC 4585 section 6.3.1 */
-#define RTCP_FIR   4 /* PSFB, RFC 5104 section 4.3.1 */
-
-#define RTCP_OUR_SSRC	  1u
-#define RTCP_COMPOUND_MAX 1200
-#define RTCP_REFRESH_MS	  500 /* at most one key frame request in it */
-#define RTCP_NACKS	  32  /* NACK messages of one source ... */
-#define RTCP_NACK_MS	  100 /* ... in this time */
-#define RTCP_FCI_MAX	  64  /* entries of one feedback message */
-
-struct rtcp_pkt { /* one packet of a compound */
-	uint8_t count, type;
-	const uint8_t *p; /* whole, with its 4-octet head */
-	size_t n;
-	uint32_t ssrc; /* the one behind the head */
-};
+#define RTCP_REFRESH_MS 500 /* at most one key frame request in it */
+#define RTCP_FCI_MAX	64  /* entries of one feedback message */
 
 static uint32_t
 u32(const uint8_t *p)
@@ -44,19 +23,18 @@ u32(const uint8_t *p)
 	    (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Every compound of ours: an empty RR (RFC 3550 section 6.1). */
-static void
-compound_begin(struct perc_wire *out, uint8_t *buf)
+void
+mdd_rtcp_begin(struct perc_wire *out, uint8_t buf[static MDD_RTCP_MAX])
 {
-	perc_wire_writer(out, buf, RTCP_COMPOUND_MAX);
+	perc_wire_writer(out, buf, MDD_RTCP_MAX);
 	perc_wire_put_u8(out, 0x80);
-	perc_wire_put_u8(out, RTCP_RR);
+	perc_wire_put_u8(out, PERC_RTCP_RR);
 	perc_wire_put_u16(out, 1);
-	perc_wire_put_u32(out, RTCP_OUR_SSRC);
+	perc_wire_put_u32(out, MDD_RTCP_SSRC);
 }
 
-static void
-compound_send(
+void
+mdd_rtcp_send(
     struct mdd_worker *w, struct mdd_leg *to, const uint8_t *p, size_t n)
 {
 	uint8_t *out;
@@ -81,18 +59,18 @@ compound_send_all(struct mdd_worker *w, const struct mdd_leg *from,
 
 	for (to = from->room->first; to != NULL; to = to->next)
 		if (to != from)
-			compound_send(w, to, p, n);
+			mdd_rtcp_send(w, to, p, n);
 }
 
 /* ---- what goes to everybody ------------------------------------------- */
 
 static bool
-relay_sr(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+relay_sr(struct mdd_leg *leg, const struct perc_rtcp *k, struct perc_wire *out)
 {
 	if (k->n < 28)
 		return false;
 	perc_wire_put_u8(out, 0x80); /* no report blocks */
-	perc_wire_put_u8(out, RTCP_SR);
+	perc_wire_put_u8(out, PERC_RTCP_SR);
 	perc_wire_put_u16(out, 6);
 	perc_wire_put_bytes(out, k->p + 4, 24);
 	return true;
@@ -100,7 +78,8 @@ relay_sr(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
 
 /* One chunk, whose SSRC is the one that was checked. */
 static bool
-relay_sdes(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+relay_sdes(
+    struct mdd_leg *leg, const struct perc_rtcp *k, struct perc_wire *out)
 {
 	if (k->count != 1 || (k->p[0] & 0x20) != 0)
 		return false;
@@ -109,7 +88,7 @@ relay_sdes(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
 }
 
 static bool
-relay_bye(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
+relay_bye(struct mdd_leg *leg, const struct perc_rtcp *k, struct perc_wire *out)
 {
 	unsigned i;
 
@@ -119,7 +98,7 @@ relay_bye(struct mdd_leg *leg, const struct rtcp_pkt *k, struct perc_wire *out)
 		if (mdd_leg_source(leg, u32(k->p + 4 + 4 * i)) == NULL)
 			return false;
 	perc_wire_put_u8(out, 0x80 | k->count); /* without the reason */
-	perc_wire_put_u8(out, RTCP_BYE);
+	perc_wire_put_u8(out, PERC_RTCP_BYE);
 	perc_wire_put_u16(out, k->count);
 	perc_wire_put_bytes(out, k->p + 4, 4 * (size_t)k->count);
 	return true;
@@ -131,7 +110,7 @@ static void
 feedback_head(struct perc_wire *out, uint8_t *buf, uint8_t fmt, uint8_t type,
     uint32_t sender, uint32_t media, size_t fci)
 {
-	compound_begin(out, buf);
+	mdd_rtcp_begin(out, buf);
 	perc_wire_put_u8(out, 0x80 | fmt);
 	perc_wire_put_u8(out, type);
 	perc_wire_put_u16(out, (uint16_t)(2 + fci / 4));
@@ -153,9 +132,9 @@ refresh_due(struct mdd_worker *w, struct mdd_source *s, int64_t now_ms)
 
 static void
 feedback_pli(struct mdd_worker *w, struct mdd_leg *leg,
-    const struct rtcp_pkt *k, int64_t now_ms)
+    const struct perc_rtcp *k, int64_t now_ms)
 {
-	uint8_t buf[RTCP_COMPOUND_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
 	struct mdd_source *s;
 	struct mdd_leg *to;
 	struct perc_wire out;
@@ -163,15 +142,16 @@ feedback_pli(struct mdd_worker *w, struct mdd_leg *leg,
 	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
 	if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
 		return;
-	feedback_head(&out, buf, RTCP_PLI, RTCP_PSFB, k->ssrc, s->ssrc, 0);
-	compound_send(w, to, buf, out.pos);
+	feedback_head(
+	    &out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB, k->ssrc, s->ssrc, 0);
+	mdd_rtcp_send(w, to, buf, out.pos);
 }
 
 static void
 feedback_fir(struct mdd_worker *w, struct mdd_leg *leg,
-    const struct rtcp_pkt *k, int64_t now_ms)
+    const struct perc_rtcp *k, int64_t now_ms)
 {
-	uint8_t buf[RTCP_COMPOUND_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
 	struct mdd_source *s;
 	struct mdd_leg *to;
 	struct perc_wire out;
@@ -181,43 +161,12 @@ feedback_fir(struct mdd_worker *w, struct mdd_leg *leg,
 		to = mdd_room_owner(leg->room, u32(k->p + at), &s);
 		if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
 			continue;
-		feedback_head(&out, buf, RTCP_FIR, RTCP_PSFB, k->ssrc, 0, 8);
+		feedback_head(
+		    &out, buf, PERC_RTCP_FIR, PERC_RTCP_PSFB, k->ssrc, 0, 8);
 		perc_wire_put_u32(&out, s->ssrc);
 		perc_wire_put_u32(&out, (uint32_t)++s->fir_seq << 24);
-		compound_send(w, to, buf, out.pos);
+		mdd_rtcp_send(w, to, buf, out.pos);
 	}
-}
-
-/* The receiver speaks of the SEQs that we sent it: back to the sender's. */
-static void
-feedback_nack(struct mdd_worker *w, struct mdd_leg *leg,
-    const struct rtcp_pkt *k, int64_t now_ms)
-{
-	uint8_t buf[RTCP_COMPOUND_MAX];
-	struct mdd_source *s;
-	struct mdd_leg *to;
-	struct perc_wire out;
-	size_t at, n = (k->n - 12) / 4;
-
-	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
-	if (to == NULL || to == leg || n == 0 || n > RTCP_FCI_MAX)
-		return;
-	if (now_ms - s->nack_ms >= RTCP_NACK_MS) {
-		s->nack_ms = now_ms;
-		s->nacks = 0;
-	}
-	if (s->nacks++ >= RTCP_NACKS) {
-		w->count[MDD_RTCP_DAMPED]++;
-		return;
-	}
-	feedback_head(
-	    &out, buf, RTCP_NACK, RTCP_RTPFB, k->ssrc, s->ssrc, 4 * n);
-	for (at = 12; at + 4 <= k->n; at += 4) {
-		perc_wire_put_u16(&out,
-		    (uint16_t)((k->p[at] << 8 | k->p[at + 1]) - s->shift));
-		perc_wire_put_bytes(&out, k->p + at + 2, 2);
-	}
-	compound_send(w, to, buf, out.pos);
 }
 
 /* ---- the compound ----------------------------------------------------- */
@@ -225,22 +174,22 @@ feedback_nack(struct mdd_worker *w, struct mdd_leg *leg,
 static const struct {
 	uint8_t type, count; /* count 0: any (it is the FMT of feedback) */
 	bool (*relay)(
-	    struct mdd_leg *, const struct rtcp_pkt *, struct perc_wire *);
+	    struct mdd_leg *, const struct perc_rtcp *, struct perc_wire *);
 	void (*feedback)(struct mdd_worker *, struct mdd_leg *,
-	    const struct rtcp_pkt *, int64_t);
+	    const struct perc_rtcp *, int64_t);
 } kinds[] = {
-	{ RTCP_SR, 0, relay_sr, NULL },
-	{ RTCP_SDES, 0, relay_sdes, NULL },
-	{ RTCP_BYE, 0, relay_bye, NULL },
-	{ RTCP_RTPFB, RTCP_NACK, NULL, feedback_nack },
-	{ RTCP_PSFB, RTCP_PLI, NULL, feedback_pli },
-	{ RTCP_PSFB, RTCP_FIR, NULL, feedback_fir },
+	{ PERC_RTCP_SR, 0, relay_sr, NULL },
+	{ PERC_RTCP_SDES, 0, relay_sdes, NULL },
+	{ PERC_RTCP_BYE, 0, relay_bye, NULL },
+	{ PERC_RTCP_RTPFB, PERC_RTCP_NACK, NULL, mdd_nack_input },
+	{ PERC_RTCP_PSFB, PERC_RTCP_PLI, NULL, feedback_pli },
+	{ PERC_RTCP_PSFB, PERC_RTCP_FIR, NULL, feedback_fir },
 };
 
 /* True when something was added to out. */
 static bool
-packet_take(struct mdd_worker *w, struct mdd_leg *leg, const struct rtcp_pkt *k,
-    struct perc_wire *out, int64_t now_ms)
+packet_take(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct perc_rtcp *k, struct perc_wire *out, int64_t now_ms)
 {
 	size_t i;
 
@@ -264,33 +213,18 @@ packet_take(struct mdd_worker *w, struct mdd_leg *leg, const struct rtcp_pkt *k,
 	return false;
 }
 
-static bool
-packet_next(struct rtcp_pkt *k, const uint8_t *p, size_t left)
-{
-	if (left < 4 || p[0] >> 6 != 2)
-		return false;
-	k->n = 4 * ((size_t)(p[2] << 8 | p[3]) + 1);
-	if (k->n > left)
-		return false;
-	k->count = p[0] & 31;
-	k->type = p[1];
-	k->p = p;
-	k->ssrc = k->n >= 8 ? u32(p + 4) : 0;
-	return true;
-}
-
 void
 mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms)
 {
-	uint8_t buf[RTCP_COMPOUND_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
-	struct rtcp_pkt k;
+	struct perc_rtcp k;
 	bool any = false;
 	size_t at;
 
-	compound_begin(&out, buf);
-	for (at = 0; packet_next(&k, p + at, n - at); at += k.n)
+	mdd_rtcp_begin(&out, buf);
+	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n)
 		any |= packet_take(w, leg, &k, &out, now_ms);
 	if (any && out.err == 0)
 		compound_send_all(w, leg, buf, out.pos);
@@ -326,7 +260,7 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 void
 mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 {
-	uint8_t buf[RTCP_COMPOUND_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
 	struct mdd_leg *to;
 	unsigned i;
@@ -337,22 +271,22 @@ mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 		     i++) {
 			if (!refresh_due(w, to->src[i], now_ms))
 				continue;
-			feedback_head(&out, buf, RTCP_PLI, RTCP_PSFB,
-			    RTCP_OUR_SSRC, to->ssrcs[i], 0);
-			compound_send(w, to, buf, out.pos);
+			feedback_head(&out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB,
+			    MDD_RTCP_SSRC, to->ssrcs[i], 0);
+			mdd_rtcp_send(w, to, buf, out.pos);
 		}
 }
 
 void
 mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
 {
-	uint8_t buf[RTCP_COMPOUND_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
 	unsigned i;
 
-	compound_begin(&out, buf);
+	mdd_rtcp_begin(&out, buf);
 	perc_wire_put_u8(&out, (uint8_t)(0x80 | leg->nssrcs));
-	perc_wire_put_u8(&out, RTCP_BYE);
+	perc_wire_put_u8(&out, PERC_RTCP_BYE);
 	perc_wire_put_u16(&out, (uint16_t)leg->nssrcs);
 	for (i = 0; i < leg->nssrcs; i++)
 		perc_wire_put_u32(&out, leg->ssrcs[i]);

@@ -45,6 +45,7 @@ mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop, int udp,
 		(r = perc_dtls_id_generate(
 		     &w->id, "perch-mdd", MDD_CERT_DAYS)) != 0) ||
 	    (r = mdd_batch_new(&w->out, udp, w->count, w->segments)) != 0 ||
+	    (r = mdd_rtx_new(&w->rtx, (size_t)limits->rtx_kib * 1024)) != 0 ||
 	    (r = mdd_legs_init(&w->legs, limits, loop, worker_gone, w)) != 0)
 		return r;
 	w->ready = true;
@@ -55,7 +56,9 @@ void
 mdd_worker_clear(struct mdd_worker *w)
 {
 	perc_timer_stop(w->loop, &w->tick);
+	perc_timer_stop(w->loop, &w->beat);
 	mdd_legs_clear(&w->legs);
+	mdd_rtx_free(w->rtx);
 	mdd_batch_free(w->out);
 	perc_dtls_id_free(w->id);
 	perc_chan_free(w->chan);
@@ -81,6 +84,7 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 	enum perc_pkt_kind kind = perc_pkt_kind(p, n);
 	struct mdd_leg *leg;
 
+	w->now_ms = now_ms;
 	w->count[MDD_RX_DATAGRAMS]++;
 	w->count[MDD_RX_OCTETS] += n;
 	if ((leg = mdd_leg_by_addr(&w->legs, from)) != NULL)

@@ -16,6 +16,7 @@
 #include "perc/dtls.h"
 #include "perc/forward.h"
 #include "perc/loop.h"
+#include "perc/rtcp.h"
 
 #define MDD_HANDSHAKES_MAX   256   /* associations of OpenSSL at once */
 #define MDD_ADDRESS_MS	     12000 /* two missed checks of its owner */
@@ -30,6 +31,7 @@ struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
 	const struct mdd_room *room; /* NULL: it is through */
 	const uint8_t *p, *tail;     /* in the buffer it came in */
 	size_t n, taillen;
+	uint32_t number; /* in mdd_worker.rtx; 0: not kept */
 	struct perc_rewrite rw;
 };
 
@@ -47,6 +49,11 @@ struct mdd_worker {
 	unsigned dtls_max; /* 0 before init: MDD_HANDSHAKES_MAX */
 	unsigned nstaged;
 	struct mdd_staged staged[MDD_BATCH];
+	int64_t now_ms; /* of what is being handled */
+	struct mdd_rtx *rtx;
+	struct mdd_leg *beats; /* that have something to do soon */
+	struct perc_timer beat;
+	uint64_t wanted[1024]; /* SEQs of the NACK at hand; else all 0 */
 	uint64_t count[MDD_COUNTS];
 };
 
@@ -74,6 +81,29 @@ void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 /* Forward what is staged; before any leg may end, and before p is reused. */
 void mdd_media_flush(struct mdd_worker *w);
+/* Send again what s tells of; false: it is gone, or would not be the same. */
+bool mdd_media_again(struct mdd_worker *w, struct mdd_leg *to,
+    struct mdd_sent *s, int64_t now_ms);
+/* The SEQ under which the hop of s sent us what `to` has as seq. */
+uint16_t mdd_media_seq_in(
+    const struct mdd_leg *to, const struct mdd_source *s, uint16_t seq);
+
+#define MDD_RTCP_SSRC 1u   /* our own, on every leg */
+#define MDD_RTCP_MAX  1200 /* octets of a compound of ours */
+/* Every compound of ours begins with an empty RR (RFC 3550 section 6.1). */
+void mdd_rtcp_begin(struct perc_wire *out, uint8_t buf[static MDD_RTCP_MAX]);
+void mdd_rtcp_send(
+    struct mdd_worker *w, struct mdd_leg *to, const uint8_t *p, size_t n);
+/* A packet of leg's i-th SSRC came; what is missing before it? */
+void mdd_nack_seen(struct mdd_worker *w, struct mdd_leg *leg, unsigned i,
+    const struct perc_rtp *h, int64_t now_ms);
+/* A generic NACK of leg. */
+void mdd_nack_input(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct perc_rtcp *k, int64_t now_ms);
+/* Ask leg for what is due of its SSRCs; false: nothing is missing. */
+bool mdd_nack_ask(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
+void
+mdd_nack_ask_room(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms);
 void mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 /* An opened compound of leg: relay what is to be relayed. */

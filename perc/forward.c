@@ -86,6 +86,16 @@ header_put(const struct perc_rewrite *w, const struct perc_rtp *h,
 	return h->fixed_len + extlen;
 }
 
+static int
+seal(struct perc_srtp *tx, const struct perc_rewrite *w,
+    const struct perc_rtp *h, const uint8_t *in, size_t n, uint8_t *out,
+    size_t *outlen)
+{
+	return w->again == NULL
+	    ? perc_srtp_protect(tx, h, in, n, out, outlen)
+	    : perc_srtp_again(tx, h, in, n, w->again, out, outlen);
+}
+
 int
 perc_forward(struct perc_srtp *tx, const struct perc_rewrite *w,
     const uint8_t *in, size_t n, uint8_t *out, size_t cap, size_t *outlen)
@@ -103,7 +113,7 @@ perc_forward(struct perc_srtp *tx, const struct perc_rewrite *w,
 	if (!w->set_ext && !fields_change(w, &h)) {
 		if (cap < n + PERC_SRTP_TAG_LEN)
 			return PERC_ERR_SHORT;
-		return perc_srtp_protect(tx, &h, in, n, out, outlen);
+		return seal(tx, w, &h, in, n, out, outlen);
 	}
 	body = keep = n - h.header_len;
 	if (!w->repair && fields_change(w, &h)) {
@@ -122,5 +132,5 @@ perc_forward(struct perc_srtp *tx, const struct perc_rewrite *w,
 	}
 	if ((r = perc_rtp_parse(&h, out, hl)) != 0)
 		return r;
-	return perc_srtp_protect(tx, &h, out, hl + keep, out, outlen);
+	return seal(tx, w, &h, out, hl + keep, out, outlen);
 }

@@ -22,6 +22,9 @@ struct perc_rewrite {
 	const uint8_t *ext; /* whole extension block incl. 4-octet head, or
 			       NULL to remove it */
 	size_t extlen;
+	/* NULL, or the tag (PERC_SRTP_TAG_LEN) under which this packet, with
+	 * this w, went out before: see perc_srtp_again */
+	const uint8_t *again;
 	bool repair; /* RTX, FEC: outer layer only, there is no OHB */
 };
 

@@ -223,6 +223,38 @@ perc_srtp_protect(struct perc_srtp *s, const struct perc_rtp *h,
 }
 
 int
+perc_srtp_again(struct perc_srtp *s, const struct perc_rtp *h,
+    const uint8_t *in, size_t n, const uint8_t tag[static PERC_SRTP_TAG_LEN],
+    uint8_t *out, size_t *outlen)
+{
+	struct slot *t = slot_find(s, h->ssrc);
+	size_t hl = h->header_len;
+	const struct perc_replay *w;
+	uint64_t index;
+	int r;
+
+	if (n < hl)
+		return PERC_ERR_SHORT;
+	if (t->state != SLOT_LIVE || !t->started)
+		return PERC_ERR_NOTFOUND;
+	w = &s->windows[t->window];
+	if ((r = perc_index_guess(&index, w->top, h->seq)) != 0)
+		return r;
+	if (index > w->top || perc_replay_check(w, index) == 0)
+		return PERC_ERR_NOTFOUND;
+	memmove(out, in, hl);
+	if ((r = perc_gcm_seal(s->gcm, h->ssrc, index, out, hl, in + hl, n - hl,
+		 out + hl)) != 0)
+		return r;
+	if (memcmp(out + n, tag, PERC_SRTP_TAG_LEN) != 0) {
+		perc_wipe(out, n + PERC_SRTP_TAG_LEN);
+		return PERC_ERR_AUTH;
+	}
+	*outlen = n + PERC_SRTP_TAG_LEN;
+	return 0;
+}
+
+int
 perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,
     const uint8_t *in, size_t n, uint8_t *out, size_t *outlen)
 {

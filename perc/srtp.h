@@ -38,6 +38,15 @@ void perc_srtp_free(struct perc_srtp *s);
  */
 PERC_MUST int perc_srtp_protect(struct perc_srtp *s, const struct perc_rtp *h,
     const uint8_t *in, size_t n, uint8_t *out, size_t *outlen);
+/*
+ * The same packet once more, octet for octet, for a receiver that lost it:
+ * tag is the one that it went out with, and what would have another one is
+ * another plaintext under a spent nonce: PERC_ERR_AUTH, and out is wiped.
+ * PERC_ERR_NOTFOUND: this index never went out. out may be in.
+ */
+PERC_MUST int perc_srtp_again(struct perc_srtp *s, const struct perc_rtp *h,
+    const uint8_t *in, size_t n, const uint8_t tag[static PERC_SRTP_TAG_LEN],
+    uint8_t *out, size_t *outlen);
 /* Verify, decrypt into out (may be in), then commit ROC and window; an
  * unverified packet changes nothing. PERC_ERR_REPLAY, _AUTH, _LIMIT. */
 PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,

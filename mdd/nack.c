@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generic NACKs (RFC 4585 section 6.2.1). A receiver's is answered from what
+ * that leg was sent, with the octets of the first time: its replay window
+ * drops one that came twice. What never came to us is asked of its sender,
+ * once for all receivers, and as a rule before any of them asks: each source
+ * has a list of what is missing (perc/gaps.h), and a receiver's NACK only
+ * makes an entry due. A sender cannot mend what it did not send, nor we what
+ * is older than a second, so that whoever asks for those gets nothing.
+ */
+#include <string.h>
+
+#include "mdd/beat.h"
+#include "mdd/worker.h"
+#include "perc/rtcp.h"
+
+#define NACK_FCI_MAX 64	 /* entries of one message that are heard */
+#define NACK_ASK_MAX 64	 /* SEQs of one message of ours */
+#define NACK_RTT_MS  100 /* while the round trip is not known */
+
+static bool
+wanted_take(struct mdd_worker *w, uint16_t seq)
+{
+	uint64_t bit = (uint64_t)1 << (seq & 63), had = w->wanted[seq >> 6];
+
+	w->wanted[seq >> 6] &= ~bit;
+	return (had & bit) != 0;
+}
+
+static void
+wanted_put(struct mdd_worker *w, uint16_t seq)
+{
+	w->wanted[seq >> 6] |= (uint64_t)1 << (seq & 63);
+}
+
+/* Each SEQ of the message. */
+static void
+fci_each(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtcp *k,
+    void (*fn)(
+	struct mdd_worker *, struct mdd_leg *, uint32_t, uint16_t, int64_t),
+    int64_t now_ms)
+{
+	struct perc_wire in;
+	uint16_t pid, blp, i;
+	uint32_t media;
+	unsigned n;
+
+	perc_wire_reader(&in, k->p + 8, k->n - 8);
+	media = perc_wire_get_u32(&in);
+	for (n = 0; n < NACK_FCI_MAX && perc_wire_left(&in) >= 4; n++) {
+		pid = perc_wire_get_u16(&in);
+		blp = perc_wire_get_u16(&in);
+		fn(w, leg, media, pid, now_ms);
+		for (i = 0; i < 16; i++)
+			if ((blp >> i & 1) != 0)
+				fn(w, leg, media, (uint16_t)(pid + 1 + i),
+				    now_ms);
+	}
+}
+
+static void
+on_want(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
+    int64_t now_ms)
+{
+	wanted_put(w, seq);
+}
+
+/* What no line answered: our own source may lack it too. */
+static void
+on_rest(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
+    int64_t now_ms)
+{
+	struct mdd_source *s;
+	struct mdd_leg *to;
+	int i;
+
+	if (!wanted_take(w, seq))
+		return;
+	w->count[MDD_RTX_MISSED]++;
+	if ((to = mdd_room_owner(leg->room, media, &s)) == NULL || to == leg ||
+	    (i = mdd_leg_index(to, media)) < 0)
+		return;
+	if (perc_gaps_want(
+		&to->in[i].gaps, mdd_media_seq_in(leg, s, seq), now_ms))
+		mdd_beat_start(w, to);
+}
+
+static void
+lines_answer(
+    struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, int64_t now_ms)
+{
+	struct mdd_ledger *l = &leg->ledger;
+	struct mdd_sent *s;
+	uint32_t i;
+
+	if (l->line == NULL)
+		return;
+	for (i = mdd_ledger_first(l); i != l->n; i++) {
+		s = mdd_ledger_at(l, i);
+		if (s->ssrc != media || !wanted_take(w, s->seq))
+			continue;
+		if (!mdd_ledger_take(l, s, now_ms))
+			w->count[MDD_RTX_DAMPED]++;
+		else if (mdd_media_again(w, leg, s, now_ms))
+			w->count[MDD_RTX_SENT]++;
+		else
+			w->count[MDD_RTX_MISSED]++;
+	}
+}
+
+void
+mdd_nack_input(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct perc_rtcp *k, int64_t now_ms)
+{
+	struct perc_wire in;
+
+	if (k->n < 16)
+		return;
+	perc_wire_reader(&in, k->p + 8, 4);
+	fci_each(w, leg, k, on_want, now_ms);
+	lines_answer(w, leg, perc_wire_get_u32(&in), now_ms);
+	fci_each(w, leg, k, on_rest, now_ms);
+	/* Those that have waited so long are asked for in this same turn. */
+	mdd_nack_ask_room(w, leg->room, now_ms);
+}
+
+void
+mdd_nack_seen(struct mdd_worker *w, struct mdd_leg *leg, unsigned i,
+    const struct perc_rtp *h, int64_t now_ms)
+{
+	struct mdd_inbound *in = &leg->in[i];
+
+	perc_reception_packet(&in->rx, h, now_ms);
+	perc_gaps_packet(&in->gaps, h->seq, now_ms);
+	if (in->gaps.n > 0)
+		mdd_beat_start(w, leg);
+}
+
+/* ---- to senders -----------------------------------------------------------
+ */
+
+bool
+mdd_nack_ask(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
+{
+	uint16_t seq[NACK_ASK_MAX];
+	uint8_t buf[MDD_RTCP_MAX];
+	struct perc_wire out;
+	bool more = false;
+	unsigned i, n;
+
+	for (i = 0; i < leg->nssrcs; i++) {
+		n = perc_gaps_due(&leg->in[i].gaps, now_ms,
+		    leg->rtt_ms > 0 ? leg->rtt_ms : NACK_RTT_MS, seq,
+		    NACK_ASK_MAX);
+		more |= leg->in[i].gaps.n > 0;
+		if (n == 0)
+			continue;
+		mdd_rtcp_begin(&out, buf);
+		perc_rtcp_nack_put(&out, MDD_RTCP_SSRC, leg->ssrcs[i], seq, n);
+		mdd_rtcp_send(w, leg, buf, out.pos);
+		w->count[MDD_NACK_ASKED] += n;
+	}
+	return more;
+}
+
+void
+mdd_nack_ask_room(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms)
+{
+	struct mdd_leg *leg, *next;
+
+	for (leg = w->beats; leg != NULL; leg = next) {
+		next = leg->beat_next;
+		if (leg->room == room && !mdd_nack_ask(w, leg, now_ms))
+			mdd_beat_stop(leg);
+	}
+}
