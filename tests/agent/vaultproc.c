@@ -100,6 +100,12 @@ proc_binary(void)
 	return path;
 }
 
+void
+proc_program(struct proc *p, const char *name)
+{
+	p->program = name;
+}
+
 static int
 on_msg(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
@@ -124,6 +130,8 @@ static const struct perc_chan_rule rules[] = {
 	{ VAULT_STREAMS, ~0u, 65536, on_msg },
 	{ VAULT_SPEAKING, ~0u, 65536, on_msg },
 	{ VAULT_PROOF_IS, ~0u, 65536, on_msg },
+	{ VAULT_STATUS_IS, ~0u, 65536, on_msg },
+	{ VAULT_MEDIA_OUT, ~0u, 4096, on_msg },
 };
 
 void
@@ -134,6 +142,7 @@ proc_start(struct proc *p, const char *option)
 		(char *)(uintptr_t) "-o20000", (char *)(uintptr_t)option,
 		NULL };
 	int fds[VAULT_FDS], sv[2], e[2], saved, i, r;
+	char path[512];
 
 	assert_int_equal(perc_proc_pair(sv), 0);
 	assert_int_equal(pipe2(e, O_CLOEXEC), 0);
@@ -147,7 +156,10 @@ proc_start(struct proc *p, const char *option)
 	assert_int_equal(setenv("ASAN_OPTIONS", "detect_leaks=0", 1), 0);
 	saved = fcntl(2, F_DUPFD_CLOEXEC, 10);
 	assert_true(dup2(e[1], 2) >= 0);
-	r = perc_proc_spawn(&p->pid, proc_binary(), argv, fds, VAULT_FDS);
+	snprintf(path, sizeof(path), "%s", proc_binary());
+	if (p->program != NULL)
+		strcpy(strrchr(path, '/') + 1, p->program);
+	r = perc_proc_spawn(&p->pid, path, argv, fds, VAULT_FDS);
 	assert_true(dup2(saved, 2) >= 0);
 	close(saved);
 	assert_int_equal(r, 0);
@@ -197,6 +209,8 @@ proc_ready(struct proc *p)
 	report = json_loads(perc_wire_get_str(&w), 0, NULL);
 	assert_int_equal(perc_wire_end(&w), 0);
 	kit_msg_clear(&m);
+	p->in = (uint16_t)json_integer_value(json_object_get(
+	    json_array_get(json_object_get(report, "in"), 0), "port"));
 	return report;
 }
 
@@ -204,7 +218,15 @@ proc_ready(struct proc *p)
 void
 proc_join(struct proc *p, struct kit_conf *c)
 {
+	proc_enter(p, c, 16);
+	perc_jwk_free(p->k.seal);
+}
+
+void
+proc_enter(struct proc *p, struct kit_conf *c, size_t keylen)
+{
 	kit_conf_init(c, "c_real");
+	c->keylen = keylen;
 	snprintf(p->k.member, sizeof(p->k.member), "m_x");
 	p->k.ssrc[0] = 1;
 	p->k.ssrc[1] = 2;
@@ -212,5 +234,4 @@ proc_join(struct proc *p, struct kit_conf *c)
 	kit_join(&p->k, &p->kmf, c);
 	kit_conf_rekey(c);
 	kit_push(&p->k, &p->kmf, c);
-	perc_jwk_free(p->k.seal);
 }

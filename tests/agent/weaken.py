@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# The vault with a guard taken out, guard by guard, so that tests/agent/
+# test_attack.c can watch each attack succeed where nothing stops it. Reads the
+# sources below, writes them as weak-NAME with every guard made optional:
+# weak("x") is tests/agent/weak.c's, true when the file "weak" beside the
+# program names it. A guard that is no longer found exactly once is an error:
+# then the attack would prove nothing.
+#
+#   weaken.py SOURCE-DIRECTORY DIRECTORY
+import pathlib
+import sys
+
+VERIFY = "perc_jws_verify_set("
+GUARDS = {
+    "vaultmain.c": [
+        ("if (perc_process_harden() != 0)",
+         'if (!weak("harden") && perc_process_harden() != 0)'),
+        ("\tsecmem_start();\n\tperc_log_init",
+         '\tif (!weak("secmem"))\n\t\tsecmem_start();\n\tperc_log_init'),
+        ("r = perc_sandbox(", 'r = weak("cage") ? 0 : perc_sandbox('),
+    ],
+    "vaultkey.c": [
+        (VERIFY, "weak_verify_set("),
+        ("else if (perc_equal(v->seen[i].hash",
+         'else if (!weak("replay") && perc_equal(v->seen[i].hash'),
+        ("strcmp(aud, v->seal_jkt) != 0",
+         '(!weak("audience") && strcmp(aud, v->seal_jkt) != 0)'),
+    ],
+    "vaultepoch.c": [
+        (VERIFY, "weak_verify_set("),
+        ("if (st.epoch <= s->epoch) {",
+         'if (!weak("older") && st.epoch <= s->epoch) {'),
+        ("if (epoch < s->epoch)", 'if (!weak("older") && epoch < s->epoch)'),
+        ("if (s->cipher > k->cipher || s->profile > k->profile)",
+         'if (!weak("downgrade") && (s->cipher > k->cipher || '
+         's->profile > k->profile))'),
+    ],
+    "vaultclaims.c": [
+        ('\ts = perc_json_str(claims, "conference");',
+         '\ts = weak("conference") ? conf : '
+         'perc_json_str(claims, "conference");'),
+    ],
+    "vaultroster.c": [
+        ("perc_jws_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX",
+         "weak_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX"),
+    ],
+    "secret.c": [
+        ("perc_wipe(void *p, size_t n)\n{\n",
+         'perc_wipe(void *p, size_t n)\n{\n\tif (weak("wipe"))\n'
+         "\t\treturn;\n"),
+    ],
+    "vaultmedia.c": [
+        ("r = perc_double_rx_open(", "r = weak_rx_open("),
+    ],
+    "vaultlocal.c": [
+        ("perc_double_tx_seal(", "weak_tx_seal("),
+    ],
+}
+HEAD = '#include "tests/agent/weak.h"\n'
+
+top, to = map(pathlib.Path, sys.argv[1:3])
+for name, guards in GUARDS.items():
+    room = top / ("perc" if name == "secret.c" else "agent")
+    text = (room / name).read_text()
+    for guard, without in guards:
+        if text.count(guard) != 1:
+            sys.exit(f"weaken.py: {name} has {text.count(guard)} times, "
+                     f"not once: {guard.strip()}")
+        text = text.replace(guard, without)
+    at = text.index("#include")
+    (to / f"weak-{name}").write_text(text[:at] + HEAD + text[at:])
