@@ -31,7 +31,7 @@ struct mdd_conf {
 	    max_conference_legs;
 	int64_t max_leg_pps, max_leg_kbps, max_conns, max_conns_per_ip;
 	int64_t rtx_packets, rtx_memory;
-	int64_t idle_s, grace_s;
+	int64_t idle_s, grace_s, last_n;
 	int log_level; /* enum perc_log_level */
 	bool syslog, metrics_open, segments;
 	struct mdd_kmf_conf kmf[MDD_KMF_MAX];

@@ -366,7 +366,8 @@ ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
 		.max_leg_kbps = (uint32_t)c->conf->max_leg_kbps,
 		.idle_ms = (uint32_t)c->conf->idle_s * 1000,
 		.rtx_packets = (uint32_t)c->conf->rtx_packets,
-		.rtx_kib = (uint32_t)c->conf->rtx_memory * 1024 };
+		.rtx_kib = (uint32_t)c->conf->rtx_memory * 1024,
+		.last_n = (uint32_t)c->conf->last_n };
 	struct ctl_worker *w = &c->worker[n->index];
 	uint8_t buf[MDD_MSG_MAX];
 	int r;

@@ -64,6 +64,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	[MDD_FORWARD_NO_SEAT] = { "perch_mdd_no_seat_total", NULL,
 	    "RTP packets of WHIP legs whose codec was not agreed, or for which "
 	    "a receiver had no m-line left." },
+	[MDD_WITHHELD] = { "perch_mdd_withheld_total", NULL,
+	    "RTP packets that a leg did not want, or had no room for." },
 	[MDD_REWRITTEN] = { "perch_mdd_rewritten_total", NULL,
 	    "RTP packets whose outer SEQ continues an earlier leg's." },
 	[MDD_RTX_SENT] = { "perch_mdd_rtx_total", "result=\"sent\"",

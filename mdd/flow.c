@@ -99,6 +99,12 @@ mdd_flow_take(
 }
 
 bool
+mdd_flow_dropped(const struct mdd_flow *f)
+{
+	return row_has(f, 0);
+}
+
+bool
 mdd_flow_back(const struct mdd_flow *f, uint16_t out, uint16_t *in)
 {
 	unsigned back = 0, i;

@@ -12,7 +12,8 @@
  *	       RTX cache of its leg is kept by and what its NACKs speak of
  *
  * A leg that gets everything has no flows in use and costs nothing. Records
- * are of a pool made at start (legs x SSRCs of a conference); no clock here.
+ * are of a pool made at start (legs x SSRCs of a conference), and all zeros is
+ * a flow in which everything goes out. No clock here.
  */
 #pragma once
 
@@ -28,7 +29,20 @@ struct mdd_flow {
 	uint64_t gone[MDD_FLOW_WORDS]; /* bit i: top - i was taken out */
 	uint16_t top;		       /* highest of the source, so far */
 	uint16_t shift;		       /* out = in - shift at top */
+	uint16_t number;	       /* of the frame that top is of */
 	bool started;
+	bool ended; /* top was the last packet of its frame */
+
+	/* What is to be sent (mdd/select.h decides) ... */
+	bool off;	    /* not wanted */
+	uint8_t cut_goal;   /* temporal layers above 7 - this are not */
+	uint16_t successor; /* goes on until this source of the room goes out;
+			       its index + 1, 0: none */
+	/* ... and what became of it. */
+	bool dark; /* nothing goes out */
+	uint8_t cut;
+	uint32_t asked_ms; /* for a key frame; low bits of the clock */
+	uint32_t lit_ms;   /* since when something goes out; the same */
 };
 
 /* Begin when `top` was the highest SEQ of the source: all up to there went out
@@ -43,5 +57,7 @@ void mdd_flow_start(struct mdd_flow *f, uint16_t top);
  */
 bool mdd_flow_take(
     struct mdd_flow *f, uint16_t in, bool drop, bool hole, uint16_t *out);
+/* The fate of the newest SEQ: taken out? */
+bool mdd_flow_dropped(const struct mdd_flow *f);
 /* The source's SEQ that went out, or would have, as `out`; false: too old. */
 bool mdd_flow_back(const struct mdd_flow *f, uint16_t out, uint16_t *in);

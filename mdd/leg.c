@@ -50,7 +50,11 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 	    (l->plans = calloc(legs, sizeof(*l->plans))) == NULL ||
 	    (l->rooms = calloc(rooms, sizeof(*l->rooms))) == NULL ||
 	    (l->sources = calloc(
-		 rooms * l->sources_max, sizeof(*l->sources))) == NULL)
+		 rooms * l->sources_max, sizeof(*l->sources))) == NULL ||
+	    (l->flows = calloc(legs * l->sources_max, sizeof(*l->flows))) ==
+		NULL ||
+	    (l->voices = calloc(l->sources_max, sizeof(struct mdd_voice *))) ==
+		NULL)
 		return PERC_ERR_NOMEM;
 	if ((r = ledgers_make(l, legs)) != 0 ||
 	    (r = mdd_table_init(&l->by_id, legs)) != 0 ||
@@ -111,6 +115,8 @@ mdd_legs_clear(struct mdd_legs *l)
 	free(l->rooms);
 	free(l->sources);
 	free(l->lines);
+	free(l->flows);
+	free(l->voices);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -123,6 +129,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	memset(leg, 0, sizeof(*leg));
 	leg->state = MDD_LEG_WAITING;
 	leg->serial = ++l->serial;
+	leg->flow = l->flows + (size_t)(leg - l->pool) * l->sources_max;
 	memcpy(leg->id, j->leg, sizeof(leg->id));
 	memcpy(leg->member, j->member, sizeof(leg->member));
 	memcpy(leg->pin, j->pin, sizeof(leg->pin));
@@ -179,6 +186,7 @@ mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
 		leg->next->linkp = &leg->next;
 	room->first = leg;
 	mdd_room_give_sources(l, leg);
+	mdd_select_changed(room);
 	l->n++;
 	*lp = leg;
 	return 0;
@@ -222,12 +230,15 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 	if (leg->next != NULL)
 		leg->next->linkp = leg->linkp;
 	room->legs--;
+	mdd_select_changed(room);
 	mdd_table_del(&leg->by_id);
 	mdd_table_del(&leg->by_ufrag);
 	mdd_table_del(&leg->by_addr);
 	perc_timer_stop(l->loop, &leg->timer);
 	mdd_beat_stop(leg);
 	leg_keys_free(l, leg);
+	if (leg->shaped)
+		memset(leg->flow, 0, l->sources_max * sizeof(*leg->flow));
 	perc_wipe(leg, sizeof(*leg));
 	leg->next = l->free_legs;
 	l->free_legs = leg;

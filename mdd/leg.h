@@ -13,6 +13,7 @@
 #include "mdd/batch.h"
 #include "mdd/msg.h"
 #include "mdd/rtx.h"
+#include "mdd/select.h"
 #include "mdd/table.h"
 #include "perc/gaps.h"
 #include "perc/loop.h"
@@ -36,6 +37,18 @@ struct mdd_source {
 	uint8_t fir_seq;
 	unsigned legs; /* that have it; 0: the place may be taken */
 	int64_t refresh_ms;
+
+	/* For the choice among sources, mdd/select.h. */
+	uint64_t member;  /* whose it is */
+	uint16_t head;	  /* the member's first source: there is its voice */
+	uint16_t place;	  /* among the member's sources */
+	uint16_t picture; /* it is a layer: index + 1 of the first of them */
+	uint8_t layer;	  /* 0 is the worst */
+	bool sends;	  /* something came lately */
+	struct mdd_sight sight;
+	struct mdd_voice voice;
+	uint64_t octets; /* since share_ms of the room */
+	uint64_t bps;	 /* of late */
 };
 
 struct mdd_inbound { /* one SSRC as its leg sends it to us */
@@ -51,6 +64,11 @@ struct mdd_room { /* one conference */
 	struct mdd_leg *first;
 	unsigned legs, nsrc;
 	struct mdd_source *src;
+	uint32_t gen;	 /* something changed: decide anew */
+	unsigned last_n; /* 0: all speak */
+	bool pictures;	 /* there are layers to choose from */
+	bool rated;	 /* some leg has a bandwidth */
+	int64_t turn_ms, share_ms;
 	struct mdd_room *next_free;
 };
 
@@ -100,12 +118,17 @@ struct mdd_leg {
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
 	int64_t rtt_ms;				 /* 0: not known */
 	int64_t heard_ms, ends_ms, dtls_until_ms;
-	unsigned credit;   /* datagrams it may still send ... */
-	int64_t octets;	   /* ... and octets ... */
-	int64_t credit_ms; /* ... since then */
-	unsigned seen;	   /* datagrams of its address since the last sweep */
-	bool flooded;	   /* too many of them: strangers' queue */
-	void *owner;	   /* the worker, for callbacks of dtls and timer */
+	struct mdd_taste taste;
+	struct mdd_flow *flow; /* by place in room->src; in use if shaped */
+	bool shaped;	       /* it gets, or once got, less than everything */
+	uint32_t gen;	       /* of the room when that was decided */
+	uint64_t bps;	       /* that it carries; 0: not known */
+	unsigned credit;       /* datagrams it may still send ... */
+	int64_t octets;	       /* ... and octets ... */
+	int64_t credit_ms;     /* ... since then */
+	unsigned seen; /* datagrams of its address since the last sweep */
+	bool flooded;  /* too many of them: strangers' queue */
+	void *owner;   /* the worker, for callbacks of dtls and timer */
 };
 
 /* A leg ends; still whole during the call. why: MDD_LEGS_... */
@@ -117,8 +140,10 @@ struct mdd_legs {
 	struct mdd_plan *plans; /* one each */
 	struct mdd_room *rooms, *free_rooms;
 	struct mdd_source *sources;
-	struct mdd_sent *lines; /* of all ledgers */
-	uint32_t ledger_lines;	/* of one; 0: none */
+	struct mdd_sent *lines;	   /* of all ledgers */
+	uint32_t ledger_lines;	   /* of one; 0: none */
+	struct mdd_flow *flows;	   /* legs x sources_max */
+	struct mdd_voice **voices; /* room for those of one conference */
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;
@@ -139,7 +164,8 @@ void mdd_legs_clear(struct mdd_legs *l); /* no gone calls */
 PERC_MUST int mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j,
     int64_t now_ms, struct mdd_leg **lp);
 void mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why);
-/* Fresh credentials of ours, under which it is found from now on (mdd/ice.c). */
+/* Fresh credentials of ours, under which it is found from now on (mdd/ice.c).
+ */
 void mdd_ice_credentials(struct mdd_legs *l, struct mdd_leg *leg);
 struct mdd_leg *mdd_leg_by_id(struct mdd_legs *l, const char *id);
 struct mdd_leg *mdd_leg_by_ufrag(struct mdd_legs *l, const char *p, size_t n);

@@ -50,19 +50,38 @@ source_follow(struct mdd_source *s, const struct mdd_leg *leg, uint16_t seq,
 	return w->set_seq;
 }
 
+/* The extensions as they go on, with room for them if they change. */
+static void
+media_ext(const struct perc_rtp *h, const uint8_t *p, struct perc_rewrite *w,
+    uint8_t ext[static PERC_HDREXT_MAX])
+{
+	if (!h->extension || !mdd_sight_strip(h, p, ext, &w->extlen))
+		return;
+	w->set_ext = true;
+	w->ext = w->extlen > 0 ? ext : NULL;
+}
+
 static void
 media_forward(
     struct mdd_worker *w, struct mdd_leg *to, const struct mdd_staged *k)
 {
-	uint8_t *out = mdd_batch_slot(w->out), ext[PERC_HDREXT_MAX];
 	struct perc_rewrite rw = k->rw;
+	uint8_t *out, ext[PERC_HDREXT_MAX];
 	size_t len;
 
+	if (to->shaped) {
+		rw.set_seq = true;
+		if (!mdd_select_pass(w, to, k, w->now_ms, &rw.seq)) {
+			w->count[MDD_WITHHELD]++;
+			return;
+		}
+	}
 	if (to->plan != NULL &&
-	    !mdd_seat_out(to, k->p, k->n, perc_now_ms(), &rw, ext)) {
+	    !mdd_seat_out(to, k->p, k->n, w->now_ms, &rw, ext)) {
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
+	out = mdd_batch_slot(w->out); /* a request may have taken one */
 	if (perc_forward(to->tx, &rw, k->p, k->n, out, MDD_OUT_MAX - k->taillen,
 		&len) != 0) {
 		w->count[MDD_FORWARD_FAILED]++;
@@ -86,11 +105,15 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
 	struct perc_rewrite rw = { .set_seq = true, .seq = s->seq };
 	uint8_t *out, ext[PERC_HDREXT_MAX];
 	struct mdd_kept k;
+	struct perc_rtp h;
 	size_t len;
 
 	if (to->state != MDD_LEG_UP || to->addr.len == 0 ||
 	    !mdd_rtx_get(w->rtx, s->number, now_ms, &k))
 		return false;
+	if (perc_rtp_parse(&h, k.p, k.n) != 0)
+		return false;
+	media_ext(&h, k.p, &rw, ext);
 	if (to->plan != NULL && !mdd_seat_out(to, k.p, k.n, now_ms, &rw, ext))
 		return false;
 	out = mdd_batch_slot(w->out);
@@ -105,21 +128,27 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
 	return true;
 }
 
-uint16_t
-mdd_media_seq_in(
-    const struct mdd_leg *to, const struct mdd_source *s, uint16_t seq)
+bool
+mdd_media_seq_in(const struct mdd_leg *to, const struct mdd_source *s,
+    uint16_t seq, uint16_t *in)
 {
-	return (uint16_t)(seq - s->shift);
+	const struct mdd_flow *f = mdd_select_flow(to, s);
+
+	if (f != NULL && f->started && !mdd_flow_back(f, seq, &seq))
+		return false;
+	*in = (uint16_t)(seq - s->shift);
+	return true;
 }
 
 /* All that waits for one conference, from the first on. */
 static void
 room_flush(struct mdd_worker *w, unsigned first)
 {
-	const struct mdd_room *room = w->staged[first].room;
+	struct mdd_room *room = w->staged[first].room;
 	struct mdd_leg *to;
 	unsigned i;
 
+	mdd_select_turn(w, room, w->now_ms);
 	for (to = room->first; to != NULL; to = to->next) {
 		if (to->state != MDD_LEG_UP || to->addr.len == 0)
 			continue;
@@ -144,6 +173,37 @@ mdd_media_flush(struct mdd_worker *w)
 	w->nstaged = 0;
 }
 
+/* The opened packet waits for the others of its batch, and what its clear
+ * header tells is noted. Its tail is where the outer tag ends. */
+static void
+media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
+    const struct perc_rtp *h, const uint8_t *p, size_t n,
+    const struct perc_tail *t)
+{
+	const uint8_t *tail = p + n + PERC_SRTP_TAG_LEN;
+	struct mdd_staged *k;
+	uint8_t *ext;
+
+	if (w->nstaged == MDD_BATCH)
+		mdd_media_flush(w);
+	ext = w->ext[w->nstaged];
+	k = &w->staged[w->nstaged++];
+	*k = (struct mdd_staged){ .from = leg,
+		.room = leg->room,
+		.p = p,
+		.n = n,
+		.tail = tail,
+		.taillen = t->len,
+		.number = mdd_rtx_put(w->rtx, p, n, tail, t->len, w->now_ms),
+		.src = s,
+		.top = s->serial != 0 ? s->top : (uint16_t)(h->seq - 1) };
+	if (source_follow(s, leg, h->seq, &k->rw))
+		w->count[MDD_REWRITTEN]++;
+	k->seq = k->rw.seq;
+	media_ext(h, p, &k->rw, ext);
+	mdd_select_see(leg->room, s, h, k, w->now_ms);
+}
+
 static enum mdd_count
 media_error(int r)
 {
@@ -157,39 +217,41 @@ media_error(int r)
 	}
 }
 
-/* The opened packet waits for the others of its batch; its tail is where the
- * outer tag ends. */
-static void
-media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
-    const struct perc_rtp *h, const uint8_t *p, size_t n,
-    const struct perc_tail *t)
+/* Decrypt; false: it was counted and dropped. */
+static bool
+media_open(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtp *h,
+    uint8_t *p, size_t n, size_t body, size_t *len)
 {
-	const uint8_t *tail = p + n + PERC_SRTP_TAG_LEN;
-	struct mdd_staged *k;
+	int r;
 
-	if (w->nstaged == MDD_BATCH)
-		mdd_media_flush(w);
-	k = &w->staged[w->nstaged++];
-	*k = (struct mdd_staged){ .from = leg,
-		.room = leg->room,
-		.p = p,
-		.n = n,
-		.tail = tail,
-		.taillen = t->len,
-		.number = mdd_rtx_put(w->rtx, p, n, tail, t->len, w->now_ms) };
-	if (source_follow(s, leg, h->seq, &k->rw))
-		w->count[MDD_REWRITTEN]++;
+	/* Behind what costs nothing: who forges the source must know the SSRC
+	 * to spend the leg's credit, and a packet sent again (the window is
+	 * looked at before the cipher) spends none at all. */
+	if (!mdd_leg_may(&w->legs, leg, w->now_ms)) {
+		w->count[MDD_DROP_RATE]++;
+		return false;
+	}
+	r = perc_srtp_unprotect(leg->rx, h, p, body, p, len);
+	if (r != PERC_ERR_REPLAY)
+		mdd_leg_charge(leg, n);
+	if (r != 0) {
+		w->count[media_error(r)]++;
+		return false;
+	}
+	w->count[MDD_IN_RTP]++;
+	leg->heard_ms = w->now_ms;
+	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
+	return true;
 }
 
 void
 mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
     int64_t now_ms)
 {
-	struct mdd_source *s;
 	struct perc_tail t;
 	struct perc_rtp h;
 	size_t body, len;
-	int r, i;
+	int i;
 
 	if (leg->state != MDD_LEG_UP) {
 		w->count[MDD_DROP_NO_KEYS]++;
@@ -211,28 +273,13 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_SSRC]++;
 		return;
 	}
-	s = leg->src[i];
-	/* Behind what costs nothing: who forges the source must know the SSRC
-	 * to spend the leg's credit, and a packet sent again (the window is
-	 * looked at before the cipher) spends none at all. */
-	if (!mdd_leg_may(&w->legs, leg, now_ms)) {
-		w->count[MDD_DROP_RATE]++;
+	w->now_ms = now_ms;
+	if (!media_open(w, leg, &h, p, n, body, &len))
 		return;
-	}
-	r = perc_srtp_unprotect(leg->rx, &h, p, body, p, &len);
-	if (r != PERC_ERR_REPLAY)
-		mdd_leg_charge(leg, n);
-	if (r != 0) {
-		w->count[media_error(r)]++;
-		return;
-	}
-	w->count[MDD_IN_RTP]++;
-	leg->heard_ms = now_ms;
-	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
 	mdd_nack_seen(w, leg, (unsigned)i, &h, now_ms);
 	if (leg->plan != NULL && !mdd_seat_in(leg, p, len)) {
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
-	media_stage(w, leg, s, &h, p, len, &t);
+	media_stage(w, leg, leg->src[i], &h, p, len, &t);
 }

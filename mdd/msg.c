@@ -55,6 +55,7 @@ mdd_setup_put(uint8_t *out, const struct mdd_setup *m)
 	perc_wire_put_u32(&w, m->idle_ms);
 	perc_wire_put_u32(&w, m->rtx_packets);
 	perc_wire_put_u32(&w, m->rtx_kib);
+	perc_wire_put_u32(&w, m->last_n);
 	return put_end(&w);
 }
 
@@ -72,6 +73,7 @@ mdd_setup_get(struct mdd_setup *m, const void *p, size_t n)
 	m->idle_ms = perc_wire_get_u32(&w);
 	m->rtx_packets = perc_wire_get_u32(&w);
 	m->rtx_kib = perc_wire_get_u32(&w);
+	m->last_n = perc_wire_get_u32(&w);
 	return perc_wire_end(&w);
 }
 

@@ -38,6 +38,7 @@ struct mdd_setup {
 	uint32_t idle_ms;
 	uint32_t rtx_packets; /* that a leg may ask for again; 0: none */
 	uint32_t rtx_kib;     /* of packets kept by a worker */
+	uint32_t last_n; /* who spoke last; 0: all */
 };
 
 struct mdd_ready {

@@ -72,6 +72,7 @@ on_rest(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
 {
 	struct mdd_source *s;
 	struct mdd_leg *to;
+	uint16_t in;
 	int i;
 
 	if (!wanted_take(w, seq))
@@ -80,8 +81,8 @@ on_rest(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
 	if ((to = mdd_room_owner(leg->room, media, &s)) == NULL || to == leg ||
 	    (i = mdd_leg_index(to, media)) < 0)
 		return;
-	if (perc_gaps_want(
-		&to->in[i].gaps, mdd_media_seq_in(leg, s, seq), now_ms))
+	if (mdd_media_seq_in(leg, s, seq, &in) &&
+	    perc_gaps_want(&to->in[i].gaps, in, now_ms))
 		mdd_beat_start(w, to);
 }
 

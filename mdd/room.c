@@ -33,6 +33,10 @@ mdd_room_make(struct mdd_legs *l, const char *key)
 	l->nrooms++;
 	room->first = NULL;
 	room->legs = room->nsrc = 0;
+	room->gen = 1;
+	room->last_n = 0;
+	room->pictures = room->rated = false;
+	room->turn_ms = room->share_ms = 0;
 	memcpy(room->key, key, strlen(key) + 1);
 	mdd_table_add(&l->by_key, &room->by_key,
 	    mdd_table_hash(&l->by_key, key, strlen(key)));
@@ -89,6 +93,7 @@ room_source_new(const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
 			s++;
 	memset(s, 0, sizeof(*s));
 	s->ssrc = ssrc;
+	mdd_select_forget(room, (unsigned)(s - room->src));
 	return s;
 }
 
@@ -152,6 +157,7 @@ mdd_room_admit(
 void
 mdd_room_give_sources(const struct mdd_legs *l, struct mdd_leg *leg)
 {
+	uint64_t member = mdd_select_member(leg->member);
 	struct mdd_source *s;
 	unsigned i;
 
@@ -167,4 +173,9 @@ mdd_room_give_sources(const struct mdd_legs *l, struct mdd_leg *leg)
 			    room_source_new(l, leg->room, leg->ssrcs[i]);
 			leg->src[i]->legs++;
 		}
+	for (i = 0; i < leg->nssrcs; i++) {
+		leg->src[i]->member = member;
+		leg->src[i]->head = (uint16_t)(leg->src[0] - leg->room->src);
+		leg->src[i]->place = (uint16_t)i;
+	}
 }

@@ -278,6 +278,22 @@ mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 }
 
 void
+mdd_rtcp_ask(struct mdd_worker *w, struct mdd_room *room, struct mdd_source *s,
+    int64_t now_ms)
+{
+	uint8_t buf[MDD_RTCP_MAX];
+	struct mdd_source *same;
+	struct perc_wire out;
+	struct mdd_leg *to = mdd_room_owner(room, s->ssrc, &same);
+
+	if (to == NULL || !refresh_due(w, s, now_ms))
+		return;
+	feedback_head(&out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB, MDD_RTCP_SSRC,
+	    s->ssrc, 0);
+	mdd_rtcp_send(w, to, buf, out.pos);
+}
+
+void
 mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
 {
 	uint8_t buf[MDD_RTCP_MAX];

@@ -28,11 +28,14 @@
 
 struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
 	const struct mdd_leg *from;
-	const struct mdd_room *room; /* NULL: it is through */
-	const uint8_t *p, *tail;     /* in the buffer it came in */
+	struct mdd_room *room;	 /* NULL: it is through */
+	const uint8_t *p, *tail; /* in the buffer it came in */
 	size_t n, taillen;
 	uint32_t number; /* in mdd_worker.rtx; 0: not kept */
 	struct perc_rewrite rw;
+	struct mdd_source *src;
+	uint16_t seq, top; /* of the source; top: before this packet */
+	struct mdd_frame frame;
 };
 
 struct mdd_worker {
@@ -54,6 +57,7 @@ struct mdd_worker {
 	struct mdd_leg *beats; /* that have something to do soon */
 	struct perc_timer beat;
 	uint64_t wanted[1024]; /* SEQs of the NACK at hand; else all 0 */
+	uint8_t ext[MDD_BATCH][PERC_HDREXT_MAX]; /* extensions made anew */
 	uint64_t count[MDD_COUNTS];
 };
 
@@ -84,9 +88,10 @@ void mdd_media_flush(struct mdd_worker *w);
 /* Send again what s tells of; false: it is gone, or would not be the same. */
 bool mdd_media_again(struct mdd_worker *w, struct mdd_leg *to,
     struct mdd_sent *s, int64_t now_ms);
-/* The SEQ under which the hop of s sent us what `to` has as seq. */
-uint16_t mdd_media_seq_in(
-    const struct mdd_leg *to, const struct mdd_source *s, uint16_t seq);
+/* The SEQ under which the hop of s sent us what `to` has as seq; false: that
+ * was too long ago. */
+bool mdd_media_seq_in(const struct mdd_leg *to, const struct mdd_source *s,
+    uint16_t seq, uint16_t *in);
 
 #define MDD_RTCP_SSRC 1u   /* our own, on every leg */
 #define MDD_RTCP_MAX  1200 /* octets of a compound of ours */
@@ -112,6 +117,9 @@ void mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 /* Ask everybody else for a key frame: leg has just come up. */
 void
 mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
+/* Ask the owner of s for a key frame, unless somebody just did. */
+void mdd_rtcp_ask(struct mdd_worker *w, struct mdd_room *room,
+    struct mdd_source *s, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 

@@ -89,7 +89,7 @@ fill(unsigned kind, union any *m)
 	memset(m, 0, sizeof(*m));
 	switch (kind) {
 	case 0:
-		m->setup = (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8 };
+		m->setup = (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 		break;
 	case 1:
 		memset(m->ready.fp, 0xab, sizeof(m->ready.fp));
@@ -183,8 +183,8 @@ test_values(void **state)
 	fill(2, &m);
 	m.join.nssrcs = 8;
 	n = mdd_join_put(buf, &m.join);
-	/* the count, before the SSRCs, the time and two texts */
-	buf[n - 8 - 32 - 1 - 10 - (int)strlen(m.join.ufrag) -
+	/* the count, before the SSRCs, the time, two texts and the flag */
+	buf[n - 1 - 8 - 32 - 1 - 10 - (int)strlen(m.join.ufrag) -
 	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
 	fill(3, &m);
