@@ -320,6 +320,10 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return PERC_ERR_NOMEM;
+	if ((l->repair = front_repair_new()) == NULL) {
+		free(l);
+		return PERC_ERR_NOMEM;
+	}
 	l->conf = c;
 	l->loop = c->agent->loop;
 	l->id = id;
@@ -357,6 +361,8 @@ front_leg_free(struct front_leg *l)
 	perc_timer_stop(l->loop, &l->check);
 	perc_timer_stop(l->loop, &l->dtls_timer);
 	perc_timer_stop(l->loop, &l->lost);
+	perc_timer_stop(l->loop, &l->repair_timer);
+	front_repair_free(l->repair);
 	perc_dtls_free(l->dtls);
 	perc_srtp_free(l->tx);
 	perc_srtp_free(l->rx);
@@ -373,15 +379,20 @@ json_t *
 front_leg_json(const struct front_leg *l)
 {
 	static const char *const names[] = { "ice", "dtls", "up", "lost" };
+	struct front_repair_count r;
 
 	if (l == NULL)
 		return json_null();
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
-	    names[l->state], "sent", (json_int_t)l->count.sent, "received",
-	    (json_int_t)l->count.received, "dropped",
+	front_repair_count(l->repair, &r);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+			 " s:I, s:I}",
+	    "state", names[l->state], "sent", (json_int_t)l->count.sent,
+	    "received", (json_int_t)l->count.received, "dropped",
 	    (json_int_t)l->count.dropped, "auth_failed",
 	    (json_int_t)l->count.auth_failed, "replayed",
 	    (json_int_t)l->count.replayed, "rtcp_sent",
 	    (json_int_t)l->count.rtcp_sent, "rtcp_received",
-	    (json_int_t)l->count.rtcp_received);
+	    (json_int_t)l->count.rtcp_received, "asked", (json_int_t)r.asked,
+	    "mended", (json_int_t)r.mended, "given_up", (json_int_t)r.given_up,
+	    "resent", (json_int_t)r.resent);
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "agent/front.h"
+#include "agent/frontrepair.h"
 #include "perc/rtp.h"
 #include "perc/srtp.h"
 
@@ -44,6 +45,10 @@ struct front_leg {
 	struct perc_srtp *tx, *rx;
 	struct perc_srtcp *rtcp_tx, *rtcp_rx;
 	struct leg_count count;
+	struct front_repair *repair;
+	struct perc_timer repair_timer;
+	int64_t repair_ms; /* when it is due */
+	uint32_t ssrc; /* one of ours, for reports; 0: none is known */
 
 	unsigned nout;
 	struct mmsghdr out_msg[BATCH], in_msg[BATCH];

@@ -9,7 +9,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "perc/json.h"
+#include "perc/log.h"
 #include "perc/tail.h"
+
+#define REPAIR_ROUNDS 8 /* compounds of one turn */
+#define REPAIR_MIN_MS 5
+
+static void repair_plan(struct front_leg *l);
 
 /* ---- sending ------------------------------------------------------------ */
 
@@ -82,8 +89,23 @@ front_leg_media(struct front_leg *l, const uint8_t *p, size_t n)
 		return;
 	}
 	memcpy(out + len, p + n - tail.len, tail.len);
+	if (l->ssrc == 0)
+		l->ssrc = h.ssrc;
+	front_repair_sent(l->repair, &h, out, len + tail.len, perc_now_ms());
 	out_done(l, len + tail.len);
 	l->count.sent++;
+}
+
+/* out: the buffer of out_next, with n octets of RTCP. */
+static void
+rtcp_out(struct front_leg *l, uint8_t *out, size_t n)
+{
+	if (perc_srtcp_protect(l->rtcp_tx, out, &n) != 0) {
+		l->count.dropped++;
+		return;
+	}
+	out_done(l, n);
+	l->count.rtcp_sent++;
 }
 
 void
@@ -95,12 +117,72 @@ front_leg_rtcp(struct front_leg *l, const uint8_t *p, size_t n)
 		return;
 	out = out_next(l);
 	memcpy(out, p, n);
-	if (perc_srtcp_protect(l->rtcp_tx, out, &n) != 0) {
-		l->count.dropped++;
-		return;
+	n = front_repair_app(l->repair, out, n, perc_now_ms());
+	if (n > 0)
+		rtcp_out(l, out, n);
+	repair_plan(l);
+}
+
+/* ---- repair ------------------------------------------------------------- */
+
+/* One of our SSRCs: the distributor hears RTCP of no other. Who sends nothing
+ * has one all the same, by the roster. */
+static uint32_t
+own_ssrc(struct front_leg *l)
+{
+	int64_t v;
+
+	if (l->ssrc == 0 &&
+	    perc_json_int(&v,
+		json_array_get(json_object_get(l->conf->streams, "in"), 0),
+		"ssrc", 1, UINT32_MAX) == 0)
+		l->ssrc = (uint32_t)v;
+	return l->ssrc;
+}
+
+static void
+on_repair(void *arg)
+{
+	struct front_leg *l = arg;
+	uint8_t *out;
+	size_t n;
+	int i;
+
+	for (i = 0; i < REPAIR_ROUNDS && l->state == LEG_UP; i++) {
+		out = out_next(l);
+		if (own_ssrc(l) == 0 ||
+		    (n = front_repair_due(l->repair, l->ssrc, perc_now_ms(),
+			 out, ROOM - PERC_SRTCP_ROOM)) == 0)
+			break;
+		rtcp_out(l, out, n);
 	}
+	front_leg_turn(l);
+	repair_plan(l);
+}
+
+static void
+repair_plan(struct front_leg *l)
+{
+	int64_t now = perc_now_ms();
+	int64_t ms = front_repair_next(l->repair, now) - now;
+
+	if (ms < REPAIR_MIN_MS)
+		ms = REPAIR_MIN_MS;
+	if (l->state != LEG_UP ||
+	    (perc_timer_armed(&l->repair_timer) && l->repair_ms <= now + ms))
+		return;
+	l->repair_ms = now + ms;
+	if (perc_timer_set(l->loop, &l->repair_timer, ms, on_repair, l) != 0)
+		fatalx("no memory for a timer");
+}
+
+static void
+again(const uint8_t *p, size_t n, void *arg)
+{
+	struct front_leg *l = arg;
+
+	memcpy(out_next(l), p, n);
 	out_done(l, n);
-	l->count.rtcp_sent++;
 }
 
 /* ---- receiving
@@ -133,6 +215,9 @@ rtp_in(struct front_leg *l, uint8_t *p, size_t n)
 		return;
 	}
 	l->count.received++;
+	if (front_repair_received(l->repair, &h, perc_now_ms()) ||
+	    !perc_timer_armed(&l->repair_timer))
+		repair_plan(l);
 	front_vault_packet(l->conf->agent->vault, VAULT_MEDIA_IN, l->conf->slot,
 	    p, len, p + n - tail.len, tail.len);
 }
@@ -147,6 +232,8 @@ rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
 		return;
 	}
 	l->count.rtcp_received++;
+	front_repair_rtcp(l->repair, p, n, perc_now_ms(), again, l);
+	front_leg_turn(l);
 	front_vault_packet(
 	    l->conf->agent->vault, VAULT_RTCP_IN, l->conf->slot, p, n, NULL, 0);
 }

@@ -360,6 +360,57 @@ test_rtcp_both_ways(void **state)
 	assert_int_equal(vault_len, sizeof(rr));
 }
 
+static void
+mdd_media(uint16_t seq)
+{
+	uint8_t p[128], out[160];
+	size_t n = packet(p, seq, "\0", 1), len;
+	struct perc_rtp h;
+
+	assert_int_equal(perc_rtp_parse(&h, p, n - 1), 0);
+	assert_int_equal(perc_srtp_protect(mdd.tx, &h, p, n - 1, out, &len), 0);
+	out[len] = 0;
+	mdd_send(out, len + 1, NULL);
+}
+
+/* The leg itself asks for what the hop lost, and sends again what the
+ * distributor lost; the vault hears of neither. */
+static void
+test_losses_are_mended_by_the_leg(void **state)
+{
+	uint8_t p[128], first[160], q[64 + PERC_SRTCP_ROOM];
+	size_t n = packet(p, 7, "\0", 1), len;
+	static const uint16_t seq = 7;
+	struct perc_wire w;
+	struct perc_rtp h;
+
+	connect_leg();
+	turn_until(&ups, 2000);
+	front_leg_media(conf.leg, p, n); /* now it has an SSRC */
+	turns(3);
+	memcpy(first, mdd.got, len = mdd.got_len);
+	mdd.got_len = 0;
+	mdd_media(20);
+	mdd_media(23);
+	turns(8);
+	n = mdd.got_len;
+	assert_true(n > 0);
+	assert_int_equal(perc_srtcp_unprotect(mdd.rtcp_rx, mdd.got, &n), 0);
+	assert_int_equal(n, 24);
+	assert_memory_equal(mdd.got + 20, "\0\x15\0\1", 4); /* 21, 22 */
+	assert_memory_equal(mdd.got + 4, p + 8, 4);
+
+	assert_int_equal(perc_rtp_parse(&h, p, 53), 0);
+	perc_wire_writer(&w, q, sizeof(q));
+	perc_rtcp_nack_put(&w, 1, h.ssrc, &seq, 1);
+	n = w.pos;
+	assert_int_equal(perc_srtcp_protect(mdd.rtcp_tx, q, &n), 0);
+	mdd_send(q, n, NULL);
+	turns(5);
+	assert_int_equal(mdd.got_len, len);
+	assert_memory_equal(mdd.got, first, len);
+}
+
 /* A vault that has erased must get nothing more. */
 static void
 test_nothing_for_an_erased_vault(void **state)
@@ -453,6 +504,7 @@ main(void)
 		WITH(test_REQ_WS_6_3c_other_fingerprint_is_refused),
 		WITH(test_field_is_outside_the_outer_layer),
 		WITH(test_rtcp_both_ways),
+		WITH(test_losses_are_mended_by_the_leg),
 		WITH(test_nothing_for_an_erased_vault),
 		WITH(test_lengths_that_lie),
 		WITH(test_stranger_is_left),
