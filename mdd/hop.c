@@ -58,7 +58,9 @@ hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
 	if ((r = perc_dtls_keys(leg->dtls, &k)) != 0)
 		goto out;
 	if ((r = perc_srtp_new(&leg->rx, k.profile, k.rx_key, k.rx_salt,
-		 leg->nssrcs, HOP_WINDOW)) != 0 ||
+		 leg->link != NULL ? w->legs.limits.max_link_sources
+				   : leg->nssrcs,
+		 HOP_WINDOW)) != 0 ||
 	    (r = perc_srtp_new(&leg->tx, k.profile, k.tx_key, k.tx_salt,
 		 w->legs.sources_max, HOP_WINDOW)) != 0 ||
 	    (r = perc_srtcp_new(
@@ -88,6 +90,7 @@ hop_up(struct mdd_worker *w, struct mdd_leg *leg)
 	w->count[MDD_DTLS_UP]++;
 	mdd_leg_up(&w->legs, leg);
 	mdd_rtcp_welcome(w, leg, perc_now_ms());
+	mdd_link_up(w, leg, perc_now_ms());
 	log_info("leg up id=%s conference=%s", leg->id, leg->room->key);
 }
 
@@ -156,4 +159,17 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 	}
 	w->count[MDD_IN_DTLS]++;
 	hop_after(w, leg, perc_dtls_input(leg->dtls, p, n));
+}
+
+void
+mdd_hop_dial(struct mdd_worker *w, struct mdd_leg *leg)
+{
+	if (leg->dtls != NULL || w->legs.dtls >= w->dtls_max)
+		return;
+	leg->owner = w;
+	if (perc_dtls_new(&leg->dtls, w->id, false, leg->pin, NULL, 0, hop_send,
+		leg) != 0)
+		return;
+	w->legs.dtls++;
+	hop_after(w, leg, perc_dtls_start(leg->dtls));
 }

@@ -124,6 +124,10 @@ path_answered(struct mdd_worker *w, const struct mdd_addr *from,
 	p->to.len = 0;
 	mdd_leg_bind(&w->legs, leg, from);
 	leg->answered = true;
+	if (leg->link != NULL) {
+		leg->heard_ms = now_ms;
+		mdd_link_answered(w, leg);
+	}
 	return;
 no:
 	w->count[MDD_DROP_STUN_AUTH]++;

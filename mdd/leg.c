@@ -11,12 +11,33 @@
 #include <string.h>
 
 #include "mdd/beat.h"
+#include "mdd/link.h"
 #include "mdd/room.h"
 #include "perc/dtls.h"
 #include "perc/secret.h"
 
-/* What a leg may send in a second. */
-#define LEG_OCTETS(l) ((int64_t)(l)->limits.max_leg_kbps * 1000 / 8)
+/* What a leg may send in a second: packets, and octets. */
+static unsigned
+leg_pps(const struct mdd_legs *l, enum mdd_link_kind kind)
+{
+	return kind == MDD_LINK_NONE ? l->limits.max_leg_pps
+				     : l->limits.max_link_pps;
+}
+
+static int64_t
+leg_octets(const struct mdd_legs *l, enum mdd_link_kind kind)
+{
+	return kind == MDD_LINK_NONE
+	    ? (int64_t)l->limits.max_leg_kbps * 1000 / 8
+	    : (int64_t)l->limits.max_link_pps * PERC_MTU_MAX;
+}
+
+static enum mdd_link_kind
+leg_kind(const struct mdd_leg *leg)
+{
+	return leg->link == NULL ? MDD_LINK_NONE : leg->link->kind;
+}
+
 static int
 ledgers_make(struct mdd_legs *l, size_t legs)
 {
@@ -44,6 +65,8 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 	l->gone = gone;
 	l->arg = arg;
 	l->sources_max = limits->max_conference_legs * MDD_SOURCES_PER_LEG;
+	if (limits->max_links > 0)
+		l->sources_max += limits->max_link_sources;
 	if (l->sources_max > PERC_SRTP_STREAMS_MAX)
 		l->sources_max = PERC_SRTP_STREAMS_MAX;
 	if ((l->pool = calloc(legs, sizeof(*l->pool))) == NULL ||
@@ -71,7 +94,7 @@ mdd_legs_init(struct mdd_legs *l, const struct mdd_setup *limits,
 		l->rooms[i].next_free = l->free_rooms;
 		l->free_rooms = &l->rooms[i];
 	}
-	return 0;
+	return mdd_links_init(l);
 }
 
 void
@@ -106,6 +129,7 @@ mdd_legs_clear(struct mdd_legs *l)
 		leg_keys_free(l, &l->pool[i]);
 		perc_wipe(&l->pool[i], sizeof(l->pool[i]));
 	}
+	mdd_links_clear(l);
 	mdd_table_clear(&l->by_id);
 	mdd_table_clear(&l->by_ufrag);
 	mdd_table_clear(&l->by_addr);
@@ -142,8 +166,8 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	mdd_ledger_init(&leg->ledger,
 	    l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
 	    l->ledger_lines);
-	leg->credit = l->limits.max_leg_pps;
-	leg->octets = LEG_OCTETS(l);
+	leg->credit = leg_pps(l, j->link);
+	leg->octets = leg_octets(l, j->link);
 	leg->credit_ms = now_ms;
 	if (j->planned) {
 		leg->plan = &l->plans[leg - l->pool];
@@ -152,6 +176,21 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	mdd_ice_credentials(l, leg);
 	mdd_table_add(&l->by_id, &leg->by_id,
 	    mdd_table_hash(&l->by_id, leg->id, strlen(leg->id)));
+}
+
+/* Of leg_fill and the count of its room: nobody has seen it yet. */
+static void
+leg_unmake(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	struct mdd_room *room = leg->room;
+
+	mdd_table_del(&leg->by_id);
+	mdd_table_del(&leg->by_ufrag);
+	perc_wipe(leg, sizeof(*leg));
+	leg->next = l->free_legs;
+	l->free_legs = leg;
+	room->legs--;
+	mdd_room_drop_empty(l, room);
 }
 
 int
@@ -180,6 +219,10 @@ mdd_leg_join(struct mdd_legs *l, const struct mdd_join *j, int64_t now_ms,
 	l->free_legs = leg->next;
 	leg_fill(l, leg, j, now_ms);
 	leg->room = room;
+	if (j->link != MDD_LINK_NONE && (r = mdd_link_open(l, leg, j)) != 0) {
+		leg_unmake(l, leg);
+		return r;
+	}
 	leg->next = room->first;
 	leg->linkp = &room->first;
 	if (leg->next != NULL)
@@ -224,12 +267,16 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 		l->moved = true;
 	l->flooded -= leg->flooded;
 	leg_forget(leg);
+	if (leg->link != NULL)
+		mdd_link_close(l, leg);
 	for (i = 0; i < leg->nssrcs; i++)
 		leg->src[i]->legs--;
 	*leg->linkp = leg->next;
 	if (leg->next != NULL)
 		leg->next->linkp = leg->linkp;
 	room->legs--;
+	for (i = 0; i < leg->nssrcs; i++)
+		mdd_link_inherit(l, room, leg->ssrcs[i]);
 	mdd_select_changed(room);
 	mdd_table_del(&leg->by_id);
 	mdd_table_del(&leg->by_ufrag);
@@ -321,6 +368,7 @@ mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg)
 
 	leg->state = MDD_LEG_UP;
 	l->up++;
+	mdd_link_news(leg->room);
 	for (o = leg->room->first; o != NULL; o = next) {
 		next = o->next;
 		if (o != leg && o->serial < leg->serial &&
@@ -329,11 +377,17 @@ mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg)
 	}
 }
 
+static int64_t
+leg_idle_ms(const struct mdd_legs *l, const struct mdd_leg *leg)
+{
+	return leg->link != NULL ? MDD_LINK_IDLE_MS : l->limits.idle_ms;
+}
+
 /* As quiet as a leg should be for a second: back on the road. */
 static void
 leg_calm(struct mdd_legs *l, struct mdd_leg *leg)
 {
-	if (leg->flooded && leg->seen <= l->limits.max_leg_pps) {
+	if (leg->flooded && leg->seen <= leg_pps(l, leg_kind(leg))) {
 		leg->flooded = false;
 		l->flooded--;
 		l->moved = true;
@@ -354,7 +408,7 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 		leg_calm(l, leg);
 		if (now_ms >= leg->ends_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
-		else if (now_ms - leg->heard_ms >= l->limits.idle_ms)
+		else if (now_ms - leg->heard_ms >= leg_idle_ms(l, leg))
 			mdd_leg_end(l, leg, MDD_LEGS_SILENT);
 		else if (leg->state == MDD_LEG_UP &&
 		    now_ms >= leg->dtls_until_ms)
@@ -370,7 +424,7 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 void
 mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg)
 {
-	if (++leg->seen <= 2 * l->limits.max_leg_pps || leg->flooded)
+	if (++leg->seen <= 2 * leg_pps(l, leg_kind(leg)) || leg->flooded)
 		return;
 	leg->flooded = true;
 	l->flooded++;
@@ -381,16 +435,16 @@ mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg)
 static void
 credit_grow(const struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
 {
-	int64_t ms = now_ms - leg->credit_ms, most = LEG_OCTETS(l);
-	uint64_t more =
-	    ms <= 0 ? 0 : (uint64_t)ms * l->limits.max_leg_pps / 1000;
+	int64_t most = leg_octets(l, leg_kind(leg));
+	int64_t ms = now_ms - leg->credit_ms;
+	unsigned pps = leg_pps(l, leg_kind(leg));
+	uint64_t more = ms <= 0 ? 0 : (uint64_t)ms * pps / 1000;
 
 	if (more == 0)
 		return;
 	leg->credit_ms = now_ms;
 	more += leg->credit;
-	leg->credit = more > l->limits.max_leg_pps ? l->limits.max_leg_pps
-						   : (unsigned)more;
+	leg->credit = more > pps ? pps : (unsigned)more;
 	leg->octets += ms > 1000 ? most : ms * most / 1000;
 	if (leg->octets > most)
 		leg->octets = most;
@@ -425,6 +479,8 @@ mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc)
 {
 	unsigned i;
 
+	if (leg->link != NULL)
+		return mdd_link_index(leg->link, ssrc);
 	for (i = 0; i < leg->nssrcs; i++)
 		if (leg->ssrcs[i] == ssrc)
 			return (int)i;
@@ -432,9 +488,34 @@ mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc)
 }
 
 struct mdd_source *
-mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc)
+mdd_leg_src(const struct mdd_leg *leg, unsigned i)
+{
+	return leg->link != NULL ? leg->link->slot[i].src : leg->src[i];
+}
+
+struct mdd_inbound *
+mdd_leg_in(struct mdd_leg *leg, unsigned i)
+{
+	return leg->link != NULL ? leg->link->slot[i].in : &leg->in[i];
+}
+
+struct mdd_source *
+mdd_leg_source(const struct mdd_leg *leg, uint32_t ssrc)
 {
 	int i = mdd_leg_index(leg, ssrc);
 
-	return i < 0 ? NULL : leg->src[i];
+	return i < 0 ? NULL : mdd_leg_src(leg, (unsigned)i);
+}
+
+struct mdd_source *
+mdd_leg_source_next(const struct mdd_leg *leg, unsigned *at)
+{
+	const struct mdd_link *k = leg->link;
+
+	if (k == NULL)
+		return *at < leg->nssrcs ? leg->src[(*at)++] : NULL;
+	while (*at <= k->mask)
+		if (k->slot[(*at)++].src != NULL)
+			return k->slot[*at - 1].src;
+	return NULL;
 }

@@ -57,12 +57,16 @@ struct mdd_inbound { /* one SSRC as its leg sends it to us */
 };
 
 struct mdd_leg;
+struct mdd_link; /* mdd/link.h */
 
 struct mdd_room { /* one conference */
 	struct mdd_node by_key;
 	char key[MDD_CONF_KEY_MAX + 1];
 	struct mdd_leg *first;
 	unsigned legs, nsrc;
+	unsigned links;	       /* of legs */
+	unsigned link_sources; /* SSRCs that links feed now ... */
+	unsigned link_life;    /* ... and ever brought */
 	struct mdd_source *src;
 	uint32_t gen;	 /* something changed: decide anew */
 	unsigned last_n; /* 0: all speak */
@@ -94,6 +98,7 @@ struct mdd_leg {
 	/* What it negotiated by SDP: its packets are protected by the hop
 	 * alone; it is in a room of such legs only. NULL: Double, ids fixed. */
 	struct mdd_plan *plan;
+	struct mdd_link *link; /* NULL: a member's */
 	enum mdd_leg_state state;
 	uint32_t serial; /* never 0, never the same again */
 	char id[MDD_LEG_ID_MAX];
@@ -144,10 +149,15 @@ struct mdd_legs {
 	uint32_t ledger_lines;	   /* of one; 0: none */
 	struct mdd_flow *flows;	   /* legs x sources_max */
 	struct mdd_voice **voices; /* room for those of one conference */
+	struct mdd_link *links, *free_links;
+	struct mdd_link_source *link_slots;
+	struct mdd_inbound *link_in, **free_in; /* a pool and its spare ones */
+	unsigned nfree_in;
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;
-	unsigned n, up, nrooms, dtls; /* dtls: associations alive */
+	unsigned n, up, nrooms, nlinks;
+	unsigned dtls; /* associations alive */
 	unsigned flooded;
 	bool moved; /* where legs live has changed; the intake's to clear */
 	struct perc_loop *loop;
@@ -188,10 +198,19 @@ void mdd_leg_charge(struct mdd_leg *leg, size_t n);
 /* Both. */
 bool mdd_leg_credit(
     struct mdd_legs *l, struct mdd_leg *leg, size_t n, int64_t now_ms);
-/* Which of its SSRCs; PERC_ERR_NOTFOUND. */
+/*
+ * Which of its SSRCs: of its token, or of those that this link feeds now;
+ * PERC_ERR_NOTFOUND. Good until the leg's next datagram. Then that one's
+ * records: of the conference, and as this leg sends it.
+ */
 PERC_MUST int mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc);
-/* Its record of ssrc, NULL when that is not among those of its token. */
-struct mdd_source *mdd_leg_source(struct mdd_leg *leg, uint32_t ssrc);
+struct mdd_source *mdd_leg_src(const struct mdd_leg *leg, unsigned i);
+struct mdd_inbound *mdd_leg_in(struct mdd_leg *leg, unsigned i);
+/* Its record of ssrc, or NULL. */
+struct mdd_source *mdd_leg_source(const struct mdd_leg *leg, uint32_t ssrc);
+/* All of them, one at each call from *at = 0 on; NULL at the end. *at - 1 is
+ * then its index. */
+struct mdd_source *mdd_leg_source_next(const struct mdd_leg *leg, unsigned *at);
 /* Whose SSRC is it: the leg that is up, and its record. */
 struct mdd_leg *
 mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp);

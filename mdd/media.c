@@ -154,7 +154,7 @@ room_flush(struct mdd_worker *w, unsigned first)
 			continue;
 		for (i = first; i < w->nstaged; i++)
 			if (w->staged[i].room == room &&
-			    w->staged[i].from != to)
+			    mdd_link_may(w->staged[i].from, to))
 				media_forward(w, to, &w->staged[i]);
 	}
 	for (i = first; i < w->nstaged; i++)
@@ -281,5 +281,5 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
-	media_stage(w, leg, leg->src[i], &h, p, len, &t);
+	media_stage(w, leg, mdd_leg_src(leg, (unsigned)i), &h, p, len, &t);
 }

@@ -56,6 +56,9 @@ mdd_setup_put(uint8_t *out, const struct mdd_setup *m)
 	perc_wire_put_u32(&w, m->rtx_packets);
 	perc_wire_put_u32(&w, m->rtx_kib);
 	perc_wire_put_u32(&w, m->last_n);
+	perc_wire_put_u32(&w, m->max_links);
+	perc_wire_put_u32(&w, m->max_link_sources);
+	perc_wire_put_u32(&w, m->max_link_pps);
 	return put_end(&w);
 }
 
@@ -74,6 +77,9 @@ mdd_setup_get(struct mdd_setup *m, const void *p, size_t n)
 	m->rtx_packets = perc_wire_get_u32(&w);
 	m->rtx_kib = perc_wire_get_u32(&w);
 	m->last_n = perc_wire_get_u32(&w);
+	m->max_links = perc_wire_get_u32(&w);
+	m->max_link_sources = perc_wire_get_u32(&w);
+	m->max_link_pps = perc_wire_get_u32(&w);
 	return perc_wire_end(&w);
 }
 
@@ -104,6 +110,8 @@ mdd_join_put(uint8_t *out, const struct mdd_join *m)
 	unsigned i;
 
 	perc_wire_writer(&w, out, MDD_MSG_MAX);
+	perc_wire_put_u8(&w, (uint8_t)m->link);
+	perc_wire_put_u8(&w, m->dial);
 	perc_wire_put_str(&w, m->leg);
 	perc_wire_put_str(&w, m->conference);
 	perc_wire_put_str(&w, m->member);
@@ -124,10 +132,15 @@ int
 mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 {
 	struct perc_wire w;
-	unsigned i;
+	unsigned i, dial;
 
 	memset(m, 0, sizeof(*m));
 	perc_wire_reader(&w, p, n);
+	m->link = perc_wire_get_u8(&w);
+	dial = perc_wire_get_u8(&w);
+	if (m->link >= MDD_LINK_KINDS || dial > (m->link != MDD_LINK_NONE))
+		return PERC_ERR_FORMAT;
+	m->dial = dial != 0;
 	get_text(&w, m->leg, sizeof(m->leg));
 	get_text(&w, m->conference, sizeof(m->conference));
 	get_text(&w, m->member, sizeof(m->member));
@@ -199,6 +212,39 @@ mdd_joined_get(struct mdd_joined *m, const void *p, size_t n)
 	if (err >= (uint32_t)-PERC_ERR_LAST)
 		return PERC_ERR_FORMAT;
 	m->err = -(int)err;
+	return perc_wire_end(&w);
+}
+
+int
+mdd_dial_put(uint8_t *out, const struct mdd_dial *m)
+{
+	struct perc_wire w;
+
+	perc_wire_writer(&w, out, MDD_MSG_MAX);
+	perc_wire_put_str(&w, m->leg);
+	perc_wire_put_bytes(&w, m->pin, sizeof(m->pin));
+	perc_wire_put_str(&w, m->host);
+	perc_wire_put_u32(&w, m->port);
+	perc_wire_put_str(&w, m->ufrag);
+	perc_wire_put_str(&w, m->pwd);
+	return put_end(&w);
+}
+
+int
+mdd_dial_get(struct mdd_dial *m, const void *p, size_t n)
+{
+	struct perc_wire w;
+
+	memset(m, 0, sizeof(*m));
+	perc_wire_reader(&w, p, n);
+	get_text(&w, m->leg, sizeof(m->leg));
+	get_raw(&w, m->pin, sizeof(m->pin));
+	get_text(&w, m->host, sizeof(m->host));
+	m->port = perc_wire_get_u32(&w);
+	get_text(&w, m->ufrag, sizeof(m->ufrag));
+	get_text(&w, m->pwd, sizeof(m->pwd));
+	if (m->port == 0 || m->port > 65535)
+		return PERC_ERR_FORMAT;
 	return perc_wire_end(&w);
 }
 

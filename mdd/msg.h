@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,7 @@
 #include "perc/err.h"
 #include "perc/stun.h"
 
-#define MDD_LEG_ID_MAX	 32 /* "l_" and 22 characters, with NUL and slack */
+#define MDD_LEG_ID_MAX 32 /* "l_" and 22 characters, with NUL and slack */
 /* "kmf/conference", and "/hop" for those whose packets only hops protect */
 #define MDD_CONF_KEY_MAX (32 + 1 + MDD_TOKEN_ID_MAX + 4)
 
@@ -25,11 +26,12 @@ enum mdd_msg_type {
 	MDD_MSG_READY,	   /* W->C */
 	MDD_MSG_JOIN,	   /* C->W, answered by JOINED */
 	MDD_MSG_JOINED,
-	MDD_MSG_RENEW, /* C->W */
-	MDD_MSG_LEAVE, /* C->W */
-	MDD_MSG_LEFT,  /* W->C, also after LEAVE */
-	MDD_MSG_STATS, /* W->C, once a second */
+	MDD_MSG_RENEW,	      /* C->W */
+	MDD_MSG_LEAVE,	      /* C->W */
+	MDD_MSG_LEFT,	      /* W->C, also after LEAVE */
+	MDD_MSG_STATS,	      /* W->C, once a second */
 	MDD_MSG_RESTART = 32, /* C->W, answered by JOINED */
+	MDD_MSG_DIAL = 48,    /* C->W: where the other end of a link is */
 };
 
 struct mdd_setup {
@@ -38,7 +40,8 @@ struct mdd_setup {
 	uint32_t idle_ms;
 	uint32_t rtx_packets; /* that a leg may ask for again; 0: none */
 	uint32_t rtx_kib;     /* of packets kept by a worker */
-	uint32_t last_n; /* who spoke last; 0: all */
+	uint32_t last_n;      /* who spoke last; 0: all */
+	uint32_t max_links, max_link_sources, max_link_pps;
 };
 
 struct mdd_ready {
@@ -47,7 +50,18 @@ struct mdd_ready {
 
 #define MDD_ICE_MAX 256 /* RFC 8839 section 5.4 */
 
+/* What a leg leads to (mdd/link.h). */
+enum mdd_link_kind {
+	MDD_LINK_NONE,	  /* a member */
+	MDD_LINK_LOCAL,	  /* a worker of this MDD */
+	MDD_LINK_PEER,	  /* another MDD */
+	MDD_LINK_TRANSIT, /* another MDD that may speak for others */
+	MDD_LINK_KINDS
+};
+
 struct mdd_join {
+	enum mdd_link_kind link;
+	bool dial; /* a link that waits for DIAL; pin, ufrag, pwd come then */
 	char leg[MDD_LEG_ID_MAX];
 	char conference[MDD_CONF_KEY_MAX + 1];
 	char member[MDD_TOKEN_ID_MAX + 1];
@@ -70,6 +84,14 @@ struct mdd_joined { /* the frame's id is the asker's */
 	int err;
 	char leg[MDD_LEG_ID_MAX];
 	char ufrag[PERC_ICE_UFRAG + 1], pwd[PERC_ICE_PWD + 1];
+};
+
+struct mdd_dial {
+	char leg[MDD_LEG_ID_MAX];
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+	char host[48]; /* literal address */
+	uint32_t port;
+	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 
 struct mdd_renew {
@@ -100,6 +122,8 @@ int mdd_joined_put(uint8_t *out, const struct mdd_joined *m);
 PERC_MUST int mdd_joined_get(struct mdd_joined *m, const void *p, size_t n);
 int mdd_restart_put(uint8_t *out, const struct mdd_restart *m);
 PERC_MUST int mdd_restart_get(struct mdd_restart *m, const void *p, size_t n);
+int mdd_dial_put(uint8_t *out, const struct mdd_dial *m);
+PERC_MUST int mdd_dial_get(struct mdd_dial *m, const void *p, size_t n);
 int mdd_renew_put(uint8_t *out, const struct mdd_renew *m);
 PERC_MUST int mdd_renew_get(struct mdd_renew *m, const void *p, size_t n);
 int mdd_leave_put(uint8_t *out, const struct mdd_leave *m);

@@ -78,11 +78,11 @@ on_rest(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
 	if (!wanted_take(w, seq))
 		return;
 	w->count[MDD_RTX_MISSED]++;
-	if ((to = mdd_room_owner(leg->room, media, &s)) == NULL || to == leg ||
-	    (i = mdd_leg_index(to, media)) < 0)
+	if ((to = mdd_room_owner(leg->room, media, &s)) == NULL ||
+	    !mdd_link_may(leg, to) || (i = mdd_leg_index(to, media)) < 0)
 		return;
 	if (mdd_media_seq_in(leg, s, seq, &in) &&
-	    perc_gaps_want(&to->in[i].gaps, in, now_ms))
+	    perc_gaps_want(&mdd_leg_in(to, (unsigned)i)->gaps, in, now_ms))
 		mdd_beat_start(w, to);
 }
 
@@ -129,7 +129,7 @@ void
 mdd_nack_seen(struct mdd_worker *w, struct mdd_leg *leg, unsigned i,
     const struct perc_rtp *h, int64_t now_ms)
 {
-	struct mdd_inbound *in = &leg->in[i];
+	struct mdd_inbound *in = mdd_leg_in(leg, i);
 
 	perc_reception_packet(&in->rx, h, now_ms);
 	perc_gaps_packet(&in->gaps, h->seq, now_ms);
@@ -146,18 +146,21 @@ mdd_nack_ask(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 	uint16_t seq[NACK_ASK_MAX];
 	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
+	struct mdd_inbound *in;
+	struct mdd_source *s;
 	bool more = false;
-	unsigned i, n;
+	unsigned i = 0, n;
 
-	for (i = 0; i < leg->nssrcs; i++) {
-		n = perc_gaps_due(&leg->in[i].gaps, now_ms,
+	while ((s = mdd_leg_source_next(leg, &i)) != NULL) {
+		in = mdd_leg_in(leg, i - 1);
+		n = perc_gaps_due(&in->gaps, now_ms,
 		    leg->rtt_ms > 0 ? leg->rtt_ms : NACK_RTT_MS, seq,
 		    NACK_ASK_MAX);
-		more |= leg->in[i].gaps.n > 0;
+		more |= in->gaps.n > 0;
 		if (n == 0)
 			continue;
 		mdd_rtcp_begin(&out, buf);
-		perc_rtcp_nack_put(&out, MDD_RTCP_SSRC, leg->ssrcs[i], seq, n);
+		perc_rtcp_nack_put(&out, MDD_RTCP_SSRC, s->ssrc, seq, n);
 		mdd_rtcp_send(w, leg, buf, out.pos);
 		w->count[MDD_NACK_ASKED] += n;
 	}

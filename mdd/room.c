@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "mdd/link.h"
+
 struct mdd_room *
 mdd_room_find(struct mdd_legs *l, const char *key)
 {
@@ -32,7 +34,8 @@ mdd_room_make(struct mdd_legs *l, const char *key)
 	l->free_rooms = room->next_free;
 	l->nrooms++;
 	room->first = NULL;
-	room->legs = room->nsrc = 0;
+	room->legs = room->nsrc = room->links = 0;
+	room->link_sources = room->link_life = 0;
 	room->gen = 1;
 	room->last_n = 0;
 	room->pictures = room->rated = false;
@@ -54,8 +57,8 @@ mdd_room_drop_empty(struct mdd_legs *l, struct mdd_room *room)
 	l->nrooms--;
 }
 
-static struct mdd_source *
-room_source(const struct mdd_room *room, uint32_t ssrc)
+struct mdd_source *
+mdd_room_source(const struct mdd_room *room, uint32_t ssrc)
 {
 	unsigned i;
 
@@ -81,16 +84,18 @@ room_places(const struct mdd_legs *l, const struct mdd_room *room)
  * SEQ is then forgotten here; should its member come back, perc_srtp_protect
  * refuses what would repeat a nonce, and that member's first packets are lost.
  */
-static struct mdd_source *
-room_source_new(const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
+struct mdd_source *
+mdd_room_source_new(
+    const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc)
 {
 	struct mdd_source *s = room->src;
 
 	if (room->nsrc < l->sources_max)
 		s = &room->src[room->nsrc++];
 	else
-		while (s->legs > 0) /* mdd_room_admit saw that there is one */
-			s++;
+		while (s->legs > 0)
+			if (++s == room->src + room->nsrc)
+				return NULL;
 	memset(s, 0, sizeof(*s));
 	s->ssrc = ssrc;
 	mdd_select_forget(room, (unsigned)(s - room->src));
@@ -114,10 +119,9 @@ mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp)
 	struct mdd_leg *leg;
 
 	for (leg = room->first; leg != NULL; leg = leg->next)
-		if (leg->state == MDD_LEG_UP && mdd_leg_has(leg, ssrc)) {
-			*sp = mdd_leg_source(leg, ssrc);
+		if (leg->state == MDD_LEG_UP &&
+		    (*sp = mdd_leg_source(leg, ssrc)) != NULL)
 			return leg;
-		}
 	return NULL;
 }
 
@@ -143,34 +147,37 @@ mdd_room_admit(
 				return PERC_ERR_CONFLICT;
 	}
 	for (i = 0; i < j->nssrcs; i++)
-		if (room_source(room, j->ssrcs[i]) == NULL)
+		if (mdd_room_source(room, j->ssrcs[i]) == NULL)
 			fresh++;
 	if (fresh > room_places(l, room))
 		return PERC_ERR_LIMIT;
 	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
 		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
-	else if (room->legs > l->limits.max_conference_legs)
+	else if (j->link == MDD_LINK_NONE &&
+	    room->legs - room->links > l->limits.max_conference_legs)
 		return PERC_ERR_LIMIT;
 	return 0;
 }
 
 void
-mdd_room_give_sources(const struct mdd_legs *l, struct mdd_leg *leg)
+mdd_room_give_sources(struct mdd_legs *l, struct mdd_leg *leg)
 {
 	uint64_t member = mdd_select_member(leg->member);
 	struct mdd_source *s;
 	unsigned i;
 
+	for (i = 0; i < leg->nssrcs; i++)
+		mdd_link_yield(l, leg->room, leg->ssrcs[i]);
 	/* Those that are known first, lest a new one takes their place. */
 	for (i = 0; i < leg->nssrcs; i++)
-		if ((s = room_source(leg->room, leg->ssrcs[i])) != NULL) {
+		if ((s = mdd_room_source(leg->room, leg->ssrcs[i])) != NULL) {
 			leg->src[i] = s;
 			s->legs++;
 		}
 	for (i = 0; i < leg->nssrcs; i++)
 		if (leg->src[i] == NULL) {
 			leg->src[i] =
-			    room_source_new(l, leg->room, leg->ssrcs[i]);
+			    mdd_room_source_new(l, leg->room, leg->ssrcs[i]);
 			leg->src[i]->legs++;
 		}
 	for (i = 0; i < leg->nssrcs; i++) {

@@ -14,5 +14,10 @@ void mdd_room_drop_empty(struct mdd_legs *l, struct mdd_room *room);
 PERC_MUST int mdd_room_admit(
     struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j);
 /* Records for a leg's SSRCs, old or new; room_admit saw that they fit. */
-void mdd_room_give_sources(const struct mdd_legs *l, struct mdd_leg *leg);
+void mdd_room_give_sources(struct mdd_legs *l, struct mdd_leg *leg);
+/* A conference's record of ssrc, or NULL; and a place for a new one, if need
+ * be that of one whose leg is gone, or NULL. */
+struct mdd_source *mdd_room_source(const struct mdd_room *room, uint32_t ssrc);
+struct mdd_source *mdd_room_source_new(
+    const struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc);
 bool mdd_leg_has(const struct mdd_leg *leg, uint32_t ssrc);

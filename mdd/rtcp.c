@@ -15,6 +15,7 @@
 
 #define RTCP_REFRESH_MS 500 /* at most one key frame request in it */
 #define RTCP_FCI_MAX	64  /* entries of one feedback message */
+#define RTCP_BYE_MAX	31  /* SSRCs of one BYE */
 
 static uint32_t
 u32(const uint8_t *p)
@@ -58,7 +59,7 @@ compound_send_all(struct mdd_worker *w, const struct mdd_leg *from,
 	struct mdd_leg *to;
 
 	for (to = from->room->first; to != NULL; to = to->next)
-		if (to != from)
+		if (mdd_link_may(from, to))
 			mdd_rtcp_send(w, to, p, n);
 }
 
@@ -104,6 +105,21 @@ relay_bye(struct mdd_leg *leg, const struct perc_rtcp *k, struct perc_wire *out)
 	return true;
 }
 
+/* What a link says has ended is free again. */
+static void
+bye_after(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p, size_t n)
+{
+	struct perc_rtcp k;
+	unsigned i;
+	size_t at;
+
+	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n)
+		for (i = 0; k.type == PERC_RTCP_BYE && i < k.count; i++)
+			if (8 + 4 * (size_t)i <= k.n)
+				mdd_link_drop(&w->legs, leg,
+				    u32(k.p + 4 + 4 * (size_t)i));
+}
+
 /* ---- what goes to one ------------------------------------------------- */
 
 static void
@@ -140,7 +156,7 @@ feedback_pli(struct mdd_worker *w, struct mdd_leg *leg,
 	struct perc_wire out;
 
 	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
-	if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
+	if (to == NULL || !mdd_link_may(leg, to) || !refresh_due(w, s, now_ms))
 		return;
 	feedback_head(
 	    &out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB, k->ssrc, s->ssrc, 0);
@@ -159,7 +175,8 @@ feedback_fir(struct mdd_worker *w, struct mdd_leg *leg,
 
 	for (at = 12; at + 8 <= k->n && n < RTCP_FCI_MAX; at += 8, n++) {
 		to = mdd_room_owner(leg->room, u32(k->p + at), &s);
-		if (to == NULL || to == leg || !refresh_due(w, s, now_ms))
+		if (to == NULL || !mdd_link_may(leg, to) ||
+		    !refresh_due(w, s, now_ms))
 			continue;
 		feedback_head(
 		    &out, buf, PERC_RTCP_FIR, PERC_RTCP_PSFB, k->ssrc, 0, 8);
@@ -197,7 +214,11 @@ packet_take(struct mdd_worker *w, struct mdd_leg *leg,
 		if (kinds[i].type != k->type ||
 		    (kinds[i].count != 0 && kinds[i].count != k->count))
 			continue;
-		if (k->n < 8 || mdd_leg_source(leg, k->ssrc) == NULL)
+		/* An MDD asks for pictures in its own name. */
+		if (k->n < 8 ||
+		    (mdd_leg_source(leg, k->ssrc) == NULL &&
+			(leg->link == NULL || kinds[i].feedback == NULL ||
+			    k->ssrc != MDD_RTCP_SSRC)))
 			break;
 		if (kinds[i].relay != NULL) {
 			if (kinds[i].relay(leg, k, out))
@@ -225,9 +246,14 @@ mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 
 	mdd_rtcp_begin(&out, buf);
 	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n)
-		any |= packet_take(w, leg, &k, &out, now_ms);
+		if (leg->link != NULL && k.type == PERC_RTCP_APP)
+			mdd_link_hello(w, leg, k.p, k.n, now_ms);
+		else
+			any |= packet_take(w, leg, &k, &out, now_ms);
 	if (any && out.err == 0)
 		compound_send_all(w, leg, buf, out.pos);
+	if (leg->link != NULL)
+		bye_after(w, leg, p, n);
 }
 
 void
@@ -238,7 +264,9 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_NO_KEYS]++;
 		return;
 	}
-	if (n < 8 + 20 || mdd_leg_source(leg, u32(p + 4)) == NULL) {
+	if (n < 8 + 20 ||
+	    (leg->link != NULL ? u32(p + 4) != MDD_RTCP_SSRC
+			       : mdd_leg_source(leg, u32(p + 4)) == NULL)) {
 		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
 		return;
 	}
@@ -262,21 +290,24 @@ mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 {
 	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
+	struct mdd_source *s;
 	struct mdd_leg *to;
 	unsigned i;
 
-	for (to = leg->room->first; to != NULL; to = to->next)
-		for (i = 0;
-		     to != leg && to->state == MDD_LEG_UP && i < to->nssrcs;
-		     i++) {
-			if (!refresh_due(w, to->src[i], now_ms))
+	for (to = leg->room->first; to != NULL; to = to->next) {
+		if (to->state != MDD_LEG_UP || !mdd_link_may(to, leg))
+			continue;
+		for (i = 0; (s = mdd_leg_source_next(to, &i)) != NULL;) {
+			if (!refresh_due(w, s, now_ms))
 				continue;
 			feedback_head(&out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB,
-			    MDD_RTCP_SSRC, to->ssrcs[i], 0);
+			    MDD_RTCP_SSRC, s->ssrc, 0);
 			mdd_rtcp_send(w, to, buf, out.pos);
 		}
+	}
 }
 
+/* Up to 31 in one packet (RFC 3550 section 6.6); a link may feed more. */
 void
 mdd_rtcp_ask(struct mdd_worker *w, struct mdd_room *room, struct mdd_source *s,
     int64_t now_ms)
@@ -297,14 +328,23 @@ void
 mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
 {
 	uint8_t buf[MDD_RTCP_MAX];
+	struct mdd_source *s;
 	struct perc_wire out;
-	unsigned i;
+	unsigned at = 0, n;
+	size_t head;
 
-	mdd_rtcp_begin(&out, buf);
-	perc_wire_put_u8(&out, (uint8_t)(0x80 | leg->nssrcs));
-	perc_wire_put_u8(&out, PERC_RTCP_BYE);
-	perc_wire_put_u16(&out, (uint16_t)leg->nssrcs);
-	for (i = 0; i < leg->nssrcs; i++)
-		perc_wire_put_u32(&out, leg->ssrcs[i]);
-	compound_send_all(w, leg, buf, out.pos);
+	do {
+		mdd_rtcp_begin(&out, buf);
+		head = out.pos;
+		perc_wire_put_u32(&out, 0);
+		for (n = 0; n < RTCP_BYE_MAX &&
+		     (s = mdd_leg_source_next(leg, &at)) != NULL;
+		     n++)
+			perc_wire_put_u32(&out, s->ssrc);
+		buf[head] = (uint8_t)(0x80 | n);
+		buf[head + 1] = PERC_RTCP_BYE;
+		buf[head + 3] = (uint8_t)n;
+		if (n > 0)
+			compound_send_all(w, leg, buf, out.pos);
+	} while (n == RTCP_BYE_MAX);
 }

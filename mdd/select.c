@@ -337,6 +337,9 @@ leg_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
 static bool
 leg_choosy(const struct mdd_leg *to)
 {
+	/* What is beyond a link is chosen there. */
+	if (to->link != NULL)
+		return false;
 	return to->shaped || to->room->last_n != 0 || to->room->pictures ||
 	    to->taste.set || to->bps != 0;
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "perc/crypto.h"
 #include "perc/log.h"
 #include "perc/rtp.h"
 
@@ -41,6 +42,7 @@ mdd_worker_init(struct mdd_worker *w, struct perc_loop *loop, int udp,
 	if (w->dtls_max == 0)
 		w->dtls_max = MDD_HANDSHAKES_MAX;
 	w->udp = udp;
+	perc_random(&w->node, sizeof(w->node));
 	if ((w->id == NULL &&
 		(r = perc_dtls_id_generate(
 		     &w->id, "perch-mdd", MDD_CERT_DAYS)) != 0) ||
@@ -70,10 +72,12 @@ mdd_worker_tick(struct mdd_worker *w, int64_t now_ms)
 {
 	w->answers = 0;
 	mdd_legs_sweep(&w->legs, now_ms);
+	mdd_link_tick(w, now_ms);
 	w->count[MDD_GAUGE_LEGS] = w->legs.n;
 	w->count[MDD_GAUGE_LEGS_UP] = w->legs.up;
 	w->count[MDD_GAUGE_LEGS_FLOODED] = w->legs.flooded;
 	w->count[MDD_GAUGE_CONFERENCES] = w->legs.nrooms;
+	w->count[MDD_GAUGE_LINKS] = w->legs.nlinks;
 	mdd_batch_flush(w->out);
 }
 

@@ -11,6 +11,7 @@
 
 #include "mdd/batch.h"
 #include "mdd/leg.h"
+#include "mdd/link.h"
 #include "mdd/msg.h"
 #include "perc/chan.h"
 #include "perc/dtls.h"
@@ -46,7 +47,8 @@ struct mdd_worker {
 	struct mdd_legs legs;
 	struct perc_timer tick;
 	int udp;
-	bool ready; /* limits are known, pools are made */
+	bool ready;    /* limits are known, pools are made */
+	uint64_t node; /* ours in the paths of announcements */
 	unsigned answers;
 	bool segments;	   /* before init: the system knows GSO */
 	unsigned dtls_max; /* 0 before init: MDD_HANDSHAKES_MAX */
@@ -122,6 +124,21 @@ void mdd_rtcp_ask(struct mdd_worker *w, struct mdd_room *room,
     struct mdd_source *s, int64_t now_ms);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
+
+/* link_run.c: DIAL came; a check of ours was answered; a leg came up; hello
+ * came (one packet of a compound); once a second. */
+void mdd_link_dial(struct mdd_worker *w, struct mdd_leg *leg,
+    const struct mdd_dial *m, int64_t now_ms);
+void mdd_link_answered(struct mdd_worker *w, struct mdd_leg *leg);
+void mdd_link_up(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
+void mdd_link_hello(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
+    size_t n, int64_t now_ms);
+/* Links that have something to hear hear it. */
+void
+mdd_link_pass_news(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms);
+void mdd_link_tick(struct mdd_worker *w, int64_t now_ms);
+/* hop.c: begin as the client. */
+void mdd_hop_dial(struct mdd_worker *w, struct mdd_leg *leg);
 
 /* The process: descriptors 3 and 5 (UDP: road and lobby) and 4 (channel).
  * Returns at the end. */

@@ -138,6 +138,23 @@ on_restart(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 }
 
 static int
+on_dial(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_leg *leg;
+	struct mdd_dial q;
+	int r;
+
+	if ((r = mdd_dial_get(&q, m->data, m->len)) != 0)
+		return r;
+	leg = mdd_leg_by_id(&p->w.legs, q.leg);
+	if (leg != NULL && leg->link != NULL)
+		mdd_link_dial(&p->w, leg, &q, perc_now_ms());
+	perc_wipe(&q, sizeof(q));
+	return 0;
+}
+
+static int
 on_renew(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct worker_proc *p = arg;
@@ -173,6 +190,7 @@ static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_JOIN, WORKER_RUNS, MDD_MSG_MAX, on_join },
 	{ MDD_MSG_RENEW, WORKER_RUNS, MDD_MSG_MAX, on_renew },
 	{ MDD_MSG_RESTART, WORKER_RUNS, MDD_MSG_MAX, on_restart },
+	{ MDD_MSG_DIAL, WORKER_RUNS, MDD_MSG_MAX, on_dial },
 	{ MDD_MSG_LEAVE, WORKER_RUNS, MDD_MSG_MAX, on_leave },
 };
 

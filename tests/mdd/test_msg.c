@@ -22,6 +22,7 @@ union any {
 	struct mdd_renew renew;
 	struct mdd_leave leave;
 	struct mdd_stats stats;
+	struct mdd_dial dial;
 };
 
 /* Each get over a heap copy of exactly n octets. */
@@ -55,6 +56,9 @@ get_any(unsigned kind, union any *m, const uint8_t *p, size_t n)
 	case 6:
 		r = mdd_stats_get(&m->stats, copy, n);
 		break;
+	case 7:
+		r = mdd_dial_get(&m->dial, copy, n);
+		break;
 	}
 	free(copy);
 	return r;
@@ -76,6 +80,8 @@ put_any(unsigned kind, const union any *m, uint8_t *out)
 		return mdd_renew_put(out, &m->renew);
 	case 5:
 		return mdd_leave_put(out, &m->leave);
+	case 7:
+		return mdd_dial_put(out, &m->dial);
 	default:
 		return mdd_stats_put(out, &m->stats);
 	}
@@ -89,12 +95,15 @@ fill(unsigned kind, union any *m)
 	memset(m, 0, sizeof(*m));
 	switch (kind) {
 	case 0:
-		m->setup = (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+		m->setup =
+		    (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
 		break;
 	case 1:
 		memset(m->ready.fp, 0xab, sizeof(m->ready.fp));
 		break;
 	case 2:
+		m->join.link = MDD_LINK_PEER;
+		m->join.dial = true;
 		strcpy(m->join.leg, "l_abc");
 		strcpy(m->join.conference, "k/c_1");
 		strcpy(m->join.member, "m_1");
@@ -122,6 +131,14 @@ fill(unsigned kind, union any *m)
 		for (i = 0; i < MDD_COUNTS; i++)
 			m->stats.v[i] = UINT64_MAX - i;
 		break;
+	case 7:
+		strcpy(m->dial.leg, "k_abc");
+		memset(m->dial.pin, 0xee, sizeof(m->dial.pin));
+		strcpy(m->dial.host, "2001:db8::1");
+		m->dial.port = 65535;
+		strcpy(m->dial.ufrag, "AbCdEfGh");
+		strcpy(m->dial.pwd, "012345678901234567890123");
+		break;
 	}
 }
 
@@ -133,7 +150,7 @@ test_round_trip(void **state)
 	unsigned k;
 	int n;
 
-	for (k = 0; k < 7; k++) {
+	for (k = 0; k < 8; k++) {
 		fill(k, &a);
 		memset(&b, 0, sizeof(b));
 		n = put_any(k, &a, buf);
@@ -151,7 +168,7 @@ test_lengths(void **state)
 	unsigned k, i;
 	int n, len;
 
-	for (k = 0; k < 7; k++) {
+	for (k = 0; k < 8; k++) {
 		fill(k, &a);
 		memset(buf, 0, sizeof(buf));
 		len = put_any(k, &a, buf);
@@ -187,6 +204,13 @@ test_values(void **state)
 	buf[n - 1 - 8 - 32 - 1 - 10 - (int)strlen(m.join.ufrag) -
 	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
+	m.join.nssrcs = 0; /* a member does not wait for DIAL */
+	m.join.link = MDD_LINK_NONE;
+	n = mdd_join_put(buf, &m.join);
+	assert_int_equal(mdd_join_get(&j, buf, (size_t)n), PERC_ERR_FORMAT);
+	m.join.link = MDD_LINK_KINDS;
+	n = mdd_join_put(buf, &m.join);
+	assert_int_equal(mdd_join_get(&j, buf, (size_t)n), PERC_ERR_FORMAT);
 	fill(3, &m);
 	n = mdd_joined_put(buf, &m.joined);
 	buf[3] = 200; /* no such error */

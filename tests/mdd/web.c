@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The workers of web.h. What goes wrong here fails the running test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "perc/crypto.h"
+#include "tests/mdd/web.h"
+
+int
+web_setup(void **state)
+{
+	assert_int_equal(perc_srtcp_warm_up(), 0);
+	*state = calloc(1, sizeof(struct web));
+	assert_non_null(*state);
+	return 0;
+}
+
+static void
+node_open(struct node *k)
+{
+	static const struct mdd_setup limits = { .max_legs = 12,
+		.max_conferences = 2,
+		.max_conference_legs = 6,
+		.max_leg_pps = 2000,
+		.max_leg_kbps = 20000,
+		.rtx_packets = 64,
+		.rtx_kib = 256,
+		.idle_ms = 30000,
+		.max_links = 4,
+		.max_link_sources = WEB_SOURCES,
+		.max_link_pps = 5000 };
+	socklen_t len = sizeof(k->at);
+
+	memset(k, 0, sizeof(*k));
+	assert_int_equal(perc_loop_new(&k->loop), 0);
+	k->udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	k->at.sin_family = AF_INET;
+	k->at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(k->udp, (struct sockaddr *)&k->at, len), 0);
+	assert_int_equal(
+	    getsockname(k->udp, (struct sockaddr *)&k->at, &len), 0);
+	assert_int_equal(mdd_worker_init(&k->w, k->loop, k->udp, &limits), 0);
+}
+
+struct node *
+web_node(struct web *x)
+{
+	assert_true(x->n < WEB_NODES);
+	node_open(&x->node[x->n]);
+	return &x->node[x->n++];
+}
+
+void
+node_end(struct node *k)
+{
+	if (k->loop == NULL)
+		return;
+	mdd_worker_clear(&k->w);
+	perc_loop_free(k->loop);
+	(void)close(k->udp);
+	k->loop = NULL;
+}
+
+int
+web_teardown(void **state)
+{
+	struct web *x = *state;
+
+	while (x->n > 0)
+		node_end(&x->node[--x->n]);
+	free(x);
+	return 0;
+}
+
+static void
+node_pump(struct node *k)
+{
+	uint8_t buf[MDD_OUT_MAX];
+	struct mdd_addr from;
+	ssize_t n;
+
+	for (;;) {
+		from.len = sizeof(from.u);
+		n = recvfrom(k->udp, buf, PERC_MTU_MAX + 1, MSG_DONTWAIT,
+		    &from.u.sa, &from.len);
+		if (n < 0)
+			break;
+		mdd_worker_input(&k->w, &from, buf, (size_t)n, perc_now_ms());
+		mdd_media_flush(&k->w); /* buf is used again */
+	}
+	mdd_worker_flush(&k->w);
+	assert_int_equal(perc_loop_turn(k->loop, 0), 0);
+}
+
+void
+web_pump(void *web)
+{
+	struct web *x = web;
+	unsigned i;
+
+	for (i = 0; i < x->n; i++)
+		if (x->node[i].loop != NULL)
+			node_pump(&x->node[i]);
+}
+
+void
+web_run(struct web *x, int ms)
+{
+	int64_t end = perc_now_ms() + ms;
+
+	do {
+		web_pump(x);
+		(void)usleep(500);
+	} while (perc_now_ms() < end);
+}
+
+static void
+join_fill(struct mdd_join *j, const char *member)
+{
+	static unsigned n;
+
+	(void)snprintf(j->leg, sizeof(j->leg), "l_%u", ++n);
+	strcpy(j->conference, "k/c_1");
+	(void)snprintf(j->member, sizeof(j->member), "%s", member);
+	j->live_ms = 600000;
+}
+
+struct mdd_leg *
+web_join(struct web *x, struct node *k, struct peer *p, const char *member,
+    uint32_t ssrc, enum mdd_link_kind kind)
+{
+	struct mdd_join j = { .nssrcs = ssrc != 0, .link = kind };
+	struct mdd_leg *leg = NULL;
+
+	if (p->id == NULL)
+		peer_open(p);
+	join_fill(&j, member);
+	memcpy(j.pin, p->fp, sizeof(j.pin));
+	strcpy(j.ufrag, PEER_UFRAG);
+	strcpy(j.pwd, PEER_PWD);
+	j.ssrcs[0] = ssrc;
+	assert_int_equal(mdd_leg_join(&k->w.legs, &j, perc_now_ms(), &leg), 0);
+	strcpy(p->ufrag, leg->ufrag);
+	strcpy(p->pwd, leg->pwd);
+	perc_dtls_id_fingerprint(k->w.id, p->mdd_fp);
+	p->mdd = k->at;
+	p->pump = web_pump;
+	p->arg = x;
+	return leg;
+}
+
+void
+web_link(struct web *x, struct node *a, struct node *b, enum mdd_link_kind at_a,
+    enum mdd_link_kind at_b)
+{
+	struct mdd_join ja = { .link = at_a, .dial = true };
+	struct mdd_join jb = { .link = at_b };
+	struct mdd_leg *la = NULL, *lb = NULL;
+	struct mdd_dial d = { .host = "127.0.0.1" };
+	char name[32];
+	int i;
+
+	(void)snprintf(name, sizeof(name), "link:%u", b->at.sin_port);
+	join_fill(&ja, name);
+	(void)snprintf(name, sizeof(name), "link:%u", a->at.sin_port);
+	join_fill(&jb, name);
+	assert_int_equal(mdd_leg_join(&a->w.legs, &ja, perc_now_ms(), &la), 0);
+	perc_dtls_id_fingerprint(a->w.id, jb.pin);
+	strcpy(jb.ufrag, la->ufrag);
+	strcpy(jb.pwd, la->pwd);
+	assert_int_equal(mdd_leg_join(&b->w.legs, &jb, perc_now_ms(), &lb), 0);
+	strcpy(d.leg, ja.leg);
+	perc_dtls_id_fingerprint(b->w.id, d.pin);
+	d.port = ntohs(b->at.sin_port);
+	strcpy(d.ufrag, lb->ufrag);
+	strcpy(d.pwd, lb->pwd);
+	mdd_link_dial(&a->w, la, &d, perc_now_ms());
+	for (i = 0;
+	     i < 3000 && (la->state != MDD_LEG_UP || lb->state != MDD_LEG_UP);
+	     i++)
+		web_run(x, 1);
+	assert_int_equal(la->state, MDD_LEG_UP);
+	assert_int_equal(lb->state, MDD_LEG_UP);
+}
+
+bool
+web_learns(struct web *x, struct node *b, uint32_t ssrc, bool fed)
+{
+	struct mdd_leg *leg;
+	bool is;
+	size_t i;
+	int ms;
+
+	for (ms = 0; ms < 3000; ms++) {
+		is = false;
+		for (i = 0; i < b->w.legs.limits.max_legs; i++) {
+			leg = &b->w.legs.pool[i];
+			is |= leg->state == MDD_LEG_UP && leg->link != NULL &&
+			    mdd_leg_source(leg, ssrc) != NULL;
+		}
+		if (is == fed)
+			return true;
+		web_run(x, 1);
+	}
+	return false;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several workers in one process, each with its socket on loopback, and links
+ * between them: what control would tell them is told by the test.
+ */
+#pragma once
+
+#include "mdd/worker.h"
+#include "tests/mdd/peer.h"
+
+#define WEB_NODES   4
+#define WEB_SOURCES 20 /* max_link_sources */
+
+struct node {
+	struct mdd_worker w;
+	struct perc_loop *loop;
+	struct sockaddr_in at;
+	int udp;
+};
+
+struct web {
+	struct node node[WEB_NODES];
+	unsigned n;
+};
+
+int web_setup(void **state); /* no node yet */
+int web_teardown(void **state);
+struct node *web_node(struct web *x);
+void node_end(struct node *k); /* as if its process died */
+void web_pump(void *web);
+void web_run(struct web *x, int ms);
+/* A leg for p, as control would ask for; peer_open()s it if need be. kind: of
+ * a link that p is the far end of. */
+struct mdd_leg *web_join(struct web *x, struct node *k, struct peer *p,
+    const char *member, uint32_t ssrc, enum mdd_link_kind kind);
+/* a dials b; waits until both are up. */
+void web_link(struct web *x, struct node *a, struct node *b,
+    enum mdd_link_kind at_a, enum mdd_link_kind at_b);
+/* Until b's record of ssrc is fed by a link (or by nobody). */
+bool web_learns(struct web *x, struct node *b, uint32_t ssrc, bool fed);
