@@ -36,6 +36,7 @@
 #define VAULT_TICK_MS	  1000 /* how late an end of time may be noticed */
 #define VAULT_DAMP_MS	  500  /* least time between two key frame requests */
 #define VAULT_CODE_LEN	  17   /* three times five digits, two blanks */
+#define VAULT_HOLD_MAX	  1024 /* packets waiting for their key */
 #define VAULT_WANTED_MS	  1000 /* between two KEY_WANTED of one SPI */
 #define VAULT_WANTED_MAX  4    /* SPIs asked for within that time */
 #define VAULT_QUEUE_MAX	  (8u << 20) /* octets waiting for the front */
@@ -125,6 +126,15 @@ struct vault_wanted {
 	int64_t asked_ms; /* 0: never */
 };
 
+struct vault_held;
+struct vault_hold { /* vaulthold.c: packets that came before their key */
+	struct vault_held *all; /* VAULT_HOLD_MAX of them */
+	uint16_t order[VAULT_HOLD_MAX]; /* oldest first */
+	unsigned n;
+	int64_t missing_ms; /* when an unknown SPI was seen last */
+	bool busy;
+};
+
 struct vault_slot {
 	struct vault *v;
 	unsigned index;
@@ -158,6 +168,7 @@ struct vault_slot {
 		uint8_t base[PERC_SHA256_LEN];
 		char text[VAULT_CODE_LEN + 1];
 	} code;
+	struct vault_hold hold;
 	bool speak_new; /* somebody began to speak, not told yet */
 	struct perc_timer timer, speak_timer;
 	int64_t due_ms; /* when the next held epoch is over */
@@ -275,6 +286,16 @@ PERC_MUST int vault_member_digest(
 const char *vault_code_text(struct vault_slot *s);
 json_t *vault_roster_warnings(const struct vault_slot *s); /* words */
 
+/* ---- vaulthold.c -------------------------------------------------------- */
+PERC_MUST int vault_hold_init(struct vault_hold *h);
+void vault_hold_clear(struct vault_hold *h);
+/* This packet ended with err, and that SPI (0: none) is missing: keep it if a
+ * key may come that opens it. */
+void vault_hold_put(struct vault_slot *s, int64_t now_ms, const uint8_t *p,
+    size_t n, int err, uint16_t missing);
+/* A key came: try what waits of this SSRC; 0: of all. */
+void vault_hold_try(struct vault_slot *s, uint32_t ssrc);
+
 /* ---- vaultspeak.c ------------------------------------------------------- */
 /* A packet of this stream opened. */
 void vault_speak_heard(
@@ -307,6 +328,9 @@ void vault_out_rtcp(int fd, uint32_t events, void *arg); /* vault */
 /* Read a batch from 127/8; returns how many; lengths in in_msg[].msg_len. */
 unsigned vault_batch_read(struct vault *v, int fd);
 void vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n);
+/* One look at a packet; what it would not open is not kept. */
+PERC_MUST int vault_media_open(
+    struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n);
 void vault_rtcp_in(struct vault_slot *s, const uint8_t *p, size_t n);
 /* Queue one datagram for 127.0.0.1; sent at the end of the turn. */
 void vault_out_put(

@@ -204,6 +204,7 @@ vault_epoch_install(struct vault_slot *s, uint64_t epoch,
 	s->state = VAULT_SLOT_LIVE;
 	s->due_ms = 0;
 	vault_slot_tick(s);
+	vault_hold_try(s, 0);
 	return 0;
 }
 

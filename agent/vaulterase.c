@@ -65,6 +65,7 @@ vault_slot_wipe(struct vault_slot *s)
 	perc_secret_free(s->delivery);
 	s->delivery = NULL;
 	vault_roster_clear(s);
+	vault_hold_clear(&s->hold);
 	memset(s->epochs, 0, sizeof(s->epochs));
 	memset(s->wanted, 0, sizeof(s->wanted));
 	s->nepochs = 0;

@@ -61,7 +61,8 @@ slot_prepare(struct vault_slot *s, const struct vault_answer *a)
 		return 0;
 	if ((r = perc_ekt_new(&s->ekt)) != 0 ||
 	    (r = perc_double_rx_new(
-		 &s->rx, s->ekt, VAULT_SSRCS_MAX, VAULT_WINDOW)) != 0)
+		 &s->rx, s->ekt, VAULT_SSRCS_MAX, VAULT_WINDOW)) != 0 ||
+	    (r = vault_hold_init(&s->hold)) != 0)
 		return r;
 	for (i = 0; i < a->nssrcs; i++) {
 		l = &s->local[a->ssrcs[i].media];

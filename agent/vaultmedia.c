@@ -72,33 +72,48 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 	s->count.delivered++;
 }
 
-void
-vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
+static void
+opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms)
 {
-	int64_t now = perc_boot_ms();
-	struct perc_double_in info;
 	struct vault_stream *t;
+
+	if ((t = vault_stream_find(s, info->ssrc)) == NULL)
+		s->count.not_delivered++;
+	else if (vault_codec_find(s, t->media, info->outer_pt) == NULL)
+		s->count.pt_refused++;
+	else {
+		deliver(s, t, info, now_ms);
+		vault_speak_heard(s, t, info->len - PERC_RTP_MIN);
+	}
+}
+
+int
+vault_media_open(
+    struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n)
+{
+	struct perc_double_in info;
 	uint16_t spi = 0;
 	int r;
 
+	r = perc_double_rx_open(s->rx, now_ms, p, n, s->v->work, &info, &spi);
+	if (spi != 0 || r == PERC_ERR_UNKNOWN_KEY)
+		vault_send_wanted(s, spi);
+	if (r == 0)
+		opened(s, &info, now_ms);
+	vault_hold_put(s, now_ms, p, n, r, spi);
+	if (r == 0 && info.first)
+		vault_hold_try(s, info.ssrc);
+	return r;
+}
+
+void
+vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n)
+{
 	vault_slot_tick(s); /* an expired key opens nothing */
 	if (s->state != VAULT_SLOT_LIVE)
 		return;
-	if (n > VAULT_PACKET_MAX) {
+	if (n > VAULT_PACKET_MAX)
 		s->count.not_delivered++;
-		return;
-	}
-	r = perc_double_rx_open(s->rx, now, p, n, s->v->work, &info, &spi);
-	if (spi != 0 || r == PERC_ERR_UNKNOWN_KEY)
-		vault_send_wanted(s, spi);
-	if (r != 0)
-		return;
-	if ((t = vault_stream_find(s, info.ssrc)) == NULL)
-		s->count.not_delivered++;
-	else if (vault_codec_find(s, t->media, info.outer_pt) == NULL)
-		s->count.pt_refused++;
-	else {
-		deliver(s, t, &info, now);
-		vault_speak_heard(s, t, info.len - PERC_RTP_MIN);
-	}
+	else if (vault_media_open(s, perc_boot_ms(), p, n) != 0)
+		return; /* counted where it failed */
 }

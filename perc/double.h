@@ -75,6 +75,7 @@ struct perc_double_in {	       /* one opened packet */
 	uint8_t outer_pt;      /* selects the codec (RFC 8723 section 5.3) */
 	uint16_t outer_seq;    /* orders packets */
 	uint16_t spi;	       /* set whose key opened it */
+	bool first;	       /* it proved that key: none opened before */
 	size_t len;	       /* octets of plain synthetic RTP in out */
 };
 

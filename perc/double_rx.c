@@ -366,6 +366,7 @@ static int
 packet_open(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
     uint8_t *out, struct perc_double_in *info)
 {
+	uint64_t proved = r->stats.keys_installed;
 	const struct rx_key *k = NULL;
 	unsigned i;
 
@@ -385,6 +386,7 @@ packet_open(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
 	r->stats.opened++;
 	info->roc = (uint32_t)(p->index[i - 1] >> 16);
 	info->spi = k->spi;
+	info->first = r->stats.keys_installed != proved;
 	return 0;
 }
 
