@@ -102,6 +102,7 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 struct vault_member {
 	char *id, *name;
 	uint8_t digest[PERC_SHA256_LEN]; /* of all that the roster says */
+	uint8_t leaf[PERC_SHA256_LEN]; /* perc/roster.h */
 };
 
 struct vault_roster {
@@ -109,7 +110,9 @@ struct vault_roster {
 	bool unsigned_seen; /* somebody offers rosters that are not the KMF's */
 	uint64_t seq, epoch;
 	int64_t exp_s; /* UTC */
-	uint8_t hash[PERC_SHA256_LEN];
+	uint8_t hash[PERC_SHA256_LEN]; /* its head: all that have it agree */
+	bool whole;		       /* it came as a text of its own */
+	uint8_t text[PERC_SHA256_LEN]; /* whose hash this is */
 	struct vault_member *members;
 	struct vault_stream *streams; /* sorted by SSRC */
 	size_t nmembers, nstreams;

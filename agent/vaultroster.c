@@ -13,23 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/vault.h"
+#include "agent/vaultfresh.h"
 #include "perc/b64.h"
 #include "perc/json.h"
 
-#define SEQ_MAX (INT64_C(1) << 53)
-
-struct fresh { /* a roster being looked at */
-	uint64_t seq, epoch;
-	int64_t exp_s;
-	uint8_t hash[PERC_SHA256_LEN];
-	const char *prev;
-	json_t *list; /* borrowed */
-	struct vault_member *members;
-	struct vault_stream *streams;
-	size_t nmembers, nstreams;
-	bool listed;
-};
+#define DELTA "perch-roster-delta+jwt"
 
 static int
 stream_cmp(const void *a, const void *b)
@@ -91,7 +79,7 @@ ssrc_is_ours(const struct vault_slot *s, uint32_t ssrc)
 }
 
 static int
-ssrcs_read(struct vault_slot *s, struct fresh *f, const json_t *list)
+ssrcs_read(struct vault_slot *s, struct vault_fresh *f, const json_t *list)
 {
 	struct vault_ssrc v;
 	size_t i;
@@ -112,8 +100,9 @@ ssrcs_read(struct vault_slot *s, struct fresh *f, const json_t *list)
 	return 0;
 }
 
-static int
-member_read(struct vault_slot *s, struct fresh *f, const json_t *o)
+int
+vault_fresh_member(
+    struct vault_slot *s, struct vault_fresh *f, const json_t *o)
 {
 	const char *id = perc_json_str(o, "member");
 	const char *name = perc_json_str(o, "name");
@@ -127,7 +116,7 @@ member_read(struct vault_slot *s, struct fresh *f, const json_t *o)
 		f->listed = true;
 	else
 		r = ssrcs_read(s, f, list);
-	if (r != 0)
+	if (r != 0 || (r = perc_roster_leaf(m->leaf, o)) != 0)
 		return r;
 	/* Copied, because a JSON tree of a thousand fills the arena. */
 	f->nmembers++;
@@ -138,69 +127,160 @@ member_read(struct vault_slot *s, struct fresh *f, const json_t *o)
 	return vault_member_digest(m->digest, o);
 }
 
-static int
-members_read(struct vault_slot *s, struct fresh *f)
+int
+vault_fresh_room(struct vault_fresh *f, size_t n)
 {
-	size_t i, n = json_array_size(f->list);
-	int r;
-
 	f->streams = calloc(VAULT_SSRCS_MAX, sizeof(*f->streams));
 	f->members = calloc(n + 1, sizeof(*f->members));
-	if (f->streams == NULL || f->members == NULL)
-		return PERC_ERR_NOMEM;
-	for (i = 0; i < n; i++)
-		if ((r = member_read(s, f, json_array_get(f->list, i))) != 0)
-			return r;
+	return f->streams == NULL || f->members == NULL ? PERC_ERR_NOMEM : 0;
+}
+
+void
+vault_fresh_clear(struct vault_fresh *f)
+{
+	free(f->streams);
+	members_free(f->members, f->nmembers);
+}
+
+static int
+member_cmp(const void *a, const void *b)
+{
+	const struct vault_member *const *x = a, *const *y = b;
+
+	return strcmp((*x)->id, (*y)->id);
+}
+
+static int
+head_put(struct vault_fresh *f)
+{
+	struct perc_roster_step step = { .seq = f->seq, .epoch = f->epoch };
+	const struct vault_member **order;
+	uint8_t *leaves;
+	size_t i;
+	int r = PERC_ERR_NOMEM;
+
+	memcpy(step.before, f->before, sizeof(step.before));
+	order = calloc(f->nmembers + 1, sizeof(*order));
+	leaves = malloc((f->nmembers + 1) * PERC_ROSTER_HASH);
+	if (order == NULL || leaves == NULL)
+		goto out;
+	for (i = 0; i < f->nmembers; i++)
+		order[i] = &f->members[i];
+	qsort(order, f->nmembers, sizeof(*order), member_cmp);
+	for (i = 0; i < f->nmembers; i++)
+		memcpy(leaves + i * PERC_ROSTER_HASH, order[i]->leaf,
+		    PERC_ROSTER_HASH);
+	r = perc_roster_head(f->head, &step, leaves, f->nmembers);
+out:
+	free(order);
+	free(leaves);
+	return r;
+}
+
+int
+vault_fresh_end(struct vault_fresh *f)
+{
+	size_t i;
+
 	qsort(f->streams, f->nstreams, sizeof(*f->streams), stream_cmp);
 	for (i = 1; i < f->nstreams; i++)
 		if (f->streams[i - 1].ssrc == f->streams[i].ssrc)
 			return PERC_ERR_FORMAT; /* one voice, two names */
-	return 0;
+	return head_put(f);
 }
 
-static int
-claims_read(
-    struct vault_slot *s, struct fresh *f, const json_t *c, int64_t now_s)
+int
+vault_fresh_claims(
+    struct vault_slot *s, struct vault_fresh *f, const json_t *c)
 {
+	const char *before = perc_json_str(c, "head_before");
+	int64_t seq, epoch, now_s = perc_wall_ms() / 1000;
 	struct vault *v = s->v;
-	int64_t seq, epoch;
 	int r;
 
 	if ((r = vault_claims_common(
 		 c, s->kmf->url, s->conf, now_s, &v->why)) != 0)
 		return r;
-	f->list = json_object_get(c, "members");
-	f->prev = perc_json_str(c, "prev");
-	if (perc_json_int(&seq, c, "seq", 0, SEQ_MAX) != 0 ||
-	    perc_json_int(&epoch, c, "epoch", 0, SEQ_MAX) != 0 ||
-	    perc_json_int(&f->exp_s, c, "exp", 0, SEQ_MAX) != 0 ||
-	    f->prev == NULL || !json_is_array(f->list))
+	if (perc_json_int(&seq, c, "seq", 0, VAULT_SEQ_MAX) != 0 ||
+	    perc_json_int(&epoch, c, "epoch", 0, VAULT_SEQ_MAX) != 0 ||
+	    perc_json_int(&f->exp_s, c, "exp", 0, VAULT_SEQ_MAX) != 0)
+		return vault_refuse(v, PERC_ERR_FORMAT, "roster malformed");
+	f->chained = before != NULL;
+	if (before != NULL && before[0] != '\0' &&
+	    perc_b64_get_exact(f->before, sizeof(f->before), before) != 0)
 		return vault_refuse(v, PERC_ERR_FORMAT, "roster malformed");
 	if (f->exp_s <= now_s)
 		return vault_refuse(v, PERC_ERR_EXPIRED, "roster expired");
 	f->seq = (uint64_t)seq;
 	f->epoch = (uint64_t)epoch;
-	if ((r = members_read(s, f)) != 0)
-		return vault_refuse(v, r, "roster members malformed");
 	return 0;
+}
+
+static int
+claims_read(struct vault_slot *s, struct vault_fresh *f, const json_t *c)
+{
+	size_t i, n;
+	int r;
+
+	if ((r = vault_fresh_claims(s, f, c)) != 0)
+		return r;
+	f->list = json_object_get(c, "members");
+	f->prev = perc_json_str(c, "prev");
+	if (f->prev == NULL || !json_is_array(f->list))
+		return vault_refuse(
+		    s->v, PERC_ERR_FORMAT, "roster malformed");
+	n = json_array_size(f->list);
+	r = vault_fresh_room(f, n);
+	for (i = 0; r == 0 && i < n; i++)
+		r = vault_fresh_member(s, f, json_array_get(f->list, i));
+	if (r == 0)
+		r = vault_fresh_end(f);
+	return r == 0 ? 0
+		      : vault_refuse(s->v, r, "roster members malformed");
 }
 
 /* ---- does it follow? ----------------------------------------------------- */
 
-static int
-forked(struct vault_slot *s, const char *why)
+int
+vault_forked(struct vault_slot *s, const char *why)
 {
 	s->roster.forked = true;
 	return vault_refuse(s->v, PERC_ERR_CONFLICT, why);
 }
 
+/* Of the number held: the same text, or where a difference had led. */
+static int
+again(struct vault_slot *s, const struct vault_fresh *f)
+{
+	struct vault_roster *h = &s->roster;
+
+	if (h->whole ? !perc_equal(f->text, h->text, sizeof(h->text))
+		     : !perc_equal(f->head, h->hash, sizeof(h->hash)))
+		return vault_forked(s, "two rosters of one number");
+	h->exp_s = f->exp_s; /* made whole, it was signed anew */
+	return PERC_ERR_EXISTS;
+}
+
+/* Is it the next, and of the same story? Its text names the hash of the text
+ * before, its head builds on the head before. */
+static bool
+next_ok(const struct vault_roster *h, const struct vault_fresh *f)
+{
+	uint8_t prev[PERC_SHA256_LEN];
+
+	if (f->chained && !perc_equal(f->before, h->hash, sizeof(h->hash)))
+		return false;
+	if (!h->whole)
+		return f->chained;
+	return perc_b64_get_exact(prev, sizeof(prev), f->prev) == 0 &&
+	    perc_equal(prev, h->text, sizeof(prev));
+}
+
 /* 0: take it. PERC_ERR_EXISTS: the very roster we hold. */
 static int
-order_check(struct vault_slot *s, const struct fresh *f, bool *gap)
+order_check(struct vault_slot *s, const struct vault_fresh *f, bool *gap)
 {
 	const struct vault_roster *h = &s->roster;
-	uint8_t prev[PERC_SHA256_LEN];
-	bool prev_ok;
 
 	*gap = false;
 	if (f->epoch > s->epoch)
@@ -211,18 +291,14 @@ order_check(struct vault_slot *s, const struct fresh *f, bool *gap)
 		    s->v, PERC_ERR_REPLAY, "roster older than the key's");
 	if (!h->have)
 		return 0;
-	if (f->seq == h->seq && perc_equal(f->hash, h->hash, sizeof(h->hash)))
-		return PERC_ERR_EXISTS;
 	if (f->seq == h->seq)
-		return forked(s, "two rosters of one number");
+		return again(s, f);
 	if (f->seq < h->seq || f->epoch < h->epoch)
 		return vault_refuse(
 		    s->v, PERC_ERR_REPLAY, "roster older than the one held");
-	prev_ok = perc_b64_get_exact(prev, sizeof(prev), f->prev) == 0 &&
-	    perc_equal(prev, h->hash, sizeof(prev));
-	if (f->seq == h->seq + 1 && !prev_ok)
-		return forked(s, "roster does not follow the one held");
 	*gap = f->seq != h->seq + 1;
+	if (!*gap && !next_ok(h, f))
+		return vault_forked(s, "roster does not follow the one held");
 	return 0;
 }
 
@@ -254,7 +330,7 @@ port_take(struct vault_slot *s)
 
 /* Streams that stay keep their port; returns true when anything is new. */
 static bool
-ports_assign(struct vault_slot *s, struct fresh *f)
+ports_assign(struct vault_slot *s, struct vault_fresh *f)
 {
 	const struct vault_stream *old;
 	bool fresh = false;
@@ -282,7 +358,7 @@ ports_assign(struct vault_slot *s, struct fresh *f)
  */
 
 static int
-ssrcs_list(struct vault_slot *s, const struct fresh *f)
+ssrcs_list(struct vault_slot *s, const struct vault_fresh *f)
 {
 	uint32_t *ssrcs;
 	size_t i;
@@ -297,13 +373,19 @@ ssrcs_list(struct vault_slot *s, const struct fresh *f)
 	return r;
 }
 
-static void
-roster_adopt(struct vault_slot *s, struct fresh *f, bool gap)
+int
+vault_fresh_adopt(struct vault_slot *s, struct vault_fresh *f, bool gap)
 {
 	struct vault_roster *h = &s->roster;
-	bool first = !h->have, joined = ports_assign(s, f);
 	size_t was = h->nstreams;
+	bool first, joined;
 	unsigned i;
+	int r;
+
+	if ((r = ssrcs_list(s, f)) != 0)
+		return r;
+	first = !h->have;
+	joined = ports_assign(s, f);
 
 	members_free(h->members, h->nmembers);
 	free(h->streams);
@@ -321,42 +403,67 @@ roster_adopt(struct vault_slot *s, struct fresh *f, bool gap)
 	h->seq = f->seq;
 	h->epoch = f->epoch;
 	h->exp_s = f->exp_s;
-	memcpy(h->hash, f->hash, sizeof(h->hash));
+	h->whole = f->whole;
+	memcpy(h->text, f->text, sizeof(h->text));
+	memcpy(h->hash, f->head, sizeof(h->hash));
 	if (joined) /* newcomers wait for a Full field: RFC 8870 section 4.6 */
 		for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
 			if (s->local[i].tx != NULL)
 				perc_double_tx_key_frame(s->local[i].tx);
 	if (first || joined || was != h->nstreams)
 		vault_send_streams(s);
+	return 0;
+}
+
+static int
+whole_take(
+    struct vault_slot *s, struct vault_fresh *f, const json_t *c, bool *gap)
+{
+	int r;
+
+	if ((r = claims_read(s, f, c)) != 0 ||
+	    (r = order_check(s, f, gap)) != 0)
+		return r;
+	return vault_fresh_adopt(s, f, *gap);
+}
+
+/* Which of the two forms is it, as its header says? */
+static bool
+is_delta(const char *jws)
+{
+	struct perc_jws j = { 0 };
+	const char *typ;
+	bool yes;
+
+	yes = perc_jws_peek(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX) == 0 &&
+	    (typ = perc_json_str(j.header, "typ")) != NULL &&
+	    strcmp(typ, DELTA) == 0;
+	perc_jws_clear(&j);
+	return yes;
 }
 
 int
 vault_roster_take(struct vault_slot *s, const char *jws)
 {
-	struct fresh f = { 0 };
+	bool delta = is_delta(jws), gap = false;
+	struct vault_fresh f = { .whole = !delta };
 	struct perc_jws j = { 0 };
-	bool gap;
 	int r;
 
 	if ((r = perc_jws_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX,
-		 s->kmf->set, "perch-roster+jwt")) != 0) {
+		 s->kmf->set, delta ? DELTA : "perch-roster+jwt")) != 0) {
 		s->roster.unsigned_seen = true;
 		vault_refuse(s->v, r, "roster not signed by the pinned KMF");
 		goto out;
 	}
-	if ((r = claims_read(s, &f, j.payload, perc_wall_ms() / 1000)) != 0 ||
-	    (r = perc_sha256(f.hash, jws, strlen(jws))) != 0)
+	if ((r = perc_sha256(f.text, jws, strlen(jws))) != 0)
 		goto out;
-	if ((r = order_check(s, &f, &gap)) == PERC_ERR_EXISTS) {
+	r = delta ? vault_delta_take(s, &f, j.payload)
+		  : whole_take(s, &f, j.payload, &gap);
+	if (r == PERC_ERR_EXISTS)
 		r = 0;
-		goto out;
-	}
-	if (r != 0 || (r = ssrcs_list(s, &f)) != 0)
-		goto out;
-	roster_adopt(s, &f, gap);
 out:
-	free(f.streams);
-	members_free(f.members, f.nmembers);
+	vault_fresh_clear(&f);
 	perc_jws_clear(&j);
 	return r;
 }

@@ -162,10 +162,20 @@ PERC_MUST int db_conf_next_due(struct db *db, int64_t *due_ms);
 /* Conferences of that client that are not over. */
 PERC_MUST int db_conf_open_count(struct db *db, int64_t *np,
     const char *client);
-/* The caller free()s *textp. */
-PERC_MUST int db_conf_roster(struct db *db, char **textp, const char *id);
-PERC_MUST int db_conf_roster_put(struct db *db, const char *id,
-    const char *text);
+
+struct db_roster { /* the newest of a conference, but for its text */
+	int64_t seq;
+	char before[DB_HASH_MAX], head[DB_HASH_MAX], last[DB_HASH_MAX];
+	bool whole; /* its text was made */
+};
+PERC_MUST int db_roster_find(struct db *db, struct db_roster *o,
+    const char *conf);
+/* text: "" was not made. */
+PERC_MUST int db_roster_put(struct db *db, const struct db_roster *o,
+    const char *conf, const char *text);
+/* The caller free()s *textp; "" when it was not made. */
+PERC_MUST int db_roster_text(struct db *db, char **textp, const char *conf);
+PERC_MUST int db_roster_delete(struct db *db, const char *conf);
 
 PERC_MUST int db_conf_key_find(struct db *db, struct db_sealed *s,
     const char *conf);

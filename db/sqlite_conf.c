@@ -210,35 +210,6 @@ db_conf_open_count(struct db *db, int64_t *np, const char *client)
 }
 
 int
-db_conf_roster(struct db *db, char **textp, const char *id)
-{
-	sqlite3_stmt *st = db->st[ST_CONF_ROSTER];
-	const unsigned char *text;
-	char *copy = NULL;
-	int r;
-
-	if ((r = db_bind(db, ST_CONF_ROSTER, "s", id)) != 0)
-		return r;
-	r = PERC_ERR_NOTFOUND;
-	if (sqlite3_step(st) == SQLITE_ROW &&
-	    (text = sqlite3_column_text(st, 0)) != NULL)
-		r = (copy = strdup((const char *)text)) != NULL
-		    ? 0
-		    : PERC_ERR_NOMEM;
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
-	if (r == 0)
-		*textp = copy;
-	return r;
-}
-
-int
-db_conf_roster_put(struct db *db, const char *id, const char *text)
-{
-	return db_exec(db, ST_CONF_ROSTER_PUT, "ss", text, id);
-}
-
-int
 db_conf_key_find(struct db *db, struct db_sealed *s, const char *conf)
 {
 	int r;

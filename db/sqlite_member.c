@@ -133,12 +133,6 @@ db_member_granted(struct db *db, struct db_member **mp, size_t *np,
 }
 
 int
-db_member_grant_live(struct db *db, const char *conf, int64_t epoch)
-{
-	return db_exec(db, ST_MEMBER_GRANT_LIVE, "is", epoch, conf);
-}
-
-int
 db_member_lease(struct db *db, const char *id, int64_t lease_ms, int64_t held)
 {
 	return db_exec(db, ST_MEMBER_LEASE, "iis", lease_ms, held, id);

@@ -34,7 +34,7 @@ static const struct {
 	{ "invitee", "DELETE FROM invitee WHERE id = ?2" },
 	{ "ended",
 	    "UPDATE conference SET state = 2, ended_ms = ?5, "
-	    "due_ms = 0, roster = '' WHERE id = ?1 AND state <> 2" },
+	    "due_ms = 0 WHERE id = ?1 AND state <> 2" },
 	{ "signing_key",
 	    "UPDATE signing_key SET retired_ms = ?5, "
 	    "sealed_jwk = x'' WHERE kid = ?2 "

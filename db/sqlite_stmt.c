@@ -108,8 +108,14 @@ const char *const db_statements[ST_MAX] = {
 	    "SELECT min(due_ms) FROM series WHERE due_ms > 0)",
 	[ST_CONF_OPEN_COUNT] = "SELECT coalesce(sum(open), 0) FROM scheduler "
 			       "WHERE client = ?",
-	[ST_CONF_ROSTER] = "SELECT roster FROM conference WHERE id = ?",
-	[ST_CONF_ROSTER_PUT] = "UPDATE conference SET roster = ? WHERE id = ?",
+	[ST_ROSTER_FIND] = "SELECT seq, before, head, last, "
+			   "text IS NOT NULL FROM roster WHERE conference = ?",
+	[ST_ROSTER_PUT] =
+	    "INSERT OR REPLACE INTO roster (conference, seq, before, head, "
+	    "last, text) VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, ''))",
+	[ST_ROSTER_TEXT] =
+	    "SELECT coalesce(text, '') FROM roster WHERE conference = ?",
+	[ST_ROSTER_DELETE] = "DELETE FROM roster WHERE conference = ?",
 	[ST_CONF_KEY_FIND] =
 	    "SELECT sealed_key FROM conference_key WHERE conference = ?",
 	[ST_CONF_KEY_PUT] =
@@ -238,10 +244,8 @@ const char *const db_statements[ST_MAX] = {
 			     "WHERE conference = ? AND state = 1 "
 			     "AND held < ?",
 	[ST_MEMBER_GRANTED] = "SELECT " MEMBER_COLS " FROM member "
-			      "WHERE conference = ? AND granted = ? "
-			      "ORDER BY no",
-	[ST_MEMBER_GRANT_LIVE] = "UPDATE member SET granted = ? "
-				 "WHERE conference = ? AND state = 1",
+			      "WHERE conference = ?1 AND (state = 1 OR "
+			      "granted = ?2) ORDER BY no",
 	[ST_MEMBER_LEASE] = "UPDATE member SET lease_ms = ?, held = ? "
 			    "WHERE id = ?",
 	[ST_MEMBER_NEXT_LEASE] = "SELECT coalesce(min(lease_ms), 0) "

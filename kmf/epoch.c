@@ -83,7 +83,6 @@ kmf_epoch_make(struct kmf_room *o)
 	r = epoch_store(o, &e);
 	perc_wipe(&e, sizeof(e));
 	if (r != 0 ||
-	    (r = db_member_grant_live(o->k->db, o->c->id, o->r.epoch)) != 0 ||
 	    (r = kmf_audit(o->k, KMF_AUDIT_EPOCH, "", o->c->id, "",
 		 json_pack("{s:i, s:i, s:i, s:s}", "epoch", (int)o->r.epoch,
 		     "spi", (int)e.spi, "members", (int)o->live, "cause",
@@ -150,6 +149,7 @@ struct push {
 	struct kmf_room *o;
 	struct kmf_epoch_key e;
 	uint8_t conf_key[32];
+	char aad[96]; /* but for the member */
 	char *statement;
 };
 
@@ -160,6 +160,8 @@ push_init(struct push *p, struct kmf_room *o)
 
 	memset(p, 0, sizeof(*p));
 	p->o = o;
+	snprintf(p->aad, sizeof(p->aad), "perch-epoch|%s|%" PRIu32 "|",
+	    o->c->id, o->r.epoch);
 	if ((r = kmf_epoch_get(o, &p->e)) != 0 ||
 	    (r = kmf_conf_key_get(o->k, o->c->id, p->conf_key)) != 0)
 		return r;
@@ -173,58 +175,73 @@ push_clear(struct push *p)
 	perc_wipe(p, sizeof(*p));
 }
 
-/* One member's copy; "" for a plain-form client, which has no such key. */
+/* What is this member's own in the event: ,"sealed":"..."; nothing for a
+ * plain-form client, which has no such key. */
+#define OWN_MAX                                                                \
+	(PERC_B64_LEN(PERC_EKT_KEY_MAX + PERC_EKT_SALT_LEN +                   \
+	     PERC_SEAL_OVERHEAD) +                                             \
+	    16)
+
 static int
-copy_seal(char *out, const struct push *p, const struct db_member *m)
+own_put(char out[static OWN_MAX], size_t *np, const struct push *p,
+    const struct kmf_stream *s)
 {
+	static const char name[] = ",\"sealed\":\"";
 	uint8_t sealed[sizeof(p->e.octets) + PERC_SEAL_OVERHEAD];
-	uint8_t delivery[32];
 	char aad[128];
+	size_t n;
 	int r;
 
-	out[0] = '\0';
-	if (m->delivery.len == 0)
+	*np = 0;
+	if (!s->keyed)
 		return 0;
-	if ((r = kmf_unseal_by(delivery, sizeof(delivery), p->conf_key, m->id,
-		 &m->delivery)) != 0)
+	n = (size_t)snprintf(aad, sizeof(aad), "%s%s", p->aad, s->member);
+	if ((r = perc_seal(
+		 sealed, s->delivery, aad, n, p->e.octets, p->e.len)) != 0)
 		return r;
-	snprintf(aad, sizeof(aad), "perch-epoch|%s|%" PRIu32 "|%s", p->o->c->id,
-	    p->o->r.epoch, m->id);
-	r = perc_seal(
-	    sealed, delivery, aad, strlen(aad), p->e.octets, p->e.len);
-	if (r == 0)
-		perc_b64_put(out, sealed, p->e.len + PERC_SEAL_OVERHEAD);
-	perc_wipe(delivery, sizeof(delivery));
-	return r;
+	memcpy(out, name, sizeof(name) - 1);
+	perc_b64_put(
+	    out + sizeof(name) - 1, sealed, p->e.len + PERC_SEAL_OVERHEAD);
+	n = strlen(out);
+	out[n] = '"';
+	*np = n + 1;
+	return 0;
 }
 
+/* held 0: the first key is on the way in an answer, not here. */
 static int
 push_to(struct push *p, struct kmf_stream *s)
 {
-	char copy[PERC_B64_LEN(sizeof(p->e.octets) + PERC_SEAL_OVERHEAD) + 1];
-	struct kmf_keeper *k = p->o->k;
-	char data[4096];
-	struct db_member m;
-	int r, n;
+	char own[OWN_MAX];
+	size_t n;
+	int r;
 
-	if ((r = db_member_find(k->db, &m, s->member)) != 0)
-		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	/* held 0: its first key is on the way in an answer, not here. */
-	if (m.state != DB_MEMBER_LIVE || m.granted != p->o->r.epoch ||
-	    m.held == 0)
-		return 0;
-	if ((r = copy_seal(copy, p, &m)) != 0)
+	if ((r = kmf_stream_look(p->o->k, s, p->conf_key)) != 0 ||
+	    !s->listens || (r = own_put(own, &n, p, s)) != 0)
 		return r;
-	/* Nothing here needs an escape: numbers and base64url. */
-	n = snprintf(data, sizeof(data),
-	    "{\"epoch\":%" PRIu32 ",\"statement\":\"%s\"%s%s%s}", p->o->r.epoch,
-	    p->statement, copy[0] != '\0' ? ",\"sealed\":\"" : "", copy,
-	    copy[0] != '\0' ? "\"" : "");
-	if (n < 0 || (size_t)n >= sizeof(data))
-		return PERC_ERR_LIMIT;
-	k->count.pushes++;
-	return kmf_stream_event(
-	    k, s, (uint64_t)p->o->c->event_no, "epoch", data);
+	p->o->k->count.pushes++;
+	return kmf_push_to(s, own, n);
+}
+
+/* Nothing in it needs an escape: numbers and base64url. */
+static int
+push_send(struct push *p, int r)
+{
+	struct kmf_push e = { .event_id = (uint64_t)p->o->c->event_no,
+		.name = "epoch",
+		.tail = "}" };
+	char head[4096];
+	int n = 0;
+
+	if (r == 0) {
+		n = snprintf(head, sizeof(head),
+		    "{\"epoch\":%" PRIu32 ",\"statement\":\"%s\"",
+		    p->o->r.epoch, p->statement);
+		if (n < 0 || (size_t)n >= sizeof(head))
+			r = PERC_ERR_LIMIT;
+	}
+	e.head = head;
+	return kmf_push_send(p->o->k, r, &e);
 }
 
 int
@@ -235,10 +252,11 @@ kmf_epoch_push(struct kmf_room *o)
 	int r;
 
 	o->c->event_no++;
-	if ((r = push_init(&p, o)) == 0)
-		for (s = o->k->streams; r == 0 && s != NULL; s = s->next)
-			if (!s->ending && strcmp(s->conf, o->c->id) == 0)
-				r = push_to(&p, s);
+	r = push_init(&p, o);
+	for (s = kmf_stream_first(o->k, o->c->id); r == 0 && s != NULL;
+	     s = kmf_stream_next(s))
+		r = push_to(&p, s);
+	r = push_send(&p, r);
 	push_clear(&p);
 	return r;
 }
@@ -251,6 +269,7 @@ kmf_epoch_push_one(struct kmf_room *o, struct kmf_stream *s)
 
 	if ((r = push_init(&p, o)) == 0)
 		r = push_to(&p, s);
+	r = push_send(&p, r);
 	push_clear(&p);
 	return r;
 }

@@ -285,6 +285,8 @@ void front_token(struct front_req *q);
 void front_events(struct front_req *q);
 int
 front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
+int
+front_on_push(struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 int front_on_stream_open(
     struct perc_chan *c, const struct perc_chan_msg *m, void *arg);
 int front_on_stream_end(

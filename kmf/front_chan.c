@@ -94,6 +94,7 @@ static const struct perc_chan_rule keeper_rules[] = {
 	{ KMF_MSG_EVENT, FRONT_RUNNING, FRAME_MAX, front_on_event },
 	{ KMF_MSG_STREAM_OPEN, FRONT_RUNNING, 0, front_on_stream_open },
 	{ KMF_MSG_STREAM_END, FRONT_RUNNING, 4096, front_on_stream_end },
+	{ KMF_MSG_PUSH, FRONT_RUNNING, FRAME_MAX, front_on_push },
 	{ KMF_MSG_ROSTER, FRONT_RUNNING, FRAME_MAX, front_on_roster },
 };
 

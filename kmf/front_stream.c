@@ -17,6 +17,7 @@
 #include "kmf/nonce.h"
 #include "perc/log.h"
 #include "perc/secret.h"
+#include "perc/wire.h"
 
 #define PLACE(id) ((id) % FRONT_STREAMS_MAX)
 
@@ -209,6 +210,94 @@ front_on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	perc_wipe(text, (size_t)n);
 	free(text);
 	return 0;
+}
+
+struct front_frame { /* what all who get a push share */
+	char *head, *tail;
+	size_t head_len, tail_len;
+};
+
+static int
+frame_init(struct front_frame *c, const struct kmf_push *e)
+{
+	int h, t;
+
+	h = asprintf(&c->head, "id: %" PRIu64 "\nevent: %s\ndata: %s",
+	    e->event_id, e->name, e->head);
+	t = asprintf(&c->tail, "%s\n\n", e->tail);
+	if (h < 0)
+		c->head = NULL;
+	if (t < 0)
+		c->tail = NULL;
+	if (h < 0 || t < 0) {
+		free(c->head);
+		free(c->tail);
+		return PERC_ERR_NOMEM;
+	}
+	c->head_len = (size_t)h;
+	c->tail_len = (size_t)t;
+	return 0;
+}
+
+/* One of the many that a push names; its own data is put between. */
+static int
+push_one(struct front *f, uint32_t id, const struct front_frame *c,
+    const uint8_t *own, size_t n)
+{
+	const struct perc_httpd_part parts[] = {
+		{ c->head, c->head_len },
+		{ own, n },
+		{ c->tail, c->tail_len },
+	};
+	struct front_stream *st = stream_find(f, id);
+
+	if (st == NULL)
+		return 0; /* left meanwhile */
+	if (memchr(own, '\n', n) != NULL || memchr(own, '\r', n) != NULL)
+		return PERC_ERR_FORMAT;
+	if (st->q != NULL && stream_start(st) != 0) {
+		stream_refuse(st, 503, "unavailable", "try again");
+		return 0;
+	}
+	f->count[COUNT_EVENTS]++;
+	if (perc_httpd_stream_writev(st->s, parts, 3) == PERC_ERR_LIMIT)
+		log_info("front.stream event=dropped reason=slow");
+	return 0;
+}
+
+int
+front_on_push(struct perc_chan *ch, const struct perc_chan_msg *m, void *arg)
+{
+	struct front_frame c = { .head = NULL };
+	struct front *f = arg;
+	struct kmf_push e;
+	struct perc_wire w;
+	const uint8_t *own;
+	uint32_t id;
+	size_t n;
+	int r;
+
+	if ((r = kmf_push_decode(&e, m->data, m->len)) != 0)
+		return r;
+	if (strpbrk(e.name, "\r\n") != NULL ||
+	    strpbrk(e.head, "\r\n") != NULL || strpbrk(e.tail, "\r\n") != NULL)
+		return PERC_ERR_FORMAT;
+	if ((r = frame_init(&c, &e)) != 0)
+		return r;
+	perc_wire_reader(&w, e.to, e.to_len);
+	while (r == 0 && perc_wire_left(&w) > 0) {
+		id = perc_wire_get_u32(&w);
+		n = perc_wire_get_u16(&w);
+		if ((own = perc_wire_get_bytes(&w, n)) == NULL)
+			r = PERC_ERR_FORMAT;
+		else
+			r = push_one(f, id, &c, own, n);
+	}
+	if (r == 0)
+		r = perc_wire_end(&w);
+	free(c.head);
+	free(c.tail);
+	return r;
 }
 
 int

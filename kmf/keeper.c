@@ -7,6 +7,7 @@
  */
 #include "kmf/event.h"
 #include "kmf/hook.h"
+#include "kmf/rosterlist.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,6 +306,7 @@ kmf_keeper_free(struct kmf_keeper *k)
 	kmf_feed_stop(k);
 	kmf_hooks_close(k);
 	kmf_out_clear(k);
+	kmf_lists_forget(k, NULL);
 	for (f = k->fronts; f != NULL; f = next) {
 		next = f->next;
 		kmf_stream_front_gone(k, f);

@@ -56,6 +56,8 @@ struct kmf_front { /* one front process */
 		char conf[DB_ID_MAX];
 		int64_t seq;
 	} roster[KMF_ROSTER_PLACES];
+	uint8_t *to; /* addressees of the push being made */
+	size_t to_len, to_cap;
 	int64_t refused_ms;    /* this stretch of failed logins began */
 	unsigned refused;      /* recorded in it */
 	uint64_t refused_more; /* only counted in it */
@@ -63,12 +65,25 @@ struct kmf_front { /* one front process */
 };
 
 struct kmf_stream { /* one open event stream of a member */
-	struct kmf_stream *next, *prev;
+	struct kmf_stream *next, *prev; /* of the same place by conference */
+	struct kmf_stream *of_member, *of_id;
 	struct kmf_front *front;
 	uint32_t id;
 	char conf[DB_ID_MAX], member[DB_ID_MAX];
+	bool deltas; /* rosters as differences */
+	/* kmf_stream_look() */
+	bool known, listens, keyed;
+	uint8_t *delivery; /* 32 octets, secret memory; NULL: not looked up */
 	bool pending; /* opened in this turn, not yet committed */
 	uint64_t ending; /* closed behind that mark, not yet committed; 0: no */
+};
+
+#define KMF_STREAM_CONFS 256
+#define KMF_STREAM_IDS	 1024
+struct kmf_streams { /* by hash */
+	struct kmf_stream *conf[KMF_STREAM_CONFS];
+	struct kmf_stream *member[KMF_STREAM_IDS], *id[KMF_STREAM_IDS];
+	bool unsettled; /* some are opened or closed in this turn */
 };
 
 struct kmf_out { /* waits for the commit */
@@ -138,7 +153,8 @@ struct kmf_keeper {
 	struct kmf_front *fronts;
 	struct kmf_front *caller; /* whose call runs; NULL: no front's */
 	uint32_t caller_id;	  /* that call */
-	struct kmf_stream *streams;
+	struct kmf_streams streams;
+	struct kmf_list *lists; /* rosterlist.c */
 	struct kmf_out *out, **out_tail;
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
 	uint64_t mark_no;
@@ -244,9 +260,16 @@ void kmf_out_fail(struct kmf_keeper *k);
 void kmf_out_clear(struct kmf_keeper *k);
 void kmf_reply_queue(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
     const struct kmf_reply *r);
+
+/* --- stream.c --------------------------------------------------------- */
+
+/* *out: the keeper's, until the stream ends. */
 PERC_MUST int kmf_stream_add(struct kmf_keeper *k, struct kmf_front *f,
-    uint32_t id, const char *conf, const char *member);
+    uint32_t id, const char *conf, const char *member,
+    struct kmf_stream **out);
 void kmf_stream_del(struct kmf_keeper *k, struct kmf_front *f, uint32_t id);
+bool kmf_stream_known(struct kmf_keeper *k, const struct kmf_front *f,
+    uint32_t id);
 void kmf_stream_front_gone(struct kmf_keeper *k, struct kmf_front *f);
 void kmf_stream_refuse(struct kmf_keeper *k, struct kmf_front *f,
     uint32_t id, uint16_t status, const char *code, const char *detail);
@@ -255,14 +278,31 @@ PERC_MUST int kmf_stream_event(struct kmf_keeper *k, struct kmf_stream *s,
 /* End the streams of a member (NULL: of all in the conference). */
 void kmf_stream_end(struct kmf_keeper *k, const char *conf,
     const char *member, uint16_t status, const char *code);
-bool kmf_stream_has(const struct kmf_keeper *k, const char *member);
+bool kmf_stream_has(struct kmf_keeper *k, const char *member);
+/* The member's row is no more what it was: state, held or delivery. */
+void kmf_stream_changed(struct kmf_keeper *k, const char *member);
+/* The mark's changes are undone; the turn was committed, or not. */
+void kmf_streams_undo(struct kmf_keeper *k);
+void kmf_streams_settle(struct kmf_keeper *k, bool committed);
+/* Those of a conference that are not ending. */
+struct kmf_stream *kmf_stream_first(struct kmf_keeper *k, const char *conf);
+struct kmf_stream *kmf_stream_next(struct kmf_stream *s);
+/* Fill in listens (live, and has got a key: a roster must not come before it)
+ * and keyed, and with conf_key delivery too. */
+PERC_MUST int kmf_stream_look(struct kmf_keeper *k, struct kmf_stream *s,
+    const uint8_t *conf_key);
+/* An event for many: name the addressees, each with what is its own, then
+ * send; r: of the naming, handed through. */
+PERC_MUST int kmf_push_to(struct kmf_stream *s, const char *own, size_t n);
+PERC_MUST int kmf_push_send(struct kmf_keeper *k, int r,
+    const struct kmf_push *what);
 /* One event for a member (NULL: all), under the next event number. */
 PERC_MUST int kmf_broadcast(struct kmf_keeper *k, struct db_conf *c,
     const char *member, const char *name, const json_t *data);
-
-/* One event for all who are live: a roster names people. */
-PERC_MUST int kmf_broadcast_live(struct kmf_keeper *k, struct db_conf *c,
-    const char *name, const json_t *data);
+/* For all who are live and have a key, for a roster names people; diff (may
+ * be NULL) is for those who asked for differences. */
+PERC_MUST int kmf_broadcast_roster(struct kmf_keeper *k, struct db_conf *c,
+    const json_t *plain, const json_t *diff);
 
 /* --- keys.c ----------------------------------------------------------- */
 
@@ -661,6 +701,8 @@ const char *kmf_epoch_profile(const struct kmf_policy *p);
 /* --- roster.c ------------------------------------------------------------ */
 
 PERC_MUST int kmf_roster_sign(struct kmf_room *o);
+/* The newest roster as it is fetched, made now if it was not yet; free(). */
+PERC_MUST int kmf_roster_text(struct kmf_room *o, char **textp);
 PERC_MUST int kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s);
 PERC_MUST int kmf_notice(char **textp, struct kmf_keeper *k,
     const char *conf, const char *event, const char *member,

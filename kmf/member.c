@@ -224,6 +224,7 @@ kmf_op_keys(struct kmf_job *j)
 			goto out;
 	}
 	j->me.held = o.r.epoch;
+	kmf_stream_changed(j->k, j->me.id);
 	if ((r = db_member_put(j->k->db, &j->me)) == 0)
 		r = kmf_audit(j->k, KMF_AUDIT_KEY, j->me.id, j->conf.id,
 		    j->me.id,
@@ -260,6 +261,8 @@ kmf_op_lease_renew(struct kmf_job *j)
 		    "/epoch: the epoch you hold, 0 for none");
 	if (held > j->conf.epoch)
 		held = j->conf.epoch;
+	if ((held == 0) != (j->me.held == 0))
+		kmf_stream_changed(j->k, j->me.id);
 	if ((r = db_member_lease(
 		 j->k->db, j->me.id, j->k->now_ms + lease_ms, held)) != 0)
 		return r;

@@ -198,6 +198,18 @@ walk_event(struct walk *k, void *p)
 }
 
 static void
+walk_push(struct walk *k, void *p)
+{
+	struct kmf_push *e = p;
+
+	walk_u64(k, &e->event_id);
+	walk_str(k, &e->name);
+	walk_str(k, &e->head);
+	walk_str(k, &e->tail);
+	walk_blob(k, &e->to, &e->to_len);
+}
+
+static void
 walk_stream_end(struct walk *k, void *p)
 {
 	struct kmf_stream_end *e = p;
@@ -357,6 +369,7 @@ CODEC(subscribe)
 CODEC(refused)
 CODEC(counts)
 CODEC(event)
+CODEC(push)
 CODEC(stream_end)
 CODEC(welcome)
 CODEC(keys)

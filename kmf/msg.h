@@ -4,7 +4,7 @@
  *
  *   front  -> keeper   CALL, SUBSCRIBE, UNSUBSCRIBE, REFUSED, COUNTS
  *   keeper -> front    WELCOME, REPLY, STREAM_OPEN, EVENT, STREAM_END,
- *                      ROSTER
+ *                      ROSTER, PUSH
  *   front  -> fetcher  KEYS_WANTED, QUESTION
  *   fetcher-> front    KEYS, WORD
  *   keeper -> fetcher  ERRAND (kmf/errand.h)
@@ -40,6 +40,7 @@ enum kmf_msg_type {
 	KMF_MSG_STREAM_END,
 	KMF_MSG_ROSTER,
 	KMF_MSG_STREAM_OPEN,
+	KMF_MSG_PUSH,
 	KMF_MSG_KEYS_WANTED = 32,
 	KMF_MSG_KEYS,
 	KMF_MSG_QUESTION,
@@ -209,6 +210,20 @@ struct kmf_event { /* for stream = frame id */
 PERC_MUST int
 kmf_event_encode(uint8_t **bufp, size_t *lenp, const struct kmf_event *e);
 PERC_MUST int kmf_event_decode(struct kmf_event *e, const uint8_t *p, size_t n);
+
+/*
+ * PUSH: one event for many streams. Each gets the data head | own | tail, one
+ * line of JSON. `to` is, for each: stream (u32), length of own (u16), own.
+ */
+struct kmf_push {
+	uint64_t event_id;
+	const char *name, *head, *tail;
+	const uint8_t *to;
+	size_t to_len;
+};
+PERC_MUST int kmf_push_encode(uint8_t **bufp, size_t *lenp,
+    const struct kmf_push *e);
+PERC_MUST int kmf_push_decode(struct kmf_push *e, const uint8_t *p, size_t n);
 
 /*
  * ROSTER: a large roster, once for each front and not once for each member

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What waits for the commit. Answers and events of one turn stand in one
- * queue, in order; streams opened or closed in the turn carry a mark until
- * then. A lost commit turns every answer into a 503 and forgets the events:
+ * queue, in order. A lost commit turns every answer into a 503 and forgets the events:
  * what they would have told has not happened.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/rosterlist.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,15 +38,12 @@ out_free(struct kmf_out *o)
 void
 kmf_mark_undo(struct kmf_keeper *k)
 {
-	struct kmf_stream *s;
-
 	out_free(*k->mark_tail);
 	*k->mark_tail = NULL;
 	k->out_tail = k->mark_tail;
 	kmf_roster_forget(k);
-	for (s = k->streams; s != NULL; s = s->next)
-		if (s->ending == k->mark_no)
-			s->ending = 0;
+	kmf_lists_forget(k, NULL);
+	kmf_streams_undo(k);
 	if (!db_broken(k->db) && db_mark_undo(k->db) != 0)
 		log_warnx("mark.undo_failed");
 }
@@ -93,25 +89,6 @@ kmf_reply_queue(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 		log_warnx("reply.lost why=memory");
 }
 
-static void
-streams_settle(struct kmf_keeper *k, bool committed)
-{
-	struct kmf_stream *s, *next;
-
-	for (s = k->streams; s != NULL; s = next) {
-		next = s->next;
-		if (committed ? s->ending != 0 : s->pending) {
-			if (!committed)
-				kmf_stream_refuse(k, s->front, s->id, 503,
-				    "unavailable", "try again");
-			kmf_stream_del(k, s->front, s->id);
-			continue;
-		}
-		s->pending = false;
-		s->ending = 0;
-	}
-}
-
 void
 kmf_out_send(struct kmf_keeper *k)
 {
@@ -119,7 +96,7 @@ kmf_out_send(struct kmf_keeper *k)
 	struct kmf_out *o;
 	uint64_t n = 0;
 
-	streams_settle(k, true);
+	kmf_streams_settle(k, true);
 	for (o = k->out; o != NULL; o = o->next) {
 		n++;
 		k->count.out_octets += o->len;
@@ -140,17 +117,6 @@ kmf_out_send(struct kmf_keeper *k)
 			perc_chan_flush(f->chan);
 }
 
-static bool
-stream_known(const struct kmf_keeper *k, const struct kmf_front *f, uint32_t id)
-{
-	const struct kmf_stream *s;
-
-	for (s = k->streams; s != NULL; s = s->next)
-		if (s->front == f && s->id == id)
-			return true;
-	return false;
-}
-
 /* The end of a stream that we have did not come to be; the refusal of one
  * that we have not must arrive: the front waits for a word. */
 void
@@ -165,18 +131,19 @@ kmf_out_fail(struct kmf_keeper *k)
 	k->out = NULL;
 	k->out_tail = &k->out;
 	kmf_roster_forget(k);
+	kmf_lists_forget(k, NULL);
 	for (; o != NULL; o = next) {
 		next = o->next;
 		if (o->type == KMF_MSG_REPLY)
 			kmf_reply_queue(k, o->front, o->id, &sorry);
 		else if (o->type == KMF_MSG_STREAM_END &&
-		    !stream_known(k, o->front, o->id))
+		    !kmf_stream_known(k, o->front, o->id))
 			kmf_stream_refuse(k, o->front, o->id, 503,
 			    "unavailable", "try again");
 		perc_secmem_free(o->buf);
 		free(o);
 	}
-	streams_settle(k, false);
+	kmf_streams_settle(k, false);
 	kmf_out_send(k);
 }
 
@@ -186,162 +153,4 @@ kmf_out_clear(struct kmf_keeper *k)
 	out_free(k->out);
 	k->out = NULL;
 	k->out_tail = &k->out;
-}
-
-int
-kmf_stream_add(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
-    const char *conf, const char *member)
-{
-	struct kmf_stream *s;
-
-	if ((s = calloc(1, sizeof(*s))) == NULL)
-		return PERC_ERR_NOMEM;
-	s->front = f;
-	s->id = id;
-	s->pending = true;
-	if (kmf_copy(s->conf, sizeof(s->conf), conf) != 0 ||
-	    kmf_copy(s->member, sizeof(s->member), member) != 0) {
-		free(s);
-		return PERC_ERR_LIMIT;
-	}
-	if ((s->next = k->streams) != NULL)
-		s->next->prev = s;
-	k->streams = s;
-	return 0;
-}
-
-bool
-kmf_stream_has(const struct kmf_keeper *k, const char *member)
-{
-	const struct kmf_stream *s;
-
-	for (s = k->streams; s != NULL; s = s->next)
-		if (s->ending == 0 && strcmp(s->member, member) == 0)
-			return true;
-	return false;
-}
-
-static void
-stream_free(struct kmf_keeper *k, struct kmf_stream *s)
-{
-	if (s->prev != NULL)
-		s->prev->next = s->next;
-	else
-		k->streams = s->next;
-	if (s->next != NULL)
-		s->next->prev = s->prev;
-	free(s);
-}
-
-void
-kmf_stream_del(struct kmf_keeper *k, struct kmf_front *f, uint32_t id)
-{
-	struct kmf_stream *s;
-
-	for (s = k->streams; s != NULL; s = s->next)
-		if (s->front == f && s->id == id) {
-			stream_free(k, s);
-			return;
-		}
-}
-
-void
-kmf_stream_front_gone(struct kmf_keeper *k, struct kmf_front *f)
-{
-	struct kmf_stream *s, *next;
-
-	for (s = k->streams; s != NULL; s = next) {
-		next = s->next;
-		if (s->front == f)
-			stream_free(k, s);
-	}
-}
-
-void
-kmf_stream_refuse(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
-    uint16_t status, const char *code, const char *detail)
-{
-	const struct kmf_stream_end e = { status, code, detail };
-	uint8_t *buf;
-	size_t len;
-
-	if (kmf_stream_end_encode(&buf, &len, &e) != 0 ||
-	    kmf_out_add(k, f, KMF_MSG_STREAM_END, id, buf, len) != 0)
-		log_warnx("stream.lost why=memory");
-}
-
-int
-kmf_stream_event(struct kmf_keeper *k, struct kmf_stream *s, uint64_t event_id,
-    const char *name, const char *data)
-{
-	const struct kmf_event e = { event_id, name, data, "" };
-	uint8_t *buf;
-	size_t len;
-	int r;
-
-	if ((r = kmf_event_encode(&buf, &len, &e)) != 0)
-		return r;
-	return kmf_out_add(k, s->front, KMF_MSG_EVENT, s->id, buf, len);
-}
-
-void
-kmf_stream_end(struct kmf_keeper *k, const char *conf, const char *member,
-    uint16_t status, const char *code)
-{
-	struct kmf_stream *s;
-
-	for (s = k->streams; s != NULL; s = s->next) {
-		if (s->ending || strcmp(s->conf, conf) != 0 ||
-		    (member != NULL && strcmp(s->member, member) != 0))
-			continue;
-		s->ending = k->mark_no;
-		kmf_stream_refuse(k, s->front, s->id, status, code, "");
-	}
-}
-
-/* A roster is for who has got a key: it must not come before that key. */
-static bool
-hears(struct kmf_keeper *k, const struct kmf_stream *s, bool live_only)
-{
-	struct db_member m;
-
-	return !live_only ||
-	    (db_member_find(k->db, &m, s->member) == 0 &&
-		m.state == DB_MEMBER_LIVE && m.held != 0);
-}
-
-static int
-broadcast(struct kmf_keeper *k, struct db_conf *c, const char *member,
-    bool live_only, const char *name, const json_t *data)
-{
-	struct kmf_stream *s;
-	char *text;
-	int r = 0;
-
-	if ((text = perc_json_text(data)) == NULL)
-		return PERC_ERR_NOMEM;
-	c->event_no++;
-	for (s = k->streams; r == 0 && s != NULL; s = s->next) {
-		if (s->ending != 0 || strcmp(s->conf, c->id) != 0 ||
-		    (member != NULL && strcmp(s->member, member) != 0) ||
-		    !hears(k, s, live_only))
-			continue;
-		r = kmf_stream_event(k, s, (uint64_t)c->event_no, name, text);
-	}
-	perc_json_free(text);
-	return r;
-}
-
-int
-kmf_broadcast(struct kmf_keeper *k, struct db_conf *c, const char *member,
-    const char *name, const json_t *data)
-{
-	return broadcast(k, c, member, false, name, data);
-}
-
-int
-kmf_broadcast_live(struct kmf_keeper *k, struct db_conf *c, const char *name,
-    const json_t *data)
-{
-	return broadcast(k, c, NULL, true, name, data);
 }

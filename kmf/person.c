@@ -5,7 +5,7 @@
  * that brings the provider's own token. The invitation is looked at each
  * time, and a conference that is not there takes the same steps.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/rosterlist.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -209,6 +209,24 @@ turn_away(struct kmf_job *j, const struct kmf_person *p)
 	    "a group could not be seen");
 }
 
+/* The row changed, and with it what the roster says of who is on it. */
+static int
+member_renew(struct kmf_job *j)
+{
+	struct kmf_room o;
+	int r;
+
+	if (replaceable(j, &j->me) || j->conf.state != DB_CONF_LIVE)
+		return db_member_put(j->k->db, &j->me);
+	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0)
+		return r;
+	kmf_list_touch(&o, j->me.id);
+	if ((r = db_member_put(j->k->db, &j->me)) != 0)
+		return r;
+	o.r.roster_ms = j->k->now_ms;
+	return kmf_room_settle(&o, 0);
+}
+
 int
 kmf_person_admit(struct kmf_job *j, const struct kmf_person *p, bool have)
 {
@@ -244,5 +262,5 @@ kmf_person_admit(struct kmf_job *j, const struct kmf_person *p, bool have)
 		return 0;
 	memcpy(j->me.via, v.via, sizeof(j->me.via)); /* invited anew */
 	memcpy(j->me.role, v.role, sizeof(j->me.role));
-	return db_member_put(j->k->db, &j->me);
+	return member_renew(j);
 }

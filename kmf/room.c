@@ -6,7 +6,7 @@
  * transaction, so a crash finds either the old epoch with its members or the
  * new one with its own.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/rosterlist.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +149,7 @@ kmf_room_join(struct kmf_room *o, struct db_member *m)
 		return r;
 	m->lease_ms = now + (int64_t)o->p.lease_s * 1000;
 	if (!was_live) {
+		kmf_list_touch(o, m->id);
 		m->state = DB_MEMBER_LIVE;
 		m->joined_ms = now;
 		m->held = 0;
@@ -156,9 +157,9 @@ kmf_room_join(struct kmf_room *o, struct db_member *m)
 		o->live++;
 		orders = kmf_rekey_join(&o->r, &o->p, now, o->live);
 		o->cause = "join";
-		/* A shared epoch is granted here, a new one by its maker. */
-		m->granted = orders == 0 ? o->r.epoch : 0;
+		m->granted = 0; /* being live is the grant */
 	}
+	kmf_stream_changed(o->k, m->id);
 	if ((r = db_member_put(o->k->db, m)) != 0)
 		return r;
 	if (!was_live &&
@@ -173,8 +174,12 @@ kmf_room_join(struct kmf_room *o, struct db_member *m)
 static int
 member_out(struct kmf_room *o, struct db_member *m, enum db_member_state state)
 {
-	if (m->state == DB_MEMBER_LIVE)
+	kmf_list_touch(o, m->id);
+	kmf_stream_changed(o->k, m->id);
+	if (m->state == DB_MEMBER_LIVE) {
 		o->live--;
+		m->granted = o->r.epoch; /* the newest that he may know */
+	}
 	m->state = state;
 	m->delivery.len = 0;
 	return db_member_put(o->k->db, m);
@@ -285,7 +290,8 @@ kmf_room_end(struct kmf_room *o, const char *actor, const char *reason)
 		return r;
 	c->state = DB_CONF_ENDED;
 	c->ended_ms = o->k->now_ms;
-	if ((r = db_conf_roster_put(o->k->db, c->id, "")) != 0 ||
+	kmf_lists_forget(o->k, c->id);
+	if ((r = db_roster_delete(o->k->db, c->id)) != 0 ||
 	    (r = kmf_audit(o->k, KMF_AUDIT_CONF_ENDED, actor, c->id, "",
 		 json_pack("{s:s}", "reason", reason))) != 0)
 		return r;
@@ -314,8 +320,12 @@ leases_expire(struct kmf_room *o)
 {
 	struct db_member *list = NULL;
 	size_t i, n = 0;
+	int64_t next;
 	int r;
 
+	if ((r = db_member_next_lease(o->k->db, &next, o->c->id)) != 0 ||
+	    next > o->k->now_ms)
+		return r;
 	if ((r = db_member_list(
 		 o->k->db, &list, &n, o->c->id, DB_MEMBER_LIVE)) != 0)
 		return r;

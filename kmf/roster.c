@@ -3,18 +3,21 @@
  * The roster of epoch n is the set of those who may know epoch n: it is read
  * from the grants, not from who is here. Somebody who left stays on it until
  * the next epoch has shut him out, so nobody is shown as gone who could still
- * listen. Each roster names the hash of the one before.
+ * listen. Each roster is chained to the one before.
+ *
+ * What changed is signed at once, as a difference; the whole is signed when
+ * somebody wants it whole, and then once for all who do. In a small room that
+ * is always.
  */
-#include "kmf/keeper_int.h"
+#include "kmf/rosterlist.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "perc/b64.h"
 
-static json_t *
-entry_json(const struct db_member *m)
+json_t *
+kmf_roster_entry(const struct db_member *m)
 {
 	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s*}, s:s, s:s, s:o}",
 	    "member", m->id, "name", m->name, "identity", "iss", m->iss, "sub",
@@ -24,78 +27,192 @@ entry_json(const struct db_member *m)
 
 /* All of them or NULL: a roster that lacks somebody would hide a reader. */
 static json_t *
-members_json(struct kmf_room *o, size_t *np)
+members_json(struct kmf_room *o)
 {
 	struct db_member *list = NULL;
 	json_t *a;
-	size_t i;
+	size_t i, n;
 
-	if (db_member_granted(o->k->db, &list, np, o->c->id, o->r.epoch) != 0)
+	if (db_member_granted(o->k->db, &list, &n, o->c->id, o->c->epoch) != 0)
 		return NULL;
 	a = json_array();
-	for (i = 0; i < *np; i++)
-		kmf_json_add(&a, entry_json(&list[i]));
+	for (i = 0; i < n; i++)
+		kmf_json_add(&a, kmf_roster_entry(&list[i]));
 	free(list);
 	return a;
 }
 
-/* Hash of the last roster's text; "" when there was none. */
 static int
-prev_hash(struct kmf_room *o, char out[static DB_HASH_MAX])
+hash_text(char out[static DB_HASH_MAX], const char *text)
 {
 	uint8_t hash[PERC_SHA256_LEN];
+	int r;
+
+	if ((r = perc_sha256(hash, text, strlen(text))) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	return r;
+}
+
+/* Hash of the text made last, when a Perch before this one made it. */
+static int
+last_hash(struct kmf_room *o, struct db_roster *row)
+{
 	char *text = NULL;
 	int r;
 
-	out[0] = '\0';
-	if ((r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
-		return r;
-	if (text[0] != '\0' && (r = perc_sha256(hash, text, strlen(text))) == 0)
-		perc_b64_put(out, hash, sizeof(hash));
+	if (row->last[0] != '\0' || !row->whole)
+		return 0;
+	if ((r = db_roster_text(o->k->db, &text, o->c->id)) == 0)
+		r = hash_text(row->last, text);
 	free(text);
 	return r;
 }
 
 static json_t *
-event_json(const struct kmf_room *o, const char *roster, size_t members)
+claims_json(struct kmf_room *o, json_t *rest)
+{
+	int64_t now_s = o->k->now_ms / 1000;
+	json_t *v;
+
+	v = json_pack("{s:s, s:I, s:I, s:s, s:I, s:I}", "iss", o->k->base,
+	    "iat", (json_int_t)now_s, "exp", (json_int_t)(now_s + KMF_ROSTER_S),
+	    "conference", o->c->id, "seq", (json_int_t)o->c->roster_seq,
+	    "epoch", (json_int_t)o->r.epoch);
+	if (v == NULL || rest == NULL || json_object_update(v, rest) != 0) {
+		json_decref(v);
+		v = NULL;
+	}
+	json_decref(rest);
+	return v;
+}
+
+int
+kmf_roster_text(struct kmf_room *o, char **textp)
+{
+	struct db_roster row = { .seq = 0 };
+	json_t *v = NULL;
+	char *text = NULL;
+	int r;
+
+	r = db_roster_find(o->k->db, &row, o->c->id);
+	if (r == PERC_ERR_NOTFOUND || (r == 0 && row.whole))
+		return db_roster_text(o->k->db, textp, o->c->id);
+	if (r != 0)
+		return r;
+	v = claims_json(o,
+	    json_pack("{s:s, s:s, s:o}", "prev", row.last, "head_before",
+		row.before, "members", members_json(o)));
+	if (v == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_jws_sign(&text, o->k->statement_key, "perch-roster+jwt",
+		 v, false)) == 0 &&
+	    (r = hash_text(row.last, text)) == 0 &&
+	    (r = db_roster_put(o->k->db, &row, o->c->id, text)) == 0) {
+		*textp = text;
+		text = NULL;
+	}
+	json_decref(v);
+	perc_json_free(text);
+	return r;
+}
+
+/* The list's members as the next roster's, and its row in the database. */
+static int
+step_take(struct kmf_room *o, struct kmf_list *l, struct db_roster *row,
+    json_t **rest)
+{
+	json_t *added, *removed;
+	char head[DB_HASH_MAX];
+	int r;
+
+	*rest = NULL;
+	r = db_roster_find(o->k->db, row, o->c->id);
+	if ((r != 0 && r != PERC_ERR_NOTFOUND) || (r = last_hash(o, row)) != 0)
+		return r;
+	memcpy(row->before, row->head, sizeof(row->before));
+	if ((r = kmf_list_step(l, o, &added, &removed)) != 0)
+		return r;
+	perc_b64_put(head, l->head, sizeof(l->head));
+	if (added != NULL &&
+	    (*rest = json_pack("{s:s, s:s, s:I, s:o, s:o}", "head_before",
+		 row->before, "head", head, "count", (json_int_t)l->n, "added",
+		 added, "removed", removed)) == NULL)
+		return PERC_ERR_NOMEM;
+	memcpy(row->head, head, sizeof(row->head));
+	row->seq = ++o->c->roster_seq;
+	return db_roster_put(o->k->db, row, o->c->id, "");
+}
+
+static int
+delta_sign(struct kmf_room *o, struct kmf_list *l, json_t *rest)
+{
+	char *text = NULL;
+	json_t *v;
+	int r;
+
+	if (rest == NULL) {
+		kmf_list_told(l, NULL);
+		return 0;
+	}
+	if ((v = claims_json(o, rest)) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = perc_jws_sign(&text, o->k->statement_key,
+		 "perch-roster-delta+jwt", v, false)) == 0)
+		kmf_list_told(l, text);
+	json_decref(v);
+	return r;
+}
+
+static json_t *
+event_json(const struct kmf_room *o, const char *name, const char *text)
 {
 	return json_pack("{s:I, s:I, s:s*}", "seq",
-	    (json_int_t)o->c->roster_seq, "epoch", (json_int_t)o->r.epoch,
-	    "roster", members <= KMF_ROSTER_INLINE_MAX ? roster : NULL);
+	    (json_int_t)o->c->roster_seq, "epoch", (json_int_t)o->r.epoch, name,
+	    text);
+}
+
+/* To those who asked for differences one, to the others the event of old;
+ * who gets no difference hears that there is a roster to be fetched. */
+static int
+tell(struct kmf_room *o, const char *delta, const char *whole)
+{
+	json_t *plain = event_json(o, "roster", whole);
+	json_t *diff = delta == NULL ? NULL : event_json(o, "delta", delta);
+	int r = PERC_ERR_NOMEM;
+
+	if (plain != NULL && (delta == NULL || diff != NULL))
+		r = kmf_broadcast_roster(o->k, o->c, plain, diff);
+	json_decref(plain);
+	json_decref(diff);
+	return r;
 }
 
 int
 kmf_roster_sign(struct kmf_room *o)
 {
-	int64_t now_s = o->k->now_ms / 1000;
-	char prev[DB_HASH_MAX], *text = NULL;
-	json_t *v = NULL, *event = NULL;
-	size_t n = 0;
+	struct db_roster row = { .seq = 0 };
+	struct kmf_list *l = kmf_list_get(o);
+	char *whole = NULL;
+	json_t *rest = NULL;
 	int r;
 
-	if ((r = prev_hash(o, prev)) != 0)
-		return r;
+	if (l == NULL)
+		return PERC_ERR_NOMEM;
 	kmf_rekey_signed(&o->r, o->k->now_ms);
-	o->c->roster_seq++;
-	v = json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:o}", "iss",
-	    o->k->base, "iat", (json_int_t)now_s, "exp",
-	    (json_int_t)(now_s + KMF_ROSTER_S), "conference", o->c->id, "seq",
-	    (json_int_t)o->c->roster_seq, "prev", prev, "epoch",
-	    (json_int_t)o->r.epoch, "members", members_json(o, &n));
-	r = PERC_ERR_NOMEM;
-	if (v == NULL ||
-	    (r = perc_jws_sign(&text, o->k->statement_key, "perch-roster+jwt",
-		 v, false)) != 0 ||
-	    (r = db_conf_roster_put(o->k->db, o->c->id, text)) != 0)
+	if ((r = step_take(o, l, &row, &rest)) != 0) {
+		json_decref(rest);
 		goto out;
+	}
+	o->c->epoch = o->r.epoch;
 	o->k->count.rosters++;
-	event = event_json(o, text, n);
-	r = event != NULL ? kmf_broadcast_live(o->k, o->c, "roster", event)
-			  : PERC_ERR_NOMEM;
+	if ((r = delta_sign(o, l, rest)) == 0 &&
+	    (l->n > KMF_ROSTER_INLINE_MAX ||
+		(r = kmf_roster_text(o, &whole)) == 0))
+		r = tell(o, l->deltas[l->seq % KMF_DELTAS], whole);
 out:
-	json_decref(event);
-	json_decref(v);
-	perc_json_free(text);
+	if (r != 0)
+		kmf_lists_forget(o->k, o->c->id);
+	free(whole);
 	return r;
 }
 
@@ -108,10 +225,10 @@ kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s)
 
 	/* A large one is not in the event: leave it where it is. */
 	if (o->live <= KMF_ROSTER_INLINE_MAX &&
-	    (r = db_conf_roster(o->k->db, &text, o->c->id)) != 0)
+	    (r = kmf_roster_text(o, &text)) != 0)
 		return r;
 	r = PERC_ERR_NOMEM;
-	if ((event = event_json(o, text, o->live)) != NULL &&
+	if ((event = event_json(o, "roster", text)) != NULL &&
 	    (data = perc_json_text(event)) != NULL)
 		r = kmf_stream_event(
 		    o->k, s, (uint64_t)o->c->event_no, "roster", data);
@@ -139,76 +256,5 @@ kmf_notice(char **textp, struct kmf_keeper *k, const char *conf,
 		r = perc_jws_sign(
 		    textp, k->statement_key, "perch-notice+jwt", v, false);
 	json_decref(v);
-	return r;
-}
-
-void
-kmf_roster_forget(struct kmf_keeper *k)
-{
-	struct kmf_front *f;
-
-	for (f = k->fronts; f != NULL; f = f->next)
-		memset(f->roster, 0, sizeof(f->roster));
-}
-
-/* Has the caller's front got this very roster? */
-static bool
-front_has(const struct kmf_job *j)
-{
-	const struct kmf_front *f = j->k->caller;
-	unsigned at = kmf_roster_place(j->conf.id);
-
-	return f != NULL && f->roster[at].seq == j->conf.roster_seq &&
-	    strcmp(f->roster[at].conf, j->conf.id) == 0;
-}
-
-/* Ahead of the reply, in the same queue. */
-static int
-front_give(struct kmf_job *j, const char *text)
-{
-	const struct kmf_event e = { (uint64_t)j->conf.roster_seq, j->conf.id,
-		text, "" };
-	struct kmf_front *f = j->k->caller;
-	unsigned at = kmf_roster_place(j->conf.id);
-	uint8_t *buf;
-	size_t len;
-	int r;
-
-	if ((r = kmf_event_encode(&buf, &len, &e)) != 0 ||
-	    (r = kmf_out_add(j->k, f, KMF_MSG_ROSTER, 0, buf, len)) != 0)
-		return r;
-	memcpy(f->roster[at].conf, j->conf.id, sizeof(f->roster[at].conf));
-	f->roster[at].seq = j->conf.roster_seq;
-	return 0;
-}
-
-static int
-answer_by_front(struct kmf_job *j)
-{
-	snprintf(j->a.etag, sizeof(j->a.etag), "%lld",
-	    (long long)j->conf.roster_seq);
-	return kmf_answer_text(j, 200, "application/jwt", "");
-}
-
-int
-kmf_op_roster(struct kmf_job *j)
-{
-	char *text = NULL;
-	int r;
-
-	if (j->conf.state == DB_CONF_ENDED)
-		return kmf_refuse(j, 410, "ended", "the conference is over");
-	if (j->me.state != DB_MEMBER_LIVE)
-		return kmf_refuse(
-		    j, 409, "not_joined", "ask for the keys first");
-	if (front_has(j))
-		return answer_by_front(j);
-	if ((r = db_conf_roster(j->k->db, &text, j->conf.id)) != 0)
-		return r;
-	if (j->k->caller == NULL || strlen(text) <= KMF_ROSTER_LARGE)
-		r = kmf_answer_text(j, 200, "application/jwt", text);
-	else if ((r = front_give(j, text)) == 0)
-		r = answer_by_front(j);
-	free(text);
 	return r;
 }

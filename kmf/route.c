@@ -38,7 +38,8 @@ static const struct kmf_route routes[] = {
 	    4096 },
 	{ "DELETE", CONF "/lease", KMF_H_CALL, KMF_OP_LEASE_END, KMF_MEMBER,
 	    16384 },
-	{ "GET", CONF "/roster", KMF_H_CALL, KMF_OP_ROSTER, KMF_MEMBER, 0 },
+	{ "GET", CONF "/roster", KMF_H_CALL, KMF_OP_ROSTER,
+	    KMF_MEMBER | KMF_QUERY, 0 },
 	{ "GET", CONF "/events", KMF_H_EVENTS, 0, KMF_MEMBER, 0 },
 	/* both */
 	{ "GET", CONF, KMF_H_CALL, KMF_OP_CONF_GET, KMF_CLIENT | KMF_MEMBER,

@@ -78,9 +78,11 @@ catch_up(struct kmf_keeper *k, struct kmf_stream *s, struct db_conf *c,
 
 static int
 subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id,
-    const struct kmf_subscribe *s)
+    const struct kmf_subscribe *sub)
 {
 	struct kmf_keeper *k = j->k;
+	struct kmf_stream *s;
+	char how[16];
 	int r;
 
 	if ((r = admit(j)) != 0)
@@ -92,8 +94,12 @@ subscribe(struct kmf_job *j, struct kmf_front *f, uint32_t id,
 		return r;
 	}
 	kmf_stream_end(k, j->conf.id, j->me.id, 409, "replaced");
-	if ((r = kmf_stream_add(k, f, id, j->conf.id, j->me.id)) == 0 &&
-	    (r = catch_up(k, k->streams, &j->conf, &j->me, s)) != 0)
+	if ((r = kmf_stream_add(k, f, id, j->conf.id, j->me.id, &s)) != 0)
+		return r;
+	if (kmf_query_get(how, sizeof(how), sub->query, "roster") != 0)
+		how[0] = '\0';
+	s->deltas = strcmp(how, "delta") == 0;
+	if ((r = catch_up(k, s, &j->conf, &j->me, sub)) != 0)
 		kmf_stream_del(k, f, id);
 	return r;
 }

@@ -126,8 +126,14 @@ PERC_MUST int perc_httpd_stream_open(struct perc_httpd_stream **sp,
     struct perc_httpd_req *r, const struct perc_httpd_header *headers,
     size_t n, size_t queue_max,
     void (*gone)(struct perc_httpd_stream *, void *), void *arg);
-/* Queue octets; PERC_ERR_LIMIT: the reader is too slow, the stream is being
+/* Queue octets, of several places as one; PERC_ERR_LIMIT: the reader is too slow, the stream is being
  * closed. */
 PERC_MUST int perc_httpd_stream_write(struct perc_httpd_stream *s,
     const void *p, size_t n);
+struct perc_httpd_part {
+	const void *p;
+	size_t len;
+};
+PERC_MUST int perc_httpd_stream_writev(struct perc_httpd_stream *s,
+    const struct perc_httpd_part *part, size_t n);
 void perc_httpd_stream_close(struct perc_httpd_stream *s);

@@ -72,6 +72,10 @@ struct perc_httpd_stream {
 	char *buf;
 	size_t start, len, cap, max;
 	bool suspended, waking, closing, dead;
+	bool pulled; /* microhttpd writes all of it */
+	bool stuck;   /* GnuTLS holds a record that the socket did not take */
+	gnutls_session_t tls; /* microhttpd's; NULL: not written to yet */
+	struct perc_io *io;   /* waits until the socket takes more */
 	struct perc_httpd_stream *wake_next;
 	void (*gone)(struct perc_httpd_stream *, void *);
 	void *arg;

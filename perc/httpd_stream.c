@@ -1,22 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Event streams. microhttpd pulls: its reader callback suspends the
- * connection when there is nothing to send, and a write resumes it. Resuming
- * thousands at once would hold up every ordinary request for tens of
- * milliseconds, so writers only queue for a wake-up and each turn of the loop
- * resumes one batch. A reader that does not read fills its bounded queue and
- * is dropped. A suspended connection is invisible to microhttpd: the ticker
- * in httpd.c looks whether its client is still there.
+ * connection when there is nothing to send. From then on, between two chunks
+ * of an HTTP/1.1 answer and with microhttpd's own buffers empty, we write the
+ * chunks ourselves, each as one TLS record: resuming and suspending through
+ * its epoll costs several times what the record does. It gets the connection
+ * back for the last chunk alone. Writers only queue, so that all events of a
+ * turn share a record, and each turn of the loop serves one batch. What the
+ * socket does not take waits for it in our loop; a reader that does not read
+ * fills its bounded queue and is dropped. A suspended connection is invisible
+ * to microhttpd: the ticker in httpd.c looks whether its client is still
+ * there. (HTTP/1.0, which knows no chunks, is refused by httpd_req.c.)
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "perc/httpd_int.h"
 
 #define STREAM_BLOCK 4096 /* octets per chunk */
-#define STREAM_KEEP  4096 /* a drained buffer up to this size is kept */
+#define STREAM_RECORD 16384 /* octets of a TLS record */
+#define STREAM_FRAME  16 /* around a chunk, at most */
+
+/* A thousand streams wait most of the time: what is empty holds nothing. */
+static void
+queue_pass(struct perc_httpd_stream *s, size_t n)
+{
+	s->start += n;
+	s->len -= n;
+	if (s->len != 0)
+		return;
+	free(s->buf);
+	s->buf = NULL;
+	s->start = s->cap = 0;
+}
 
 static ssize_t
 stream_reader(void *cls, uint64_t pos, char *out, size_t max)
@@ -36,16 +57,7 @@ stream_reader(void *cls, uint64_t pos, char *out, size_t max)
 		return 0;
 	}
 	memcpy(out, s->buf + s->start, n);
-	s->start += n;
-	s->len -= n;
-	if (s->len == 0) {
-		s->start = 0;
-		if (s->cap > STREAM_KEEP) {
-			free(s->buf);
-			s->buf = NULL;
-			s->cap = 0;
-		}
-	}
+	queue_pass(s, n);
 	if (s->c != NULL)
 		s->c->until_ms = perc_now_ms() + HTTPD_SEND_MS;
 	return (ssize_t)n;
@@ -71,6 +83,7 @@ stream_free(void *cls)
 
 	if (s->waking)
 		wake_drop(s);
+	perc_loop_del(s->io);
 	if (s->c != NULL)
 		s->c->stream = NULL;
 	if (s->gone != NULL)
@@ -91,6 +104,137 @@ httpd_stream_wake(struct perc_httpd_stream *s)
 	httpd_kick(s->h);
 }
 
+static void on_room(int fd, uint32_t events, void *arg);
+
+/* What GnuTLS holds of a record goes on its way before anything else. */
+static int
+record_rest(struct perc_httpd_stream *s)
+{
+	ssize_t n;
+
+	if (!s->stuck)
+		return 0;
+	n = gnutls_record_send(s->tls, NULL, 0);
+	if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
+		return PERC_ERR_AGAIN;
+	if (n < 0)
+		return PERC_ERR_CLOSED;
+	s->stuck = false;
+	return 0;
+}
+
+/* One chunk, one record. */
+static int
+record_send(struct perc_httpd_stream *s)
+{
+	char rec[STREAM_RECORD];
+	size_t n = s->len;
+	ssize_t sent;
+	int head;
+
+	if (n > sizeof(rec) - STREAM_FRAME)
+		n = sizeof(rec) - STREAM_FRAME;
+	head = snprintf(rec, STREAM_FRAME, "%zx\r\n", n);
+	memcpy(rec + head, s->buf + s->start, n);
+	memcpy(rec + head + n, "\r\n", 2);
+	sent = gnutls_record_send(s->tls, rec, (size_t)head + n + 2);
+	if (sent < 0 && sent != GNUTLS_E_AGAIN && sent != GNUTLS_E_INTERRUPTED)
+		return PERC_ERR_CLOSED;
+	queue_pass(s, n); /* GnuTLS has all of it, or the socket */
+	s->stuck = sent < 0;
+	return s->stuck ? PERC_ERR_AGAIN : 0;
+}
+
+/* Look again when the socket takes more; a reader that takes nothing for
+ * HTTPD_SEND_MS is cut off by the ticker. */
+static int
+room_wait(struct perc_httpd_stream *s)
+{
+	if (s->io != NULL)
+		return 0;
+	s->c->until_ms = perc_now_ms() + HTTPD_SEND_MS;
+	return perc_loop_add(
+	    s->h->loop, &s->io, s->c->fd, EPOLLOUT, on_room, s);
+}
+
+/* 0: all is written; PERC_ERR_AGAIN: the rest follows. */
+static int
+stream_flush(struct perc_httpd_stream *s)
+{
+	int r = record_rest(s);
+
+	while (r == 0 && s->len > 0)
+		r = record_send(s);
+	if (r == PERC_ERR_AGAIN)
+		return room_wait(s) == 0 ? r : PERC_ERR_CLOSED;
+	perc_loop_del(s->io);
+	s->io = NULL;
+	if (r == 0)
+		s->c->until_ms = 0;
+	return r;
+}
+
+static void
+on_room(int fd, uint32_t events, void *arg)
+{
+	struct perc_httpd_stream *s = arg;
+	int r = stream_flush(s);
+
+	if (r != 0 && r != PERC_ERR_AGAIN)
+		httpd_stream_kill(s);
+	else if (r == 0 && s->closing)
+		httpd_stream_wake(s);
+}
+
+/* Between two chunks, on the session that microhttpd opened? */
+static bool
+direct(struct perc_httpd_stream *s)
+{
+	const union MHD_ConnectionInfo *i;
+	const int one = 1;
+
+	if (s->tls != NULL || s->pulled)
+		return s->tls != NULL;
+	i = MHD_get_connection_info(
+	    s->c->mc, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (i == NULL || i->tls_session == NULL || s->c->fd < 0) {
+		s->pulled = true;
+		return false;
+	}
+	s->tls = i->tls_session;
+	(void)setsockopt(s->c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return true;
+}
+
+/* Back to microhttpd, which asks the reader for more, or for the end. */
+static void
+stream_resume(struct perc_httpd_stream *s)
+{
+	s->suspended = false;
+	s->c->until_ms = perc_now_ms() + HTTPD_SEND_MS;
+	MHD_resume_connection(s->c->mc);
+	s->h->progress = true;
+}
+
+static void
+stream_serve(struct perc_httpd_stream *s)
+{
+	int r = 0;
+
+	if (!s->dead && !s->h->dying && direct(s)) {
+		r = stream_flush(s);
+		if (r == PERC_ERR_AGAIN || (r == 0 && !s->closing))
+			return;
+		if (r != 0) {
+			s->dead = s->closing = true;
+			httpd_conn_cut(s->c);
+		}
+	}
+	perc_loop_del(s->io);
+	s->io = NULL;
+	stream_resume(s);
+}
+
 bool
 httpd_stream_wake_batch(struct perc_httpd *h)
 {
@@ -101,10 +245,7 @@ httpd_stream_wake_batch(struct perc_httpd *h)
 		if ((h->wake = s->wake_next) == NULL)
 			h->wake_end = &h->wake;
 		s->waking = false;
-		s->suspended = false;
-		s->c->until_ms = perc_now_ms() + HTTPD_SEND_MS;
-		MHD_resume_connection(s->c->mc);
-		h->progress = true;
+		stream_serve(s);
 	}
 	return h->wake != NULL;
 }
@@ -176,12 +317,16 @@ queue_room(struct perc_httpd_stream *s, size_t n)
 }
 
 int
-perc_httpd_stream_write(struct perc_httpd_stream *s, const void *p, size_t n)
+perc_httpd_stream_writev(
+    struct perc_httpd_stream *s, const struct perc_httpd_part *part, size_t k)
 {
+	size_t i, n = 0;
 	int r;
 
 	if (s->closing)
 		return PERC_ERR_CLOSED;
+	for (i = 0; i < k; i++)
+		n += part[i].len;
 	if (n > s->max || s->len > s->max - n) {
 		httpd_stream_kill(s);
 		return PERC_ERR_LIMIT;
@@ -190,10 +335,22 @@ perc_httpd_stream_write(struct perc_httpd_stream *s, const void *p, size_t n)
 		httpd_stream_kill(s);
 		return r;
 	}
-	memcpy(s->buf + s->start + s->len, p, n);
-	s->len += n;
-	httpd_stream_wake(s);
+	for (i = 0; i < k; i++) {
+		if (part[i].len != 0)
+			memcpy(s->buf + s->len, part[i].p, part[i].len);
+		s->len += part[i].len;
+	}
+	if (!s->stuck)
+		httpd_stream_wake(s);
 	return 0;
+}
+
+int
+perc_httpd_stream_write(struct perc_httpd_stream *s, const void *p, size_t n)
+{
+	const struct perc_httpd_part part = { p, n };
+
+	return perc_httpd_stream_writev(s, &part, 1);
 }
 
 void
@@ -202,5 +359,6 @@ perc_httpd_stream_close(struct perc_httpd_stream *s)
 	s->closing = true;
 	if (s->c != NULL)
 		s->c->until_ms = perc_now_ms() + HTTPD_SEND_MS;
-	httpd_stream_wake(s);
+	if (!s->stuck)
+		httpd_stream_wake(s);
 }

@@ -92,6 +92,40 @@ on_event(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+/* One event for many streams: to each as if it were its own. */
+static int
+on_push(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct kit *t = arg;
+	struct kit_event *o;
+	struct perc_wire w;
+	struct kmf_push e;
+	const uint8_t *own;
+	char text[65536];
+	uint32_t id;
+	size_t n;
+
+	assert_int_equal(kmf_push_decode(&e, m->data, m->len), 0);
+	t->pushes++;
+	perc_wire_reader(&w, e.to, e.to_len);
+	while (perc_wire_left(&w) > 0) {
+		id = perc_wire_get_u32(&w);
+		n = perc_wire_get_u16(&w);
+		own = perc_wire_get_bytes(&w, n);
+		assert_non_null(own);
+		snprintf(text, sizeof(text), "%s%.*s%s", e.head, (int)n,
+		    (const char *)own, e.tail);
+		assert_null(strchr(text, '\n'));
+		o = event_add(t, id);
+		o->id = e.event_id;
+		snprintf(o->name, sizeof(o->name), "%s", e.name);
+		o->data = json_loads(text, 0, NULL);
+		assert_non_null(o->data);
+	}
+	assert_int_equal(perc_wire_end(&w), 0);
+	return 0;
+}
+
 static int
 on_stream_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
@@ -147,6 +181,7 @@ static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_WELCOME, ~0u, 65536, on_welcome },
 	{ KMF_MSG_REPLY, ~0u, PERC_CHAN_FRAME_MAX, on_reply },
 	{ KMF_MSG_EVENT, ~0u, PERC_CHAN_FRAME_MAX, on_event },
+	{ KMF_MSG_PUSH, ~0u, PERC_CHAN_FRAME_MAX, on_push },
 	{ KMF_MSG_STREAM_END, ~0u, 65536, on_stream_end },
 	{ KMF_MSG_STREAM_OPEN, ~0u, 0, on_stream_open },
 	{ KMF_MSG_ROSTER, ~0u, PERC_CHAN_FRAME_MAX, on_roster },
@@ -605,6 +640,7 @@ uint32_t
 kit_stream_after(struct kit *t, struct kit_end *e, const char *after)
 {
 	struct kmf_subscribe s = { .conf = e->conf,
+		.query = t->query,
 		.after = after,
 		.last_event_id = strtoull(after, NULL, 10) };
 	uint32_t id = t->next_id++;

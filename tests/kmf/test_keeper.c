@@ -505,6 +505,7 @@ static void
 test_large_roster_is_given_to_a_front_once(void **state)
 {
 	char large[KMF_ROSTER_LARGE + 2], seq[24];
+	struct db_roster row;
 	struct kit_reply *r;
 	int i;
 
@@ -512,7 +513,8 @@ test_large_roster_is_given_to_a_front_once(void **state)
 	large[sizeof(large) - 1] = '\0';
 	kit_join(&t, &alice, conf);
 	kit_pass(&t, 200);
-	assert_int_equal(db_conf_roster_put(t.k->db, conf, large), 0);
+	assert_int_equal(db_roster_find(t.k->db, &row, conf), 0);
+	assert_int_equal(db_roster_put(t.k->db, &row, conf, large), 0);
 	for (i = 0; i < 3; i++) {
 		r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
 		assert_int_equal(r->status, 200);
