@@ -147,7 +147,8 @@ struct front_conf {
 	bool vault_open, vault_live, vault_erased;
 	unsigned slot;
 	int64_t epoch, roster_seq;
-	char *reason, *roster_text;
+	char *reason;
+	struct front_news *news; /* rosters that the vault looks at */
 	json_t *roster, *streams, *speaking, *roster_state;
 
 	/* the MDD's side */
@@ -257,6 +258,7 @@ bool front_answer_final(const struct perc_httpc_answer *a);
 void front_doomed(struct front_conf *c, const struct perc_httpc_answer *a);
 void front_token_soon(struct front_conf *c); /* after a 401 */
 void front_roster_want(struct front_conf *c, int64_t in_ms);
+void front_news_forget(struct front_conf *c);
 /* Hand a roster to the vault; kept for display once it is taken. */
 void front_roster_give(struct front_conf *c, const char *jws);
 void front_lease_soon(struct front_conf *c);

@@ -72,6 +72,19 @@ on_roster(struct front_conf *c, const json_t *j)
 		front_roster_want(c, perc_random_u32() % SPREAD_MS);
 }
 
+/* The next after the one held, or after one that the vault is just given. */
+static void
+on_delta(struct front_conf *c, const json_t *j)
+{
+	const char *delta = perc_json_str(j, "delta");
+	int64_t seq;
+
+	if (delta == NULL || perc_json_int(&seq, j, "seq", 0, INT64_MAX) != 0)
+		front_roster_want(c, perc_random_u32() % SPREAD_MS);
+	else if (seq > c->roster_seq && c->roster != NULL)
+		front_roster_give(c, delta);
+}
+
 static void
 on_notice(struct front_conf *c, const json_t *j)
 {
@@ -114,6 +127,7 @@ static const struct {
 } kinds[] = {
 	{ "epoch", on_epoch },
 	{ "roster", on_roster },
+	{ "roster-delta", on_delta },
 	{ "evicted", on_notice },
 	{ "ended", on_notice },
 	{ "conference", on_conference },
@@ -185,7 +199,8 @@ front_events_start(struct front_conf *c)
 		.token = c->token1,
 		.on_data = on_octets,
 		.idle_ms = IDLE_MS };
-	char *url = text_new("%s/events", c->resource), *last = NULL;
+	char *url = text_new("%s/events?roster=delta", c->resource),
+	     *last = NULL;
 
 	front_sse_restart(&c->sse);
 	if (c->sse.last_id[0] != '\0')

@@ -198,6 +198,7 @@ conf_reset(struct front_conf *c)
 	perc_httpc_cancel(c->leave_req);
 	c->plain = c->join_req = c->leave_req = NULL;
 	front_vault_forget(c->agent->vault, c);
+	front_news_forget(c);
 	front_login_forget(c->agent, c);
 	front_leg_free(c->leg);
 	c->leg = NULL;
@@ -264,7 +265,7 @@ front_conf_free(struct front_conf *c)
 	free(c->starts_at);
 	free(c->ends_at);
 	free(c->reason);
-	free(c->roster_text);
+	front_news_forget(c);
 	json_decref(c->media);
 	json_decref(c->policy);
 	json_decref(c->roster);

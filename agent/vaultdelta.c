@@ -64,9 +64,10 @@ stayers_copy(struct vault_slot *s, struct vault_fresh *f, const json_t *added,
 	for (i = 0; r == 0 && i < h->nstreams; i++) {
 		if (now[h->streams[i].member] == SIZE_MAX)
 			continue;
-		f->streams[f->nstreams] = h->streams[i];
-		f->streams[f->nstreams].port = 0;
-		f->streams[f->nstreams++].member = now[h->streams[i].member];
+		f->streams[f->nstreams++] =
+		    (struct vault_stream){ .ssrc = h->streams[i].ssrc,
+			    .media = h->streams[i].media,
+			    .member = now[h->streams[i].member] };
 	}
 	free(now);
 	return r;

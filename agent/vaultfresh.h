@@ -26,6 +26,7 @@ struct vault_fresh {
 	bool listed;
 };
 
+void vault_members_free(struct vault_member *m, size_t n);
 void vault_fresh_clear(struct vault_fresh *f);
 /* iss, conference, seq, epoch, exp, head_before; words by vault_refuse. */
 PERC_MUST int vault_fresh_claims(

@@ -44,22 +44,10 @@ vault_roster_stale(const struct vault_slot *s)
 	return s->roster.have && s->roster.exp_s <= perc_wall_ms() / 1000;
 }
 
-static void
-members_free(struct vault_member *m, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		free(m[i].id);
-		free(m[i].name);
-	}
-	free(m);
-}
-
 void
 vault_roster_clear(struct vault_slot *s)
 {
-	members_free(s->roster.members, s->roster.nmembers);
+	vault_members_free(s->roster.members, s->roster.nmembers);
 	free(s->roster.streams);
 	memset(&s->roster, 0, sizeof(s->roster));
 	memset(s->port_used, 0, sizeof(s->port_used));
@@ -101,8 +89,7 @@ ssrcs_read(struct vault_slot *s, struct vault_fresh *f, const json_t *list)
 }
 
 int
-vault_fresh_member(
-    struct vault_slot *s, struct vault_fresh *f, const json_t *o)
+vault_fresh_member(struct vault_slot *s, struct vault_fresh *f, const json_t *o)
 {
 	const char *id = perc_json_str(o, "member");
 	const char *name = perc_json_str(o, "name");
@@ -139,7 +126,7 @@ void
 vault_fresh_clear(struct vault_fresh *f)
 {
 	free(f->streams);
-	members_free(f->members, f->nmembers);
+	vault_members_free(f->members, f->nmembers);
 }
 
 static int
@@ -190,8 +177,7 @@ vault_fresh_end(struct vault_fresh *f)
 }
 
 int
-vault_fresh_claims(
-    struct vault_slot *s, struct vault_fresh *f, const json_t *c)
+vault_fresh_claims(struct vault_slot *s, struct vault_fresh *f, const json_t *c)
 {
 	const char *before = perc_json_str(c, "head_before");
 	int64_t seq, epoch, now_s = perc_wall_ms() / 1000;
@@ -227,16 +213,14 @@ claims_read(struct vault_slot *s, struct vault_fresh *f, const json_t *c)
 	f->list = json_object_get(c, "members");
 	f->prev = perc_json_str(c, "prev");
 	if (f->prev == NULL || !json_is_array(f->list))
-		return vault_refuse(
-		    s->v, PERC_ERR_FORMAT, "roster malformed");
+		return vault_refuse(s->v, PERC_ERR_FORMAT, "roster malformed");
 	n = json_array_size(f->list);
 	r = vault_fresh_room(f, n);
 	for (i = 0; r == 0 && i < n; i++)
 		r = vault_fresh_member(s, f, json_array_get(f->list, i));
 	if (r == 0)
 		r = vault_fresh_end(f);
-	return r == 0 ? 0
-		      : vault_refuse(s->v, r, "roster members malformed");
+	return r == 0 ? 0 : vault_refuse(s->v, r, "roster members malformed");
 }
 
 /* ---- does it follow? ----------------------------------------------------- */
@@ -302,119 +286,6 @@ order_check(struct vault_slot *s, const struct vault_fresh *f, bool *gap)
 	return 0;
 }
 
-/* ---- ports ----------------------------------------------------------------
- */
-
-static uint16_t
-port_base(const struct vault_slot *s)
-{
-	return (uint16_t)(s->v->out_base + s->index * VAULT_OUT_STREAMS * 2);
-}
-
-/* The next in turn, so that a port just left is the last to be used again. */
-static uint16_t
-port_take(struct vault_slot *s)
-{
-	unsigned i, at;
-
-	for (i = 0; i < VAULT_OUT_STREAMS; i++) {
-		at = (s->port_next + i) % VAULT_OUT_STREAMS;
-		if (s->port_used[at])
-			continue;
-		s->port_used[at] = 1;
-		s->port_next = at + 1;
-		return (uint16_t)(port_base(s) + at * 2);
-	}
-	return 0;
-}
-
-/* Streams that stay keep their port; returns true when anything is new. */
-static bool
-ports_assign(struct vault_slot *s, struct vault_fresh *f)
-{
-	const struct vault_stream *old;
-	bool fresh = false;
-	size_t i;
-
-	memset(s->port_used, 0, sizeof(s->port_used));
-	for (i = 0; i < f->nstreams; i++) {
-		old = vault_stream_find(s, f->streams[i].ssrc);
-		if (old == NULL || old->port == 0)
-			continue;
-		f->streams[i].port = old->port;
-		f->streams[i].heard_ms = old->heard_ms;
-		f->streams[i].speaking = old->speaking;
-		s->port_used[(old->port - port_base(s)) / 2] = 1;
-	}
-	for (i = 0; i < f->nstreams; i++)
-		if (f->streams[i].port == 0) {
-			f->streams[i].port = port_take(s);
-			fresh = true;
-		}
-	return fresh;
-}
-
-/* ---- taking it over -------------------------------------------------------
- */
-
-static int
-ssrcs_list(struct vault_slot *s, const struct vault_fresh *f)
-{
-	uint32_t *ssrcs;
-	size_t i;
-	int r;
-
-	if ((ssrcs = calloc(f->nstreams + 1, sizeof(*ssrcs))) == NULL)
-		return PERC_ERR_NOMEM;
-	for (i = 0; i < f->nstreams; i++)
-		ssrcs[i] = f->streams[i].ssrc;
-	r = perc_double_rx_list(s->rx, ssrcs, f->nstreams);
-	free(ssrcs);
-	return r;
-}
-
-int
-vault_fresh_adopt(struct vault_slot *s, struct vault_fresh *f, bool gap)
-{
-	struct vault_roster *h = &s->roster;
-	size_t was = h->nstreams;
-	bool first, joined;
-	unsigned i;
-	int r;
-
-	if ((r = ssrcs_list(s, f)) != 0)
-		return r;
-	first = !h->have;
-	joined = ports_assign(s, f);
-
-	members_free(h->members, h->nmembers);
-	free(h->streams);
-	h->members = f->members;
-	h->nmembers = f->nmembers;
-	f->members = NULL;
-	f->nmembers = 0;
-	h->streams = f->streams;
-	h->nstreams = f->nstreams;
-	f->streams = NULL;
-	h->have = true;
-	h->unsigned_seen = false;
-	h->gap = gap;
-	h->listed = f->listed;
-	h->seq = f->seq;
-	h->epoch = f->epoch;
-	h->exp_s = f->exp_s;
-	h->whole = f->whole;
-	memcpy(h->text, f->text, sizeof(h->text));
-	memcpy(h->hash, f->head, sizeof(h->hash));
-	if (joined) /* newcomers wait for a Full field: RFC 8870 section 4.6 */
-		for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
-			if (s->local[i].tx != NULL)
-				perc_double_tx_key_frame(s->local[i].tx);
-	if (first || joined || was != h->nstreams)
-		vault_send_streams(s);
-	return 0;
-}
-
 static int
 whole_take(
     struct vault_slot *s, struct vault_fresh *f, const json_t *c, bool *gap)
@@ -427,29 +298,33 @@ whole_take(
 	return vault_fresh_adopt(s, f, *gap);
 }
 
-/* Which of the two forms is it, as its header says? */
-static bool
-is_delta(const char *jws)
+/* Which of the two forms is it, as its header says? What cannot be read is
+ * refused when it is verified. */
+static int
+form_look(bool *delta, const char *jws)
 {
 	struct perc_jws j = { 0 };
 	const char *typ;
-	bool yes;
+	int r;
 
-	yes = perc_jws_peek(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX) == 0 &&
-	    (typ = perc_json_str(j.header, "typ")) != NULL &&
+	r = perc_jws_peek(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX);
+	*delta = r == 0 && (typ = perc_json_str(j.header, "typ")) != NULL &&
 	    strcmp(typ, DELTA) == 0;
 	perc_jws_clear(&j);
-	return yes;
+	return r == PERC_ERR_NOMEM ? r : 0;
 }
 
 int
 vault_roster_take(struct vault_slot *s, const char *jws)
 {
-	bool delta = is_delta(jws), gap = false;
-	struct vault_fresh f = { .whole = !delta };
+	bool delta, gap = false;
+	struct vault_fresh f = { .seq = 0 };
 	struct perc_jws j = { 0 };
 	int r;
 
+	if ((r = form_look(&delta, jws)) != 0)
+		return vault_refuse(s->v, r, "out of memory");
+	f.whole = !delta;
 	if ((r = perc_jws_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX,
 		 s->kmf->set, delta ? DELTA : "perch-roster+jwt")) != 0) {
 		s->roster.unsigned_seen = true;

@@ -178,8 +178,8 @@ push_clear(struct push *p)
 /* What is this member's own in the event: ,"sealed":"..."; nothing for a
  * plain-form client, which has no such key. */
 #define OWN_MAX                                                                \
-	(PERC_B64_LEN(PERC_EKT_KEY_MAX + PERC_EKT_SALT_LEN +                   \
-	     PERC_SEAL_OVERHEAD) +                                             \
+	(PERC_B64_LEN(                                                         \
+	     PERC_EKT_KEY_MAX + PERC_EKT_SALT_LEN + PERC_SEAL_OVERHEAD) +      \
 	    16)
 
 static int

@@ -284,6 +284,7 @@ void kmf_stream_changed(struct kmf_keeper *k, const char *member);
 /* The mark's changes are undone; the turn was committed, or not. */
 void kmf_streams_undo(struct kmf_keeper *k);
 void kmf_streams_settle(struct kmf_keeper *k, bool committed);
+uint64_t kmf_streams_count(const struct kmf_keeper *k);
 /* Those of a conference that are not ending. */
 struct kmf_stream *kmf_stream_first(struct kmf_keeper *k, const char *conf);
 struct kmf_stream *kmf_stream_next(struct kmf_stream *s);

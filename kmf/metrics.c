@@ -199,17 +199,6 @@ disk_put(FILE *f, const struct kmf_keeper *k)
 	    (uint64_t)v.f_bavail * v.f_frsize);
 }
 
-static uint64_t
-streams(const struct kmf_keeper *k)
-{
-	const struct kmf_stream *s;
-	uint64_t n = 0;
-
-	for (s = k->streams; s != NULL; s = s->next)
-		n += s->ending == 0;
-	return n;
-}
-
 static int
 database_put(FILE *f, const struct kmf_keeper *k)
 {
@@ -233,7 +222,7 @@ database_put(FILE *f, const struct kmf_keeper *k)
 	    (uint64_t)n.behind);
 	put(f, "members_streams", GAUGE,
 	    "Members with an event stream; the others poll, or are lost",
-	    streams(k));
+	    kmf_streams_count(k));
 	put(f, "audit_rows", GAUGE, "Number of the newest audit record",
 	    (uint64_t)n.audit);
 	put(f, "audit_signed_rows", GAUGE,

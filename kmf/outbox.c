@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What waits for the commit. Answers and events of one turn stand in one
- * queue, in order. A lost commit turns every answer into a 503 and forgets the events:
- * what they would have told has not happened.
+ * queue, in order. A lost commit turns every answer into a 503 and forgets the
+ * events: what they would have told has not happened.
  */
 #include "kmf/rosterlist.h"
 

@@ -98,8 +98,7 @@ since(struct kmf_job *j, struct kmf_room *o)
 	    (a = deltas_json(l, from)) == NULL)
 		return 0;
 	return kmf_answer_json(j, 200,
-	    json_pack(
-		"{s:I, s:o}", "seq", (json_int_t)l->seq, "deltas", a));
+	    json_pack("{s:I, s:o}", "seq", (json_int_t)l->seq, "deltas", a));
 }
 
 int

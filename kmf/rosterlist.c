@@ -88,8 +88,7 @@ change_note(struct kmf_list *l, const char *id)
 			return PERC_ERR_NOMEM;
 		l->changed = p;
 	}
-	return kmf_copy(
-	    l->changed[l->nchanged++], sizeof(*l->changed), id);
+	return kmf_copy(l->changed[l->nchanged++], sizeof(*l->changed), id);
 }
 
 static int
@@ -159,7 +158,8 @@ list_read(struct kmf_list *l, struct kmf_room *o)
 		return r;
 	hash_get(head, row.head);
 	hash_get(step.before, row.before);
-	if ((r = rows_take(l, rows, n)) == 0 && (r = list_head(l, &step)) == 0) {
+	if ((r = rows_take(l, rows, n)) == 0 &&
+	    (r = list_head(l, &step)) == 0) {
 		l->told = row.seq == o->c->roster_seq &&
 		    memcmp(head, l->head, sizeof(head)) == 0;
 		memcpy(l->head, head, sizeof(head));
@@ -252,8 +252,7 @@ entry_put(struct kmf_list *l, const struct db_member *m, json_t **added)
 			l->v = p;
 			l->cap *= 2;
 		}
-		memmove(
-		    l->v + at + 1, l->v + at, (l->n - at) * sizeof(*l->v));
+		memmove(l->v + at + 1, l->v + at, (l->n - at) * sizeof(*l->v));
 		l->n++;
 	}
 	l->v[at] = new;
@@ -299,8 +298,8 @@ change_apply(struct kmf_list *l, struct kmf_room *o, const char *id,
 }
 
 int
-kmf_list_step(struct kmf_list *l, struct kmf_room *o, json_t **added,
-    json_t **removed)
+kmf_list_step(
+    struct kmf_list *l, struct kmf_room *o, json_t **added, json_t **removed)
 {
 	struct perc_roster_step step = { .seq = (uint64_t)l->seq + 1,
 		.epoch = o->r.epoch };

@@ -167,7 +167,8 @@ kmf_streams_undo(struct kmf_keeper *k)
 	struct kmf_stream *s;
 	unsigned i;
 
-	EACH (k, i, s) {
+	EACH(k, i, s)
+	{
 		if (s->ending == k->mark_no)
 			s->ending = 0;
 		stream_doubt(s);
@@ -213,6 +214,18 @@ kmf_stream_refuse(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 		log_warnx("stream.lost why=memory");
 }
 
+uint64_t
+kmf_streams_count(const struct kmf_keeper *k)
+{
+	const struct kmf_stream *s;
+	uint64_t n = 0;
+	unsigned i;
+
+	EACH(k, i, s)
+	n += s->ending == 0;
+	return n;
+}
+
 /* --- events ---------------------------------------------------------------
  */
 int
@@ -250,8 +263,7 @@ kmf_stream_end(struct kmf_keeper *k, const char *conf, const char *member,
 struct kmf_stream *
 kmf_stream_first(struct kmf_keeper *k, const char *conf)
 {
-	struct kmf_stream *s =
-	    k->streams.conf[place(conf, KMF_STREAM_CONFS)];
+	struct kmf_stream *s = k->streams.conf[place(conf, KMF_STREAM_CONFS)];
 
 	while (s != NULL && (s->ending != 0 || strcmp(s->conf, conf) != 0))
 		s = s->next;
@@ -374,9 +386,9 @@ static int
 roster_cast(struct kmf_keeper *k, struct db_conf *c, bool deltas,
     const char *name, const json_t *data)
 {
-	struct kmf_push e = { .name = name,
-		.event_id = (uint64_t)c->event_no,
-		.tail = "" };
+	struct kmf_push e = {
+		.name = name, .event_id = (uint64_t)c->event_no, .tail = ""
+	};
 	struct kmf_stream *s;
 	char *text;
 	int r = 0;

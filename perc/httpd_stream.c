@@ -22,9 +22,9 @@
 
 #include "perc/httpd_int.h"
 
-#define STREAM_BLOCK 4096 /* octets per chunk */
+#define STREAM_BLOCK  4096  /* octets per chunk */
 #define STREAM_RECORD 16384 /* octets of a TLS record */
-#define STREAM_FRAME  16 /* around a chunk, at most */
+#define STREAM_FRAME  16    /* around a chunk, at most */
 
 /* A thousand streams wait most of the time: what is empty holds nothing. */
 static void

@@ -535,7 +535,7 @@ identity(struct kmf_identity *id, const struct kit_end *e)
 struct kit_reply *
 kit_as(struct kit *t, struct kit_end *e, enum kmf_op op, const char *body)
 {
-	struct kmf_call c = { .op = op, .conf = e->conf };
+	struct kmf_call c = { .op = op, .conf = e->conf, .arg = t->arg };
 
 	identity(&c.id, e);
 	c.body = (const uint8_t *)body;

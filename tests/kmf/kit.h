@@ -61,6 +61,7 @@ struct kit {
 	uint32_t opened; /* the stream that was opened last */
 	unsigned pushes;  /* events for many that came in one message */
 	const char *query; /* of the next streams; NULL: none */
+	const char *arg;  /* of the next calls of members; NULL: none */
 	unsigned rosters; /* large ones, given to the front */
 	uint64_t roster_seq; /* of the newest */
 	size_t roster_len;

@@ -24,6 +24,7 @@
 #define LOAD_SEATS_MAX	1000 /* invitations of one conference */
 #define LOAD_NONCE_MAX	128
 #define LOAD_PIDS_MAX	32
+#define LOAD_GOOD	8 /* signed texts kept, that seats share */
 
 struct load;
 struct load_call;
@@ -77,6 +78,9 @@ void load_seat_leave(struct load_seat *s, int64_t in_ms);
 PERC_MUST int load_key_first(struct load_seat *s, const char *jwe, size_t len);
 PERC_MUST int load_key_next(struct load_seat *s, const json_t *event);
 PERC_MUST int load_roster_take(struct load_seat *s, const char *text);
+PERC_MUST int load_delta_take(struct load_seat *s, const char *text);
+PERC_MUST int load_roster_answer(
+    struct load_seat *s, const char *body, size_t len);
 
 /* --- kmfproc.c: the KMF as processes ------------------------------------- */
 struct load_usage {
@@ -125,7 +129,7 @@ void load_report(struct load *l);
 PERC_MUST int load_scenario(struct load *l, const char *name);
 
 struct load_count {
-	unsigned opened, bad_keys, bad_rosters, rosters, lost_streams, refused;
+	unsigned opened, bad_keys, bad_rosters, rosters, deltas, lost_streams, refused;
 	unsigned errors, leases, first_keys;
 };
 
@@ -137,13 +141,18 @@ struct load {
 	bool own, json, verbose;
 	bool react; /* seats answer news with requests, as agents do */
 	bool no_rosters;
+	bool whole_rosters; /* as plain clients: no differences */
 	bool quiet; /* no leases for a moment */
 	unsigned n, spread_s;
 	struct load_seat *seats;
 	struct load_peer admin;
 	char admin_id[64], *admin_token;
 	int64_t audit_seq, epoch; /* newest epoch that any seat has seen */
-	char *good[2];		  /* texts whose signature was right, lately */
+	struct load_good {	  /* whose signature was right, lately */
+		char *text;
+		json_t *claims;
+	} good[LOAD_GOOD];
+	unsigned ngood;
 	pid_t pid;
 	struct load_floor floor;
 	struct load_count count;

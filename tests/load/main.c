@@ -25,6 +25,7 @@ static const char usage[] =
     "  mass-leave  half of them at once\n"
     "  flap        one in twenty leaves and comes back, five times\n"
     "  kill        SIGKILL in the middle of a rekey, then start again\n"
+    "--whole-rosters: seats ask for no differences, as plain clients do.\n"
     "--no-rosters: seats do not fetch the rosters that are too large for the\n"
     "event stream. Without --url it makes and starts a KMF of its own (-k, "
     "default\n"
@@ -91,7 +92,8 @@ args_get(struct load *l, int argc, char **argv)
 		{ "url", required_argument, NULL, 'u' },
 		{ "client", required_argument, NULL, 'c' },
 		{ "ca", required_argument, NULL, 'a' },
-		{ "no-rosters", no_argument, NULL, 'r' }, { 0 } };
+		{ "no-rosters", no_argument, NULL, 'r' },
+		{ "whole-rosters", no_argument, NULL, 'w' }, { 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "n:t:k:v", options, NULL)) != -1) {
@@ -105,6 +107,8 @@ args_get(struct load *l, int argc, char **argv)
 			l->verbose = true;
 		else if (c == 'r')
 			l->no_rosters = true;
+		else if (c == 'w')
+			l->whole_rosters = true;
 		else if (c == 'j')
 			l->json = true;
 		else if (c == 'u')

@@ -106,6 +106,23 @@ on_roster_event(struct load_seat *s, const json_t *j)
 		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
 }
 
+static void
+on_delta_event(struct load_seat *s, const json_t *j)
+{
+	const char *text = perc_json_str(j, "delta");
+	int64_t seq = 0;
+
+	(void)!perc_json_int(&seq, j, "seq", 0, INT64_MAX);
+	if (text == NULL || seq <= s->roster_seq)
+		return;
+	if (s->roster_seq != 0 && seq == s->roster_seq + 1) {
+		if (load_delta_take(s, text) != 0)
+			s->l->count.bad_rosters++;
+	} else if (s->l->react && !s->roster_busy &&
+	    !perc_timer_armed(&s->roster))
+		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
+}
+
 static int
 on_event(const char *name, const char *data, size_t len, void *arg)
 {
@@ -118,6 +135,8 @@ on_event(const char *name, const char *data, size_t len, void *arg)
 		on_epoch(s, j);
 	else if (strcmp(name, "roster") == 0)
 		on_roster_event(s, j);
+	else if (strcmp(name, "roster-delta") == 0)
+		on_delta_event(s, j);
 	else if (strcmp(name, "evicted") == 0)
 		s->evicted = true;
 	json_decref(j);
@@ -176,7 +195,8 @@ stream_ask(void *arg)
 		.on_data = on_octets };
 
 	front_sse_restart(&s->sse);
-	text_put(url, sizeof(url), "%s/events", s->l->resource);
+	text_put(url, sizeof(url), "%s/events%s", s->l->resource,
+	    s->l->whole_rosters ? "" : "?roster=delta");
 	text_put(last, sizeof(last), "Last-Event-ID: %s", s->sse.last_id);
 	if (s->sse.last_id[0] != '\0')
 		a.extra = last;
@@ -191,7 +211,8 @@ on_roster(const struct perc_httpc_answer *a, void *arg)
 	struct load_seat *s = arg;
 
 	s->roster_busy = false;
-	if (good(a) && load_roster_take(s, a->body) != 0)
+	if (s->state == SEAT_LIVE && good(a) &&
+	    load_roster_answer(s, a->body, a->len) != 0)
 		s->l->count.bad_rosters++;
 }
 
@@ -199,11 +220,16 @@ static void
 roster_ask(void *arg)
 {
 	struct load_seat *s = arg;
+	char what[48];
 
 	if (s->state != SEAT_LIVE || s->roster_busy || s->l->no_rosters)
 		return;
 	s->roster_busy = true;
-	ask(s, "GET", "roster", NULL, NULL, on_roster);
+	text_put(
+	    what, sizeof(what), "roster?since=%lld", (long long)s->roster_seq);
+	if (s->roster_seq == 0 || s->l->whole_rosters)
+		what[6] = '\0';
+	ask(s, "GET", what, NULL, NULL, on_roster);
 }
 
 static void
