@@ -43,6 +43,9 @@ ledgers_make(struct mdd_legs *l, size_t legs)
 {
 	uint32_t n = 1;
 
+	l->tallies = calloc(legs * l->sources_max, sizeof(*l->tallies));
+	if (l->tallies == NULL)
+		return PERC_ERR_NOMEM;
 	if (l->limits.rtx_packets == 0)
 		return 0;
 	while (n < l->limits.rtx_packets)
@@ -139,6 +142,7 @@ mdd_legs_clear(struct mdd_legs *l)
 	free(l->rooms);
 	free(l->sources);
 	free(l->lines);
+	free(l->tallies);
 	free(l->flows);
 	free(l->voices);
 	memset(l, 0, sizeof(*l));
@@ -163,6 +167,8 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->nssrcs = j->nssrcs;
 	leg->heard_ms = now_ms;
 	leg->ends_ms = now_ms + (int64_t)j->live_ms;
+	leg->tally = l->tallies + (size_t)(leg - l->pool) * l->sources_max;
+	memset(leg->tally, 0, l->sources_max * sizeof(*leg->tally));
 	mdd_ledger_init(&leg->ledger,
 	    l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
 	    l->ledger_lines);

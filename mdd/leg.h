@@ -12,6 +12,7 @@
 
 #include "mdd/batch.h"
 #include "mdd/msg.h"
+#include "mdd/report.h"
 #include "mdd/rtx.h"
 #include "mdd/select.h"
 #include "mdd/table.h"
@@ -121,7 +122,8 @@ struct mdd_leg {
 	uint8_t keys; /* handshakes that gave keys, modulo 256 */
 	struct mdd_ledger ledger;
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
-	int64_t rtt_ms;				 /* 0: not known */
+	struct mdd_report report;
+	struct mdd_tally *tally; /* by place in room->src */
 	int64_t heard_ms, ends_ms, dtls_until_ms;
 	struct mdd_taste taste;
 	struct mdd_flow *flow; /* by place in room->src; in use if shaped */
@@ -146,6 +148,7 @@ struct mdd_legs {
 	struct mdd_room *rooms, *free_rooms;
 	struct mdd_source *sources;
 	struct mdd_sent *lines;	   /* of all ledgers */
+	struct mdd_tally *tallies;
 	uint32_t ledger_lines;	   /* of one; 0: none */
 	struct mdd_flow *flows;	   /* legs x sources_max */
 	struct mdd_voice **voices; /* room for those of one conference */

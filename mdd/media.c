@@ -87,6 +87,8 @@ media_forward(
 		w->count[MDD_FORWARD_FAILED]++;
 		return;
 	}
+	mdd_tally_add(
+	    &to->tally[k->src - k->room->src], k->src->ssrc, k->n - k->head);
 	mdd_ledger_note(
 	    &to->ledger, out, len, k->number, 0, to->keys, w->now_ms);
 	memcpy(out + len, k->tail, k->taillen);
@@ -195,6 +197,7 @@ media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
 		.tail = tail,
 		.taillen = t->len,
 		.number = mdd_rtx_put(w->rtx, p, n, tail, t->len, w->now_ms),
+		.head = (uint16_t)h->header_len,
 		.src = s,
 		.top = s->serial != 0 ? s->top : (uint16_t)(h->seq - 1) };
 	if (source_follow(s, leg, h->seq, &k->rw))

@@ -154,8 +154,8 @@ mdd_nack_ask(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 	while ((s = mdd_leg_source_next(leg, &i)) != NULL) {
 		in = mdd_leg_in(leg, i - 1);
 		n = perc_gaps_due(&in->gaps, now_ms,
-		    leg->rtt_ms > 0 ? leg->rtt_ms : NACK_RTT_MS, seq,
-		    NACK_ASK_MAX);
+		    leg->report.rtt_ms > 0 ? leg->report.rtt_ms : NACK_RTT_MS,
+		    seq, NACK_ASK_MAX);
 		more |= in->gaps.n > 0;
 		if (n == 0)
 			continue;

@@ -2,10 +2,11 @@
 /*
  * RTCP ends on each hop (its keys are the hop's) and is made anew for the
  * next: every compound that leaves begins with an empty RR of our own SSRC,
- * so that each leg sees one SRTCP stream. Sender reports go on without their
- * report blocks, SDES and BYE of the leg's own SSRCs go on, feedback goes to
- * the one leg that owns the source, damped; receiver reports stop here, for
- * their blocks speak of this hop's sequence numbers (RFC 8723 section 6).
+ * so that each leg sees one SRTCP stream. Sender reports go on with the counts
+ * of each receiver (mdd/report.h), SDES and BYE of the leg's own SSRCs go on,
+ * feedback goes to the one leg that owns the source, damped; receiver reports
+ * stop here, for their blocks speak of this hop's sequence numbers (RFC 8723
+ * section 6).
  */
 #include "mdd/worker.h"
 
@@ -52,15 +53,19 @@ mdd_rtcp_send(
 	w->count[MDD_RTCP_RELAYED]++;
 }
 
+/* To each as is right for it. */
 static void
-compound_send_all(struct mdd_worker *w, const struct mdd_leg *from,
-    const uint8_t *p, size_t n)
+compound_send_all(struct mdd_worker *w, struct mdd_leg *from, const uint8_t *p,
+    size_t n, int64_t now_ms)
 {
+	uint8_t own[MDD_RTCP_MAX];
 	struct mdd_leg *to;
+	size_t len;
 
 	for (to = from->room->first; to != NULL; to = to->next)
-		if (mdd_link_may(from, to))
-			mdd_rtcp_send(w, to, p, n);
+		if (mdd_link_may(from, to) && to->state == MDD_LEG_UP &&
+		    (len = mdd_report_for(to, from, p, n, own, now_ms)) > 0)
+			mdd_rtcp_send(w, to, own, len);
 }
 
 /* ---- what goes to everybody ------------------------------------------- */
@@ -245,13 +250,15 @@ mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 	size_t at;
 
 	mdd_rtcp_begin(&out, buf);
-	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n)
+	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n) {
+		mdd_report_input(w, leg, &k, now_ms);
 		if (leg->link != NULL && k.type == PERC_RTCP_APP)
 			mdd_link_hello(w, leg, k.p, k.n, now_ms);
 		else
 			any |= packet_take(w, leg, &k, &out, now_ms);
+	}
 	if (any && out.err == 0)
-		compound_send_all(w, leg, buf, out.pos);
+		compound_send_all(w, leg, buf, out.pos, now_ms);
 	if (leg->link != NULL)
 		bye_after(w, leg, p, n);
 }
@@ -270,7 +277,8 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
 		return;
 	}
-	if (!mdd_leg_credit(&w->legs, leg, n, now_ms)) {
+	if (!mdd_leg_credit(&w->legs, leg, n, now_ms) ||
+	    !mdd_report_credit(leg, now_ms)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
@@ -345,6 +353,6 @@ mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg)
 		buf[head + 1] = PERC_RTCP_BYE;
 		buf[head + 3] = (uint8_t)n;
 		if (n > 0)
-			compound_send_all(w, leg, buf, out.pos);
+			compound_send_all(w, leg, buf, out.pos, w->now_ms);
 	} while (n == RTCP_BYE_MAX);
 }

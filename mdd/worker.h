@@ -34,6 +34,7 @@ struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
 	size_t n, taillen;
 	uint32_t number; /* in mdd_worker.rtx; 0: not kept */
 	struct perc_rewrite rw;
+	uint16_t head; /* octets of its header */
 	struct mdd_source *src;
 	uint16_t seq, top; /* of the source; top: before this packet */
 	struct mdd_frame frame;

@@ -803,7 +803,8 @@ test_rtcp(void **state)
 	n = rtcp_recv(&x->b, d);
 	assert_int_equal(n, 28 + 16);
 	assert_memory_equal(d, "\x80\xc8\0\6", 4);
-	assert_memory_equal(d + 4, sr + 4, 24);
+	assert_memory_equal(d + 4, sr + 4, 16);
+	assert_memory_equal(d + 20, "\0\0\0\0\0\0\0\0", 8); /* sent to B */
 	assert_memory_equal(d + 28, sr + 52, 16);
 	rtcp_send(&x->b, pli, sizeof(pli) - 1);
 	assert_int_equal(rtcp_recv(&x->a, d), 12);
