@@ -12,6 +12,7 @@
 #include "mdd/conf.h"
 #include "mdd/msg.h"
 #include "mdd/table.h"
+#include "mdd/taste.h"
 #include "mdd/token.h"
 #include "perc/chan.h"
 #include "perc/httpd.h"
@@ -82,6 +83,9 @@ bool ctl_leg_is(
 void ctl_leg_leave(struct ctl *c, struct ctl_leg *leg);
 void
 ctl_leg_renew(struct ctl *c, struct ctl_leg *leg, const struct mdd_token *t);
+/* From now on it gets what t says. */
+void ctl_leg_subscribe(
+    struct ctl *c, struct ctl_leg *leg, const struct mdd_taste *t);
 /* A worker came (fd is taken over) or what it had is lost. */
 void ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd);
 void ctl_worker_lost(struct ctl_worker *w);

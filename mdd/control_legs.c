@@ -224,6 +224,17 @@ ctl_leg_renew(struct ctl *c, struct ctl_leg *leg, const struct mdd_token *t)
 }
 
 void
+ctl_leg_subscribe(struct ctl *c, struct ctl_leg *leg, const struct mdd_taste *t)
+{
+	struct mdd_subscribe m = { .taste = *t };
+	uint8_t buf[MDD_MSG_MAX];
+
+	memcpy(m.leg, leg->id, sizeof(m.leg));
+	worker_tell(leg->room->worker, MDD_MSG_SUBSCRIBE, buf,
+	    mdd_subscribe_put(buf, &m));
+}
+
+void
 ctl_legs_tick(struct ctl *c, int64_t now_ms)
 {
 	struct ctl_leg *leg;

@@ -39,9 +39,12 @@ struct mdd_flow {
 	uint16_t successor; /* goes on until this source of the room goes out;
 			       its index + 1, 0: none */
 	/* ... and what became of it. */
-	bool dark; /* nothing goes out */
+	bool dark;     /* nothing goes out */
+	uint32_t full; /* which key the receiver could know then */
+	uint32_t
+	    due_ms; /* since when something should; low bits of the clock */
 	uint8_t cut;
-	uint32_t asked_ms; /* for a key frame; low bits of the clock */
+	uint32_t asked_ms; /* for a key frame; the same */
 	uint32_t lit_ms;   /* since when something goes out; the same */
 };
 

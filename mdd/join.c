@@ -16,7 +16,8 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define JOIN_BODY_MAX 1024
+#define JOIN_SUBSCRIPTIONS "/subscriptions"
+#define JOIN_BODY_MAX	   1024
 
 static const struct perc_httpd_header json_header = { "Content-Type",
 	"application/json" };
@@ -254,6 +255,29 @@ delete_join(struct ctl *c, struct perc_httpd_req *r, const char *id)
 	perc_httpd_reply(r, 204, NULL, 0, NULL, 0, false);
 }
 
+static void
+put_subscriptions(struct ctl *c, struct perc_httpd_req *r, const char *rest)
+{
+	size_t n = strlen(rest) - strlen(JOIN_SUBSCRIPTIONS), len;
+	char id[MDD_LEG_ID_MAX] = "", why[MDD_TASTE_WHY];
+	struct mdd_token t;
+	struct mdd_taste taste;
+	struct ctl_leg *leg;
+	const uint8_t *p;
+
+	if (n < sizeof(id))
+		memcpy(id, rest, n);
+	if ((leg = own_leg(c, r, id, &t)) == NULL)
+		return;
+	p = perc_httpd_body(r, &len);
+	if (mdd_taste_parse(&taste, p, len, why) != 0) {
+		join_problem(r, 400, "request_malformed", why);
+		return;
+	}
+	ctl_leg_subscribe(c, leg, &taste);
+	perc_httpd_reply(r, 204, NULL, 0, NULL, 0, false);
+}
+
 /* ---- the rest --------------------------------------------------------- */
 
 static void
@@ -278,29 +302,34 @@ get_metrics(struct ctl *c, struct perc_httpd_req *r, const char *rest)
 }
 
 static const struct {
-	const char *method, *path; /* ending in '/': something must follow */
+	const char *method, *path; /* one part behind a last '/', or at '*' */
 	void (*fn)(struct ctl *, struct perc_httpd_req *, const char *rest);
 	const char *allow;
 } routes[] = {
 	{ "POST", "/v1/join", post_join, "POST" },
 	{ "PUT", "/v1/join/", put_join, "PUT, DELETE" },
 	{ "DELETE", "/v1/join/", delete_join, "PUT, DELETE" },
+	{ "PUT", "/v1/join/*" JOIN_SUBSCRIPTIONS, put_subscriptions, "PUT" },
 	{ "GET", "/healthz", get_health, "GET" },
 	{ "GET", "/readyz", get_ready, "GET" },
 	{ "GET", "/metrics", get_metrics, "GET" },
 };
 
+/* What is at the star, or behind the slash, and all that follows is *rest. */
 static bool
 path_is(const char *route, const char *path, const char **rest)
 {
-	size_t n = strlen(route);
+	size_t n = strcspn(route, "*"), part;
 
 	*rest = "";
-	if (route[n - 1] != '/')
+	if (route[n] == '\0' && route[n - 1] != '/')
 		return strcmp(route, path) == 0;
+	if (strncmp(route, path, n) != 0)
+		return false;
 	*rest = path + n;
-	return strncmp(route, path, n) == 0 && path[n] != '\0' &&
-	    strchr(path + n, '/') == NULL;
+	part = strcspn(*rest, "/");
+	route += n + (route[n] == '*');
+	return part > 0 && strcmp(*rest + part, route) == 0;
 }
 
 void

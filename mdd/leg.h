@@ -46,6 +46,7 @@ struct mdd_source {
 	uint16_t picture; /* it is a layer: index + 1 of the first of them */
 	uint8_t layer;	  /* 0 is the worst */
 	bool sends;	  /* something came lately */
+	uint32_t full;	  /* names the key of its last Full EKTField */
 	struct mdd_sight sight;
 	struct mdd_voice voice;
 	uint64_t octets; /* since share_ms of the room */

@@ -199,10 +199,15 @@ media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
 		.number = mdd_rtx_put(w->rtx, p, n, tail, t->len, w->now_ms),
 		.head = (uint16_t)h->header_len,
 		.src = s,
+		.known = s->full,
+		.full = t->type == PERC_TAIL_FULL && t->len > 1,
 		.top = s->serial != 0 ? s->top : (uint16_t)(h->seq - 1) };
 	if (source_follow(s, leg, h->seq, &k->rw))
 		w->count[MDD_REWRITTEN]++;
 	k->seq = k->rw.seq;
+	if (k->full)
+		s->full = ((uint32_t)t->spi << 16 | t->epoch) ^
+		    s->serial * 2654435761u;
 	media_ext(h, p, &k->rw, ext);
 	mdd_select_see(leg->room, s, h, k, w->now_ms);
 }

@@ -30,6 +30,7 @@ enum mdd_msg_type {
 	MDD_MSG_LEAVE,	      /* C->W */
 	MDD_MSG_LEFT,	      /* W->C, also after LEAVE */
 	MDD_MSG_STATS,	      /* W->C, once a second */
+	MDD_MSG_SUBSCRIBE,    /* C->W, mdd/taste.h */
 	MDD_MSG_RESTART = 32, /* C->W, answered by JOINED */
 	MDD_MSG_DIAL = 48,    /* C->W: where the other end of a link is */
 };

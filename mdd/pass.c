@@ -24,9 +24,9 @@ mdd_select_see(struct mdd_room *room, struct mdd_source *s,
 		mdd_select_changed(room);
 	if (f->has_level && newest)
 		mdd_voice_hear(&room->src[s->head].voice, f->level, now_ms);
-	if (s->picture != 0 && !s->sends) { /* a layer that comes back */
+	if (!s->sends) { /* perhaps a layer that comes back */
 		s->sends = true;
-		room->gen++;
+		room->gen += s->picture != 0;
 	}
 }
 
@@ -42,6 +42,22 @@ ask(struct mdd_worker *w, struct mdd_leg *to, struct mdd_flow *f,
 	mdd_rtcp_ask(w, to->room, s, now_ms);
 }
 
+/*
+ * Sound whose key changed while the receiver had none of it begins with the
+ * Full EKTField that tells the new one: 100 ms at most (RFC 8870 section 4.4),
+ * and no packet that could not be opened.
+ */
+static bool
+key_missing(struct mdd_flow *f, const struct mdd_staged *k, int64_t now_ms)
+{
+	uint32_t now = (uint32_t)now_ms | 1;
+
+	if (f->due_ms == 0)
+		f->due_ms = now;
+	return f->full != k->src->full && !k->full &&
+	    now - f->due_ms < MDD_FULL_MS;
+}
+
 /* May the picture, or sound, begin with this packet? */
 static void
 flow_light(struct mdd_worker *w, struct mdd_leg *to, struct mdd_flow *f,
@@ -54,9 +70,11 @@ flow_light(struct mdd_worker *w, struct mdd_leg *to, struct mdd_flow *f,
 		ask(w, to, f, k->src, now_ms);
 		if (g->known || !g->start)
 			return;
+	} else if (!video && key_missing(f, k, now_ms)) {
+		return;
 	}
 	f->dark = false;
-	f->asked_ms = 0;
+	f->asked_ms = f->due_ms = 0;
 	f->lit_ms = (uint32_t)now_ms;
 	f->cut = f->cut_goal;
 }
@@ -76,6 +94,7 @@ flow_darken(const struct mdd_leg *to, struct mdd_flow *f,
 			return;
 	}
 	f->dark = true;
+	f->full = k->known;
 }
 
 /* Fewer temporal layers from any frame on, more where they may be entered. */

@@ -200,13 +200,17 @@ leg_wants(const struct mdd_leg *to, const struct mdd_source *s, uint8_t *layer)
 	const struct mdd_rule *r = taste_rule(t, s);
 	const struct mdd_voice *v = &to->room->src[s->head].voice;
 	uint8_t wish = t->set ? t->wish : MDD_WISH_ALL;
+	unsigned media = s->sight.media;
 
 	*layer = t->set ? t->layer : MDD_LAYER_ALL;
 	if (r != NULL) {
 		wish = r->wish;
 		*layer = r->layer;
 	}
-	if ((wish & classes[s->sight.media]) == 0)
+	/* A member's source without levels beside one with them is no sound. */
+	if (media == MDD_MEDIA_UNKNOWN && v->levels)
+		media = MDD_MEDIA_VIDEO;
+	if ((wish & classes[media]) == 0)
 		return false;
 	return to->room->last_n == 0 || !v->levels || v->in ||
 	    (wish & MDD_WISH_PIN) != 0;

@@ -27,6 +27,7 @@
 #define MDD_TURN_MS    100  /* between two looks at who speaks */
 #define MDD_SHARE_MS   500  /* between two looks at the bandwidth */
 #define MDD_ASK_MS     1000 /* between two requests for one key frame */
+#define MDD_FULL_MS    250  /* sound waits so long for a Full EKTField */
 #define MDD_OVERLAP_MS 1000 /* both layers, when no key frame can be seen */
 
 enum mdd_wish { /* bits */

@@ -37,6 +37,8 @@ struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
 	uint16_t head; /* octets of its header */
 	struct mdd_source *src;
 	uint16_t seq, top; /* of the source; top: before this packet */
+	bool full;	   /* it carries a Full EKTField */
+	uint32_t known;	   /* the key that those before it told */
 	struct mdd_frame frame;
 };
 

@@ -12,6 +12,7 @@
 
 #include "mdd/intake.h"
 #include "mdd/role.h"
+#include "mdd/taste.h"
 #include "perc/gcm_mb.h"
 #include "perc/log.h"
 #include "perc/proc.h"
@@ -185,6 +186,21 @@ on_leave(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+static int
+on_subscribe(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_subscribe q;
+	struct mdd_leg *leg;
+	int r;
+
+	if ((r = mdd_subscribe_get(&q, m->data, m->len)) != 0)
+		return r;
+	if ((leg = mdd_leg_by_id(&p->w.legs, q.leg)) != NULL)
+		mdd_select_taste(leg, &q.taste);
+	return 0;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_SETUP, WORKER_NEW, MDD_MSG_MAX, on_setup },
 	{ MDD_MSG_JOIN, WORKER_RUNS, MDD_MSG_MAX, on_join },
@@ -192,6 +208,7 @@ static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_RESTART, WORKER_RUNS, MDD_MSG_MAX, on_restart },
 	{ MDD_MSG_DIAL, WORKER_RUNS, MDD_MSG_MAX, on_dial },
 	{ MDD_MSG_LEAVE, WORKER_RUNS, MDD_MSG_MAX, on_leave },
+	{ MDD_MSG_SUBSCRIBE, WORKER_RUNS, MDD_MSG_MAX, on_subscribe },
 };
 
 static void
