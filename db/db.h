@@ -293,9 +293,13 @@ struct db_mail { /* all but what it says */
 	enum db_mail_state state;
 	int64_t tries, at_ms, due_ms, until_ms;
 	char why[256];
+	char place[DB_ID_MAX]; /* c_ or s_ it tells of */
+	char name[DB_NAME_MAX], kind[DB_WORD_MAX], role[DB_WORD_MAX];
 };
+/* What many are told alike; forgotten with the last message of it. */
+PERC_MUST int db_sheet_add(struct db *db, int64_t *no, const char *event);
 PERC_MUST int db_mail_add(struct db *db, const struct db_mail *m,
-    const char *event);
+    int64_t sheet);
 PERC_MUST int db_mail_due(struct db *db, struct db_mail **mp, size_t *np,
     int64_t now_ms, unsigned n);
 /* The one that is due first; NOTFOUND. */

@@ -20,6 +20,7 @@ static const struct {
 	{ "idempotency", NULL }, /* answers hold invitation codes */
 	{ "replay", NULL },
 	{ "mail", NULL }, /* nobody is to be written to twice */
+	{ "mail_sheet", NULL },
 	{ "epoch", "sealed_key" },
 	{ "member", "sealed_delivery" },
 };

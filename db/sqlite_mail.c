@@ -20,19 +20,22 @@ static const struct col mail_col[] = {
 	COL(COL_I64, db_mail, due_ms),
 	COL(COL_I64, db_mail, until_ms),
 	COL(COL_TEXT, db_mail, why),
+	COL(COL_TEXT, db_mail, place),
+	COL(COL_TEXT, db_mail, name),
+	COL(COL_TEXT, db_mail, kind),
+	COL(COL_TEXT, db_mail, role),
 };
 static const struct cols mail_cols = COLS(mail_col, db_mail);
 
 int
-db_mail_add(struct db *db, const struct db_mail *m, const char *event)
+db_mail_add(struct db *db, const struct db_mail *m, int64_t sheet)
 {
 	int r;
 
 	if ((r = db_bind_row(db, ST_MAIL_ADD, &mail_cols, m)) != 0)
 		return r;
 	sqlite3_bind_null(db->st[ST_MAIL_ADD], 1); /* the next number */
-	sqlite3_bind_text(db->st[ST_MAIL_ADD], (int)mail_cols.n + 1, event, -1,
-	    SQLITE_STATIC);
+	sqlite3_bind_int64(db->st[ST_MAIL_ADD], (int)mail_cols.n + 1, sheet);
 	return db_run(db, ST_MAIL_ADD);
 }
 
@@ -108,5 +111,19 @@ db_mail_drop(struct db *db, const char *about)
 int
 db_mail_purge(struct db *db, int64_t before_ms)
 {
-	return db_exec(db, ST_MAIL_PURGE, "i", before_ms);
+	int r;
+
+	if ((r = db_exec(db, ST_MAIL_PURGE, "i", before_ms)) != 0)
+		return r;
+	return db_exec(db, ST_SHEET_PURGE, "");
+}
+
+int
+db_sheet_add(struct db *db, int64_t *no, const char *event)
+{
+	int r;
+
+	if ((r = db_exec(db, ST_SHEET_ADD, "s", event)) == 0)
+		*no = sqlite3_last_insert_rowid(db->sql);
+	return r;
 }

@@ -16,7 +16,7 @@
 	"version, created_ms, created_by, due_ms"
 #define MAIL_COLS                                                              \
 	"no, id, about, address, sealed_code, state, tries, at_ms, due_ms, "   \
-	"until_ms, why"
+	"until_ms, why, place, name, kind, role"
 #define INVITEE_COLS "id, email, iss, sub, grp, domain, role, kind"
 #define INV_COLS                                                               \
 	"id, conference, code_hash, email, name, kind, jkt, state, "           \
@@ -130,8 +130,8 @@ const char *const db_statements[ST_MAX] = {
 	[ST_CONF_OF_OCCURRENCE] = "SELECT " CONF_COLS " FROM conference "
 				  "WHERE series = ? AND recur_ms = ?",
 
-	[ST_MAIL_ADD] = "INSERT INTO mail (" MAIL_COLS ", event) VALUES "
-			"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_MAIL_ADD] = "INSERT INTO mail (" MAIL_COLS ", sheet, event) VALUES "
+			"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
 	[ST_MAIL_DUE] = "SELECT " MAIL_COLS " FROM mail WHERE due_ms > 0 "
 			"AND due_ms <= ? ORDER BY due_ms LIMIT ?",
 	[ST_MAIL_NEXT] = "SELECT " MAIL_COLS " FROM mail WHERE due_ms > 0 "
@@ -142,14 +142,23 @@ const char *const db_statements[ST_MAX] = {
 	[ST_MAIL_PUT] =
 	    "UPDATE mail SET address = ?4, sealed_code = ?5, state = ?6, "
 	    "tries = ?7, at_ms = ?8, due_ms = ?9, until_ms = ?10, why = ?11, "
-	    "event = iif(?9 = 0, '', event) WHERE no = ?1 AND id = ?2 "
-	    "AND about = ?3",
-	[ST_MAIL_EVENT] = "SELECT event FROM mail WHERE no = ?",
+	    "event = iif(?9 = 0, '', event), sheet = iif(?9 = 0, NULL, sheet) "
+	    "WHERE no = ?1 AND id = ?2 AND about = ?3 AND place = ?12 "
+	    "AND name = ?13 AND kind = ?14 AND role = ?15",
+	[ST_MAIL_EVENT] = "SELECT coalesce(s.event, m.event) FROM mail m "
+			  "LEFT JOIN mail_sheet s ON s.no = m.sheet "
+			  "WHERE m.no = ?",
 	[ST_MAIL_DROP] =
 	    "UPDATE mail SET state = 2, due_ms = 0, sealed_code = NULL, "
-	    "event = '', why = 'replaced' WHERE about = ? AND state = 0",
+	    "event = '', sheet = NULL, why = 'replaced' WHERE about = ? AND "
+	    "state = 0",
 	[ST_MAIL_PURGE] = "DELETE FROM mail WHERE no IN (SELECT no FROM mail "
 			  "WHERE due_ms = 0 AND at_ms < ? LIMIT 200)",
+	[ST_SHEET_ADD] = "INSERT INTO mail_sheet (event) VALUES (?)",
+	[ST_SHEET_PURGE] =
+	    "DELETE FROM mail_sheet WHERE no IN (SELECT no FROM mail_sheet s "
+	    "WHERE NOT EXISTS (SELECT 1 FROM mail WHERE sheet = s.no) "
+	    "LIMIT 200)",
 
 	[ST_SERIES_ADD] = "INSERT INTO series (" SERIES_COLS ") VALUES "
 			  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -45,6 +45,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_SERIES_CHANGED] = "series_changed",
 	[KMF_AUDIT_SERIES_CANCELLED] = "series_cancelled",
 	[KMF_AUDIT_SERIES_DELETED] = "series_deleted",
+	[KMF_AUDIT_MAIL_FAILED] = "mail_failed",
 };
 
 static json_t *

@@ -37,11 +37,15 @@ enum kmf_ics_method { /* RFC 5546 */
 	KMF_ICS_CANCEL,
 };
 
+struct kmf_ics_guest { /* "" for what is not known; no email: nobody */
+	const char *email, *name, *kind, *role;
+};
+
 /* One VEVENT; texts are borrowed and never NULL, "" when absent. */
 struct kmf_ics_event {
 	enum kmf_ics_method method;
 	const char *uid, *title, *uri, *organizer; /* an e-mail address */
-	const char *email, *name, *kind, *role;	   /* of the one invited */
+	struct kmf_ics_guest guest;
 	const char *tzid, *rrule;
 	int64_t starts_ms, ends_ms, stamp_ms;
 	int64_t recur_ms; /* which occurrence this is; 0: not one */
@@ -54,3 +58,6 @@ struct kmf_ics_event {
 PERC_MUST int kmf_ics(char **textp, const struct kmf_ics_event *list,
     size_t n);
 void kmf_ics_free(char *text);
+/* The same with one more attendee in each event; free() it. */
+PERC_MUST int kmf_ics_address(
+    char **textp, const char *sheet, const struct kmf_ics_guest *g);

@@ -47,20 +47,19 @@ names_put(
 
 /* out: it is none of theirs any more. */
 static void
-guest_put(struct kmf_ics_event *e, const struct kmf_guest *g, bool out)
+guest_put(struct kmf_ics_event *e, const struct kmf_ics_guest *g, bool out)
 {
-	e->email = g->email;
-	e->name = g->name;
-	e->kind = g->kind;
-	e->role = g->role;
-	e->method = out		  ? KMF_ICS_CANCEL
-	    : g->email[0] != '\0' ? KMF_ICS_REQUEST
-				  : KMF_ICS_PUBLISH;
+	static const struct kmf_ics_guest nobody = { "", "", "", "" };
+
+	e->guest = g != NULL ? *g : nobody;
+	e->method = out			       ? KMF_ICS_CANCEL
+	    : g == NULL || g->email[0] != '\0' ? KMF_ICS_REQUEST
+					       : KMF_ICS_PUBLISH;
 }
 
 static int
 conf_put(struct kmf_keeper *k, struct sheet *t, const struct db_conf *c,
-    const struct kmf_guest *g, bool out)
+    const struct kmf_ics_guest *g, bool out)
 {
 	bool part = c->series[0] != '\0';
 	int r;
@@ -81,7 +80,7 @@ conf_put(struct kmf_keeper *k, struct sheet *t, const struct db_conf *c,
 
 int
 kmf_calendar_conf(char **textp, struct kmf_keeper *k, const struct db_conf *c,
-    const struct kmf_guest *g, bool out)
+    const struct kmf_ics_guest *g, bool out)
 {
 	struct sheet *t;
 	int r;
@@ -96,7 +95,7 @@ kmf_calendar_conf(char **textp, struct kmf_keeper *k, const struct db_conf *c,
 
 static void
 series_put(struct kmf_keeper *k, struct sheet *t, const struct kmf_series *o,
-    const struct kmf_guest *g)
+    const struct kmf_ics_guest *g)
 {
 	names_put(k, t, o->s.id, o->s.id);
 	guest_put(&t->e, g, o->s.state == DB_SERIES_CANCELLED);
@@ -113,7 +112,7 @@ series_put(struct kmf_keeper *k, struct sheet *t, const struct kmf_series *o,
 /* The series, then the occurrences that are otherwise. */
 int
 kmf_calendar_series(char **textp, struct kmf_keeper *k,
-    const struct kmf_series *o, const struct kmf_guest *g)
+    const struct kmf_series *o, const struct kmf_ics_guest *g)
 {
 	struct kmf_ics_event *list = NULL;
 	struct sheet *sheets = NULL;
@@ -156,9 +155,9 @@ answer(struct kmf_job *j, char *text)
 }
 
 static void
-invitee_guest(struct kmf_guest *g, const struct db_invitee *v)
+invitee_guest(struct kmf_ics_guest *g, const struct db_invitee *v)
 {
-	*g = (struct kmf_guest){
+	*g = (struct kmf_ics_guest){
 		.email = v->email, .name = "", .kind = v->kind, .role = v->role
 	};
 }
@@ -166,7 +165,7 @@ invitee_guest(struct kmf_guest *g, const struct db_invitee *v)
 int
 kmf_op_inv_ics(struct kmf_job *j)
 {
-	struct kmf_guest g;
+	struct kmf_ics_guest g;
 	struct db_inv i;
 	char *text;
 	int r;
@@ -175,7 +174,7 @@ kmf_op_inv_ics(struct kmf_job *j)
 	if (r == PERC_ERR_NOTFOUND ||
 	    (r == 0 && strcmp(i.conf, j->conf.id) != 0))
 		return kmf_not_found(j);
-	g = (struct kmf_guest){
+	g = (struct kmf_ics_guest){
 		.email = i.email, .name = i.name, .kind = i.kind, .role = i.role
 	};
 	if (r != 0 ||
@@ -189,7 +188,7 @@ int
 kmf_op_invitee_ics(struct kmf_job *j)
 {
 	struct db_invitee v;
-	struct kmf_guest g;
+	struct kmf_ics_guest g;
 	char *text;
 	int r;
 
@@ -227,7 +226,7 @@ kmf_op_series_ics(struct kmf_job *j)
 {
 	struct db_invitee v;
 	struct kmf_series o;
-	struct kmf_guest g;
+	struct kmf_ics_guest g;
 	char *text;
 	int r;
 

@@ -98,10 +98,16 @@ timer_fire(void *arg)
 {
 	struct kmf_keeper *k = arg;
 	unsigned i;
+	int r;
 
-	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (k->errands.next_ms[i] != 0)
-			k->errands.wake |= 1u << i;
+	for (i = 1; i < KMF_ERRAND_LAST; i++) {
+		if (k->errands.next_ms[i] == 0)
+			continue;
+		k->errands.wake |= 1u << i;
+		if (kinds[i]->settle != NULL && (r = kinds[i]->settle(k)) != 0)
+			log_warnx("errand.settle kind=%u err=\"%s\"", i,
+			    perc_strerror(r));
+	}
 	if (!db_in_transaction(k->db)) /* else the commit does it */
 		kmf_errands_pump(k);
 }

@@ -45,6 +45,10 @@ struct kmf_errand_kind_ops {
 	/* Write down what became of it; the turn's transaction is open. On an
 	 * error its writes are undone, and lost() is called. */
 	int (*end)(struct kmf_keeper *k, const struct kmf_errand_end *e);
+	/* By the clock, before pump(): write down what a pump found, which
+	 * may not write. It begins the turn when there is something; NULL:
+	 * there never is. */
+	int (*settle)(struct kmf_keeper *k);
 	/* Nobody knows what became of those under way: forget that they are.
 	 */
 	void (*lost)(struct kmf_keeper *k);

@@ -32,6 +32,7 @@ static const struct kind {
 	[KMF_AUDIT_SERIES_CHANGED] = { "series.updated", SERIES },
 	[KMF_AUDIT_SERIES_CANCELLED] = { "series.cancelled", SERIES },
 	[KMF_AUDIT_SERIES_DELETED] = { "series.deleted", SERIES },
+	[KMF_AUDIT_MAIL_FAILED] = { "mail.failed", INV },
 	[KMF_AUDIT_INVITED] = { "invitation.created", INV },
 	[KMF_AUDIT_UNINVITED] = { "invitation.revoked", INV },
 	[KMF_AUDIT_JOINED] = { "member.joined", MEMBER },

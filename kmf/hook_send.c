@@ -222,4 +222,4 @@ lost(struct kmf_keeper *k)
 		k->hooks->h[i].flying = 0;
 }
 
-const struct kmf_errand_kind_ops kmf_hook_errands = { pump, end, lost };
+const struct kmf_errand_kind_ops kmf_hook_errands = { pump, end, NULL, lost };

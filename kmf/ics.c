@@ -87,16 +87,12 @@ common_name(const char *name)
 	return icalparameter_new_cn(text);
 }
 
-static void
-add_people(icalcomponent *v, const struct kmf_ics_event *e)
+static icalproperty *
+attendee(const struct kmf_ics_guest *e)
 {
 	char uri[1024];
 	icalproperty *p;
 
-	mailto(uri, sizeof(uri), e->organizer);
-	icalcomponent_add_property(v, icalproperty_new_organizer(uri));
-	if (e->email[0] == '\0')
-		return;
 	mailto(uri, sizeof(uri), e->email);
 	p = icalproperty_new_attendee(uri);
 	if (e->name[0] != '\0')
@@ -111,7 +107,18 @@ add_people(icalcomponent *v, const struct kmf_ics_event *e)
 	icalproperty_add_parameter(
 	    p, icalparameter_new_partstat(ICAL_PARTSTAT_NEEDSACTION));
 	icalproperty_add_parameter(p, icalparameter_new_rsvp(ICAL_RSVP_FALSE));
-	icalcomponent_add_property(v, p);
+	return p;
+}
+
+static void
+add_people(icalcomponent *v, const struct kmf_ics_event *e)
+{
+	char uri[1024];
+
+	mailto(uri, sizeof(uri), e->organizer);
+	icalcomponent_add_property(v, icalproperty_new_organizer(uri));
+	if (e->guest.email[0] != '\0')
+		icalcomponent_add_property(v, attendee(&e->guest));
 }
 
 static void
@@ -211,6 +218,42 @@ kmf_ics(char **textp, const struct kmf_ics_event *list, size_t n)
 	icalcomponent_free(cal);
 	if (r == 0)
 		*textp = text;
+	return r;
+}
+
+/* A line of a text folded by RFC 5545, 3.1 begins with a blank, so this is
+ * the end of an event wherever it stands behind a line's end. */
+#define EVENT_END "\r\nEND:VEVENT\r\n"
+
+int
+kmf_ics_address(char **textp, const char *sheet, const struct kmf_ics_guest *g)
+{
+	icalproperty *p = attendee(g);
+	char *who = p != NULL ? icalproperty_as_ical_string_r(p) : NULL;
+	char *text = NULL;
+	const char *end;
+	size_t n = 0;
+	FILE *f = NULL;
+	int r = PERC_ERR_NOMEM;
+
+	if (who == NULL || (f = open_memstream(&text, &n)) == NULL)
+		goto out;
+	for (; (end = strstr(sheet, EVENT_END)) != NULL;
+	     sheet = end + sizeof(EVENT_END) - 1)
+		fprintf(f, "%.*s\r\n%s%s", (int)(end - sheet), sheet, who,
+		    &EVENT_END[2]);
+	fputs(sheet, f);
+	r = ferror(f) ? PERC_ERR_NOMEM : 0;
+out:
+	if (f != NULL && fclose(f) != 0)
+		r = PERC_ERR_NOMEM;
+	if (r == 0)
+		*textp = text;
+	else
+		free(text);
+	icalmemory_free_buffer(who);
+	if (p != NULL)
+		icalproperty_free(p);
 	return r;
 }
 

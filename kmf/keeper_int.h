@@ -106,6 +106,7 @@ struct kmf_feed { /* who waits for events (feed_wait.c) */
 
 struct kmf_counters {
 	uint64_t calls, refused, failed, commits, commit_failures;
+	uint64_t mail_sent, mail_again, mail_failed;
 	uint64_t epochs, rosters, pushes, replays, checkpoints;
 	uint64_t keys_refused, login_failures, out, out_octets, out_lost, out_peak;
 	uint64_t commit_hist[KMF_HIST_LEN];
@@ -134,6 +135,7 @@ struct kmf_keeper {
 	int64_t limit_conferences, limit_invitees, limit_invitations;
 	char mail_from[DB_EMAIL_MAX]; /* "": no mail goes out */
 	int64_t mail_flying[4];	      /* numbers under way; 0: free */
+	int64_t mail_spoilt;	      /* one that cannot be composed; 0 */
 	struct perc_secret *root;     /* seals */
 	struct perc_secret *root_old; /* opens too, while rewrapping */
 	struct kmf_guard guard;
@@ -383,6 +385,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_SERIES_CHANGED,
 	KMF_AUDIT_SERIES_CANCELLED,
 	KMF_AUDIT_SERIES_DELETED,
+	KMF_AUDIT_MAIL_FAILED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -541,8 +544,6 @@ PERC_MUST int kmf_cancellation_get(struct kmf_job *j, json_t **bodyp,
 struct kmf_series;
 /* Does the body want people told? */
 bool kmf_notify(const json_t *body);
-PERC_MUST int kmf_mail_queue(struct kmf_keeper *k, const char *about,
-    const char *address, const char *calendar, const char *code);
 /* code: NULL says nothing of one. */
 PERC_MUST int kmf_mail_guest(struct kmf_keeper *k, const struct db_conf *c,
     const struct db_inv *i, const char *code);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The queue of mail. A guest's code stands in it sealed, for as long as the
- * message waits; it is nowhere else. A mail server that fails is asked again
- * after a while, longer each time, for a day.
+ * Whom to tell by mail. A thousand invitees are told the same, so it is
+ * composed once and kept once (a sheet); whose it is goes in when a message
+ * leaves (mail_send.c). The turn in which a conference changes is the one that
+ * everybody waits for who wants a key. A guest's code stands in the queue
+ * sealed, for as long as the message waits; it is nowhere else.
  */
 #include "kmf/mail.h"
 
@@ -12,14 +14,17 @@
 
 #include "kmf/cal.h"
 
-#define BATCH	     4 /* at once; also the most under way */
-#define RETRY_MS     (30 * 1000LL)
-#define RETRY_MAX_MS (3600 * 1000LL)
-#define CODE_LEN     22
+#define CODE_LEN KMF_MAIL_CODE_LEN
 
-int
-kmf_mail_queue(struct kmf_keeper *k, const char *about, const char *address,
-    const char *calendar, const char *code)
+struct letter {
+	const char *place, *about; /* c_ or s_; v_ or i_ */
+	int64_t sheet;
+	struct kmf_ics_guest to;
+	const char *code; /* NULL: none */
+};
+
+static int
+queue(struct kmf_keeper *k, const struct letter *l)
 {
 	struct db_mail m = { .state = DB_MAIL_QUEUED,
 		.at_ms = k->now_ms,
@@ -27,18 +32,44 @@ kmf_mail_queue(struct kmf_keeper *k, const char *about, const char *address,
 		.until_ms = k->now_ms + KMF_MAIL_KEEP_MS };
 	int r;
 
-	if (k->mail_from[0] == '\0' || address[0] == '\0')
-		return 0;
 	perc_random_id(m.id, sizeof(m.id), "e_");
-	if ((r = kmf_copy(m.about, sizeof(m.about), about)) != 0 ||
-	    (r = kmf_copy(m.address, sizeof(m.address), address)) != 0 ||
-	    (code != NULL &&
+	if ((r = kmf_copy(m.place, sizeof(m.place), l->place)) != 0 ||
+	    (r = kmf_copy(m.about, sizeof(m.about), l->about)) != 0 ||
+	    (r = kmf_copy(m.address, sizeof(m.address), l->to.email)) != 0 ||
+	    (r = kmf_copy(m.name, sizeof(m.name), l->to.name)) != 0 ||
+	    (r = kmf_copy(m.kind, sizeof(m.kind), l->to.kind)) != 0 ||
+	    (r = kmf_copy(m.role, sizeof(m.role), l->to.role)) != 0 ||
+	    (l->code != NULL &&
 		(r = kmf_seal_by(
-		     &m.code, k->root->data, m.id, code, CODE_LEN)) != 0) ||
-	    (r = db_mail_add(k->db, &m, calendar)) != 0)
+		     &m.code, k->root->data, m.id, l->code, CODE_LEN)) != 0) ||
+	    (r = db_mail_add(k->db, &m, l->sheet)) != 0)
 		return r;
 	kmf_errand_wake(k, KMF_ERRAND_MAIL);
 	return 0;
+}
+
+static int
+conf_sheet(struct kmf_keeper *k, int64_t *no, const struct db_conf *c, bool out)
+{
+	char *text = NULL;
+	int r;
+
+	if ((r = kmf_calendar_conf(&text, k, c, NULL, out)) == 0)
+		r = db_sheet_add(k->db, no, text);
+	kmf_ics_free(text);
+	return r;
+}
+
+static int
+series_sheet(struct kmf_keeper *k, int64_t *no, const struct kmf_series *o)
+{
+	char *text = NULL;
+	int r;
+
+	if ((r = kmf_calendar_series(&text, k, o, NULL)) == 0)
+		r = db_sheet_add(k->db, no, text);
+	kmf_ics_free(text);
+	return r;
 }
 
 json_t *
@@ -53,8 +84,20 @@ kmf_mail_json(struct kmf_keeper *k, const char *about)
 	    kmf_time_json(m.at_ms), "reason", kmf_json_opt(m.why));
 }
 
-/* --- whom it is for ---------------------------------------------------------
- */
+/* --- one of them ---------------------------------------------------------- */
+static struct letter
+guest_letter(const struct db_inv *i, const char *code)
+{
+	return (struct letter){ i->conf, i->id, 0,
+		{ i->email, i->name, i->kind, i->role }, code };
+}
+
+static struct letter
+invitee_letter(const char *place, const struct db_invitee *v)
+{
+	return (struct letter){ place, v->id, 0,
+		{ v->email, "", v->kind, v->role }, NULL };
+}
 
 /* A code that was revoked or replaced, and still waits, opens nothing any
  * more. The cancellation goes out all the same: a try may have arrived. */
@@ -62,53 +105,81 @@ int
 kmf_mail_guest(struct kmf_keeper *k, const struct db_conf *c,
     const struct db_inv *i, const char *code)
 {
-	const struct kmf_guest g = { i->email, i->name, i->kind, i->role };
+	struct letter l = guest_letter(i, code);
 	bool out = i->state == DB_INV_REVOKED;
-	char *text;
 	int r;
 
 	if ((out || code != NULL) && (r = db_mail_drop(k->db, i->id)) != 0)
 		return r;
 	if (k->mail_from[0] == '\0' || i->email[0] == '\0')
 		return 0;
-	if ((r = kmf_calendar_conf(&text, k, c, &g, out)) != 0)
+	if ((r = conf_sheet(k, &l.sheet, c, out)) != 0)
 		return r;
-	r = kmf_mail_queue(k, i->id, i->email, text, code);
-	kmf_ics_free(text);
-	return r;
+	return queue(k, &l);
 }
 
 int
 kmf_mail_invitee(struct kmf_keeper *k, const struct db_conf *c,
     const struct db_invitee *v, bool out)
 {
-	const struct kmf_guest g = { v->email, "", v->kind, v->role };
-	char *text;
+	struct letter l = invitee_letter(c->id, v);
 	int r;
 
 	if (out && (r = db_mail_drop(k->db, v->id)) != 0)
 		return r;
 	if (k->mail_from[0] == '\0' || v->email[0] == '\0')
 		return 0;
-	if ((r = kmf_calendar_conf(&text, k, c, &g, out)) != 0)
+	if ((r = conf_sheet(k, &l.sheet, c, out)) != 0)
 		return r;
-	r = kmf_mail_queue(k, v->id, v->email, text, NULL);
-	kmf_ics_free(text);
+	return queue(k, &l);
+}
+
+int
+kmf_mail_series_invitee(struct kmf_keeper *k, const struct kmf_series *o,
+    const struct db_invitee *v)
+{
+	struct letter l = invitee_letter(o->s.id, v);
+	int r;
+
+	if ((r = series_sheet(k, &l.sheet, o)) != 0)
+		return r;
+	return queue(k, &l);
+}
+
+/* --- all of them ---------------------------------------------------------- */
+static int
+invitees_tell(struct kmf_keeper *k, const char *place, int64_t sheet,
+    const struct db_invitee *list, size_t n)
+{
+	struct letter l;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < n; i++) {
+		l = invitee_letter(place, &list[i]);
+		l.sheet = sheet;
+		if (l.to.email[0] != '\0')
+			r = queue(k, &l);
+	}
 	return r;
 }
 
 static int
-guests_tell(struct kmf_keeper *k, const struct db_conf *c)
+guests_tell(struct kmf_keeper *k, const struct db_conf *c, int64_t sheet)
 {
 	struct db_inv *list = NULL;
+	struct letter l;
 	size_t i, n;
 	int r;
 
 	if ((r = db_inv_list(k->db, &list, &n, c->id)) != 0)
 		return r;
-	for (i = 0; r == 0 && i < n; i++)
-		if (list[i].state != DB_INV_REVOKED)
-			r = kmf_mail_guest(k, c, &list[i], NULL);
+	for (i = 0; r == 0 && i < n; i++) {
+		l = guest_letter(&list[i], NULL);
+		l.sheet = sheet;
+		if (list[i].state != DB_INV_REVOKED && l.to.email[0] != '\0')
+			r = queue(k, &l);
+	}
 	free(list);
 	return r;
 }
@@ -117,157 +188,33 @@ int
 kmf_mail_conf(struct kmf_keeper *k, const struct db_conf *c)
 {
 	struct db_invitee *list = NULL;
-	size_t i, n;
+	int64_t sheet;
+	size_t n;
 	int r;
 
 	if (k->mail_from[0] == '\0')
 		return 0;
-	if ((r = db_invitee_list(k->db, &list, &n, c->id)) != 0)
-		return r;
-	for (i = 0; r == 0 && i < n; i++)
-		r = kmf_mail_invitee(k, c, &list[i], false);
+	if ((r = db_invitee_list(k->db, &list, &n, c->id)) == 0 &&
+	    (r = conf_sheet(k, &sheet, c, false)) == 0 &&
+	    (r = invitees_tell(k, c->id, sheet, list, n)) == 0)
+		r = guests_tell(k, c, sheet);
 	free(list);
-	return r != 0 ? r : guests_tell(k, c);
+	return r;
 }
 
 int
 kmf_mail_series(struct kmf_keeper *k, const struct kmf_series *o)
 {
 	struct db_invitee *list = NULL;
-	struct kmf_guest g;
-	char *text;
-	size_t i, n;
+	int64_t sheet;
+	size_t n;
 	int r;
 
 	if (k->mail_from[0] == '\0')
 		return 0;
-	if ((r = db_series_invitee_list(k->db, &list, &n, o->s.id)) != 0)
-		return r;
-	for (i = 0; r == 0 && i < n; i++) {
-		if (list[i].email[0] == '\0')
-			continue;
-		g = (struct kmf_guest){ list[i].email, "", list[i].kind,
-			list[i].role };
-		if ((r = kmf_calendar_series(&text, k, o, &g)) != 0)
-			break;
-		r = kmf_mail_queue(k, list[i].id, list[i].email, text, NULL);
-		kmf_ics_free(text);
-	}
+	if ((r = db_series_invitee_list(k->db, &list, &n, o->s.id)) == 0 &&
+	    (r = series_sheet(k, &sheet, o)) == 0)
+		r = invitees_tell(k, o->s.id, sheet, list, n);
 	free(list);
 	return r;
 }
-
-/* --- sending ----------------------------------------------------------------
- */
-
-static bool
-flies(const struct kmf_keeper *k, int64_t no)
-{
-	size_t i;
-
-	for (i = 0; i < BATCH; i++)
-		if (k->mail_flying[i] == no)
-			return true;
-	return false;
-}
-
-static int
-send(struct kmf_keeper *k, const struct db_mail *m, size_t place)
-{
-	char code[CODE_LEN + 1] = "", *calendar = NULL, *text = NULL;
-	json_t *o = NULL;
-	char *body = NULL;
-	int r;
-
-	if ((r = db_mail_event(k->db, &calendar, m->no)) != 0 ||
-	    (m->code.len != 0 &&
-		(r = kmf_unseal_by(
-		     code, CODE_LEN, k->root->data, m->id, &m->code)) != 0) ||
-	    (r = kmf_mail_text(
-		 &text, k, m, calendar, code[0] != '\0' ? code : NULL)) != 0)
-		goto out;
-	r = PERC_ERR_NOMEM;
-	o = json_pack("{s:s, s:s}", "to", m->address, "text", text);
-	if (o == NULL || (body = perc_json_text(o)) == NULL)
-		goto out;
-	r = kmf_errand_send(
-	    k, KMF_ERRAND_MAIL, (uint64_t)m->no, body, strlen(body));
-	if (r == 0)
-		k->mail_flying[place] = m->no;
-out:
-	perc_json_free(body);
-	json_decref(o);
-	if (text != NULL)
-		perc_wipe(text, strlen(text));
-	free(text);
-	free(calendar);
-	perc_wipe(code, sizeof(code));
-	return r;
-}
-
-static int
-pump(struct kmf_keeper *k, int64_t *next_ms)
-{
-	int64_t now = k->clock(k->clock_arg);
-	struct db_mail *list = NULL, next;
-	size_t i, n, place;
-	int r;
-
-	if (k->mail_from[0] == '\0')
-		return 0;
-	if ((r = db_mail_due(k->db, &list, &n, now, 2 * BATCH)) != 0)
-		return r;
-	for (i = 0; r == 0 && i < n; i++) {
-		for (place = 0; place < BATCH; place++)
-			if (k->mail_flying[place] == 0)
-				break;
-		if (place == BATCH)
-			break;
-		if (!flies(k, list[i].no))
-			r = send(k, &list[i], place);
-	}
-	free(list);
-	if (r == 0 && db_mail_next(k->db, &next) == 0 && next.due_ms > now)
-		*next_ms = next.due_ms;
-	return r;
-}
-
-static int
-end(struct kmf_keeper *k, const struct kmf_errand_end *e)
-{
-	struct db_mail m;
-	int64_t wait;
-	size_t i;
-	int r;
-
-	for (i = 0; i < BATCH; i++)
-		if (k->mail_flying[i] == (int64_t)e->job)
-			k->mail_flying[i] = 0;
-	if ((r = db_mail_find(k->db, &m, (int64_t)e->job)) != 0)
-		return r == PERC_ERR_NOTFOUND ? 0 : r;
-	m.at_ms = k->now_ms;
-	m.tries++;
-	snprintf(m.why, sizeof(m.why), "%.250s", e->why);
-	wait = m.tries > 7 ? RETRY_MAX_MS : RETRY_MS << (m.tries - 1);
-	m.due_ms = k->now_ms + wait;
-	if (e->how == KMF_ERRAND_DONE)
-		m.state = DB_MAIL_SENT;
-	else if (e->how == KMF_ERRAND_REFUSED || m.due_ms > m.until_ms)
-		m.state = DB_MAIL_FAILED;
-	if (e->how != KMF_ERRAND_DONE)
-		log_warnx("mail.failed id=%s tries=%lld final=%d why=\"%s\"",
-		    m.id, (long long)m.tries, m.state == DB_MAIL_FAILED, m.why);
-	if (m.state != DB_MAIL_QUEUED) {
-		m.due_ms = 0;
-		m.code.len = 0;
-	}
-	return db_mail_put(k->db, &m);
-}
-
-static void
-lost(struct kmf_keeper *k)
-{
-	memset(k->mail_flying, 0, sizeof(k->mail_flying));
-}
-
-const struct kmf_errand_kind_ops kmf_mail_errands = { pump, end, lost };

@@ -14,6 +14,7 @@
 #include "perc/b64.h"
 
 #define LINE 57 /* octets in a line of 76 characters */
+#define WORD 39 /* in an encoded word behind "Subject: " */
 
 /* RFC 2045, 6.8: the other alphabet, and padded. */
 static void
@@ -86,11 +87,12 @@ headers(FILE *f, const struct kmf_keeper *k, const struct db_mail *m,
 	    k->mail_from, m->address, date, m->id, at != NULL ? at : "@perch");
 	snprintf(subject, sizeof(subject), "%s: %s",
 	    cancelled ? "Cancelled" : "Invitation", title);
-	/* RFC 2047: words of at most 75 characters, cut between letters. */
+	/* RFC 2047, 2: lines of at most 76, cut between letters. */
 	fprintf(f, "Subject:");
 	for (o = 0; subject[o] != '\0'; o += n) {
 		n = strlen(subject + o);
-		for (n = n < 42 ? n : 42; (subject[o + n] & 0xc0) == 0x80;)
+		n = n < WORD ? n : WORD;
+		while (n > WORD - 4 && (subject[o + n] & 0xc0) == 0x80)
 			n--;
 		base64_put(b64, subject + o, n);
 		fprintf(f, " =?UTF-8?B?%s?=\r\n", b64);
@@ -129,6 +131,18 @@ words(FILE *f, const char *calendar, const char *title, const char *code,
 	free(text);
 }
 
+/* An address stands between angle brackets in a header of its own, as it is;
+ * whoever let it in saw to that, but here is where it would matter. */
+static bool
+fits_header(const char *address)
+{
+	for (; *address != '\0'; address++)
+		if ((unsigned char)*address <= ' ' || *address == '<' ||
+		    *address == '>' || *address == 0x7f)
+			return false;
+	return true;
+}
+
 int
 kmf_mail_text(char **textp, const struct kmf_keeper *k, const struct db_mail *m,
     const char *calendar, const char *code)
@@ -137,9 +151,12 @@ kmf_mail_text(char **textp, const struct kmf_keeper *k, const struct db_mail *m,
 	bool publish = strstr(calendar, "\r\nMETHOD:PUBLISH\r\n") != NULL;
 	char title[DB_TITLE_MAX], *text = NULL;
 	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
+	FILE *f;
 
-	if (f == NULL)
+	if (!fits_header(m->address) ||
+	    strstr(calendar, "\r\nSUMMARY:") == NULL)
+		return PERC_ERR_FORMAT;
+	if ((f = open_memstream(&text, &n)) == NULL)
 		return PERC_ERR_NOMEM;
 	value_get(title, sizeof(title), calendar, "\r\nSUMMARY:");
 	headers(f, k, m, title, cancelled);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "kmf/cal.h"
 #include "kmf/keeper_int.h"
 
 #define KMF_SERIES_AHEAD_MS (31LL * 24 * 3600 * 1000)
@@ -54,15 +55,13 @@ kmf_series_answer(struct kmf_series *o, struct kmf_job *j, uint16_t status);
 
 /* --- calendar.c --- */
 
-struct kmf_guest { /* whose calendar it is; "" for what is not known */
-	const char *email, *name, *kind, *role;
-};
 /* The text/calendar, kmf_ics_free()d by the caller. out: it is none of
- * theirs any more. */
+ * theirs any more. g: whose it is; NULL: everybody's, until it is addressed
+ * (kmf_ics_address). */
 PERC_MUST int kmf_calendar_conf(char **textp, struct kmf_keeper *k,
-    const struct db_conf *c, const struct kmf_guest *g, bool out);
+    const struct db_conf *c, const struct kmf_ics_guest *g, bool out);
 PERC_MUST int kmf_calendar_series(char **textp, struct kmf_keeper *k,
-    const struct kmf_series *o, const struct kmf_guest *g);
+    const struct kmf_series *o, const struct kmf_ics_guest *g);
 
 /* --- series_body.c: each refuses, or leaves the status at 0 --- */
 
