@@ -89,6 +89,7 @@ enum cli_opt {
 	CLI_SUB,
 	CLI_MEMBER,
 	CLI_INVITATION,
+	CLI_NO_TTY,
 	CLI_UTC,
 	CLI_HELP,
 	CLI_VERSION,
@@ -140,6 +141,12 @@ int cli_roster(const struct cli *c);
 int cli_code(const struct cli *c);
 int cli_login(const struct cli *c);
 int cli_logout(const struct cli *c);
+
+/* cliwatch.c */
+int cli_watch(const struct cli *c);
+/* Show that conference (id or URI; NULL: the only one) until it is over or
+ * the user looks away: live on a terminal, or a line for each change. */
+int cli_watch_run(const struct cli *c, const char *conference, bool live);
 
 /* clikmf.c */
 struct cli_kmf;

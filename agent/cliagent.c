@@ -277,6 +277,10 @@ join(const struct cli *c, const char *uri, const char *code)
 		cli_print_json(j);
 	else if (r == CLI_OK)
 		show_media(j);
+	if (r == CLI_OK && !cli_json(c) &&
+	    (c->opt[CLI_NO_TTY] != NULL || (isatty(0) && isatty(1))))
+		r = cli_watch_run(
+		    c, cli_get(j, "conference"), c->opt[CLI_NO_TTY] == NULL);
 	json_decref(j);
 	return r;
 }

@@ -87,6 +87,8 @@ const struct cli_option cli_options[CLI_OPTS] = {
 	[CLI_SUB] = { "sub", "SUBJECT", NULL, "subject at the issuer" },
 	[CLI_MEMBER] = { "member", "MEMBER", NULL, "one who was in it" },
 	[CLI_INVITATION] = { "invitation", "INVITATION", NULL, "a guest's" },
+	[CLI_NO_TTY] = { "no-tty", NULL, NULL,
+	    "no live view: a line for each change" },
 	[CLI_UTC] = { "utc", NULL, NULL, "show times in UTC" },
 	[CLI_HELP] = { "help", NULL, NULL, "tell the usage" },
 	[CLI_VERSION] = { "version", NULL, NULL, "tell the version" },
@@ -94,9 +96,14 @@ const struct cli_option cli_options[CLI_OPTS] = {
 
 const struct cli_command cli_commands[] = {
 	{ NULL, "join", 1, 1,
-	    AGENT_OPTS | BIT(CLI_CODE) | BIT(CLI_WAIT) | BIT(CLI_NO_QR),
-	    cli_join, "join URI [--code -|CODE] [--wait SECONDS]",
-	    "enter a conference; says where to send and to hear" },
+	    AGENT_OPTS | BIT(CLI_CODE) | BIT(CLI_WAIT) | BIT(CLI_NO_QR) |
+		BIT(CLI_NO_TTY),
+	    cli_join, "join URI [--code -|CODE] [--wait SECONDS] [--no-tty]",
+	    "enter a conference; says where to send and to hear, and on a "
+	    "terminal\n      shows it live" },
+	{ NULL, "watch", 0, 1, AGENT_OPTS | BIT(CLI_NO_TTY), cli_watch,
+	    "watch [CONFERENCE] [--no-tty]",
+	    "who is in it and speaks, live, or a line for each change" },
 	{ NULL, "status", 0, 0, AGENT_OPTS, cli_status, "status",
 	    "where we are, ports and SDP files, trouble in words" },
 	{ NULL, "roster", 0, 1, AGENT_OPTS, cli_roster, "roster [CONFERENCE]",

@@ -3,11 +3,10 @@
 #pragma once
 
 #include "agent/cli.h"
-#include "agent/text.h"
+#include "agent/perchclient.h"
 
 struct talk { /* one conversation with the agent */
-	int fd;
-	struct text in;
+	struct perch_client *client;
 	bool quiet;	     /* no progress (--json) */
 	bool qr;	     /* a QR code where the terminal shows it */
 	bool keep;	     /* an error is kept, not complained about */

@@ -134,11 +134,12 @@ static void
 on_speaking(const char *conf, const char *json, void *arg)
 {
 	struct front_conf *c = front_conf_find(arg, conf);
-	json_t *j = NULL;
+	json_t *j = json_loads(json, 0, NULL);
 
-	if (c == NULL || c->vault_erased ||
-	    perc_json_parse(&j, json, strlen(json), STREAMS_MAX, NULL, 0) != 0)
+	if (c == NULL || c->vault_erased || !json_is_array(j)) {
+		json_decref(j);
 		return;
+	}
 	json_decref(c->speaking);
 	c->speaking = j;
 }
@@ -255,6 +256,7 @@ agent_close(struct agent *a)
 	for (size_t i = 0; i < FRONT_LOGINS_MAX; i++)
 		front_login_free(a->logins[i]);
 	front_statuses_free(a);
+	front_watches_free(a);
 	front_vault_free(a->vault);
 	perc_httpc_free(a->http);
 	perc_loop_free(a->loop);

@@ -179,6 +179,7 @@ struct agent {
 	struct front_login *logins[FRONT_LOGINS_MAX];
 	struct status *statuses; /* waiting for the vault's part */
 	struct front_admin *admins;
+	struct front_watch *watches;
 	char *seal_jwk, *vault_report;
 	char sign_jkt[PERC_JKT_LEN + 1]; /* of the vault's proofs */
 	bool vault_ready, stopping;
@@ -203,6 +204,15 @@ void front_statuses_free(struct agent *a);
 /* Media is up: the joiner has its result. */
 void front_joined(struct front_conf *c);
 json_t *front_conf_json(const struct front_conf *c); /* for status; new */
+
+/* What `status` says; vault: its own part, borrowed. */
+json_t *front_status_json(struct agent *a, const json_t *vault);
+
+/* frontwatch.c */
+/* Tell r what `status` says as often as it changes, until r is gone. */
+void front_watch_start(struct agent *a, struct local_req *r, const json_t *ask);
+void front_watch_gone(struct agent *a, const struct local_req *r);
+void front_watches_free(struct agent *a);
 
 /* frontadmin.c */
 /* One request of an administrator's, as local.md tells; r gets the answer. */

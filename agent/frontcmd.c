@@ -111,8 +111,8 @@ vault_add(json_t *j, const json_t *vault)
 	json_object_set_new(j, "epochs_held", json_integer((json_int_t)held));
 }
 
-static json_t *
-status_json(struct agent *a, const json_t *vault)
+json_t *
+front_status_json(struct agent *a, const json_t *vault)
 {
 	json_t *all = json_array(), *one;
 
@@ -141,7 +141,7 @@ on_vault_status(int err, const char *text, void *arg)
 		continue;
 	*p = s->next;
 	if (s->req != NULL)
-		local_result(s->req, status_json(s->agent, vault));
+		local_result(s->req, front_status_json(s->agent, vault));
 	json_decref(vault);
 	free(s);
 }
@@ -194,6 +194,7 @@ static const struct {
 	{ "roster", cmd_roster },
 	{ "login", cmd_login },
 	{ "logout", cmd_logout },
+	{ "watch", front_watch_start },
 };
 
 void
@@ -235,6 +236,7 @@ front_asker_gone(struct local_req *r, void *arg)
 			s->req = NULL;
 	front_login_cancel(a, r);
 	front_admin_gone(a, r);
+	front_watch_gone(a, r);
 }
 
 void

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# Local programs that speak and hear plain RTP, and what an agent says of the
+# conference that they are in.
+import socket
+import struct
+import threading
+import time
+
+import media
+
+
+class Voice(threading.Thread):
+    """A local program that sends numbered RTP every 20 ms."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.connect(("127.0.0.1", port))
+        self.n, self.running = 0, True
+        self.start()
+
+    def run(self):
+        at = time.monotonic()
+        while self.running:
+            head = struct.pack(">BBHII", 0x80, 111, self.n & 0xffff,
+                               self.n * 960, 0x1234)
+            try:
+                self.sock.send(head + b"frame %08d" % self.n)
+            except ConnectionRefusedError:
+                pass
+            self.n += 1
+            at += 0.02
+            time.sleep(max(0, at - time.monotonic()))
+
+    def stop(self):
+        self.running = False
+        self.join()
+
+
+class Ear(threading.Thread):
+    """A local program that hears a stream where its SDP file says."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", port))
+        self.sock.settimeout(0.2)
+        self.heard, self.running = {}, True
+        self.start()
+
+    def run(self):
+        while self.running:
+            try:
+                p = media.rtp(self.sock.recv(2048))
+            except TimeoutError:
+                continue
+            if p and p.payload.startswith(b"frame "):
+                self.heard.setdefault(int(p.payload[6:]), time.monotonic())
+
+    def missing(self, first, last):
+        return [n for n in range(first, last) if n not in self.heard]
+
+
+def state(agent):
+    return agent.json("status")["conferences"][0]
+
+
+def up(agent):
+    s = state(agent)
+    return s["state"] == "up" and s["leg"]["state"] == "up" and s

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Programs on top of the agent: the example of libperchclient joins, speaks and
+# hears; perch watch shows the same conference on a terminal and in lines.
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+
+import stack                                                # noqa: E402
+import tap                                                  # noqa: E402
+import world                                                # noqa: E402
+from people import Voice, state                             # noqa: E402
+
+SECONDS = 6     # that the example stays
+
+
+class Terminal:
+    """A program on a pseudo-terminal, and what it has drawn."""
+
+    def __init__(self, argv, env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(argv[0], argv, dict(env, TERM="vt100"))
+        self.text, self.status = "", None
+
+    def read(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not select.select([self.fd], [], [], 0.05)[0]:
+                continue
+            try:
+                self.text += os.read(self.fd, 65536).decode(errors="replace")
+            except OSError:     # its end is closed
+                return
+
+    def wait_text(self, what, seconds=8):
+        end = time.monotonic() + seconds
+        while what not in self.text and time.monotonic() < end:
+            self.read(0.1)
+        return what in self.text
+
+    def key(self, key):
+        os.write(self.fd, key)
+
+    def end(self, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                return self.status
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        return None
+
+
+class Programs:
+    def __init__(self, w):
+        self.w = w
+        self.mdd = stack.Mdd(w)
+        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
+        self.kmf.serve()
+        self.mdd.configure(self.kmf).serve()
+        self.admin = self.kmf.admin()
+        now = time.time()
+        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
+                 for t in (now, now + 3600)]
+        self.conf = self.admin.call("POST", "/v1/conferences", {
+            "title": "Programs", "starts_at": stamp[0],
+            "ends_at": stamp[1], "invitees": []}).body
+        self.alice, self.bob = (
+            stack.Agent(w, n, None, self.kmf, self.mdd).start()
+            for n in ("Alice", "Bob"))
+
+    def code(self, name):
+        return self.admin.call(
+            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
+            {"name": name}).body["code"]
+
+    def example(self):
+        """Bob's own program; Alice hears it with a plain socket."""
+        self.alice.perch("join", self.conf["uri"], "--code",
+                         self.code("Alice"))
+        into = next(i for i in state(self.alice)["in"]
+                    if i["media"] == "audio")
+        voice = Voice(into["port"])
+        p = subprocess.Popen(
+            [world.BUILD / "docs/perchclient-example", self.conf["uri"],
+             str(SECONDS)], env=self.bob.env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        p.stdin.write(self.code("Bob") + "\n")
+        p.stdin.close()
+        p.stdin = None
+        stream = world.wait_for(lambda: next(
+            (s for s in state(self.alice).get("out", [])
+             if s["name"] == "Bob" and s["media"] == "audio"), None), 15,
+            say="the example's stream at Alice")
+        ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ear.bind(("127.0.0.1", stream["port"]))
+        ear.settimeout(0.3)
+        heard = 0
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            try:
+                heard += len(ear.recv(2048)) == 12 + 40
+            except TimeoutError:
+                pass
+        out, err = p.communicate(timeout=30)
+        voice.stop()
+        ear.close()
+        counts = [int(n) for n in re.findall(r"(\d+) packets", out)]
+        tap.ok(p.returncode == 0 and "got key of epoch" in out and
+               "hearing Alice" in out, "libperchclient: the example joins, "
+               "hears, leaves", out, err)
+        tap.ok(counts and counts[0] > 100, "packets come by callback", out)
+        tap.ok(heard > 50, f"its own reach Alice by its descriptor ({heard})")
+        tap.ok(state(self.bob)["state"] == "over", "and it has left")
+
+    def lines(self):
+        p = self.w.spawn("watch", [self.w.bin("perch"), "watch", "--no-tty"],
+                         env=self.alice.env)
+        p.wait_log("roster verified")
+        self.bob.perch("join", self.conf["uri"], "--code",
+                       self.code("Bob"))
+        p.wait_log("is in")
+        into = next(i for i in state(self.bob)["in"] if i["media"] == "audio")
+        voice = Voice(into["port"])
+        p.wait_log("speaks")
+        voice.stop()
+        self.bob.perch("leave")
+        p.wait_log("is out")
+        p.p.send_signal(signal.SIGINT)
+        p.p.wait(5)
+        text = p.text()
+        tap.ok(re.search(r"^\d\d:\d\d:\d\d epoch \d+$", text, re.M) and
+               p.p.returncode == 0, "perch watch --no-tty: a line for each "
+               "change, with its time", text)
+
+    def page(self):
+        # one who joins on a terminal sees it live
+        t = Terminal([self.w.bin("perch"), "join", self.conf["uri"],
+                      "--code", self.code("Bob")], self.bob.env)
+        tap.ok(t.wait_text("VERIFIED") and t.wait_text("compare by voice") and
+               t.wait_text("Alice"),
+               "perch join on a terminal: a live view", t.text[-800:])
+        t.key(b"q")
+        status = t.end()
+        tap.ok(status == 0 and t.text.rstrip().endswith(
+            "perch leave leaves.") and "\x1b[?1049l" in t.text and
+            state(self.bob)["state"] == "up",
+            "q looks away and the conference goes on", status, t.text[-300:])
+        t = Terminal([self.w.bin("perch"), "watch"], self.bob.env)
+        t.wait_text("look away")
+        t.key(b"l")
+        status = t.end()
+        tap.ok(status == 0 and state(self.bob)["state"] == "over",
+               "l leaves", status, t.text[-300:])
+
+    def trouble(self):
+        r = self.bob.perch("watch", "c_" + "0" * 22, check=False)
+        tap.ok(r.returncode == 1 and "not in" in r.stderr,
+               "of a conference that is not ours: said so", r.stderr)
+        r = self.w.run([self.w.bin("perch"), "watch", "--socket",
+                        "/nowhere/agent.sock"], check=False)
+        tap.ok(r.returncode == 3 and "no perch-agent at /nowhere" in r.stderr,
+               "no agent: said where it was looked for", r.stderr)
+        p = self.w.spawn("watchjson", [self.w.bin("perch"), "watch", "--json"],
+                         env=self.alice.env)
+        p.wait_log("\n")
+        self.alice.proc.stop()
+        p.p.wait(10)
+        first = json.loads(p.text().splitlines()[0])
+        tap.ok(first["conferences"][0]["state"] == "up" and
+               p.p.returncode == 3, "--json: a line of status at each change; "
+               "3 when the agent goes away", p.p.returncode, p.text()[-300:])
+
+
+if __name__ == "__main__":
+    with world.World() as w:
+        p = Programs(w)
+        p.example()
+        p.lines()
+        p.page()
+        p.trouble()
+    tap.done()
