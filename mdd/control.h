@@ -69,6 +69,7 @@ struct ctl {
 /* ---- control_legs.c: the records, and the way to the workers ---------- */
 
 struct ctl_ice { /* of the endpoint; wiped by whoever has it */
+	uint8_t from[MDD_IP_LEN];
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 

@@ -140,6 +140,7 @@ join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t,
 	memcpy(j.member, t->member, sizeof(j.member));
 	memcpy(j.pin, t->pin, sizeof(j.pin));
 	memcpy(j.ssrcs, t->ssrcs, sizeof(j.ssrcs));
+	memcpy(j.from, ice->from, sizeof(j.from));
 	memcpy(j.ufrag, ice->ufrag, sizeof(j.ufrag));
 	memcpy(j.pwd, ice->pwd, sizeof(j.pwd));
 	n = mdd_join_put(buf, &j);

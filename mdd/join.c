@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -145,6 +146,25 @@ body_take(struct perc_httpd_req *r, struct ctl_ice *ice)
 	return ok;
 }
 
+/* Who has an IPv6 address has 2^64 of them. */
+static void
+ip_take(uint8_t out[static MDD_IP_LEN], const struct sockaddr *sa)
+{
+	const struct sockaddr_in *in = (const void *)sa;
+	const struct sockaddr_in6 *in6 = (const void *)sa;
+
+	memset(out, 0, MDD_IP_LEN);
+	if (sa == NULL)
+		return;
+	if (sa->sa_family == AF_INET) {
+		out[10] = out[11] = 0xff;
+		memcpy(out + 12, &in->sin_addr, 4);
+	} else if (sa->sa_family == AF_INET6)
+		memcpy(out, &in6->sin6_addr,
+		    IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? MDD_IP_LEN
+							  : MDD_IP_LEN / 2);
+}
+
 /* ---- POST, PUT, DELETE ------------------------------------------------ */
 
 static void
@@ -161,6 +181,7 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 		    "Send {\"ufrag\", \"pwd\"} of your ICE agent");
 		return;
 	}
+	ip_take(ice.from, perc_httpd_peer(r));
 	if (c->stopping)
 		e = PERC_ERR_AGAIN;
 	else

@@ -161,6 +161,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	memcpy(leg->id, j->leg, sizeof(leg->id));
 	memcpy(leg->member, j->member, sizeof(leg->member));
 	memcpy(leg->pin, j->pin, sizeof(leg->pin));
+	memcpy(leg->from, j->from, sizeof(leg->from));
 	memcpy(leg->ssrcs, j->ssrcs, sizeof(leg->ssrcs));
 	memcpy(leg->peer_ufrag, j->ufrag, sizeof(leg->peer_ufrag));
 	memcpy(leg->peer_pwd, j->pwd, sizeof(leg->peer_pwd));

@@ -21,7 +21,8 @@
 #include "perc/reception.h"
 #include "perc/srtp.h"
 
-#define MDD_MEMBER_LEGS	    3 /* of one member: the live one and two tries */
+#define MDD_TRIES_PER_IP    2 /* legs of one member that are not up yet */
+#define MDD_TRIES_OF_MEMBER 8 /* the same from all addresses together */
 #define MDD_SOURCES_PER_LEG 2 /* sizes the SSRC table of a conference */
 
 /*
@@ -105,6 +106,7 @@ struct mdd_leg {
 	uint32_t serial; /* never 0, never the same again */
 	char id[MDD_LEG_ID_MAX];
 	char member[MDD_TOKEN_ID_MAX + 1];
+	uint8_t from[MDD_IP_LEN];
 	char ufrag[PERC_ICE_UFRAG + 1], pwd[PERC_ICE_PWD + 1];
 	uint8_t pin[PERC_FINGERPRINT_LEN];
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];

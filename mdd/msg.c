@@ -120,6 +120,7 @@ mdd_join_put(uint8_t *out, const struct mdd_join *m)
 	for (i = 0; i < m->nssrcs; i++)
 		perc_wire_put_u32(&w, m->ssrcs[i]);
 	perc_wire_put_u64(&w, m->live_ms);
+	perc_wire_put_bytes(&w, m->from, sizeof(m->from));
 	perc_wire_put_str(&w, m->ufrag);
 	perc_wire_put_str(&w, m->pwd);
 	perc_wire_put_u8(&w, m->planned);
@@ -151,6 +152,7 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 	for (i = 0; i < m->nssrcs; i++)
 		m->ssrcs[i] = perc_wire_get_u32(&w);
 	m->live_ms = perc_wire_get_u64(&w);
+	get_raw(&w, m->from, sizeof(m->from));
 	get_text(&w, m->ufrag, sizeof(m->ufrag));
 	get_text(&w, m->pwd, sizeof(m->pwd));
 	m->planned = perc_wire_get_u8(&w) == 1;

@@ -50,6 +50,7 @@ struct mdd_ready {
 };
 
 #define MDD_ICE_MAX 256 /* RFC 8839 section 5.4 */
+#define MDD_IP_LEN  16
 
 /* What a leg leads to (mdd/link.h). */
 enum mdd_link_kind {
@@ -70,6 +71,8 @@ struct mdd_join {
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];
 	unsigned nssrcs;
 	uint64_t live_ms; /* until the token's end and the grace are over */
+	/* who asked: an IPv4 address in IPv6 form, the first 64 bits of IPv6 */
+	uint8_t from[MDD_IP_LEN];
 	/* the endpoint's, for checks of ours */
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 	bool planned; /* it came by SDP, and plan says what was agreed */

@@ -125,23 +125,81 @@ mdd_room_owner(struct mdd_room *room, uint32_t ssrc, struct mdd_source **sp)
 	return NULL;
 }
 
-/* Limits and SSRCs (RFC 3550 section 8.2: one space for the conference). A
- * member with too many tries loses its oldest leg that is not up. */
+/* Is x the one to go rather than y (or nobody)? Who has not proven an address
+ * before who has, then the older one. */
+static bool
+goes_first(const struct mdd_leg *x, const struct mdd_leg *y)
+{
+	if (y == NULL || x->state != y->state)
+		return y == NULL || x->state < y->state;
+	return x->serial < y->serial;
+}
+
+static bool
+same_ip(const struct mdd_leg *leg, const uint8_t from[static MDD_IP_LEN])
+{
+	return memcmp(leg->from, from, MDD_IP_LEN) == 0;
+}
+
+/* Tries of that member from that address; *firstp: which of them goes first. */
+static unsigned
+tries_from(const struct mdd_room *room, const char *member,
+    const uint8_t from[static MDD_IP_LEN], struct mdd_leg **firstp)
+{
+	struct mdd_leg *leg;
+	unsigned n = 0;
+
+	*firstp = NULL;
+	for (leg = room->first; leg != NULL; leg = leg->next) {
+		if (leg->state == MDD_LEG_UP || !same_ip(leg, from) ||
+		    strcmp(leg->member, member) != 0)
+			continue;
+		n++;
+		if (goes_first(leg, *firstp))
+			*firstp = leg;
+	}
+	return n;
+}
+
+/*
+ * Whoever stole a token may ask as fast as its owner, but not drive out the
+ * owner's try, which needs a moment for its handshake: tries from one address
+ * displace each other, and when all addresses together have too many, one of
+ * those with the most goes. NULL: there is room for one more.
+ */
+static struct mdd_leg *
+try_to_end(const struct mdd_room *room, const struct mdd_join *j)
+{
+	struct mdd_leg *leg, *first, *worst = NULL;
+	unsigned n, most = 0, all = 0;
+
+	if (tries_from(room, j->member, j->from, &first) >= MDD_TRIES_PER_IP)
+		return first;
+	for (leg = room->first; leg != NULL; leg = leg->next) {
+		if (leg->state == MDD_LEG_UP ||
+		    strcmp(leg->member, j->member) != 0)
+			continue;
+		all++;
+		n = tries_from(room, j->member, leg->from, &first);
+		if (n > most || (n == most && goes_first(first, worst))) {
+			most = n;
+			worst = first;
+		}
+	}
+	return all >= MDD_TRIES_OF_MEMBER ? worst : NULL;
+}
+
+/* Limits and SSRCs (RFC 3550 section 8.2: one space for the conference). */
 int
 mdd_room_admit(
     struct mdd_legs *l, struct mdd_room *room, const struct mdd_join *j)
 {
-	struct mdd_leg *leg, *oldest = NULL;
-	unsigned i, same = 0, fresh = 0;
+	struct mdd_leg *leg;
+	unsigned i, fresh = 0;
 
 	for (leg = room->first; leg != NULL; leg = leg->next) {
-		if (strcmp(leg->member, j->member) == 0) {
-			same++;
-			if (leg->state != MDD_LEG_UP &&
-			    (oldest == NULL || leg->serial < oldest->serial))
-				oldest = leg;
+		if (strcmp(leg->member, j->member) == 0)
 			continue;
-		}
 		for (i = 0; i < j->nssrcs; i++)
 			if (mdd_leg_has(leg, j->ssrcs[i]))
 				return PERC_ERR_CONFLICT;
@@ -151,8 +209,8 @@ mdd_room_admit(
 			fresh++;
 	if (fresh > room_places(l, room))
 		return PERC_ERR_LIMIT;
-	if (same >= MDD_MEMBER_LEGS && oldest != NULL)
-		mdd_leg_end(l, oldest, MDD_LEGS_REPLACED);
+	if ((leg = try_to_end(room, j)) != NULL)
+		mdd_leg_end(l, leg, MDD_LEGS_REPLACED);
 	else if (j->link == MDD_LINK_NONE &&
 	    room->legs - room->links > l->limits.max_conference_legs)
 		return PERC_ERR_LIMIT;

@@ -24,6 +24,8 @@ on_gone(struct mdd_leg *leg, enum mdd_count why, void *arg)
 	gone[why]++;
 }
 
+static uint8_t from_ip; /* whose next joins are */
+
 static int
 setup(void **state)
 {
@@ -35,6 +37,7 @@ setup(void **state)
 		.idle_ms = 1000 };
 
 	memset(gone, 0, sizeof(gone));
+	from_ip = 0;
 	assert_int_equal(perc_loop_new(&loop), 0);
 	assert_int_equal(mdd_legs_init(&l, &limits, loop, on_gone, NULL), 0);
 	return 0;
@@ -55,6 +58,8 @@ join(const char *id, const char *conf, const char *member, uint32_t ssrc,
 	struct mdd_join j = { .nssrcs = 1, .live_ms = 60000 };
 	struct mdd_leg *leg;
 	int r;
+
+	j.from[0] = from_ip;
 
 	strcpy(j.leg, id);
 	strcpy(j.conference, conf);
@@ -163,13 +168,79 @@ test_tries_of_one_member(void **state)
 		(void)sprintf(id, "l_%u", i);
 		assert_int_equal(join(id, "k/a", "m_1", 7, NULL), 0);
 	}
-	assert_int_equal(l.n, MDD_MEMBER_LEGS);
+	assert_int_equal(l.n, 1 + MDD_TRIES_PER_IP);
 	assert_ptr_equal(mdd_leg_by_id(&l, "l_0"), x);
 	assert_non_null(mdd_leg_by_id(&l, "l_19"));
 	assert_int_equal(gone[MDD_LEGS_REPLACED], 17);
 	mdd_leg_up(&l, mdd_leg_by_id(&l, "l_19"));
 	assert_int_equal(l.n, 1);
 	assert_int_equal(l.up, 1);
+}
+
+/* A thief of the token asks without end: the owner's try stays, whatever comes
+ * from elsewhere, and longest when it has proven its address. */
+static void
+test_thief_cannot_keep_the_owner_out(void **state)
+{
+	struct mdd_addr a = { .len = sizeof(struct sockaddr_in) };
+	struct mdd_leg *own;
+	char id[16];
+	unsigned i;
+
+	from_ip = 1;
+	assert_int_equal(join("l_own", "k/a", "m_1", 7, &own), 0);
+	from_ip = 2;
+	for (i = 1; i < 50; i++) {
+		(void)sprintf(id, "l_%u", i);
+		assert_int_equal(join(id, "k/a", "m_1", 7, NULL), 0);
+	}
+	assert_int_equal(l.n, 1 + MDD_TRIES_PER_IP);
+	assert_ptr_equal(mdd_leg_by_id(&l, "l_own"), own);
+	from_ip = 1;
+	a.u.sa.sa_family = AF_INET;
+	mdd_leg_bind(&l, own, &a);
+	for (i = 50; i < 60; i++) { /* behind the same NAT */
+		(void)sprintf(id, "l_%u", i);
+		assert_int_equal(join(id, "k/a", "m_1", 7, NULL), 0);
+	}
+	assert_ptr_equal(mdd_leg_by_id(&l, "l_own"), own);
+	mdd_leg_up(&l, own);
+	assert_int_equal(l.up, 1);
+	assert_ptr_equal(mdd_leg_by_id(&l, "l_own"), own);
+}
+
+/* A thief with many addresses: bounded, and who has most loses first. */
+static void
+test_thief_with_many_addresses(void **state)
+{
+	static const struct mdd_setup wide = { .max_legs = 60,
+		.max_conferences = 2,
+		.max_conference_legs = 40,
+		.max_leg_pps = 100,
+		.max_leg_kbps = 1000000,
+		.idle_ms = 1000 };
+	struct mdd_leg *own;
+	char id[16];
+	unsigned i;
+
+	mdd_legs_clear(&l);
+	assert_int_equal(mdd_legs_init(&l, &wide, loop, on_gone, NULL), 0);
+	for (i = 0; i < 6; i++) {
+		from_ip = (uint8_t)(10 + i / 2);
+		(void)sprintf(id, "l_%u", i);
+		assert_int_equal(join(id, "k/a", "m_1", 7, NULL), 0);
+	}
+	from_ip = 1;
+	assert_int_equal(join("l_own", "k/a", "m_1", 7, &own), 0);
+	for (i = 6; i < 9; i++) {
+		from_ip = (uint8_t)(20 + i);
+		(void)sprintf(id, "l_%u", i);
+		assert_int_equal(join(id, "k/a", "m_1", 7, NULL), 0);
+	}
+	assert_int_equal(l.n, MDD_TRIES_OF_MEMBER);
+	assert_ptr_equal(mdd_leg_by_id(&l, "l_own"), own);
+	assert_null(mdd_leg_by_id(&l, "l_0")); /* of an address with two */
+	assert_null(mdd_leg_by_id(&l, "l_2"));
 }
 
 /* People come and go for ever; the table of SSRCs does not fill up, and who
@@ -238,6 +309,63 @@ test_credit(void **state)
 	assert_false(mdd_leg_credit(&l, x, 100, 900000));
 }
 
+/* The limit of bits stops a leg whose packets are few but long. */
+static void
+test_credit_of_octets(void **state)
+{
+	static const struct mdd_setup limits = { .max_legs = 2,
+		.max_conferences = 1,
+		.max_conference_legs = 2,
+		.max_leg_pps = 1000,
+		.max_leg_kbps = 80, /* 10,000 octets a second */
+		.idle_ms = 1000 };
+	struct mdd_leg *x;
+	unsigned i;
+
+	mdd_legs_clear(&l);
+	assert_int_equal(mdd_legs_init(&l, &limits, loop, on_gone, NULL), 0);
+	assert_int_equal(join("l_1", "k/a", "m_1", 7, &x), 0);
+	for (i = 0; i < 10; i++)
+		assert_true(mdd_leg_credit(&l, x, 1000, 5000));
+	assert_false(mdd_leg_credit(&l, x, 10, 5000));
+	assert_true(mdd_leg_credit(&l, x, 1000, 5100)); /* 1,000 came */
+	assert_false(mdd_leg_credit(&l, x, 10, 5100));
+	for (i = 0; i < 10; i++) /* a second's, not an hour's */
+		assert_true(mdd_leg_credit(&l, x, 1000, 3600000));
+	assert_false(mdd_leg_credit(&l, x, 10, 3600000));
+}
+
+/* Who sends twice what a leg may is told apart, until a second of quiet. */
+static void
+test_flooded(void **state)
+{
+	struct mdd_leg *x;
+	unsigned i;
+
+	assert_int_equal(join("l_1", "k/a", "m_1", 7, &x), 0);
+	x->heard_ms = 5000;
+	l.moved = false;
+	for (i = 0; i < 200; i++)
+		mdd_leg_seen(&l, x);
+	assert_false(x->flooded);
+	assert_false(l.moved);
+	mdd_leg_seen(&l, x);
+	assert_true(x->flooded);
+	assert_true(l.moved);
+	assert_int_equal(l.flooded, 1);
+	mdd_legs_sweep(&l, 5000); /* it was not quiet */
+	assert_true(x->flooded);
+	l.moved = false;
+	mdd_legs_sweep(&l, 5001);
+	assert_false(x->flooded);
+	assert_true(l.moved);
+	assert_int_equal(l.flooded, 0);
+	for (i = 0; i < 201; i++)
+		mdd_leg_seen(&l, x);
+	mdd_leg_end(&l, x, MDD_LEGS_LEFT);
+	assert_int_equal(l.flooded, 0);
+}
+
 #define WITH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -248,9 +376,13 @@ main(void)
 		WITH(test_limits),
 		WITH(test_ssrc_is_one_members),
 		WITH(test_tries_of_one_member),
+		WITH(test_thief_cannot_keep_the_owner_out),
+		WITH(test_thief_with_many_addresses),
 		WITH(test_sources_are_used_again),
 		WITH(test_sweep),
 		WITH(test_credit),
+		WITH(test_credit_of_octets),
+		WITH(test_flooded),
 	};
 
 	return cmocka_run_group_tests_name("leg", tests, NULL, NULL);

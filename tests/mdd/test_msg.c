@@ -112,6 +112,7 @@ fill(unsigned kind, union any *m)
 		for (i = 0; i < 8; i++)
 			m->join.ssrcs[i] = 0xfffffff0 + i;
 		m->join.live_ms = UINT64_MAX / 4;
+		memset(m->join.from, 0xef, sizeof(m->join.from));
 		break;
 	case 3:
 		m->joined.err = PERC_ERR_LIMIT;
@@ -200,8 +201,9 @@ test_values(void **state)
 	fill(2, &m);
 	m.join.nssrcs = 8;
 	n = mdd_join_put(buf, &m.join);
-	/* the count, before the SSRCs, the time, two texts and the flag */
-	buf[n - 1 - 8 - 32 - 1 - 10 - (int)strlen(m.join.ufrag) -
+	/* the count, before the SSRCs, the time, the address, two texts and the
+	 * flag */
+	buf[n - 1 - 8 - 32 - 1 - 10 - MDD_IP_LEN - (int)strlen(m.join.ufrag) -
 	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
 	m.join.nssrcs = 0; /* a member does not wait for DIAL */
