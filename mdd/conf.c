@@ -154,6 +154,20 @@ static const struct perc_conf_item items[] = {
 	    .min = 0,
 	    .max = 255,
 	    .help = "members that are forwarded: who spoke last; 0: all" },
+	{ .name = "drain_s",
+	    .type = PERC_CONF_INT,
+	    .offset = O(drain_s),
+	    .def = "300",
+	    .min = 0,
+	    .max = 86400,
+	    .help = "how long legs may go on when we drain" },
+	{ .name = "metrics_legs",
+	    .type = PERC_CONF_INT,
+	    .offset = O(metrics_legs),
+	    .def = "0",
+	    .min = 0,
+	    .max = 5000,
+	    .help = "most legs that /metrics tells of one by one" },
 	{ .name = "segments",
 	    .type = PERC_CONF_BOOL,
 	    .offset = O(segments),
@@ -322,14 +336,14 @@ check_files(const struct mdd_conf *c, struct perc_conf_error *e)
 }
 
 int
-mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 {
 	long n;
 	int r;
 
 	memset(c, 0, sizeof(*c));
 	if ((r = perc_conf_load(c, file, sections, e)) != 0 ||
-	    (r = check_media(c, e)) != 0 || (r = check_files(c, e)) != 0)
+	    (r = check_media(c, e)) != 0)
 		return r;
 	if (c->workers == 0) {
 		n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -341,4 +355,47 @@ mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 		return complain(e, PERC_ERR_FORMAT,
 		    "media_port leaves no ports for all workers");
 	return 0;
+}
+
+int
+mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+{
+	int r = mdd_conf_read(c, file, e);
+
+	return r != 0 ? r : check_files(c, e);
+}
+
+/* What SIGHUP can change; all else is in sockets, pools and cages. */
+static const char *const live[] = { "max_leg_pps", "max_leg_kbps", "idle_s",
+	"grace_s", "drain_s", "metrics_legs", "metrics_open", "log_level" };
+
+static bool
+is_live(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(live) / sizeof(live[0]); i++)
+		if (strcmp(live[i], name) == 0)
+			return true;
+	return false;
+}
+
+unsigned
+mdd_conf_frozen(const struct mdd_conf *now, const struct mdd_conf *next,
+    char *names, size_t cap)
+{
+	const struct perc_conf_item *i;
+	unsigned n = 0;
+	size_t at = 0;
+
+	names[0] = '\0';
+	for (i = items; i->name != NULL; i++) {
+		if (is_live(i->name) || perc_conf_equal(now, next, i))
+			continue;
+		n++;
+		if (at < cap)
+			at += (size_t)snprintf(names + at, cap - at, "%s%s",
+			    at > 0 ? ", " : "", i->name);
+	}
+	return n;
 }

@@ -31,7 +31,7 @@ struct mdd_conf {
 	    max_conference_legs;
 	int64_t max_leg_pps, max_leg_kbps, max_conns, max_conns_per_ip;
 	int64_t rtx_packets, rtx_memory;
-	int64_t idle_s, grace_s, last_n;
+	int64_t idle_s, grace_s, last_n, drain_s, metrics_legs;
 	int log_level; /* enum perc_log_level */
 	bool syslog, metrics_open, segments;
 	struct mdd_kmf_conf kmf[MDD_KMF_MAX];
@@ -42,5 +42,13 @@ struct mdd_conf {
  * error *e says what and what to do. The caller clears in any case. */
 PERC_MUST int
 mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
+/* The same, without a look at the files that it names: they may be out of
+ * reach for a process that has dropped its rights. */
+PERC_MUST int
+mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
+/* Settings that differ though they cannot change while we run: how many, and
+ * their names for people. */
+unsigned mdd_conf_frozen(const struct mdd_conf *now,
+    const struct mdd_conf *next, char *names, size_t cap);
 void mdd_conf_clear(struct mdd_conf *c);
 void mdd_conf_print_help(void);

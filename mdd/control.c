@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Control's life: read the TLS key while it has the right to, drop, load the
- * KMFs' keys, close the cage, and serve. On SIGHUP it reads keys and
- * certificate again and keeps the old ones when the new ones are no good.
+ * KMFs' keys, close the cage, and serve.
  */
 #include "mdd/control.h"
 
@@ -13,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mdd/admin.h"
 #include "mdd/role.h"
 #include "perc/log.h"
 #include "perc/proc.h"
@@ -20,59 +20,28 @@
 
 #define CTL_LINK	PERC_PROC_FD
 #define CTL_LISTEN	(PERC_PROC_FD + 1)
+#define CTL_ADMIN	(PERC_PROC_FD + 2)
 #define CTL_TICK_MS	500
 #define CTL_BODY_MAX	4096
 #define CTL_DEADLINE_MS 10000
 #define CTL_GRACE_MS	2000
 
-/* ---- the KMFs' keys --------------------------------------------------- */
-
-static int
-keys_load(struct ctl *c, unsigned i)
-{
-	const struct mdd_kmf_conf *k = &c->conf->kmf[i];
-	struct perc_conf_error e = { "" };
-	struct perc_jwks *set = NULL;
-	char *text = NULL;
-	size_t len;
-	int r;
-
-	if ((r = perc_conf_read_file(&text, &len, k->keys, MDD_JWKS_MAX, &e)) !=
-		0 ||
-	    (r = perc_jwks_from_json(&set, text, len)) != 0) {
-		log_warnx("keys of kmf %s stay as they were: %s", k->name,
-		    e.text[0] != '\0' ? e.text : perc_strerror(r));
-		goto out;
-	}
-	perc_jwks_free(c->issuer[i].keys);
-	c->issuer[i].keys = set;
-	c->issuer[i].name = k->name;
-	c->issuer[i].issuer = k->url;
-out:
-	free(text);
-	return r;
-}
-
 static void
 on_hup(int signo, void *arg)
 {
-	struct ctl *c = arg;
-	char why[256];
-	unsigned i;
-	int ok = 0;
+	ctl_reload(arg);
+}
 
-	for (i = 0; i < c->conf->kmfs; i++)
-		ok += keys_load(c, i) == 0;
-	if (perc_httpd_reload_cert(c->httpd, c->conf->tls_cert,
-		c->conf->tls_key, why, sizeof(why)) != 0)
-		log_warnx("certificate stays as it was: %s", why);
-	log_info("reloaded kmfs=%d", ok);
+static void
+on_drain(int signo, void *arg)
+{
+	ctl_drain(arg);
 }
 
 /* ---- the supervisor --------------------------------------------------- */
 
-static void
-tell(char what)
+void
+ctl_tell(struct ctl *c, char what)
 {
 	if (send(CTL_LINK, &what, 1, MSG_NOSIGNAL) != 1)
 		log_warn("supervisor does not hear us");
@@ -86,7 +55,7 @@ tell_ready(struct ctl *c)
 	c->told = true;
 	log_info("ready url=%s port=%u workers=%u", c->conf->base_url,
 	    perc_httpd_port(c->httpd), c->workers);
-	tell(MDD_CONTROL_READY);
+	ctl_tell(c, MDD_CONTROL_READY);
 }
 
 static void
@@ -97,8 +66,8 @@ stopped(void *arg)
 	perc_loop_stop(c->loop);
 }
 
-static void
-stop(struct ctl *c)
+void
+ctl_stop(struct ctl *c)
 {
 	if (c->stopping)
 		return;
@@ -109,7 +78,7 @@ stop(struct ctl *c)
 static void
 on_term(int signo, void *arg)
 {
-	stop(arg);
+	ctl_stop(arg);
 }
 
 static void
@@ -124,7 +93,7 @@ on_link(int fd, uint32_t events, void *arg)
 	if (r != 0 || n.index >= c->workers) {
 		perc_loop_del(c->link_io);
 		c->link_io = NULL;
-		stop(c); /* nobody is left to restart workers */
+		ctl_stop(c); /* nobody is left to restart workers */
 		return;
 	}
 	ctl_worker_open(c, &n, chan);
@@ -136,6 +105,7 @@ tick(void *arg)
 	struct ctl *c = arg;
 
 	ctl_legs_tick(c, perc_now_ms());
+	ctl_drain_tick(c, perc_now_ms());
 	if (perc_timer_set(c->loop, &c->tick, CTL_TICK_MS, tick, c) != 0)
 		fatalx("no timer");
 }
@@ -167,10 +137,11 @@ cage_add(const char *ro[], char *copy[], unsigned n, const char *file)
 static void
 cage(struct ctl *c)
 {
-	char *copy[MDD_KMF_MAX + 2] = { NULL };
-	const char *ro[MDD_KMF_MAX + 3] = { NULL };
+	char *copy[MDD_KMF_MAX + 3] = { NULL };
+	const char *ro[MDD_KMF_MAX + 4] = { NULL };
 	unsigned i, n = 0;
 
+	n = cage_add(ro, copy, n, c->conf_file);
 	n = cage_add(ro, copy, n, c->conf->tls_cert);
 	n = cage_add(ro, copy, n, c->conf->tls_key);
 	for (i = 0; i < c->conf->kmfs; i++)
@@ -202,7 +173,8 @@ static void
 start(struct ctl *c)
 {
 	size_t legs = (size_t)c->conf->max_legs * c->workers;
-	unsigned i;
+	unsigned fresh;
+	uid_t uid;
 	int r;
 
 	if (perc_loop_new(&c->loop) != 0 ||
@@ -212,45 +184,48 @@ start(struct ctl *c)
 	if (perc_loop_signal(c->loop, SIGTERM, on_term, c) != 0 ||
 	    perc_loop_signal(c->loop, SIGINT, mdd_ignore_signal, NULL) != 0 ||
 	    perc_loop_signal(c->loop, SIGHUP, on_hup, c) != 0 ||
+	    perc_loop_signal(c->loop, SIGUSR1, on_drain, c) != 0 ||
 	    perc_loop_after(c->loop, after_turn, c) != 0)
 		fatal("cannot take signals");
 	serve(c);
+	uid = getuid(); /* who started us may ask, whoever we become */
 	if ((r = perc_proc_drop(c->conf->user, NULL)) != 0)
 		fatalx("cannot become user %s: %s", c->conf->user,
 		    perc_strerror(r));
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
-	for (i = 0; i < c->conf->kmfs; i++)
-		if ((r = keys_load(c, i)) != 0)
-			fatalx("no keys of kmf %s", c->conf->kmf[i].name);
+	if (ctl_issuers_load(c, c->conf, &fresh) != 0)
+		fatalx("no keys of a kmf");
 	if (perc_loop_add(
 		c->loop, &c->link_io, CTL_LINK, EPOLLIN, on_link, c) != 0)
 		fatal("cannot watch the supervisor");
+	if (mdd_admin_open(c, CTL_ADMIN, uid) != 0)
+		fatal("cannot watch the operator's socket");
 	cage(c);
-	tell(MDD_CONTROL_SERVES);
+	ctl_tell(c, MDD_CONTROL_SERVES);
 	tick(c);
 }
 
 int
-mdd_control_main(struct mdd_conf *conf)
+mdd_control_main(const char *conf_file, struct mdd_conf *conf)
 {
 	struct ctl *c = calloc(1, sizeof(*c));
-	unsigned i;
 	int r;
 
 	if (c == NULL)
 		fatal("cannot start");
 	c->conf = conf;
+	c->conf_file = conf_file;
 	c->workers = (unsigned)conf->workers;
 	start(c);
 	r = perc_loop_run(c->loop);
 	c->stopping = true;
 	ctl_legs_clear(c); /* waiting joins are answered by it */
+	mdd_admin_close(c);
 	perc_httpd_free(c->httpd);
 	perc_timer_stop(c->loop, &c->tick);
 	perc_loop_del(c->link_io);
-	for (i = 0; i < conf->kmfs; i++)
-		perc_jwks_free(c->issuer[i].keys);
+	ctl_issuers_free(c);
 	perc_loop_free(c->loop);
 	free(c);
 	return r != 0;

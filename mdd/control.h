@@ -11,6 +11,7 @@
 
 #include "mdd/conf.h"
 #include "mdd/msg.h"
+#include "mdd/role.h"
 #include "mdd/table.h"
 #include "mdd/taste.h"
 #include "mdd/token.h"
@@ -47,11 +48,13 @@ struct ctl_leg {
 	struct ctl_room *room;
 	struct perc_httpd_req *req; /* waits for the worker; or NULL */
 	int64_t asked_ms, exp_s;
+	struct mdd_legstat stat; /* as its worker told last, if it does */
 };
 
 struct ctl {
 	struct perc_loop *loop;
 	struct mdd_conf *conf;
+	const char *conf_file;
 	struct perc_httpd *httpd;
 	struct perc_chan_rule const *rules;
 	struct mdd_issuer issuer[MDD_KMF_MAX];
@@ -62,9 +65,29 @@ struct ctl {
 	unsigned nlegs;
 	struct perc_timer tick;
 	struct perc_io *link_io;
-	bool told, stopping;
+	struct ctl_admin *admin;
+	bool told, stopping, draining, farewell;
+	int64_t drain_until_ms;
 	uint64_t joins, refused, unauthorized, full; /* of the API */
 };
+
+/* One octet to the supervisor (mdd/role.h). */
+void ctl_tell(struct ctl *c, char what);
+void ctl_stop(struct ctl *c); /* answer what is asked, and end */
+
+/* ---- reload.c --------------------------------------------------------- */
+
+/* Read the keys of conf's KMFs; one that cannot be read keeps those it has,
+ * and without any nothing changes. *freshp: how many were read. */
+PERC_MUST int ctl_issuers_load(
+    struct ctl *c, const struct mdd_conf *conf, unsigned *freshp);
+void ctl_issuers_free(struct ctl *c);
+void ctl_reload(struct ctl *c);
+
+/* ---- drain.c ---------------------------------------------------------- */
+
+void ctl_drain(struct ctl *c);
+void ctl_drain_tick(struct ctl *c, int64_t now_ms);
 
 /* ---- control_legs.c: the records, and the way to the workers ---------- */
 
@@ -82,6 +105,9 @@ struct ctl_leg *ctl_leg_find(struct ctl *c, const char *id);
 bool ctl_leg_is(
     const struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t);
 void ctl_leg_leave(struct ctl *c, struct ctl_leg *leg);
+/* The same for a reason of ours, of which the endpoint is told. */
+void ctl_leg_end(struct ctl *c, struct ctl_leg *leg, enum mdd_count why);
+void ctl_limits_send(struct ctl *c); /* to all workers */
 void
 ctl_leg_renew(struct ctl *c, struct ctl_leg *leg, const struct mdd_token *t);
 /* From now on it gets what t says. */
@@ -107,4 +133,6 @@ void join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
 
 /* ---- metrics.c -------------------------------------------------------- */
 
+/* All of it; the caller frees. NULL: no memory. */
+char *metrics_text(const struct ctl *c, size_t *len);
 void metrics_reply(struct ctl *c, struct perc_httpd_req *r);

@@ -200,11 +200,17 @@ worker_tell(struct ctl_worker *w, uint16_t type, const void *p, int n)
 		log_warnx("worker %u does not hear us", w->index);
 }
 
-/* The record goes when the worker says LEFT. */
 void
 ctl_leg_leave(struct ctl *c, struct ctl_leg *leg)
 {
-	struct mdd_leave m = { .why = MDD_LEGS_LEFT };
+	ctl_leg_end(c, leg, MDD_LEGS_LEFT);
+}
+
+/* The record goes when the worker says LEFT. */
+void
+ctl_leg_end(struct ctl *c, struct ctl_leg *leg, enum mdd_count why)
+{
+	struct mdd_leave m = { .why = why };
 	uint8_t buf[MDD_MSG_MAX];
 
 	memcpy(m.leg, leg->id, sizeof(m.leg));
@@ -329,11 +335,31 @@ on_stats(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)
 	return r;
 }
 
+static int
+on_legs(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)
+{
+	struct ctl_worker *w = arg;
+	struct mdd_legstats s;
+	struct ctl_leg *leg;
+	unsigned i;
+	int r;
+
+	if ((r = mdd_legstats_get(&s, m->data, m->len)) != 0)
+		return r;
+	for (i = 0; i < s.n; i++) {
+		leg = ctl_leg_find(w->ctl, s.leg[i].leg);
+		if (leg != NULL && leg->room->worker == w)
+			leg->stat = s.leg[i];
+	}
+	return 0;
+}
+
 static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_READY, 1, MDD_MSG_MAX, on_ready },
 	{ MDD_MSG_JOINED, ~0u, MDD_MSG_MAX, on_joined },
 	{ MDD_MSG_LEFT, ~0u, MDD_MSG_MAX, on_left },
 	{ MDD_MSG_STATS, ~0u, MDD_MSG_MAX, on_stats },
+	{ MDD_MSG_LEGS, ~0u, MDD_MSG_MAX, on_legs },
 };
 
 static void
@@ -368,8 +394,9 @@ ctl_worker_lost(struct ctl_worker *w)
 	w->ready = false;
 }
 
-void
-ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
+/* What a worker is told of the configuration. */
+static struct mdd_setup
+setup_of(const struct ctl *c)
 {
 	struct mdd_setup s = { .max_legs = (uint32_t)c->conf->max_legs,
 		.max_conferences = (uint32_t)c->conf->max_conferences,
@@ -379,7 +406,30 @@ ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
 		.idle_ms = (uint32_t)c->conf->idle_s * 1000,
 		.rtx_packets = (uint32_t)c->conf->rtx_packets,
 		.rtx_kib = (uint32_t)c->conf->rtx_memory * 1024,
-		.last_n = (uint32_t)c->conf->last_n };
+		.last_n = (uint32_t)c->conf->last_n,
+		.log_level = (uint32_t)c->conf->log_level,
+		.metrics_legs = (uint32_t)c->conf->metrics_legs };
+
+	return s;
+}
+
+void
+ctl_limits_send(struct ctl *c)
+{
+	struct mdd_setup s = setup_of(c);
+	uint8_t buf[MDD_MSG_MAX];
+	unsigned i;
+
+	for (i = 0; i < c->workers; i++)
+		if (c->worker[i].ready)
+			worker_tell(&c->worker[i], MDD_MSG_LIMITS, buf,
+			    mdd_setup_put(buf, &s));
+}
+
+void
+ctl_worker_open(struct ctl *c, const struct mdd_worker_note *n, int fd)
+{
+	struct mdd_setup s = setup_of(c);
 	struct ctl_worker *w = &c->worker[n->index];
 	uint8_t buf[MDD_MSG_MAX];
 	int r;

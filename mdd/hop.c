@@ -13,7 +13,6 @@
 #include "perc/secret.h"
 
 #define HOP_AMPLIFY 3
-#define HOP_WINDOW  256 /* packets of replay window, both directions */
 
 static void hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r);
 
@@ -60,9 +59,9 @@ hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
 	if ((r = perc_srtp_new(&leg->rx, k.profile, k.rx_key, k.rx_salt,
 		 leg->link != NULL ? w->legs.limits.max_link_sources
 				   : leg->nssrcs,
-		 HOP_WINDOW)) != 0 ||
+		 MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtp_new(&leg->tx, k.profile, k.tx_key, k.tx_salt,
-		 w->legs.sources_max, HOP_WINDOW)) != 0 ||
+		 w->legs.sources_max, MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtcp_new(
 		 &leg->rx_rtcp, k.profile, k.rx_key, k.rx_salt, 1)) != 0)
 		goto out;

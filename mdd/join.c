@@ -176,6 +176,11 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 
 	if (!token_get(c, r, &t))
 		return;
+	if (c->draining) {
+		join_problem(r, 503, "draining",
+		    "This distributor is about to end; come again");
+		return;
+	}
 	if (!body_take(r, &ice)) {
 		join_problem(r, 400, "request_malformed",
 		    "Send {\"ufrag\", \"pwd\"} of your ICE agent");
@@ -310,7 +315,9 @@ get_health(struct ctl *c, struct perc_httpd_req *r, const char *rest)
 static void
 get_ready(struct ctl *c, struct perc_httpd_req *r, const char *rest)
 {
-	if (c->stopping || !ctl_ready(c))
+	if (c->draining)
+		perc_httpd_reply(r, 503, NULL, 0, "draining\n", 9, false);
+	else if (c->stopping || !ctl_ready(c))
 		perc_httpd_reply(r, 503, NULL, 0, "not ready\n", 10, false);
 	else
 		perc_httpd_reply(r, 200, NULL, 0, "ready\n", 6, false);

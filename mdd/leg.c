@@ -429,8 +429,10 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
  * glance. Twice what a leg may send, and the address waits with strangers.
  */
 void
-mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg)
+mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg, size_t n)
 {
+	leg->came++;
+	leg->came_octets += n;
 	if (++leg->seen <= 2 * leg_pps(l, leg_kind(leg)) || leg->flooded)
 		return;
 	leg->flooded = true;

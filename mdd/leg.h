@@ -138,6 +138,9 @@ struct mdd_leg {
 	int64_t credit_ms;     /* ... since then */
 	unsigned seen; /* datagrams of its address since the last sweep */
 	bool flooded;  /* too many of them: strangers' queue */
+	uint64_t came, came_octets; /* from its address */
+	uint64_t taken;		    /* of those, its packets */
+	uint64_t sent, sent_octets; /* packets to it */
 	void *owner;   /* the worker, for callbacks of dtls and timer */
 };
 
@@ -196,7 +199,7 @@ void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
 /* End what is silent or past its time. */
 void mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms);
 /* One more datagram came from its address, whoever sent it. */
-void mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg);
+void mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg, size_t n);
 /* May this leg send one more datagram now? */
 bool mdd_leg_may(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms);
 /* It sent one of n octets. */

@@ -10,25 +10,40 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "mdd/admin.h"
+#include "mdd/memory.h"
 #include "mdd/role.h"
+#include "mdd/top.h"
 #include "mdd/worker.h"
 #include "perc/log.h"
 
 static const char usage_text[] =
     "usage: perch-mdd serve -c FILE\n"
-    "       perch-mdd check-config -c FILE\n"
+    "       perch-mdd check-config -c FILE   (or --check-config)\n"
+    "       perch-mdd top [--once] [--json] -c FILE\n"
+    "       perch-mdd drain -c FILE\n"
     "       perch-mdd --help | --version | --help-config\n"
     "\n"
     "The media distribution device: forwards the packets of encrypted\n"
     "conferences between endpoints and cannot read them.\n"
     "\n"
     "  perch-mdd serve         run in the foreground until SIGTERM\n"
-    "  perch-mdd check-config  read the configuration, say what is wrong\n"
+    "  perch-mdd check-config  read the configuration, say what is wrong, and\n"
+    "                          how much memory it allows\n"
+    "  perch-mdd top           what the running one does now\n"
+    "  perch-mdd drain         it lets nobody new in and ends when it is "
+    "empty\n"
     "\n"
     "  -c, --config FILE       the configuration (perch-mdd.conf(5))\n"
+    "      --once              top: one table, then leave\n"
+    "      --json              top: once, for machines\n"
     "  -h, --help              this text\n"
     "  -V, --version           the version\n"
     "      --help-config       every setting with type, default and meaning\n";
+
+static struct {
+	bool once, json;
+} opt;
 
 static int
 usage(void)
@@ -64,12 +79,52 @@ serve(const char *file)
 static int
 check_config(const char *file)
 {
+	struct mdd_memory m;
 	struct mdd_conf c;
 
 	conf_need(&c, file);
-	printf("%s: good; %u KMF, %d workers\n", file, c.kmfs, (int)c.workers);
+	mdd_memory_of(&m, &c);
+	printf("%s: good; %u KMF, %d workers\n"
+	       "memory: at most %zu MiB for each worker (%zu KiB a leg, %zu "
+	       "KiB a conference), %zu MiB for all\n",
+	    file, c.kmfs, (int)c.workers, m.worker >> 20, m.leg >> 10,
+	    m.conference >> 10, (m.worker >> 20) * (size_t)c.workers);
 	mdd_conf_clear(&c);
 	return 0;
+}
+
+static int
+top(const char *file)
+{
+	struct perc_conf_error e = { "" };
+	struct mdd_conf c;
+	int r;
+
+	if ((r = mdd_conf_read(&c, file, &e)) != 0)
+		fatalx("%s", e.text[0] != '\0' ? e.text : perc_strerror(r));
+	r = mdd_top_main(&c, opt.once, opt.json);
+	mdd_conf_clear(&c);
+	return r;
+}
+
+static int
+drain(const char *file)
+{
+	struct perc_conf_error e = { "" };
+	const char *why = "";
+	struct mdd_conf c;
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	if ((r = mdd_conf_read(&c, file, &e)) != 0)
+		fatalx("%s", e.text[0] != '\0' ? e.text : perc_strerror(r));
+	if ((r = mdd_admin_ask(
+		 &text, &len, c.listen, c.user, "drain\n", &why)) != 0)
+		fprintf(stderr, "perch-mdd: %s\n", why);
+	free(text);
+	mdd_conf_clear(&c);
+	return r != 0;
 }
 
 static int
@@ -82,7 +137,7 @@ control(const char *file)
 	conf_need(&c, file);
 	perc_log_init(
 	    "perch-mdd", "control", c.syslog, (enum perc_log_level)c.log_level);
-	r = mdd_control_main(&c);
+	r = mdd_control_main(file, &c);
 	mdd_conf_clear(&c);
 	return r;
 }
@@ -105,6 +160,8 @@ static const struct {
 } commands[] = {
 	{ "serve", serve },
 	{ "check-config", check_config },
+	{ "top", top },
+	{ "drain", drain },
 	{ "control", control },
 };
 
@@ -127,9 +184,12 @@ main(int argc, char *argv[])
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help-config", no_argument, NULL, 'H' },
+		{ "check-config", no_argument, NULL, 'C' },
+		{ "once", no_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' },
 		{ 0 },
 	};
-	const char *file = NULL;
+	const char *file = NULL, *verb = NULL;
 	int o;
 
 	perc_log_init("perch-mdd", NULL, 0, PERC_LOG_INFO);
@@ -139,6 +199,15 @@ main(int argc, char *argv[])
 		switch (o) {
 		case 'c':
 			file = optarg;
+			break;
+		case 'C':
+			verb = "check-config";
+			break;
+		case 'o':
+			opt.once = true;
+			break;
+		case 'j':
+			opt.json = true;
 			break;
 		case 'h':
 			fputs(usage_text, stdout);
@@ -152,7 +221,9 @@ main(int argc, char *argv[])
 		default:
 			return usage();
 		}
-	if (optind != argc - 1)
+	if (verb == NULL && optind == argc - 1)
+		verb = argv[optind++];
+	if (verb == NULL || optind != argc)
 		return usage();
-	return run(argv[optind], file);
+	return run(verb, file);
 }

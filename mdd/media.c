@@ -94,6 +94,8 @@ media_forward(
 	memcpy(out + len, k->tail, k->taillen);
 	mdd_batch_commit(w->out, &to->addr, len + k->taillen);
 	w->count[MDD_FORWARDED]++;
+	to->sent++;
+	to->sent_octets += len + k->taillen;
 }
 
 /*
@@ -247,6 +249,7 @@ media_open(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtp *h,
 		return false;
 	}
 	w->count[MDD_IN_RTP]++;
+	leg->taken++;
 	leg->heard_ms = w->now_ms;
 	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
 	return true;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "perc/log.h"
 #include "perc/wire.h"
 
 static int
@@ -59,6 +60,8 @@ mdd_setup_put(uint8_t *out, const struct mdd_setup *m)
 	perc_wire_put_u32(&w, m->max_links);
 	perc_wire_put_u32(&w, m->max_link_sources);
 	perc_wire_put_u32(&w, m->max_link_pps);
+	perc_wire_put_u32(&w, m->log_level);
+	perc_wire_put_u32(&w, m->metrics_legs);
 	return put_end(&w);
 }
 
@@ -80,6 +83,10 @@ mdd_setup_get(struct mdd_setup *m, const void *p, size_t n)
 	m->max_links = perc_wire_get_u32(&w);
 	m->max_link_sources = perc_wire_get_u32(&w);
 	m->max_link_pps = perc_wire_get_u32(&w);
+	m->log_level = perc_wire_get_u32(&w);
+	m->metrics_legs = perc_wire_get_u32(&w);
+	if (m->log_level > PERC_LOG_DEBUG)
+		return PERC_ERR_FORMAT;
 	return perc_wire_end(&w);
 }
 
@@ -319,6 +326,51 @@ mdd_stats_get(struct mdd_stats *m, const void *p, size_t n)
 	perc_wire_reader(&w, p, n);
 	for (i = 0; i < MDD_COUNTS; i++)
 		m->v[i] = perc_wire_get_u64(&w);
+	return perc_wire_end(&w);
+}
+
+int
+mdd_legstats_put(uint8_t *out, const struct mdd_legstats *m)
+{
+	const struct mdd_legstat *s;
+	struct perc_wire w;
+
+	perc_wire_writer(&w, out, MDD_MSG_MAX);
+	perc_wire_put_u8(&w, (uint8_t)m->n);
+	for (s = m->leg; s < m->leg + m->n; s++) {
+		perc_wire_put_str(&w, s->leg);
+		perc_wire_put_u64(&w, s->rx);
+		perc_wire_put_u64(&w, s->rx_octets);
+		perc_wire_put_u64(&w, s->taken);
+		perc_wire_put_u64(&w, s->tx);
+		perc_wire_put_u64(&w, s->tx_octets);
+		perc_wire_put_u32(&w, s->rtt_ms);
+		perc_wire_put_u32(&w, s->lost);
+	}
+	return put_end(&w);
+}
+
+int
+mdd_legstats_get(struct mdd_legstats *m, const void *p, size_t n)
+{
+	struct mdd_legstat *s;
+	struct perc_wire w;
+
+	memset(m, 0, sizeof(*m));
+	perc_wire_reader(&w, p, n);
+	m->n = perc_wire_get_u8(&w);
+	if (m->n > MDD_LEGSTATS_MAX)
+		return PERC_ERR_FORMAT;
+	for (s = m->leg; s < m->leg + m->n; s++) {
+		get_text(&w, s->leg, sizeof(s->leg));
+		s->rx = perc_wire_get_u64(&w);
+		s->rx_octets = perc_wire_get_u64(&w);
+		s->taken = perc_wire_get_u64(&w);
+		s->tx = perc_wire_get_u64(&w);
+		s->tx_octets = perc_wire_get_u64(&w);
+		s->rtt_ms = perc_wire_get_u32(&w);
+		s->lost = perc_wire_get_u32(&w);
+	}
 	return perc_wire_end(&w);
 }
 

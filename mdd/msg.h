@@ -31,6 +31,8 @@ enum mdd_msg_type {
 	MDD_MSG_LEFT,	      /* W->C, also after LEAVE */
 	MDD_MSG_STATS,	      /* W->C, once a second */
 	MDD_MSG_SUBSCRIBE,    /* C->W, mdd/taste.h */
+	MDD_MSG_LIMITS, /* C->W: a setup again; what can change, changes */
+	MDD_MSG_LEGS,	/* W->C, with STATS: some legs, one by one */
 	MDD_MSG_RESTART = 32, /* C->W, answered by JOINED */
 	MDD_MSG_DIAL = 48,    /* C->W: where the other end of a link is */
 };
@@ -43,6 +45,7 @@ struct mdd_setup {
 	uint32_t rtx_kib;     /* of packets kept by a worker */
 	uint32_t last_n;      /* who spoke last; 0: all */
 	uint32_t max_links, max_link_sources, max_link_pps;
+	uint32_t log_level, metrics_legs;
 };
 
 struct mdd_ready {
@@ -112,6 +115,22 @@ struct mdd_stats {
 	uint64_t v[MDD_COUNTS];
 };
 
+#define MDD_LEGSTATS_MAX 20 /* legs in one message */
+
+struct mdd_legstat {
+	char leg[MDD_LEG_ID_MAX];
+	uint64_t rx, rx_octets; /* from its address */
+	uint64_t taken;		/* of those, authenticated media */
+	uint64_t tx, tx_octets; /* media sent to it */
+	uint32_t rtt_ms;	/* 0: not known */
+	uint32_t lost;		/* of 256, as it last told; 0 also: nothing */
+};
+
+struct mdd_legstats {
+	unsigned n;
+	struct mdd_legstat leg[MDD_LEGSTATS_MAX];
+};
+
 #define MDD_MSG_MAX 2048 /* octets of any payload */
 
 /* Codec: put returns the octets written into out (MDD_MSG_MAX of room), or a
@@ -133,6 +152,9 @@ PERC_MUST int mdd_renew_get(struct mdd_renew *m, const void *p, size_t n);
 int mdd_leave_put(uint8_t *out, const struct mdd_leave *m);
 PERC_MUST int mdd_leave_get(struct mdd_leave *m, const void *p, size_t n);
 int mdd_stats_put(uint8_t *out, const struct mdd_stats *m);
+PERC_MUST int mdd_legstats_put(uint8_t *out, const struct mdd_legstats *m);
+PERC_MUST int mdd_legstats_get(
+    struct mdd_legstats *m, const void *p, size_t n);
 PERC_MUST int mdd_stats_get(struct mdd_stats *m, const void *p, size_t n);
 
 /*

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mdd/admin.h"
+#include "mdd/memory.h"
 #include "mdd/msg.h"
 #include "mdd/role.h"
 #include "perc/httpd.h"
@@ -26,11 +28,9 @@
 #include "perc/proc.h"
 #include "perc/secret.h"
 
-#define SUP_STOP_MS   5000  /* then children are killed */
-#define SUP_CRASHES   5	    /* of all workers ... */
-#define SUP_CRASH_MS  10000 /* ... within this time: give up */
-#define SUP_UDP_ROAD  (4 << 20)
-#define SUP_UDP_LOBBY (1 << 20)
+#define SUP_STOP_MS  5000  /* then children are killed */
+#define SUP_CRASHES  5	   /* of all workers ... */
+#define SUP_CRASH_MS 10000 /* ... within this time: give up */
 
 struct sup_worker {
 	pid_t pid;  /* 0: not running */
@@ -49,7 +49,7 @@ struct sup {
 	unsigned n, crashes;
 	int64_t crash_ms;
 	struct perc_timer stop;
-	bool stopping, ready;
+	bool stopping, ready, draining;
 	int status;
 };
 
@@ -145,8 +145,8 @@ static void
 udp_open(struct sup_worker *w, const char *host, unsigned port)
 {
 	udp_free(host, port);
-	w->udp[0] = udp_bind(host, &port, SUP_UDP_ROAD);
-	w->udp[1] = udp_bind(host, &port, SUP_UDP_LOBBY);
+	w->udp[0] = udp_bind(host, &port, MDD_UDP_ROAD);
+	w->udp[1] = udp_bind(host, &port, MDD_UDP_LOBBY);
 	w->port = port;
 }
 
@@ -193,7 +193,7 @@ control_start(struct sup *s)
 {
 	char *argv[] = { (char *)"perch-mdd", (char *)"control", (char *)"-c",
 		(char *)(uintptr_t)s->conf_file, NULL };
-	int sv[2], fds[2], r;
+	int sv[2], fds[3], r;
 	char why[256];
 
 	if (perc_httpd_listen(
@@ -201,11 +201,15 @@ control_start(struct sup *s)
 		fatalx("%s", why);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
 		fatal("socketpair");
+	if ((r = mdd_admin_listen(&fds[2], s->conf->listen)) != 0)
+		fatalx("cannot make the operator's socket for %s: %s",
+		    s->conf->listen, perc_strerror(r));
 	fds[0] = sv[1];
-	if ((r = perc_proc_spawn(&s->control, NULL, argv, fds, 2)) != 0)
+	if ((r = perc_proc_spawn(&s->control, NULL, argv, fds, 3)) != 0)
 		fatalx("cannot start control: %s", perc_strerror(r));
 	(void)close(sv[1]);
 	(void)close(fds[1]);
+	(void)close(fds[2]);
 	s->link = sv[0];
 }
 
@@ -288,9 +292,9 @@ on_child(int signo, void *arg)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == s->control) {
 			s->control = 0;
-			if (!s->stopping && s->ready)
+			if (!s->stopping && s->ready && !s->draining)
 				log_warnx("control ended status=%d", status);
-			stop(s, 1);
+			stop(s, s->draining && status == 0 ? 0 : 1);
 			continue;
 		}
 		for (i = 0; i < s->n; i++)
@@ -313,6 +317,12 @@ on_hup(int signo, void *arg)
 	children_signal(arg, SIGHUP);
 }
 
+static void
+on_drain(int signo, void *arg)
+{
+	children_signal(arg, SIGUSR1);
+}
+
 /* What control says, an octet each (mdd/role.h). */
 static void
 on_link(int fd, uint32_t events, void *arg)
@@ -330,6 +340,11 @@ on_link(int fd, uint32_t events, void *arg)
 	if (c == MDD_CONTROL_SERVES)
 		for (i = 0; i < s->n && !s->stopping; i++)
 			worker_start(s, i);
+	if (c == MDD_CONTROL_DRAINS)
+		s->draining = true;
+	if (c >= MDD_CONTROL_LEVEL && c <= MDD_CONTROL_LEVEL + PERC_LOG_DEBUG)
+		perc_log_level_set(
+		    (enum perc_log_level)(c - MDD_CONTROL_LEVEL));
 	if (c == MDD_CONTROL_READY) {
 		s->ready = true;
 		perc_proc_notify("READY=1");
@@ -340,6 +355,7 @@ int
 mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 {
 	struct sup *s = calloc(1, sizeof(*s));
+	struct mdd_memory m;
 	unsigned i;
 	int r;
 
@@ -350,6 +366,9 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	s->n = (unsigned)c->workers;
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
+	mdd_memory_of(&m, c);
+	log_info("limits legs=%d conferences=%d worker_memory_mib=%zu",
+	    (int)c->max_legs, (int)c->max_conferences, m.worker >> 20);
 	for (i = 0; i < s->n; i++) {
 		udp_open(&s->worker[i], c->media_listen,
 		    c->media_port == 0 ? 0 : (unsigned)c->media_port + i);
@@ -359,7 +378,8 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	if (perc_loop_signal(s->loop, SIGCHLD, on_child, s) != 0 ||
 	    perc_loop_signal(s->loop, SIGTERM, on_stop, s) != 0 ||
 	    perc_loop_signal(s->loop, SIGINT, on_stop, s) != 0 ||
-	    perc_loop_signal(s->loop, SIGHUP, on_hup, s) != 0)
+	    perc_loop_signal(s->loop, SIGHUP, on_hup, s) != 0 ||
+	    perc_loop_signal(s->loop, SIGUSR1, on_drain, s) != 0)
 		fatal("cannot take signals");
 	control_start(s); /* still with our rights: it reads the TLS key */
 	if ((r = perc_proc_drop(c->user, NULL)) != 0)

@@ -21,6 +21,8 @@ worker_gone(struct mdd_leg *leg, enum mdd_count why, void *arg)
 	int n;
 
 	w->count[why]++;
+	if (why == MDD_LEGS_DRAINED || why == MDD_LEGS_EXPIRED)
+		mdd_leg_farewell(w, leg);
 	if (leg->state == MDD_LEG_UP && why != MDD_LEGS_REPLACED)
 		mdd_rtcp_bye(w, leg);
 	log_info("leg ended id=%s conference=%s %s", leg->id, leg->room->key,
@@ -93,7 +95,7 @@ mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
 	w->count[MDD_RX_DATAGRAMS]++;
 	w->count[MDD_RX_OCTETS] += n;
 	if ((leg = mdd_leg_by_addr(&w->legs, from)) != NULL)
-		mdd_leg_seen(&w->legs, leg);
+		mdd_leg_seen(&w->legs, leg, n);
 	if (n > PERC_MTU_MAX) {
 		w->count[MDD_DROP_TOO_LONG]++;
 		return;

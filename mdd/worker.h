@@ -25,6 +25,8 @@
 #define MDD_STRANGER_ANSWERS 50	   /* STUN errors a second to unknown people */
 #define MDD_DTLS_LINGER_MS   1500  /* to repeat the last flight */
 
+#define MDD_HOP_WINDOW 256 /* packets of replay window, both directions */
+
 #define MDD_CERT_DAYS 30 /* the pin is what counts, not the date */
 
 struct mdd_staged { /* an opened RTP packet that waits for mdd_media_flush */
@@ -125,6 +127,8 @@ mdd_rtcp_welcome(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
 /* Ask the owner of s for a key frame, unless somebody just did. */
 void mdd_rtcp_ask(struct mdd_worker *w, struct mdd_room *room,
     struct mdd_source *s, int64_t now_ms);
+/* Tell the leg itself that it ends. */
+void mdd_leg_farewell(struct mdd_worker *w, struct mdd_leg *leg);
 /* Tell the others that these SSRCs ended (RFC 3550 section 6.6). */
 void mdd_rtcp_bye(struct mdd_worker *w, struct mdd_leg *leg);
 

@@ -46,15 +46,67 @@ stats_send(struct mdd_worker *w)
 }
 
 static void
+legs_flush(struct mdd_worker *w, struct mdd_legstats *m)
+{
+	uint8_t buf[MDD_MSG_MAX];
+	int n = mdd_legstats_put(buf, m);
+
+	if (m->n > 0 && n > 0 &&
+	    perc_chan_send(w->chan, MDD_MSG_LEGS, 0, buf, (size_t)n) != 0)
+		log_warnx("control does not hear us");
+	m->n = 0;
+}
+
+/* Each leg of ours, as long as control wants to know of so many. */
+static void
+legs_send(struct mdd_worker *w)
+{
+	uint32_t left = w->legs.limits.metrics_legs, i;
+	struct mdd_legstats m = { 0 };
+	const struct mdd_leg *leg;
+	struct mdd_legstat *s;
+
+	for (i = 0; i < w->legs.limits.max_legs && left > 0; i++) {
+		leg = &w->legs.pool[i];
+		if (leg->state == MDD_LEG_FREE)
+			continue;
+		left--;
+		s = &m.leg[m.n++];
+		memcpy(s->leg, leg->id, sizeof(s->leg));
+		s->rx = leg->came;
+		s->rx_octets = leg->came_octets;
+		s->taken = leg->taken;
+		s->tx = leg->sent;
+		s->tx_octets = leg->sent_octets;
+		s->rtt_ms = (uint32_t)leg->rtt_ms;
+		if (m.n == MDD_LEGSTATS_MAX)
+			legs_flush(w, &m);
+	}
+	legs_flush(w, &m);
+}
+
+static void
+cpu_count(struct mdd_worker *w)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u) == 0)
+		w->count[MDD_CPU_MS] =
+		    (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+		    (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+static void
 tick(void *arg)
 {
 	struct worker_proc *p = arg;
-
 	int64_t now = perc_now_ms();
 
 	mdd_worker_tick(&p->w, now);
 	mdd_intake_tick(p->in, now);
+	cpu_count(&p->w);
 	stats_send(&p->w);
+	legs_send(&p->w);
 	if (perc_timer_set(p->w.loop, &p->w.tick, WORKER_TICK_MS, tick, p) != 0)
 		fatalx("no timer");
 }
@@ -74,12 +126,30 @@ on_setup(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 		fatalx("cannot make the pools: %s", perc_strerror(r));
 	if ((r = mdd_intake_start(p->in)) != 0)
 		fatal("cannot watch the media sockets");
+	perc_log_level_set((enum perc_log_level)s.log_level);
 	perc_chan_state_set(c, WORKER_RUNS);
 	perc_dtls_id_fingerprint(p->w.id, ready.fp);
 	tick(p);
 	if ((n = mdd_ready_put(buf, &ready)) < 0)
 		return n;
 	return perc_chan_send(c, MDD_MSG_READY, 0, buf, (size_t)n);
+}
+
+static int
+on_limits(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct worker_proc *p = arg;
+	struct mdd_setup s, *now = &p->w.legs.limits;
+	int r;
+
+	if ((r = mdd_setup_get(&s, m->data, m->len)) != 0)
+		return r;
+	now->max_leg_pps = s.max_leg_pps;
+	now->max_leg_kbps = s.max_leg_kbps;
+	now->idle_ms = s.idle_ms;
+	now->metrics_legs = s.metrics_legs;
+	perc_log_level_set((enum perc_log_level)s.log_level);
+	return 0;
 }
 
 static int
@@ -181,7 +251,9 @@ on_leave(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	if ((r = mdd_leave_get(&q, m->data, m->len)) != 0)
 		return r;
 	if ((leg = mdd_leg_by_id(&p->w.legs, q.leg)) != NULL)
-		mdd_leg_end(&p->w.legs, leg, MDD_LEGS_LEFT);
+		mdd_leg_end(&p->w.legs, leg,
+		    q.why == MDD_LEGS_DRAINED ? MDD_LEGS_DRAINED
+					      : MDD_LEGS_LEFT);
 	mdd_batch_flush(p->w.out);
 	return 0;
 }
@@ -203,6 +275,7 @@ on_subscribe(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 
 static const struct perc_chan_rule rules[] = {
 	{ MDD_MSG_SETUP, WORKER_NEW, MDD_MSG_MAX, on_setup },
+	{ MDD_MSG_LIMITS, WORKER_RUNS, MDD_MSG_MAX, on_limits },
 	{ MDD_MSG_JOIN, WORKER_RUNS, MDD_MSG_MAX, on_join },
 	{ MDD_MSG_RENEW, WORKER_RUNS, MDD_MSG_MAX, on_renew },
 	{ MDD_MSG_RESTART, WORKER_RUNS, MDD_MSG_MAX, on_restart },

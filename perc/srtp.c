@@ -21,6 +21,8 @@
 
 #define SLOTS_PER_STREAM (PERC_SRTP_FORGOTTEN_MAX + 2)
 
+#define CIPHER_MEMORY 4096 /* perc/gcm.c's, whichever engine */
+
 enum slot_state { SLOT_FREE = 0, SLOT_LIVE, SLOT_FORGOTTEN };
 
 struct slot {
@@ -53,14 +55,33 @@ profile_keylen(enum perc_srtp_profile profile)
 	return 0;
 }
 
-static int
-tables_make(struct perc_srtp *s, unsigned max_streams, unsigned window)
+static size_t
+slots_for(unsigned max_streams)
 {
-	size_t words = perc_replay_words(window), slots = 8;
-	unsigned i;
+	size_t slots = 8;
 
 	while (slots < (size_t)max_streams * SLOTS_PER_STREAM)
 		slots *= 2;
+	return slots;
+}
+
+size_t
+perc_srtp_memory(unsigned max_streams, unsigned window)
+{
+	return sizeof(struct perc_srtp) + CIPHER_MEMORY +
+	    slots_for(max_streams) * sizeof(struct slot) +
+	    max_streams *
+	    (sizeof(struct perc_replay) + sizeof(uint16_t) +
+		perc_replay_words(window) * sizeof(uint64_t));
+}
+
+static int
+tables_make(struct perc_srtp *s, unsigned max_streams, unsigned window)
+{
+	size_t words = perc_replay_words(window);
+	size_t slots = slots_for(max_streams);
+	unsigned i;
+
 	s->mask = (uint32_t)slots - 1;
 	s->max_streams = max_streams;
 	s->slots = calloc(slots, sizeof(*s->slots));

@@ -29,6 +29,8 @@ PERC_MUST int perc_srtp_new(struct perc_srtp **sp,
     const uint8_t salt[static PERC_SRTP_SALT_LEN], unsigned max_streams,
     unsigned window);
 void perc_srtp_free(struct perc_srtp *s);
+/* Octets that one takes, with what its cipher takes rounded up. */
+size_t perc_srtp_memory(unsigned max_streams, unsigned window);
 
 /*
  * Protect the plain packet in (n octets, header parsed in h) into out, which

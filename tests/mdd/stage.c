@@ -32,6 +32,8 @@ static char dir[] = "/tmp/perch-mdd-XXXXXX";
 static pid_t daemon_pid;
 static struct perc_jwk *kmf_key;
 char base[64];
+const char *stage_more;
+static bool ended;
 
 /* ---- the daemon ------------------------------------------------------- */
 
@@ -98,6 +100,20 @@ pid_t
 stage_pid(void)
 {
 	return daemon_pid;
+}
+
+int
+stage_wait(int ms)
+{
+	int64_t end = perc_now_ms() + ms;
+	int status = -1;
+
+	while (waitpid(daemon_pid, &status, WNOHANG) == 0) {
+		assert_true(perc_now_ms() < end);
+		(void)usleep(20000);
+	}
+	ended = true;
+	return status;
 }
 
 /* Children of the supervisor with "worker" for their first argument. */
@@ -320,9 +336,9 @@ stage_open(void **state)
 	(void)snprintf(base, sizeof(base), "https://localhost:%u", port);
 	(void)snprintf(text, sizeof(text),
 	    "base_url = %s\nlisten = 127.0.0.1:%u\ntls_cert = tls.crt\n"
-	    "tls_key = tls.key\nmedia_port = 0\nworkers = 2\n"
+	    "tls_key = tls.key\nmedia_port = 0\nworkers = 2\n%s"
 	    "[kmf test]\nurl = " KMF "\nkeys = keys.json\n",
-	    base, port);
+	    base, port, stage_more == NULL ? "" : stage_more);
 	put_file("mdd.conf", text);
 	daemon_start();
 	for (i = 0; i < 200; i++) {
@@ -338,10 +354,12 @@ int
 stage_close(void **state)
 {
 	char cmd[128];
-	int status = -1;
+	int status = ended ? 0 : -1;
 
-	(void)kill(daemon_pid, SIGTERM);
-	(void)waitpid(daemon_pid, &status, 0);
+	if (!ended) {
+		(void)kill(daemon_pid, SIGTERM);
+		(void)waitpid(daemon_pid, &status, 0);
+	}
 	perc_jwk_free(kmf_key);
 	json_decref(last.json);
 	memset(&last, 0, sizeof(last));

@@ -23,6 +23,9 @@ int stage_close(void **state);
 /* The daemon's workers: how many, and at most max of their process ids. */
 unsigned stage_workers(pid_t *pid, unsigned max);
 pid_t stage_pid(void);
+/* Wait until it ended by itself; its status. */
+int stage_wait(int ms);
+extern const char *stage_more; /* settings, before stage_open; or NULL */
 void path_of(char out[128], const char *name); /* a file of this world */
 
 struct answer {

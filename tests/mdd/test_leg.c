@@ -346,10 +346,10 @@ test_flooded(void **state)
 	x->heard_ms = 5000;
 	l.moved = false;
 	for (i = 0; i < 200; i++)
-		mdd_leg_seen(&l, x);
+		mdd_leg_seen(&l, x, 100);
 	assert_false(x->flooded);
 	assert_false(l.moved);
-	mdd_leg_seen(&l, x);
+	mdd_leg_seen(&l, x, 100);
 	assert_true(x->flooded);
 	assert_true(l.moved);
 	assert_int_equal(l.flooded, 1);
@@ -361,7 +361,7 @@ test_flooded(void **state)
 	assert_true(l.moved);
 	assert_int_equal(l.flooded, 0);
 	for (i = 0; i < 201; i++)
-		mdd_leg_seen(&l, x);
+		mdd_leg_seen(&l, x, 100);
 	mdd_leg_end(&l, x, MDD_LEGS_LEFT);
 	assert_int_equal(l.flooded, 0);
 }

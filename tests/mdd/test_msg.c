@@ -95,8 +95,8 @@ fill(unsigned kind, union any *m)
 	memset(m, 0, sizeof(*m));
 	switch (kind) {
 	case 0:
-		m->setup =
-		    (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+		m->setup = (struct mdd_setup){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+			11, 12, 3, 14 };
 		break;
 	case 1:
 		memset(m->ready.fp, 0xab, sizeof(m->ready.fp));

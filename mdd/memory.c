@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sums of what mdd/leg.c, mdd/room.c, mdd/intake.c and perc/srtp.c allocate;
+ * only what libraries take is a measured figure, rounded up. tests/bench/mdd
+ * --memory shows what a real one took beside it.
+ */
+#include "mdd/memory.h"
+
+#include "mdd/batch.h"
+#include "mdd/leg.h"
+#include "mdd/role.h"
+#include "mdd/worker.h"
+#include "perc/srtp.h"
+
+#define MEM_PROGRAM   (24u << 20) /* with libraries, as resident */
+#define MEM_INTAKE    (MDD_BATCH * (size_t)66880)
+#define MEM_SRTCP     (12u << 10) /* libsrtp with NSS, both directions */
+#define MEM_HANDSHAKE (92u << 10) /* OpenSSL's association */
+#define MEM_SLOT      16	  /* of a table, at most */
+
+void
+mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
+{
+	size_t legs = (size_t)c->max_legs, rooms = (size_t)c->max_conferences;
+	size_t sources = (size_t)c->max_conference_legs * MDD_SOURCES_PER_LEG;
+
+	if (sources > PERC_SRTP_STREAMS_MAX)
+		sources = PERC_SRTP_STREAMS_MAX;
+	m->fixed = MEM_PROGRAM + MEM_INTAKE;
+	m->leg = sizeof(struct mdd_leg) + 3 * MEM_SLOT +
+	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
+	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;
+	m->conference = sizeof(struct mdd_room) + MEM_SLOT +
+	    sources * sizeof(struct mdd_source);
+	m->handshakes = (size_t)MDD_HANDSHAKES_MAX * MEM_HANDSHAKE;
+	m->sockets = 2 * ((size_t)MDD_UDP_ROAD * 2 + MDD_UDP_LOBBY * 2);
+	m->worker = m->fixed + legs * m->leg + rooms * m->conference +
+	    m->handshakes + m->sockets;
+}
