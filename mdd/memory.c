@@ -16,18 +16,25 @@
 #define MEM_INTAKE    (MDD_BATCH * (size_t)66880)
 #define MEM_SRTCP     (12u << 10) /* libsrtp with NSS, both directions */
 #define MEM_HANDSHAKE (92u << 10) /* OpenSSL's association */
+#define MEM_KEPT_8THS 9		  /* kept packets, and where they are */
 #define MEM_SLOT      16	  /* of a table, at most */
 
 void
 mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 {
-	size_t legs = (size_t)c->max_legs, rooms = (size_t)c->max_conferences;
+	size_t lines = 1, legs = (size_t)c->max_legs,
+	       rooms = (size_t)c->max_conferences;
 	size_t sources = (size_t)c->max_conference_legs * MDD_SOURCES_PER_LEG;
 
 	if (sources > PERC_SRTP_STREAMS_MAX)
 		sources = PERC_SRTP_STREAMS_MAX;
-	m->fixed = MEM_PROGRAM + MEM_INTAKE;
-	m->leg = sizeof(struct mdd_leg) + 3 * MEM_SLOT +
+	while (lines < (size_t)c->rtx_packets)
+		lines *= 2;
+	m->fixed = MEM_PROGRAM + MEM_INTAKE +
+	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8;
+	m->leg = sizeof(struct mdd_leg) + sizeof(struct mdd_plan) +
+	    3 * MEM_SLOT + lines * sizeof(struct mdd_sent) +
+	    sources * sizeof(struct mdd_flow) +
 	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
 	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;
 	m->conference = sizeof(struct mdd_room) + MEM_SLOT +
