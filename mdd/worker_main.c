@@ -78,7 +78,8 @@ legs_send(struct mdd_worker *w)
 		s->taken = leg->taken;
 		s->tx = leg->sent;
 		s->tx_octets = leg->sent_octets;
-		s->rtt_ms = (uint32_t)leg->rtt_ms;
+		s->rtt_ms = (uint32_t)leg->report.rtt_ms;
+		s->lost = leg->report.loss;
 		if (m.n == MDD_LEGSTATS_MAX)
 			legs_flush(w, &m);
 	}
