@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/vaultext.h"
 #include "perc/conf.h"
 #include "perc/jose.h"
 
@@ -33,6 +34,7 @@ struct vault_config {
 	bool require_protection; /* refuse to start half protected */
 	bool local_any_user;	 /* whoever is on this machine */
 	int64_t local_out_base;	 /* first port to local receivers; 0: -o */
+	struct vault_ext ext;	 /* header extensions that leave */
 	struct vault_kmf kmf[VAULT_KMFS_MAX];
 	unsigned nkmf;
 };

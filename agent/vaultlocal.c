@@ -7,8 +7,9 @@
  * number and timestamp; for the conference it stays one stream, whose
  * numbers go on, so that no receiver starts over and no nonce comes twice.
  * Its numbers are therefore moved by an offset that is found anew at every
- * restart. Header extensions and CSRCs would travel in the clear through
- * the distributor (RFC 8871 section 4.3): neither is passed on.
+ * restart. Header extensions and CSRCs travel in the clear through the
+ * distributor (RFC 8871 section 4.3): no CSRC is passed on, and of extensions
+ * what root's configuration lets go (agent/vaultext.h).
  */
 #include <errno.h>
 #include <string.h>
@@ -96,14 +97,19 @@ static size_t
 packet_rewrite(const struct vault_local *l, const struct perc_rtp *h,
     uint8_t pt, const uint8_t *p, size_t n, uint8_t *out)
 {
+	uint8_t ext[PERC_HDREXT_MAX];
+	size_t len =
+	    vault_ext_leave(&l->slot->v->config->ext, l->media, h, p, ext);
 	struct perc_wire w;
 
 	perc_wire_writer(&w, out, VAULT_PACKET_MAX);
-	perc_wire_put_u8(&w, 0x80 | (h->padding ? 0x20 : 0));
+	perc_wire_put_u8(
+	    &w, 0x80 | (h->padding ? 0x20 : 0) | (len > 0 ? 0x10 : 0));
 	perc_wire_put_u8(&w, (h->marker ? 0x80 : 0) | pt);
 	perc_wire_put_u16(&w, (uint16_t)(h->seq + l->seq_off));
 	perc_wire_put_u32(&w, h->ts + l->ts_off);
 	perc_wire_put_u32(&w, l->ssrc);
+	perc_wire_put_bytes(&w, ext, len);
 	perc_wire_put_bytes(&w, p + h->header_len, n - h->header_len);
 	return perc_wire_end(&w) == 0 ? w.pos : 0;
 }
@@ -128,6 +134,9 @@ packet_send(struct vault_local *l, const uint8_t *p, size_t n, int64_t now)
 	if (n + PERC_DOUBLE_ROOM > VAULT_PACKET_MAX - PERC_GCM_TAG_LEN)
 		return PERC_ERR_LIMIT;
 	numbering_follow(l, &h, c->rate, now);
+	/* Its key goes with a picture that begins (RFC 8870 section 4.4). */
+	if (vault_ext_key_frame(&v->config->ext, &h, p))
+		perc_double_tx_key_frame(l->tx);
 	len = packet_rewrite(l, &h, c->pt, p, n, plain);
 	if (len == 0 ||
 	    (r = perc_double_tx_seal(

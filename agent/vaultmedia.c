@@ -46,9 +46,27 @@ vault_out_put(
 	v->nout++;
 }
 
+/* Put what came with packet p of the hop, and the application is to have,
+ * between header and payload of the opened one: octets of that. */
+static size_t
+extend(struct vault_slot *s, const struct vault_stream *t, size_t len,
+    const uint8_t *p, size_t n)
+{
+	uint8_t ext[PERC_HDREXT_MAX], *out = s->v->work;
+	size_t head = PERC_RTP_MIN + 4u * (out[0] & 0x0f);
+	size_t more = vault_ext_come(&s->v->config->ext, t->media, p, n, ext);
+
+	if (more == 0 || head > len || len + more > VAULT_PACKET_MAX)
+		return len;
+	memmove(out + head + more, out + head, len - head);
+	memcpy(out + head, ext, more);
+	out[0] |= 0x10;
+	return len + more;
+}
+
 static void
 deliver(struct vault_slot *s, struct vault_stream *t,
-    const struct perc_double_in *info, int64_t now)
+    const struct perc_double_in *info, int64_t now, const uint8_t *in, size_t n)
 {
 	uint8_t *p = s->v->work;
 	struct sockaddr_in to = {
@@ -68,12 +86,13 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 	p[1] = (p[1] & 0x80) | info->outer_pt;
 	p[2] = (uint8_t)(info->outer_seq >> 8);
 	p[3] = (uint8_t)info->outer_seq;
-	vault_out_put(s->v, &to, p, info->len);
+	vault_out_put(s->v, &to, p, extend(s, t, info->len, in, n));
 	s->count.delivered++;
 }
 
 static void
-opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms)
+opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms,
+    const uint8_t *p, size_t n)
 {
 	struct vault_stream *t;
 
@@ -82,7 +101,7 @@ opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms)
 	else if (vault_codec_find(s, t->media, info->outer_pt) == NULL)
 		s->count.pt_refused++;
 	else {
-		deliver(s, t, info, now_ms);
+		deliver(s, t, info, now_ms, p, n);
 		vault_speak_heard(s, t, info->len - PERC_RTP_MIN);
 	}
 }
@@ -99,7 +118,7 @@ vault_media_open(
 	if (spi != 0 || r == PERC_ERR_UNKNOWN_KEY)
 		vault_send_wanted(s, spi);
 	if (r == 0)
-		opened(s, &info, now_ms);
+		opened(s, &info, now_ms, p, n);
 	vault_hold_put(s, now_ms, p, n, r, spi);
 	if (r == 0 && info.first)
 		vault_hold_try(s, info.ssrc);

@@ -52,13 +52,25 @@ source_follow(struct mdd_source *s, const struct mdd_leg *leg, uint16_t seq,
 
 /* The extensions as they go on, with room for them if they change. */
 static void
-media_ext(const struct perc_rtp *h, const uint8_t *p, struct perc_rewrite *w,
-    uint8_t ext[static PERC_HDREXT_MAX])
+media_ext(const struct perc_rtp *h, const uint8_t *p, bool link,
+    struct perc_rewrite *w, uint8_t ext[static PERC_HDREXT_MAX])
 {
-	if (!h->extension || !mdd_sight_strip(h, p, ext, &w->extlen))
+	w->set_ext = false;
+	if (!h->extension || !mdd_sight_strip(h, p, link, ext, &w->extlen))
 		return;
 	w->set_ext = true;
 	w->ext = w->extlen > 0 ? ext : NULL;
+}
+
+/* A link's are others than everybody's, which were made once. */
+static void
+media_ext_link(const struct mdd_staged *k, struct perc_rewrite *w,
+    uint8_t ext[static PERC_HDREXT_MAX])
+{
+	struct perc_rtp h;
+
+	if (k->rw.set_ext && perc_rtp_parse(&h, k->p, k->n) == 0)
+		media_ext(&h, k->p, true, w, ext);
 }
 
 static void
@@ -76,6 +88,8 @@ media_forward(
 			return;
 		}
 	}
+	if (to->link != NULL)
+		media_ext_link(k, &rw, ext);
 	if (to->plan != NULL &&
 	    !mdd_seat_out(to, k->p, k->n, w->now_ms, &rw, ext)) {
 		w->count[MDD_FORWARD_NO_SEAT]++;
@@ -117,7 +131,7 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
 		return false;
 	if (perc_rtp_parse(&h, k.p, k.n) != 0)
 		return false;
-	media_ext(&h, k.p, &rw, ext);
+	media_ext(&h, k.p, to->link != NULL, &rw, ext);
 	if (to->plan != NULL && !mdd_seat_out(to, k.p, k.n, now_ms, &rw, ext))
 		return false;
 	out = mdd_batch_slot(w->out);
@@ -210,7 +224,7 @@ media_stage(struct mdd_worker *w, struct mdd_leg *leg, struct mdd_source *s,
 	if (k->full)
 		s->full = ((uint32_t)t->spi << 16 | t->epoch) ^
 		    s->serial * 2654435761u;
-	media_ext(h, p, &k->rw, ext);
+	media_ext(h, p, false, &k->rw, ext);
 	mdd_select_see(leg->room, s, h, k, w->now_ms);
 }
 

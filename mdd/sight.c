@@ -213,17 +213,19 @@ mdd_sight_look(struct mdd_sight *s, const struct perc_rtp *h, const uint8_t *p,
 }
 
 static bool
-goes_on(uint8_t id)
+goes_on(uint8_t id, bool link)
 {
+	if (link && (id == PERC_HDREXT_MID || id == PERC_HDREXT_RID))
+		return true;
 	return id == PERC_HDREXT_LEVEL || id == PERC_HDREXT_DD ||
 	    id == PERC_HDREXT_MARKING;
 }
 
 bool
-mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p,
+mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p, bool link,
     uint8_t out[static PERC_HDREXT_MAX], size_t *len)
 {
-	struct perc_hdrext_item keep[4], e;
+	struct perc_hdrext_item keep[6], e;
 	struct perc_hdrext_iter it;
 	unsigned n = 0;
 	bool all = true;
@@ -231,7 +233,7 @@ mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p,
 	if (!perc_hdrext_begin(&it, h, p))
 		return false;
 	while (perc_hdrext_next(&it, &e)) {
-		if (goes_on(e.id) && n < sizeof(keep) / sizeof(keep[0]))
+		if (goes_on(e.id, link) && n < sizeof(keep) / sizeof(keep[0]))
 			keep[n++] = e;
 		else
 			all = false;

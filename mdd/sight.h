@@ -50,8 +50,9 @@ bool mdd_sight_look(struct mdd_sight *s, const struct perc_rtp *h,
     const uint8_t *p, bool newest, struct mdd_frame *f);
 /*
  * The extension block as it goes on: what is the hop's own (transport-wide
- * numbers, MID, RID) or unknown stays here. False: it goes on as it came.
- * Else *len octets of out (0: no extension is left).
+ * numbers, MID, RID) or unknown stays here; a link to another distributor gets
+ * MID and RID, for it chooses among layers as we do. False: it goes on as it
+ * came. Else *len octets of out (0: no extension is left).
  */
-bool mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p,
+bool mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p, bool link,
     uint8_t out[static PERC_HDREXT_MAX], size_t *len);

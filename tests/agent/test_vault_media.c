@@ -385,6 +385,90 @@ test_REQ_F_4_3c_header_is_made_anew(void **state)
 	kit_msg_clear(&m);
 }
 
+/* The audio level leaves with sound, as root's configuration has it, under the
+ * id of the hop; what else is there does not, nor does it with pictures. */
+static void
+test_audio_level_leaves(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	const uint8_t p[] = { 0x90, 111, 0x12, 0x34, 0, 0, 0, 9, 1, 2, 3, 4,
+		0xbe, 0xde, 0, 2, 0x20, 0x77, 0x50, 0x9e, 0x31, 1, 2, 0, 'h',
+		'i' };
+	const uint8_t out[] = { 0xbe, 0xde, 0, 1, 0x10, 0x9e, 0, 0 };
+	uint8_t d[2048];
+	struct kit_msg m;
+
+	w->kmf.config.ext.level = 5;
+	kit_listen(b, kit_port(b, a->ssrc[0]));
+	kit_app_send_to(a, a->port[VAULT_AUDIO][0], p, sizeof(p));
+	kit_settle(a, 10);
+	assert_true(kit_take(a, VAULT_MEDIA_OUT, &m));
+	assert_int_equal(m.data[1], 0x90);
+	assert_memory_equal(m.data + 1 + 12, out, sizeof(out));
+	assert_int_equal(m.len, 1 + 12 + 8 + 2 + 16 + 1 + 47);
+	kit_send_raw(b, VAULT_MEDIA_IN, m.data, m.len);
+	kit_settle(b, 10);
+	assert_int_equal(kit_recv(b, d, sizeof(d)), 14); /* without it */
+	assert_int_equal(d[0], 0x80);
+	assert_memory_equal(d + 12, "hi", 2);
+	kit_msg_clear(&m);
+	kit_app_send_to(a, a->port[VAULT_VIDEO][0], p, sizeof(p));
+	kit_settle(a, 10);
+	assert_true(kit_take(a, VAULT_MEDIA_OUT, &m));
+	assert_int_equal(m.data[1], 0x80);
+	kit_msg_clear(&m);
+}
+
+/* With ext_deliver the application gets it back under its own id. */
+static void
+test_extensions_are_delivered(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	const uint8_t p[] = { 0x90, 111, 0x12, 0x34, 0, 0, 0, 9, 1, 2, 3, 4,
+		0xbe, 0xde, 0, 1, 0x50, 0x9e, 0, 0, 'h', 'i' };
+	uint8_t d[2048];
+	struct kit_msg m;
+
+	w->kmf.config.ext.level = 5;
+	w->kmf.config.ext.deliver = true;
+	kit_listen(b, kit_port(b, a->ssrc[0]));
+	kit_app_send_to(a, a->port[VAULT_AUDIO][0], p, sizeof(p));
+	kit_settle(a, 10);
+	assert_true(kit_take(a, VAULT_MEDIA_OUT, &m));
+	kit_send_raw(b, VAULT_MEDIA_IN, m.data, m.len);
+	kit_settle(b, 10);
+	assert_int_equal(kit_recv(b, d, sizeof(d)), sizeof(p));
+	assert_memory_equal(d + 12, p + 12, 10);
+	kit_msg_clear(&m);
+}
+
+/* A key frame that the application tells of carries the sender's key. */
+static void
+test_key_frame_carries_key(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0];
+	uint8_t p[] = { 0x90, 96, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 0xbe, 0xde, 0,
+		1, 0x72, 0x80, 0, 0, 'h', 'i' };
+	struct kit_msg m;
+	unsigned i, full = 0;
+
+	w->kmf.config.ext.marking = 7;
+	for (i = 0; i < 8; i++) {
+		p[3]++;
+		p[17] = i == 6 ? 0xa0 : 0x80;
+		kit_app_send_to(a, a->port[VAULT_VIDEO][0], p, sizeof(p));
+		kit_settle(a, 5);
+		assert_true(kit_take(a, VAULT_MEDIA_OUT, &m));
+		assert_int_equal(m.data[1 + 12 + 4], 0x92); /* id 9, 3 octets */
+		full = full << 1 | (m.data[m.len - 1] == 2);
+		kit_msg_clear(&m);
+	}
+	assert_int_equal(full & 0x1f, 0x02); /* the last but one */
+}
+
 static void
 app_packet(struct kit *a, uint32_t ssrc, uint16_t seq, uint32_t ts)
 {
@@ -709,6 +793,9 @@ main(void)
 		TEST(test_restart_of_the_application),
 		TEST(test_REQ_W_2_fail_closed),
 		TEST(test_REQ_F_4_1a_rtcp_says_nothing_confidential),
+		TEST(test_audio_level_leaves),
+		TEST(test_extensions_are_delivered),
+		TEST(test_key_frame_carries_key),
 		TEST(test_rtcp_on_the_rtp_port),
 		TEST(test_REQ_F_8_2_5a_key_frame_storm),
 		TEST(test_key_frame_request_arrives),

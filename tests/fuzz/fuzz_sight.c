@@ -23,7 +23,7 @@ one(struct mdd_sight *s, const uint8_t *p, size_t n)
 	if (s->templates > MDD_TEMPLATES_MAX || f.tid > MDD_TID_MAX ||
 	    f.enter > MDD_TID_MAX || f.level > 127)
 		abort();
-	if (mdd_sight_strip(&h, p, out, &len) &&
+	if (mdd_sight_strip(&h, p, n % 2, out, &len) &&
 	    (len > sizeof(out) || len % 4 != 0))
 		abort();
 }

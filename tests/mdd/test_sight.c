@@ -231,21 +231,26 @@ test_strip(void **state)
 	};
 	static const uint8_t want[] = { 0xbe, 0xde, 0, 2, 0x10, 0x1e, 0x82,
 		0xc0, 0, 1, 0, 0 };
+	static const uint8_t link[] = { 0xbe, 0xde, 0, 3, 0x10, 0x1e, 0x40, '0',
+		0x82, 0xc0, 0, 1, 0xa0, 'h', 0, 0 };
 	uint8_t p[128] = { 0x90 }, out[PERC_HDREXT_MAX];
 	struct perc_rtp h;
 	size_t len;
 
 	assert_int_equal(perc_hdrext_put(p + 12, 100, in, 6, &len), 0);
 	assert_int_equal(perc_rtp_parse(&h, p, 12 + len), 0);
-	assert_true(mdd_sight_strip(&h, p, out, &len));
+	assert_true(mdd_sight_strip(&h, p, false, out, &len));
 	assert_int_equal(len, sizeof(want));
 	assert_memory_equal(out, want, len);
+	assert_true(mdd_sight_strip(&h, p, true, out, &len));
+	assert_memory_equal(out, link, sizeof(link));
+	assert_int_equal(len, sizeof(link));
 	assert_int_equal(perc_hdrext_put(p + 12, 100, in + 1, 1, &len), 0);
 	assert_int_equal(perc_rtp_parse(&h, p, 12 + len), 0);
-	assert_false(mdd_sight_strip(&h, p, out, &len)); /* as it came */
+	assert_false(mdd_sight_strip(&h, p, false, out, &len)); /* as it came */
 	assert_int_equal(perc_hdrext_put(p + 12, 100, in, 1, &len), 0);
 	assert_int_equal(perc_rtp_parse(&h, p, 12 + len), 0);
-	assert_true(mdd_sight_strip(&h, p, out, &len));
+	assert_true(mdd_sight_strip(&h, p, false, out, &len));
 	assert_int_equal(len, 0); /* none is left */
 }
 

@@ -167,10 +167,10 @@ speak(struct talk *t, unsigned n, bool heard)
 	}
 }
 
-/* REQ-F-4.4: OHB and outer SEQ over what a distributor takes out; SEQ wraps
+/* RFC 8723 section 5.2: OHB and outer SEQ over what is taken out; SEQ wraps
  * meanwhile. */
 static void
-test_REQ_F_4_4_unsubscribe_and_back(void **state)
+test_unsubscribe_and_back(void **state)
 {
 	struct talk t;
 	unsigned i;
@@ -247,7 +247,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_REQ_F_4_4_unsubscribe_and_back),
+		cmocka_unit_test(test_unsubscribe_and_back),
 		cmocka_unit_test(test_key_changes_meanwhile),
 		cmocka_unit_test(test_refused),
 	};
