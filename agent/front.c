@@ -141,7 +141,8 @@ on_speaking(const char *conf, const char *json, void *arg)
 		return;
 	}
 	json_decref(c->speaking);
-	c->speaking = j;
+	c->speaking = json_incref(json_object_get(j, "speaking"));
+	json_decref(j);
 }
 
 static void

@@ -9,7 +9,8 @@
  *	frontenter.c  from a conference URI to the first key
  *	frontadmit.c  who the user is, for token1
  *	frontkeys.c   token1 and keys, the first and again
- *	frontlive.c   leases, tokens, rosters
+ *	frontlive.c   tokens, rosters
+ *	frontlease.c  leases, and the news they bring
  *	frontleave.c  the way out
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
@@ -139,6 +140,7 @@ struct front_conf {
 	int64_t lease_ms, keys_asked_ms, events_first_ms;
 	bool events_open, doomed;
 	bool events_eaten; /* a stream fell silent: polls until one lives */
+	bool receipt_told; /* the lease request under way has it */
 	bool events_late;  /* an epoch was there before the stream told it */
 	bool returning;	 /* was in, was cut off, enters again */
 	unsigned behind; /* lease answers that told of an unknown epoch */
@@ -149,6 +151,7 @@ struct front_conf {
 	int64_t epoch, roster_seq;
 	char *reason;
 	struct front_news *news; /* rosters that the vault looks at */
+	char *receipt; /* of keys that ran out while the KMF was away */
 	json_t *roster, *streams, *speaking, *roster_state;
 
 	/* the MDD's side */
@@ -271,6 +274,9 @@ void front_roster_want(struct front_conf *c, int64_t in_ms);
 void front_news_forget(struct front_conf *c);
 /* Hand a roster to the vault; kept for display once it is taken. */
 void front_roster_give(struct front_conf *c, const char *jws);
+
+/* frontlease.c */
+void front_lease_start(struct front_conf *c);
 void front_lease_soon(struct front_conf *c);
 
 /* frontleave.c */

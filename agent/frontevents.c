@@ -8,7 +8,7 @@
  * stream never is. Such a stream looks open and says nothing; some let the
  * first buffer through. So a stream counts once the KMF's first octet has
  * come, and after a bad experience only when it has lived through a heart
- * beat; until then the lease is renewed often (frontlive.c), and its answer
+ * beat; until then the lease is renewed often (frontlease.c), and its answer
  * tells of epochs and rosters.
  */
 #include "agent/front.h"

@@ -150,6 +150,10 @@ front_erased(struct front_conf *c, const char *reason, const char *receipt)
 {
 	log_info("erased conf=%s reason=%s", c->id, reason);
 	if (strcmp(reason, "expired") == 0 && front_is_live(c)) {
+		if (*receipt != '\0') {
+			free(c->receipt);
+			c->receipt = text_dup(receipt);
+		}
 		front_progress(c,
 		    "cut off from the KMF, the key's time is "
 		    "over; coming back when it answers");
@@ -266,6 +270,7 @@ front_conf_free(struct front_conf *c)
 	free(c->ends_at);
 	free(c->reason);
 	front_news_forget(c);
+	free(c->receipt);
 	json_decref(c->media);
 	json_decref(c->policy);
 	json_decref(c->roster);

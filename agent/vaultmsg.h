@@ -35,8 +35,8 @@
  *   KEY_WANTED   str conf | u16 spi          (unknown SPI seen; once each)
  *   STREAMS      str conf | str json: local ports in and out, see below
  *   STATUS_IS    str json
- *   SPEAKING     str conf | str json: [{"ssrc", "member", "name"}], sent when
- *                it changes, five times a second at most
+ *   SPEAKING     str conf | str json: {"speaking": [{"ssrc", "member",
+ *                "name"}]}, sent when it changes, five times a second at most
  *
  * OPEN's json: {"slot": n}. KEY's and EPOCH's: {"epoch", "spi", "member",
  * "name", "ssrcs": [...], "expires_in"}. ROSTER's: {"seq", "epoch", "fresh":

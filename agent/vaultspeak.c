@@ -38,14 +38,14 @@ vault_speak_json(const struct vault_slot *s)
 static void
 speaking_send(struct vault_slot *s)
 {
-	json_t *list = vault_speak_json(s);
-	char *text = perc_json_text(list);
+	json_t *o = json_pack("{s:o}", "speaking", vault_speak_json(s));
+	char *text = o != NULL ? perc_json_text(o) : NULL;
 
 	if (text != NULL)
 		vault_send(s->v, VAULT_SPEAKING, 0, NULL,
 		    (const char *const[]){ s->conf, text }, 2);
 	perc_json_free(text);
-	json_decref(list);
+	json_decref(o);
 }
 
 static void

@@ -238,40 +238,6 @@ out:
 	return r;
 }
 
-int
-kmf_op_lease_renew(struct kmf_job *j)
-{
-	int64_t held = 0, lease_ms = (int64_t)j->policy.lease_s * 1000;
-	json_t *body = NULL;
-	char why[96] = "";
-	int r;
-
-	if (j->conf.state == DB_CONF_ENDED)
-		return kmf_refuse(j, 410, "ended", "the conference is over");
-	if (j->me.state != DB_MEMBER_LIVE)
-		return kmf_refuse(j, 409, "not_joined",
-		    "the lease ran out; ask for the keys again");
-	r = perc_json_parse(&body, j->call->body, j->call->body_len,
-	    KMF_BODY_MAX, why, sizeof(why));
-	if (r == 0)
-		r = perc_json_int(&held, body, "epoch", 0, UINT32_MAX);
-	json_decref(body);
-	if (r != 0)
-		return kmf_refuse(j, 400, "invalid_request",
-		    "/epoch: the epoch you hold, 0 for none");
-	if (held > j->conf.epoch)
-		held = j->conf.epoch;
-	if ((held == 0) != (j->me.held == 0))
-		kmf_stream_changed(j->k, j->me.id);
-	if ((r = db_member_lease(
-		 j->k->db, j->me.id, j->k->now_ms + lease_ms, held)) != 0)
-		return r;
-	return kmf_answer_json(j, 200,
-	    json_pack("{s:i, s:I, s:I}", "expires_in", (int)j->policy.lease_s,
-		"epoch", (json_int_t)j->conf.epoch, "roster_seq",
-		(json_int_t)j->conf.roster_seq));
-}
-
 /* The receipt must be signed by the very key that the member has. */
 static int
 receipt_keep(struct kmf_job *j, const char *text)
@@ -315,10 +281,59 @@ out:
 	return r;
 }
 
+/* Refuses one that is not this endpoint's; NULL: there is none. */
+static int
+receipt_take(struct kmf_job *j, const char *receipt)
+{
+	int r = receipt != NULL ? receipt_keep(j, receipt) : 0;
+
+	if (r == 0 || r == PERC_ERR_SYS || r == PERC_ERR_NOMEM)
+		return r;
+	return kmf_refuse(
+	    j, 400, "invalid_receipt", "/receipt: not signed by this endpoint");
+}
+
+int
+kmf_op_lease_renew(struct kmf_job *j)
+{
+	int64_t held = 0, lease_ms = (int64_t)j->policy.lease_s * 1000;
+	json_t *body = NULL;
+	char why[96] = "";
+	int r;
+
+	if (j->conf.state == DB_CONF_ENDED)
+		return kmf_refuse(j, 410, "ended", "the conference is over");
+	if (j->me.state != DB_MEMBER_LIVE)
+		return kmf_refuse(j, 409, "not_joined",
+		    "the lease ran out; ask for the keys again");
+	r = perc_json_parse(&body, j->call->body, j->call->body_len,
+	    KMF_BODY_MAX, why, sizeof(why));
+	if (r == 0)
+		r = perc_json_int(&held, body, "epoch", 0, UINT32_MAX);
+	if (r != 0)
+		r = kmf_refuse(j, 400, "invalid_request",
+		    "/epoch: the epoch you hold, 0 for none");
+	else
+		r = receipt_take(j, perc_json_str(body, "receipt"));
+	json_decref(body);
+	if (r != 0 || j->a.status != 0)
+		return r;
+	if (held > j->conf.epoch)
+		held = j->conf.epoch;
+	if ((held == 0) != (j->me.held == 0))
+		kmf_stream_changed(j->k, j->me.id);
+	if ((r = db_member_lease(
+		 j->k->db, j->me.id, j->k->now_ms + lease_ms, held)) != 0)
+		return r;
+	return kmf_answer_json(j, 200,
+	    json_pack("{s:i, s:I, s:I}", "expires_in", (int)j->policy.lease_s,
+		"epoch", (json_int_t)j->conf.epoch, "roster_seq",
+		(json_int_t)j->conf.roster_seq));
+}
+
 int
 kmf_op_lease_end(struct kmf_job *j)
 {
-	const char *receipt;
 	json_t *body = NULL;
 	struct kmf_room o;
 	char why[96] = "";
@@ -329,14 +344,10 @@ kmf_op_lease_end(struct kmf_job *j)
 			KMF_BODY_MAX, why, sizeof(why)) != 0)
 			return kmf_refuse(
 			    j, 400, "invalid_request", "the body: %s", why);
-		receipt = perc_json_str(body, "receipt");
-		r = receipt != NULL ? receipt_keep(j, receipt) : 0;
+		r = receipt_take(j, perc_json_str(body, "receipt"));
 		json_decref(body);
-		if (r == PERC_ERR_SYS || r == PERC_ERR_NOMEM)
+		if (r != 0 || j->a.status != 0)
 			return r;
-		if (r != 0)
-			return kmf_refuse(j, 400, "invalid_receipt",
-			    "/receipt: not signed by this endpoint");
 	}
 	if (j->me.state == DB_MEMBER_LIVE &&
 	    ((r = kmf_room_load(&o, j->k, &j->conf)) != 0 ||

@@ -311,7 +311,7 @@ speaking(struct kit *k, char names[96])
 		perc_wire_reader(&w, m.data, m.len);
 		assert_string_equal(perc_wire_get_str(&w), CONF);
 		list = json_loads(perc_wire_get_str(&w), 0, NULL);
-		json_array_foreach(list, i, o)
+		json_array_foreach(json_object_get(list, "speaking"), i, o)
 		    strcat(strcat(names, perc_json_str(o, "name")), " ");
 		json_decref(list);
 		kit_msg_clear(&m);

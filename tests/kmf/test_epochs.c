@@ -161,6 +161,40 @@ test_REQ_WC_4_8b_who_lags_and_why(void **state)
 	assert_string_equal(why(lag_of(&bob, 0, 0)), ""); /* gone */
 }
 
+static int
+renew_with(
+    struct kit_end *e, const struct kit_end *signer, const json_t *claims)
+{
+	char *jws, body[2048];
+
+	assert_int_equal(perc_jws_sign(&jws, signer->sign, "perch-receipt+jwt",
+			     claims, true),
+	    0);
+	snprintf(body, sizeof(body), "{\"epoch\":1,\"receipt\":\"%s\"}", jws);
+	free(jws);
+	return kit_as(&t, e, KMF_OP_LEASE_RENEW, body)->status;
+}
+
+/* REQ-WC-4.9: what ran out while we were away is signed for afterwards; the
+ * lease goes on, and nobody signs for somebody else. */
+static void
+test_REQ_WC_4_9_receipt_comes_with_the_lease(void **state)
+{
+	json_t *claims = json_pack("{s:i, s:s, s:s, s:s, s:[i], s:i}", "iat",
+	    1800000000, "conference", conf, "member", "m", "reason", "expired",
+	    "erased_spis", 7, "keys_erased", 5);
+
+	kit_join(&t, &alice, conf);
+	assert_int_equal(renew_with(&alice, &bob, claims), 400);
+	assert_null(strstr(
+	    kit_admin(&t, KMF_OP_AUDIT, "", "", NULL)->text, "\"receipt\""));
+	assert_int_equal(renew_with(&alice, &alice, claims), 200);
+	assert_non_null(strstr(
+	    kit_admin(&t, KMF_OP_AUDIT, "", "", NULL)->text, "\"expired\""));
+	assert_string_equal(why(lag_of(&alice, 1, 1)), "");
+	json_decref(claims);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -170,6 +204,7 @@ main(void)
 		T(test_resume_tells_what_was_missed),
 		T(test_unknown_event_id_is_reset),
 		T(test_REQ_WC_4_8b_who_lags_and_why),
+		T(test_REQ_WC_4_9_receipt_comes_with_the_lease),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
