@@ -48,10 +48,15 @@ static const struct perc_conf_item items[] = {
 	    .offset = O(media_host),
 	    .def = "127.0.0.1",
 	    .help = "address that endpoints are told to send media to" },
+	{ .name = "media_host6",
+	    .type = PERC_CONF_STR,
+	    .offset = O(media_host6),
+	    .help = "IPv6 address that endpoints are told beside media_host" },
 	{ .name = "media_listen",
 	    .type = PERC_CONF_STR,
 	    .offset = O(media_listen),
-	    .help = "UDP address to bind; default: media_host" },
+	    .help = "UDP address to bind; default: media_host, or all when "
+		    "media_host6 is set" },
 	{ .name = "media_port",
 	    .type = PERC_CONF_INT,
 	    .offset = O(media_port),
@@ -173,6 +178,11 @@ static const struct perc_conf_item items[] = {
 	    .offset = O(segments),
 	    .def = "yes",
 	    .help = "send and receive a burst as one (UDP GSO and GRO)" },
+	{ .name = "whip",
+	    .type = PERC_CONF_BOOL,
+	    .offset = O(whip),
+	    .def = "no",
+	    .help = "let browsers join by SDP; only hops protect their media" },
 	{ .name = "metrics_open",
 	    .type = PERC_CONF_BOOL,
 	    .offset = O(metrics_open),
@@ -261,12 +271,37 @@ static int PERC_PRINTF(3, 4)
 }
 
 static bool
-is_address(const char *t)
+is_family(int family, const char *t)
 {
 	uint8_t raw[16];
 
-	return inet_pton(AF_INET, t, raw) == 1 ||
-	    inet_pton(AF_INET6, t, raw) == 1;
+	return inet_pton(family, t, raw) == 1;
+}
+
+static bool
+is_address(const char *t)
+{
+	return is_family(AF_INET, t) || is_family(AF_INET6, t);
+}
+
+/* One socket for both families: it must be of IPv6, and open to all. */
+static int
+check_media6(struct mdd_conf *c, struct perc_conf_error *e)
+{
+	if (!is_family(AF_INET6, c->media_host6) ||
+	    strcmp(c->media_host6, "::") == 0 ||
+	    !is_family(AF_INET, c->media_host))
+		return complain(e, PERC_ERR_FORMAT,
+		    "media_host6 = %s: give an IPv6 address here and one of "
+		    "IPv4 as media_host",
+		    c->media_host6);
+	if (c->media_listen == NULL && (c->media_listen = strdup("::")) == NULL)
+		return PERC_ERR_NOMEM;
+	if (strcmp(c->media_listen, "::") != 0)
+		return complain(e, PERC_ERR_FORMAT,
+		    "media_listen = %s: with media_host6 it must be ::",
+		    c->media_listen);
+	return 0;
 }
 
 static int
@@ -279,6 +314,8 @@ check_media(struct mdd_conf *c, struct perc_conf_error *e)
 		    "media_host = %s: give the one address that endpoints "
 		    "can reach",
 		    c->media_host);
+	if (c->media_host6 != NULL)
+		return check_media6(c, e);
 	if (c->media_listen == NULL &&
 	    (c->media_listen = strdup(c->media_host)) == NULL)
 		return PERC_ERR_NOMEM;

@@ -26,6 +26,7 @@ struct mdd_conf {
 	char *listen, *base_url, *tls_cert, *tls_key;
 	char *media_listen; /* literal address to bind; media_host if not set */
 	char *media_host;   /* literal address that endpoints are told */
+	char *media_host6;  /* and one of IPv6 beside it; or NULL */
 	char *user;
 	int64_t media_port, workers, max_legs, max_conferences,
 	    max_conference_legs;
@@ -33,7 +34,7 @@ struct mdd_conf {
 	int64_t rtx_packets, rtx_memory;
 	int64_t idle_s, grace_s, last_n, drain_s, metrics_legs;
 	int log_level; /* enum perc_log_level */
-	bool syslog, metrics_open, segments;
+	bool syslog, metrics_open, segments, whip;
 	struct mdd_kmf_conf kmf[MDD_KMF_MAX];
 	unsigned kmfs;
 };

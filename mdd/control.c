@@ -14,6 +14,7 @@
 
 #include "mdd/admin.h"
 #include "mdd/role.h"
+#include "mdd/sdp.h"
 #include "perc/log.h"
 #include "perc/proc.h"
 #include "perc/secret.h"
@@ -158,7 +159,7 @@ serve(struct ctl *c)
 		.listen = c->conf->listen,
 		.cert_file = c->conf->tls_cert,
 		.key_file = c->conf->tls_key,
-		.max_body = CTL_BODY_MAX,
+		.max_body = c->conf->whip ? MDD_SDP_MAX : CTL_BODY_MAX,
 		.deadline_ms = CTL_DEADLINE_MS,
 		.max_conns = (unsigned)c->conf->max_conns,
 		.max_conns_per_ip = (unsigned)c->conf->max_conns_per_ip };

@@ -12,6 +12,7 @@
 #include "mdd/conf.h"
 #include "mdd/msg.h"
 #include "mdd/role.h"
+#include "mdd/sdp.h"
 #include "mdd/table.h"
 #include "mdd/taste.h"
 #include "mdd/token.h"
@@ -39,6 +40,13 @@ struct ctl_room { /* a conference and the worker that has it */
 	unsigned legs;
 };
 
+/* Of a leg that came by SDP (mdd/whip.c). */
+struct ctl_whip {
+	struct mdd_sdp *offer; /* until it is answered; then NULL */
+	struct mdd_plan plan;
+	char etag[32]; /* of this ICE session (RFC 9725 section 4.3) */
+};
+
 struct ctl_leg {
 	struct mdd_node by_id;
 	struct ctl_leg *next, **linkp; /* all of them */
@@ -47,6 +55,7 @@ struct ctl_leg {
 	uint8_t pin[PERC_FINGERPRINT_LEN];
 	struct ctl_room *room;
 	struct perc_httpd_req *req; /* waits for the worker; or NULL */
+	struct ctl_whip *whip;	    /* NULL: it joined by JSON */
 	int64_t asked_ms, exp_s;
 	struct mdd_legstat stat; /* as its worker told last, if it does */
 };
@@ -97,9 +106,11 @@ struct ctl_ice { /* of the endpoint; wiped by whoever has it */
 };
 
 /* Ask the worker of the token's conference for a leg; req is answered later
- * by join_answer. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
+ * by join_answer. whip is taken over, unless there is an error, and puts the
+ * leg among its like. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
 PERC_MUST int ctl_join(struct ctl *c, const struct mdd_token *t,
-    const struct ctl_ice *ice, struct perc_httpd_req *req);
+    const struct ctl_ice *ice, struct ctl_whip *whip,
+    struct perc_httpd_req *req);
 struct ctl_leg *ctl_leg_find(struct ctl *c, const char *id);
 /* Is it this token's leg? */
 bool ctl_leg_is(
@@ -130,6 +141,28 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
 /* {"type", "title", "status", "code", "request_id"} of RFC 9457. */
 void join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
     const char *title);
+
+/* The token of a request, checked; false: it was answered. */
+bool join_token(struct ctl *c, struct perc_httpd_req *r, struct mdd_token *t);
+/* The leg that the path names, when the token is its own. NULL: answered. */
+struct ctl_leg *join_own_leg(struct ctl *c, struct perc_httpd_req *r,
+    const char *id, struct mdd_token *t);
+/* No leg to be had, by the error of ctl_join. */
+void join_full(struct ctl *c, struct perc_httpd_req *r, int err);
+
+/* ---- whip.c: the same for who speaks SDP ------------------------------ */
+
+void whip_post(struct ctl *c, struct perc_httpd_req *r, const char *rest);
+void whip_delete(struct ctl *c, struct perc_httpd_req *r, const char *id);
+void whip_patch(struct ctl *c, struct perc_httpd_req *r, const char *id);
+void whip_options(struct ctl *c, struct perc_httpd_req *r, const char *rest);
+void
+whip_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
+void whip_free(struct ctl_whip *w);
+/* What a page of another origin may read (CORS): how many of at most 2 headers
+ * it put into h; none for paths that pages have no business with. */
+size_t whip_cors(
+    struct perc_httpd_header h[2], const struct perc_httpd_req *r);
 
 /* ---- metrics.c -------------------------------------------------------- */
 

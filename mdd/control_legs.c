@@ -16,11 +16,12 @@
 
 static void
 room_key(char out[MDD_CONF_KEY_MAX + 1], const struct ctl *c,
-    const struct mdd_token *t)
+    const struct mdd_token *t, bool hop_only)
 {
-	/* Two KMFs may use the same conference id. */
-	(void)snprintf(out, MDD_CONF_KEY_MAX + 1, "%s/%s",
-	    c->issuer[t->issuer].name, t->conference);
+	/* Two KMFs may use the same conference id. And who has no end-to-end
+	 * layer is in another room: nothing of the one gets into the other. */
+	(void)snprintf(out, MDD_CONF_KEY_MAX + 1, "%s/%s%s",
+	    c->issuer[t->issuer].name, t->conference, hop_only ? "/hop" : "");
 }
 
 static struct ctl_room *
@@ -99,7 +100,7 @@ ctl_leg_is(
 {
 	char key[MDD_CONF_KEY_MAX + 1];
 
-	room_key(key, c, t);
+	room_key(key, c, t, leg->whip != NULL);
 	return strcmp(key, leg->room->key) == 0 &&
 	    strcmp(t->member, leg->member) == 0 &&
 	    memcmp(t->pin, leg->pin, sizeof(t->pin)) == 0;
@@ -116,6 +117,7 @@ leg_free(struct ctl *c, struct ctl_leg *leg)
 	leg->room->legs--;
 	room_put(leg->room);
 	c->nlegs--;
+	whip_free(leg->whip);
 	free(leg);
 }
 
@@ -143,6 +145,8 @@ join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t,
 	memcpy(j.from, ice->from, sizeof(j.from));
 	memcpy(j.ufrag, ice->ufrag, sizeof(j.ufrag));
 	memcpy(j.pwd, ice->pwd, sizeof(j.pwd));
+	if ((j.planned = leg->whip != NULL))
+		j.plan = leg->whip->plan;
 	n = mdd_join_put(buf, &j);
 	r = n < 0 ? n
 		  : perc_chan_send(leg->room->worker->chan, MDD_MSG_JOIN, 0,
@@ -154,7 +158,7 @@ join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t,
 
 int
 ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
-    struct perc_httpd_req *req)
+    struct ctl_whip *whip, struct perc_httpd_req *req)
 {
 	char key[MDD_CONF_KEY_MAX + 1];
 	struct ctl_room *room;
@@ -163,7 +167,7 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 
 	if (c->nlegs >= c->workers * (unsigned)c->conf->max_legs)
 		return PERC_ERR_LIMIT;
-	room_key(key, c, t);
+	room_key(key, c, t, whip != NULL);
 	if ((r = room_get(c, key, &room)) != 0)
 		return r;
 	if ((leg = calloc(1, sizeof(*leg))) == NULL) {
@@ -187,8 +191,11 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 	c->first = leg;
 	mdd_table_add(&c->legs, &leg->by_id,
 	    mdd_table_hash(&c->legs, leg->id, strlen(leg->id)));
-	if ((r = join_send(c, leg, t, ice)) != 0)
+	leg->whip = whip;
+	if ((r = join_send(c, leg, t, ice)) != 0) {
+		leg->whip = NULL;
 		leg_free(c, leg);
+	}
 	return r;
 }
 

@@ -94,6 +94,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	[MDD_DTLS_REFUSED] = { "perch_mdd_dtls_refused_total", NULL,
 	    "Handshakes with a certificate that is not the token's, or "
 	    "without a common SRTP profile." },
+	[MDD_DTLS_NO_PROFILE] = { "perch_mdd_dtls_no_profile_total", NULL,
+	    "Of the refused: those who offered no AEAD profile of SRTP." },
 	[MDD_DTLS_FAILED] = { "perch_mdd_dtls_failed_total", NULL,
 	    "Handshakes that failed otherwise." },
 	[MDD_LEGS_JOINED] = { "perch_mdd_legs_joined_total", NULL,

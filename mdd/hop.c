@@ -96,10 +96,14 @@ hop_up(struct mdd_worker *w, struct mdd_leg *leg)
 static void
 hop_failed(struct mdd_worker *w, struct mdd_leg *leg, int r)
 {
+	static const char *const why[] = { NULL, "not the token's certificate",
+		"no AEAD profile offered" };
+	enum perc_dtls_refusal no = perc_dtls_refusal(leg->dtls);
+
 	w->count[r == PERC_ERR_AUTH ? MDD_DTLS_REFUSED : MDD_DTLS_FAILED]++;
+	w->count[MDD_DTLS_NO_PROFILE] += no == PERC_DTLS_NO_PROFILE;
 	log_info("handshake failed id=%s why=\"%s\"", leg->id,
-	    r == PERC_ERR_AUTH ? "not the token's certificate, or no profile"
-			       : perc_strerror(r));
+	    why[no] != NULL ? why[no] : perc_strerror(r));
 	if (++leg->tries >= MDD_TRIES_MAX) {
 		mdd_leg_end(&w->legs, leg, MDD_LEGS_BROKEN);
 		return;

@@ -150,10 +150,27 @@ address_is_anothers(struct mdd_worker *w, const struct mdd_leg *leg,
 		strcmp(other->member, leg->member) != 0);
 }
 
+/* What a socket of both families calls ::ffff:192.0.2.1 is 192.0.2.1. */
+static const struct sockaddr *
+plain_address(struct sockaddr_in *in, const struct mdd_addr *a)
+{
+	const struct sockaddr_in6 *in6 = &a->u.in6;
+
+	if (a->u.sa.sa_family != AF_INET6 ||
+	    !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		return &a->u.sa;
+	memset(in, 0, sizeof(*in));
+	in->sin_family = AF_INET;
+	in->sin_port = in6->sin6_port;
+	memcpy(&in->sin_addr, in6->sin6_addr.s6_addr + 12, 4);
+	return (const struct sockaddr *)in;
+}
+
 static void
 answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
     const struct mdd_addr *to, const struct perc_stun *m, int64_t now_ms)
 {
+	struct sockaddr_in in;
 	uint8_t *out;
 	size_t len;
 	int r;
@@ -166,7 +183,8 @@ answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
 	else if (m->controlled) /* we are lite, so the peer controls */
 		r = perc_stun_error(out, &len, m, leg->pwd, 487);
 	else
-		r = perc_stun_success(out, &len, m, leg->pwd, &to->u.sa);
+		r = perc_stun_success(
+		    out, &len, m, leg->pwd, plain_address(&in, to));
 	if (r != 0)
 		return;
 	mdd_batch_commit(w->out, to, len);

@@ -42,14 +42,15 @@ static void
 problem(struct perc_httpd_req *r, unsigned status, const char *code,
     const char *title, const struct perc_httpd_header *extra)
 {
-	struct perc_httpd_header h[2] = { { "Content-Type",
+	struct perc_httpd_header h[4] = { { "Content-Type",
 	    "application/problem+json" } };
+	size_t n = 1 + whip_cors(h + 1, r);
 	char id[32];
 
 	perc_random_id(id, sizeof(id), "r_");
 	if (extra != NULL)
-		h[1] = *extra;
-	reply_json(r, status, h, extra != NULL ? 2 : 1,
+		h[n++] = *extra;
+	reply_json(r, status, h, n,
 	    json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank",
 		"title", title, "status", (int)status, "code", code,
 		"request_id", id),
@@ -84,9 +85,8 @@ refuse(struct ctl *c, struct perc_httpd_req *r, const char *why)
 	    &h);
 }
 
-/* False: it was answered. */
-static bool
-token_get(struct ctl *c, struct perc_httpd_req *r, struct mdd_token *t)
+bool
+join_token(struct ctl *c, struct perc_httpd_req *r, struct mdd_token *t)
 {
 	const char *why = NULL, *h;
 	unsigned count = 0;
@@ -167,6 +167,14 @@ ip_take(uint8_t out[static MDD_IP_LEN], const struct sockaddr *sa)
 
 /* ---- POST, PUT, DELETE ------------------------------------------------ */
 
+void
+join_full(struct ctl *c, struct perc_httpd_req *r, int err)
+{
+	c->full++;
+	join_problem(r, 503, err == PERC_ERR_LIMIT ? "full" : "not_ready",
+	    "No leg to be had now");
+}
+
 static void
 post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 {
@@ -174,7 +182,7 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 	struct mdd_token t;
 	int e;
 
-	if (!token_get(c, r, &t))
+	if (!join_token(c, r, &t))
 		return;
 	if (c->draining) {
 		join_problem(r, 503, "draining",
@@ -190,13 +198,10 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 	if (c->stopping)
 		e = PERC_ERR_AGAIN;
 	else
-		e = ctl_join(c, &t, &ice, r);
+		e = ctl_join(c, &t, &ice, NULL, r);
 	perc_wipe(&ice, sizeof(ice));
-	if (e == 0)
-		return;
-	c->full++;
-	join_problem(r, 503, e == PERC_ERR_LIMIT ? "full" : "not_ready",
-	    "No leg to be had now");
+	if (e != 0)
+		join_full(c, r, e);
 }
 
 static int64_t
@@ -215,9 +220,7 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a)
 
 	leg->req = NULL;
 	if (a == NULL || a->err == PERC_ERR_LIMIT) {
-		c->full++;
-		join_problem(r, 503, a == NULL ? "not_ready" : "full",
-		    "No leg to be had now");
+		join_full(c, r, a == NULL ? PERC_ERR_AGAIN : a->err);
 		return;
 	}
 	if (a->err != 0) {
@@ -226,26 +229,31 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a)
 		    "An SSRC of the token is in use by another member");
 		return;
 	}
+	if (leg->whip != NULL) {
+		leg->req = r;
+		whip_answer(c, leg, a);
+		return;
+	}
 	c->joins++;
 	log_info("joined leg=%s conference=%s member=%s worker=%u", leg->id,
 	    leg->room->key, leg->member, w->index);
 	reply_json(r, 201, &json_header, 1,
-	    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:[s,s], s:I}", "leg",
-		leg->id, "host", c->conf->media_host, "port", (int)w->port,
-		"fingerprint", w->fingerprint, "ufrag", a->ufrag, "pwd", a->pwd,
-		"profiles", "SRTP_AEAD_AES_256_GCM", "SRTP_AEAD_AES_128_GCM",
-		"expires_in", (json_int_t)left_s(leg)),
+	    json_pack("{s:s, s:s, s:s*, s:i, s:s, s:s, s:s, s:[s,s], s:I}",
+		"leg", leg->id, "host", c->conf->media_host, "host6",
+		c->conf->media_host6, "port", (int)w->port, "fingerprint",
+		w->fingerprint, "ufrag", a->ufrag, "pwd", a->pwd, "profiles",
+		"SRTP_AEAD_AES_256_GCM", "SRTP_AEAD_AES_128_GCM", "expires_in",
+		(json_int_t)left_s(leg)),
 	    true);
 }
 
-/* The leg that the path names, when the token is its own. */
-static struct ctl_leg *
-own_leg(struct ctl *c, struct perc_httpd_req *r, const char *id,
+struct ctl_leg *
+join_own_leg(struct ctl *c, struct perc_httpd_req *r, const char *id,
     struct mdd_token *t)
 {
 	struct ctl_leg *leg;
 
-	if (!token_get(c, r, t))
+	if (!join_token(c, r, t))
 		return NULL;
 	leg = strlen(id) < MDD_LEG_ID_MAX ? ctl_leg_find(c, id) : NULL;
 	if (leg != NULL && leg->req == NULL && ctl_leg_is(c, leg, t))
@@ -258,7 +266,7 @@ static void
 put_join(struct ctl *c, struct perc_httpd_req *r, const char *id)
 {
 	struct mdd_token t;
-	struct ctl_leg *leg = own_leg(c, r, id, &t);
+	struct ctl_leg *leg = join_own_leg(c, r, id, &t);
 
 	if (leg == NULL)
 		return;
@@ -273,7 +281,7 @@ static void
 delete_join(struct ctl *c, struct perc_httpd_req *r, const char *id)
 {
 	struct mdd_token t;
-	struct ctl_leg *leg = own_leg(c, r, id, &t);
+	struct ctl_leg *leg = join_own_leg(c, r, id, &t);
 
 	if (leg == NULL)
 		return;
@@ -293,7 +301,7 @@ put_subscriptions(struct ctl *c, struct perc_httpd_req *r, const char *rest)
 
 	if (n < sizeof(id))
 		memcpy(id, rest, n);
-	if ((leg = own_leg(c, r, id, &t)) == NULL)
+	if ((leg = join_own_leg(c, r, id, &t)) == NULL)
 		return;
 	p = perc_httpd_body(r, &len);
 	if (mdd_taste_parse(&taste, p, len, why) != 0) {
@@ -338,6 +346,11 @@ static const struct {
 	{ "PUT", "/v1/join/", put_join, "PUT, DELETE" },
 	{ "DELETE", "/v1/join/", delete_join, "PUT, DELETE" },
 	{ "PUT", "/v1/join/*" JOIN_SUBSCRIPTIONS, put_subscriptions, "PUT" },
+	{ "POST", "/v1/whip", whip_post, "POST, OPTIONS" },
+	{ "OPTIONS", "/v1/whip", whip_options, "POST, OPTIONS" },
+	{ "PATCH", "/v1/whip/", whip_patch, "PATCH, DELETE, OPTIONS" },
+	{ "DELETE", "/v1/whip/", whip_delete, "PATCH, DELETE, OPTIONS" },
+	{ "OPTIONS", "/v1/whip/", whip_options, "PATCH, DELETE, OPTIONS" },
 	{ "GET", "/healthz", get_health, "GET" },
 	{ "GET", "/readyz", get_ready, "GET" },
 	{ "GET", "/metrics", get_metrics, "GET" },

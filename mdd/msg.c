@@ -141,6 +141,7 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 {
 	struct perc_wire w;
 	unsigned i, dial;
+	uint8_t planned;
 
 	memset(m, 0, sizeof(*m));
 	perc_wire_reader(&w, p, n);
@@ -162,7 +163,10 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 	get_raw(&w, m->from, sizeof(m->from));
 	get_text(&w, m->ufrag, sizeof(m->ufrag));
 	get_text(&w, m->pwd, sizeof(m->pwd));
-	m->planned = perc_wire_get_u8(&w) == 1;
+	planned = perc_wire_get_u8(&w);
+	if (planned > 1)
+		return PERC_ERR_FORMAT;
+	m->planned = planned == 1;
 	if (m->planned)
 		mdd_plan_get(&w, &m->plan);
 	return perc_wire_end(&w);

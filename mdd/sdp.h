@@ -96,6 +96,10 @@ PERC_MUST int mdd_sdp_answer(char *out, size_t cap, size_t *len,
     const struct mdd_sdp *o, const struct mdd_plan *plan,
     const struct mdd_sdp_ours *a);
 
+/* Ours after an ICE restart (RFC 9725 section 4.3.3). */
+PERC_MUST int mdd_sdp_frag_answer(char *out, size_t cap, size_t *len,
+    const struct mdd_plan *plan, const struct mdd_sdp_ours *a);
+
 struct mdd_frag { /* application/trickle-ice-sdpfrag (RFC 8840) */
 	struct mdd_str ufrag, pwd;
 	unsigned candidates;

@@ -95,6 +95,19 @@ udp_address(struct sockaddr_storage *ss, socklen_t *len, const char *host,
 }
 
 static int
+udp_socket(const char *host, int family)
+{
+	int fd, off = 0;
+
+	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* "::" is both families, whatever net.ipv6.bindv6only says */
+	if (strcmp(host, "::") == 0)
+		(void)setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	return fd;
+}
+
+static int
 udp_bind(const char *host, unsigned *port, int room)
 {
 	struct sockaddr_storage ss;
@@ -102,7 +115,7 @@ udp_bind(const char *host, unsigned *port, int room)
 	int fd, on = 1;
 
 	udp_address(&ss, &len, host, *port);
-	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = udp_socket(host, ss.ss_family);
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
 	    bind(fd, (struct sockaddr *)&ss, len) != 0 ||
@@ -134,7 +147,7 @@ udp_free(const char *host, unsigned port)
 	int fd;
 
 	udp_address(&ss, &len, host, port);
-	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = udp_socket(host, ss.ss_family);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&ss, len) != 0)
 		fatalx("cannot receive media on %s port %u: %s", host, port,
 		    strerror(errno));

@@ -11,7 +11,6 @@
 #include "perc/dtls.h"
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -24,17 +23,6 @@
 #define DTLS_CAP_US	  2000000u
 #define DTLS_LABEL	  "EXTRACTOR-dtls_srtp"
 #define DTLS_SPLIT_MAX	  (2 * (64 + 24))
-
-struct perc_dtls {
-	SSL *ssl;
-	enum perc_dtls_state state;
-	bool server, refused; /* refused: the pin did not match */
-	uint8_t pin[PERC_FINGERPRINT_LEN];
-	const uint8_t *in; /* the datagram being read */
-	size_t inlen;
-	perc_dtls_send_fn send;
-	void *arg;
-};
 
 /* ---- the BIO ---------------------------------------------------------- */
 
@@ -99,27 +87,6 @@ perc_dtls_bio_new(void)
 }
 
 /* ---- one association -------------------------------------------------- */
-
-/* Called by OpenSSL instead of chain building (RFC 5763 section 5). */
-int
-perc_dtls_pin_check(X509_STORE_CTX *store, void *arg)
-{
-	SSL *ssl = X509_STORE_CTX_get_ex_data(
-	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct perc_dtls *d = ssl == NULL ? NULL : SSL_get_app_data(ssl);
-	X509 *cert = X509_STORE_CTX_get0_cert(store);
-	uint8_t fp[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	if (d == NULL)
-		return 0;
-	if (cert != NULL && X509_digest(cert, EVP_sha256(), fp, &n) == 1 &&
-	    n == PERC_FINGERPRINT_LEN && perc_equal(fp, d->pin, n))
-		return 1;
-	d->refused = true;
-	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
-	return 0;
-}
 
 static unsigned
 timer_us(SSL *ssl, unsigned us)
@@ -236,6 +203,7 @@ dtls_up(struct perc_dtls *d)
 	    (p->id != PERC_AEAD_AES_128_GCM &&
 		p->id != PERC_AEAD_AES_256_GCM)) {
 		(void)SSL_shutdown(d->ssl);
+		d->refusal = PERC_DTLS_NO_PROFILE;
 		return dtls_fail(d, PERC_ERR_AUTH);
 	}
 	d->state = PERC_DTLS_UP;
@@ -255,7 +223,9 @@ dtls_result(struct perc_dtls *d, int ret)
 		d->state = PERC_DTLS_CLOSED;
 		return 0;
 	}
-	return dtls_fail(d, d->refused ? PERC_ERR_AUTH : PERC_ERR_CRYPTO);
+	return dtls_fail(d,
+	    d->refusal != PERC_DTLS_NOT_REFUSED ? PERC_ERR_AUTH
+						: PERC_ERR_CRYPTO);
 }
 
 /* Go as far as the datagram at hand allows. */
@@ -335,6 +305,12 @@ enum perc_dtls_state
 perc_dtls_state(const struct perc_dtls *d)
 {
 	return d->state;
+}
+
+enum perc_dtls_refusal
+perc_dtls_refusal(const struct perc_dtls *d)
+{
+	return d->refusal;
 }
 
 void

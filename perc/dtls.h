@@ -59,6 +59,10 @@ PERC_MUST int perc_dtls_input(struct perc_dtls *d, const uint8_t *p, size_t n);
 int perc_dtls_next_ms(struct perc_dtls *d);
 PERC_MUST int perc_dtls_timeout(struct perc_dtls *d);
 enum perc_dtls_state perc_dtls_state(const struct perc_dtls *d);
+/* Why the peer was turned away, once there was a PERC_ERR_AUTH. */
+enum perc_dtls_refusal { PERC_DTLS_NOT_REFUSED, PERC_DTLS_WRONG_PIN,
+	PERC_DTLS_NO_PROFILE };
+enum perc_dtls_refusal perc_dtls_refusal(const struct perc_dtls *d);
 /* Once up; the caller wipes. PERC_ERR_STATE. */
 PERC_MUST int perc_dtls_keys(struct perc_dtls *d, struct perc_dtls_keys *k);
 /* Split exporter output (profiles 7, 8, 9, 10) in RFC 5764 order; the Double

@@ -70,6 +70,7 @@ ctx_fill(struct perc_dtls_id *i)
 	SSL_CTX_set_verify(
 	    c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(c, perc_dtls_pin_check, NULL);
+	SSL_CTX_set_client_hello_cb(c, perc_dtls_hello_check, NULL);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What perc/dtls.c and perc/dtls_id.c share: nobody else includes this.
+ * What the files of perc/dtls.h share: nobody else includes this.
  */
 #pragma once
 
@@ -17,5 +17,18 @@ struct perc_dtls_id {
 	uint8_t fp[PERC_FINGERPRINT_LEN];
 };
 
+struct perc_dtls {
+	SSL *ssl;
+	enum perc_dtls_state state;
+	bool server;
+	enum perc_dtls_refusal refusal;
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+	const uint8_t *in; /* the datagram being read */
+	size_t inlen;
+	perc_dtls_send_fn send;
+	void *arg;
+};
+
 BIO_METHOD *perc_dtls_bio_new(void); /* freed with the id */
 int perc_dtls_pin_check(X509_STORE_CTX *store, void *arg);
+int perc_dtls_hello_check(SSL *ssl, int *alert, void *arg);

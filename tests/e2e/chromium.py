@@ -107,6 +107,18 @@ class Chromium:
                      returnByValue=True)
         return r["result"].get("value")
 
+    def run(self, body, **values):
+        """An async function's body, with `values` as its constants; what it
+        returns, or Broken with what it threw."""
+        head = "".join(f"const {k} = {json.dumps(v)};"
+                       for k, v in values.items())
+        r = self.ask("Runtime.evaluate", awaitPromise=True, userGesture=True,
+                     returnByValue=True,
+                     expression=f"(async () => {{ {head} {body} }})()")
+        if "exceptionDetails" in r:
+            raise world.Broken(f"chromium: {r['exceptionDetails']}")
+        return r["result"].get("value")
+
     def visit(self, url):
         self.ask("Page.navigate", url=url)
 

@@ -206,6 +206,9 @@ test_values(void **state)
 	buf[n - 1 - 8 - 32 - 1 - 10 - MDD_IP_LEN - (int)strlen(m.join.ufrag) -
 	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
+	n = mdd_join_put(buf, &m.join);
+	buf[n - 1] = 2; /* a flag */
+	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
 	m.join.nssrcs = 0; /* a member does not wait for DIAL */
 	m.join.link = MDD_LINK_NONE;
 	n = mdd_join_put(buf, &m.join);
@@ -221,6 +224,50 @@ test_values(void **state)
 	m.leave.why = MDD_COUNTS;
 	n = mdd_leave_put(buf, &m.leave);
 	assert_int_not_equal(mdd_leave_get(&q, buf, (size_t)n), 0);
+}
+
+static void
+test_plan(void **state)
+{
+	struct mdd_join m = { .planned = true }, got;
+	uint8_t buf[MDD_MSG_MAX];
+	unsigned i;
+	int n, k;
+
+	mdd_plan_init(&m.plan);
+	m.plan.pt[MDD_OPUS] = 111;
+	m.plan.ext[4] = 14;
+	m.plan.nlines = MDD_PLAN_LINES;
+	for (i = 0; i < MDD_PLAN_LINES; i++) {
+		memset(m.plan.line[i].mid, 'a' + (int)i, MDD_PLAN_MID);
+		m.plan.line[i].video = i % 2 == 0;
+		m.plan.line[i].hears = i % 3 == 0;
+	}
+	memset(m.ufrag, 'u', MDD_ICE_MAX);
+	memset(m.pwd, 'p', MDD_ICE_MAX);
+	memset(m.conference, 'c', MDD_CONF_KEY_MAX);
+	memset(m.member, 'm', MDD_TOKEN_ID_MAX);
+	m.nssrcs = MDD_TOKEN_SSRCS;
+	n = mdd_join_put(buf, &m); /* the longest there can be */
+	assert_true(n > 0);
+	assert_int_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	assert_memory_equal(&got, &m, sizeof(m));
+	for (k = 0; k < n; k++)
+		assert_int_not_equal(mdd_join_get(&got, buf, (size_t)k), 0);
+	m.plan.line[0].mid[0] = '\0';
+	m.plan.nlines = 1;
+	n = mdd_join_put(buf, &m);
+	buf[n - 6] = 4; /* flags of the m-line, before its empty mid */
+	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	buf[n - 6] = 0;
+	buf[n - 7] = MDD_PLAN_LINES + 1; /* m-lines */
+	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	buf[n - 7] = 1;
+	buf[n - 8] = 15; /* an id of the two-byte form */
+	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	buf[n - 8] = 0;
+	buf[n - 7 - MDD_PLAN_EXTS - 1] = 128; /* no payload type */
+	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
 }
 
 static void
@@ -257,6 +304,7 @@ main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_descriptor),
 	};
 
