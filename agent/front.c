@@ -134,12 +134,11 @@ static void
 on_speaking(const char *conf, const char *json, void *arg)
 {
 	struct front_conf *c = front_conf_find(arg, conf);
-	json_t *j = json_loads(json, 0, NULL);
+	json_t *j = NULL;
 
-	if (c == NULL || c->vault_erased || !json_is_array(j)) {
-		json_decref(j);
+	if (c == NULL || c->vault_erased ||
+	    perc_json_parse(&j, json, strlen(json), STREAMS_MAX, NULL, 0) != 0)
 		return;
-	}
 	json_decref(c->speaking);
 	c->speaking = json_incref(json_object_get(j, "speaking"));
 	json_decref(j);
