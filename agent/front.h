@@ -164,6 +164,9 @@ struct front_conf {
 	char ice_pwd[PERC_ICE_PWD + 1];
 	char *token2, *leg_url;
 	struct front_leg *leg;
+	char *subscription; /* JSON that legs are told; NULL: none */
+	struct perc_httpc_req *subscribe_req;
+	struct local_req *subscriber; /* who waits for it, or NULL */
 };
 
 /* ---- logins -------------------------------------------------------------- */
@@ -307,6 +310,11 @@ void front_mdd_start(struct front_conf *c);
 void front_mdd_lost(struct front_conf *c, const char *why);
 void front_mdd_up(struct front_conf *c);
 void front_mdd_stop(struct front_conf *c); /* DELETE join too */
+/* frontsubscribe.c: answers r; tell a new leg; it is over. */
+void front_subscribe(
+    struct front_conf *c, struct local_req *r, const json_t *wanted);
+void front_subscribe_again(struct front_conf *c);
+void front_subscribe_stop(struct front_conf *c);
 
 struct front_join { /* the MDD's answer (docs/wire/join.md) */
 	char leg[FRONT_ID_MAX];

@@ -80,6 +80,17 @@ cmd_roster(struct agent *a, struct local_req *r, const json_t *j)
 			c->roster));
 }
 
+static void
+cmd_subscribe(struct agent *a, struct local_req *r, const json_t *j)
+{
+	struct front_conf *c = conf_named(a, perc_json_str(j, "conference"));
+
+	if (c == NULL)
+		local_error(r, "not_joined", "not in that conference");
+	else
+		front_subscribe(c, r, json_object_get(j, "subscriptions"));
+}
+
 /* Keeps a status request until the vault has told its part. */
 struct status {
 	struct agent *agent;
@@ -192,6 +203,7 @@ static const struct {
 	{ "leave", cmd_leave },
 	{ "status", cmd_status },
 	{ "roster", cmd_roster },
+	{ "subscribe", cmd_subscribe },
 	{ "login", cmd_login },
 	{ "logout", cmd_logout },
 	{ "watch", front_watch_start },
@@ -230,6 +242,8 @@ front_asker_gone(struct local_req *r, void *arg)
 			c->joiner = NULL;
 		if (c != NULL && c->leaver == r)
 			c->leaver = NULL;
+		if (c != NULL && c->subscriber == r)
+			c->subscriber = NULL;
 	}
 	for (struct status *s = a->statuses; s != NULL; s = s->next)
 		if (s->req == r)

@@ -200,6 +200,8 @@ conf_reset(struct front_conf *c)
 	perc_httpc_cancel(c->plain);
 	perc_httpc_cancel(c->join_req);
 	perc_httpc_cancel(c->leave_req);
+	perc_httpc_cancel(c->subscribe_req);
+	c->subscribe_req = NULL;
 	c->plain = c->join_req = c->leave_req = NULL;
 	front_vault_forget(c->agent->vault, c);
 	front_news_forget(c);
@@ -222,6 +224,7 @@ conf_reset(struct front_conf *c)
 void
 front_conf_close(struct front_conf *c)
 {
+	front_subscribe_stop(c);
 	conf_reset(c);
 	forget(&c->code);
 	c->state = FRONT_OVER;

@@ -346,6 +346,7 @@ front_mdd_up(struct front_conf *c)
 	c->state = FRONT_UP;
 	log_info("leg_up conf=%s mdd=%s", c->id, c->mdd);
 	front_progress(c, "connected to %s", c->mdd);
+	front_subscribe_again(c);
 	front_joined(c);
 }
 

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Real agents and a real distributor: Bob does not want to hear Alice, keys
+# change meanwhile, he wants to again. From then on he has every frame, each
+# one opens, and the numbers that he sees have no gap that he would ask for.
+import json
+import os
+import pathlib
+import socket
+import struct
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+
+import media                                                # noqa: E402
+from people import Ear, Voice, state                        # noqa: E402
+import stack                                                # noqa: E402
+import tap                                                  # noqa: E402
+import world                                                # noqa: E402
+
+TROUBLE = ("inner_auth_failed", "no_key", "unknown_spi", "malformed",
+           "replayed")
+
+
+class Loud(Voice):
+    """Frames with an audio level (RFC 6464, id 1)."""
+
+    def run(self):
+        at = time.monotonic()
+        while self.running:
+            head = struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
+                               self.n * 960, 0x1234, 0xbede, 1, 0x10, 0x9e, 0)
+            try:
+                self.sock.send(head + b"frame %08d" % self.n)
+            except ConnectionRefusedError:
+                pass
+            self.n += 1
+            at += 0.02
+            time.sleep(max(0, at - time.monotonic()))
+
+
+class Exact(Ear):
+    """Hears frames with their sequence numbers, in order."""
+
+    def run(self):
+        self.seqs = []
+        while self.running:
+            try:
+                p = media.rtp(self.sock.recv(2048))
+            except TimeoutError:
+                continue
+            if p and p.payload.startswith(b"frame "):
+                self.seqs.append((int(p.payload[6:]), p.seq))
+                self.heard.setdefault(int(p.payload[6:]), time.monotonic())
+
+
+def ask(agent, **members):
+    """One request on the agent's own socket, as a program would."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(agent.dir / "perch" / "agent.sock"))
+        s.sendall(json.dumps({"id": 1, **members}).encode() + b"\n")
+        return json.loads(s.makefile().readline())
+
+
+def subscribe(agent, wanted):
+    return ask(agent, cmd="subscribe", subscriptions=wanted)
+
+
+def trouble(agent):
+    counters = state(agent)["vault"]["counters"]
+    return {k: counters[k] for k in TROUBLE}
+
+
+class Two:
+    def __init__(self, w):
+        self.w = w
+        mdd = stack.Mdd(w)
+        self.kmf = stack.Kmf(w, None, None, mdd.url)
+        self.kmf.serve()
+        mdd.configure(self.kmf).serve()
+        self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
+                        PERCH_CLIENT=str(self.kmf.state /
+                                         "admin-client.jwk"))
+        self.admin("create", "--title", "Subscriptions")
+        self.conf = json.loads(self.admin("list", "--json"))["items"][0]
+        self.alice, self.bob = (self.enter(n, mdd) for n in ("Alice", "Bob"))
+
+    def admin(self, *args):
+        return self.w.run([self.w.bin("perch"), "conference", *args],
+                          env=self.env).stdout
+
+    def enter(self, name, mdd):
+        a = stack.Agent(self.w, name, None, self.kmf, mdd).start()
+        code = json.loads(self.admin(
+            "invite", self.conf["id"], "--name", name, "--email",
+            f"{name.lower()}@guests.example", "--json"))["code"]
+        a.perch("join", self.conf["uri"], "--code", code)
+        return a
+
+    def talk(self):
+        def stream_of():
+            return next((s for s in state(self.bob).get("out", [])
+                         if s["name"] == "Alice" and s["media"] == "audio"),
+                        None)
+        self.stream = world.wait_for(stream_of, 10, say="Alice's stream")
+        into = next(i for i in state(self.alice)["in"]
+                    if i["media"] == "audio")
+        self.ear = Exact(self.stream["port"])
+        self.voice = Loud(into["port"])
+        world.wait_for(lambda: len(self.ear.heard) > 30, 10, say="media")
+
+    def off(self):
+        r = subscribe(self.bob, {"rules": [
+            {"member": self.stream["member"], "audio": False,
+             "video": False}]})
+        tap.ok(r.get("result", {}).get("subscribed") is True,
+               "the distributor takes the subscription", r)
+        time.sleep(0.3)
+        n = len(self.ear.seqs)
+        time.sleep(1)
+        tap.ok(len(self.ear.seqs) == n, "no frame of Alice arrives any more",
+               len(self.ear.seqs) - n)
+
+    def rekey(self):
+        before = state(self.bob)["epoch"]
+        self.admin("rekey", self.conf["id"])
+        world.wait_for(lambda: state(self.bob)["epoch"] > before, 5,
+                       say="the new epoch")
+        time.sleep(0.6)         # the old one is no longer sent under
+
+    def on(self, what):
+        n, was = len(self.ear.seqs), trouble(self.bob)
+        subscribe(self.bob, {})
+        world.wait_for(lambda: len(self.ear.seqs) > n, 5, say="Alice again")
+        first = self.ear.seqs[n][0]
+        time.sleep(1.5)
+        last = self.ear.seqs[-1][0]
+        lost = self.ear.missing(first, last)
+        tap.ok(not lost and last - first > 40,
+               f"{what}: all of {last - first} frames from the first on",
+               lost)
+        steps = [(b[1] - a[1]) & 0xffff for a, b in
+                 zip(self.ear.seqs, self.ear.seqs[1:])]
+        tap.ok(set(steps) == {1}, f"{what}: the numbers go on by one, from "
+               "before", [s for s in steps if s != 1])
+        now = trouble(self.bob)
+        tap.ok(now == was, f"{what}: every packet opens", was, now)
+
+    def refusals(self):
+        r = subscribe(self.bob, {"audio": 3})
+        tap.ok(r.get("error", {}).get("code") == "refused" and
+               "audio" in r["error"]["text"],
+               "what the distributor refuses is told in its words", r)
+        r = ask(self.bob, cmd="subscribe")
+        tap.ok(r.get("error", {}).get("code") == "usage",
+               "without subscriptions it is no such command", r)
+
+    def run(self):
+        self.talk()
+        for what in ("again", "once more"):
+            self.off()
+            self.on(what)
+        self.off()
+        self.rekey()
+        self.on("after a rekey")
+        self.refusals()
+        self.voice.stop()
+
+
+with world.World("perch-subscribe-") as w:
+    try:
+        Two(w).run()
+    except Exception as e:
+        tap.ok(False, f"all of it happens: {e!r}")
+        w.tell()
+        raise
+tap.done()
