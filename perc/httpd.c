@@ -26,8 +26,10 @@
 #include "perc/secret.h"
 
 #define TLS_PRIORITY "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define POOL	     36864 /* above 32 KiB: a mapping of its own */
-#define QUIET_TURNS  4	   /* turns without progress before we wait */
+/* All of a request's head, and of an answer's. microhttpd clears the whole of
+ * it after each request, so all of it is resident in every connection. */
+#define POOL	     16384
+#define QUIET_TURNS  4 /* turns without progress before we wait */
 #define QUIET_MS     10
 #define QUIET_MAX_MS 80
 #define TICK_MS	     1000

@@ -3,7 +3,7 @@
  * Answers of the HTTPS server. microhttpd copies header values with strdup
  * and frees them as they are, so a secret answer keeps the addresses of those
  * copies and wipes them in the hook that runs just before; its connection
- * pool is a mapping of its own (see POOL in httpd.c), zeroed on reuse. A big
+ * pool is zeroed on reuse, and by perc/wipefree.c in the end. A big
  * body goes out by callback, because every block then shows as progress.
  */
 #include "config.h"

@@ -111,10 +111,17 @@ on_octets(const char *p, size_t n, void *arg)
 static int
 call_start(struct load_call *c, const char *proof)
 {
-	char *lines[5] = { 0 };
+	const struct load *l = c->p->l;
+	const char *rest = c->url + strlen(l->base);
+	char *lines[5] = { 0 }, *url;
 	size_t n = 0;
 	int r = PERC_ERR_NOMEM;
 
+	url = c->p->lags
+	    ? text_new("https://localhost:%u%s", l->relay_port, rest)
+	    : text_dup(c->url);
+	if (url == NULL)
+		goto out;
 	if ((lines[n++] = text_new("DPoP: %s", proof)) == NULL ||
 	    (c->token != NULL &&
 		(lines[n++] = text_new("Authorization: DPoP %s", c->token)) ==
@@ -123,13 +130,14 @@ call_start(struct load_call *c, const char *proof)
 		(lines[n++] = text_new("Content-Type: %s", c->type)) == NULL) ||
 	    (c->extra != NULL && (lines[n++] = text_dup(c->extra)) == NULL))
 		goto out;
-	r = perc_httpc_start(c->p->http, NULL, c->method, c->url,
+	r = perc_httpc_start(c->p->http, NULL, c->method, url,
 	    (const char *const *)lines, c->body,
 	    c->body != NULL ? strlen(c->body) : 0,
 	    c->on_data != NULL ? on_octets : NULL, 25000, on_answer, c);
 out:
 	for (n = 0; n < 5; n++)
 		text_free(lines[n]);
+	text_free(url);
 	return r;
 }
 

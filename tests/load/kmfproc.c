@@ -187,6 +187,22 @@ load_kmf_kill(struct load *l)
 	l->pid = 0;
 }
 
+/* What it adds to the memory in use: pages that several processes share are
+ * each one's in part. */
+static double
+pss(pid_t pid)
+{
+	char path[64], text[4096], *p;
+	long kib;
+
+	text_put(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	if (slurp(path, text, sizeof(text)) == 0 ||
+	    (p = strstr(text, "\nPss:")) == NULL ||
+	    sscanf(p, "\nPss: %ld", &kib) != 1)
+		return 0;
+	return (double)kib * 1024;
+}
+
 void
 load_kmf_usage(struct load *l, struct load_usage *u)
 {
@@ -195,7 +211,6 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 	unsigned i, n;
 	size_t len;
 	double us, rss;
-	long pages;
 
 	memset(u, 0, sizeof(*u));
 	u->at_us = load_us();
@@ -204,11 +219,7 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 		text_put(path, sizeof(path), "/proc/%d/schedstat", pids[i]);
 		us = slurp(path, text, sizeof(text)) > 0 ? atof(text) / 1e3 : 0;
 		u->all_us += us;
-		text_put(path, sizeof(path), "/proc/%d/statm", pids[i]);
-		rss = slurp(path, text, sizeof(text)) > 0 &&
-			sscanf(text, "%*d %ld", &pages) == 1
-		    ? (double)pages * (double)sysconf(_SC_PAGESIZE)
-		    : 0;
+		rss = pss(pids[i]);
 		u->rss += rss;
 		text_put(path, sizeof(path), "/proc/%d/cmdline", pids[i]);
 		len = slurp(path, text, sizeof(text));

@@ -36,6 +36,7 @@ struct load_peer { /* who asks */
 	struct perc_jwk *key;
 	char nonce[2][LOAD_NONCE_MAX]; /* token endpoint, resources */
 	struct load_call *calls;
+	bool lags; /* by way of the relay */
 };
 struct load_ask {
 	const char *method, *url, *token, *type, *body, *extra, *seal_jkt;
@@ -125,8 +126,16 @@ void
 load_note_samples(struct load *l, const char *name, struct load_samples *s);
 void load_report(struct load *l);
 
+/* --- relay.c: bad lines --------------------------------------------------- */
+PERC_MUST int load_relay_open(struct load *l);
+
+/* --- cost.c -------------------------------------------------------------- */
+PERC_MUST int load_do_rekey(struct load *l);
+
 /* --- scenario.c ---------------------------------------------------------- */
 PERC_MUST int load_scenario(struct load *l, const char *name);
+/* Until nobody joins or leaves and all have the newest key. */
+void load_settle(struct load *l, const char *what);
 
 struct load_count {
 	unsigned opened, bad_keys, bad_rosters, rosters, deltas, lost_streams, refused;
@@ -144,6 +153,8 @@ struct load {
 	bool whole_rosters; /* as plain clients: no differences */
 	bool quiet; /* no leases for a moment */
 	unsigned n, spread_s;
+	unsigned lag_ms; /* round trip of one seat in twenty; 0: none */
+	unsigned relay_port;
 	struct load_seat *seats;
 	struct load_peer admin;
 	char admin_id[64], *admin_token;

@@ -14,8 +14,9 @@
 #include "perc/log.h"
 
 static const char usage[] =
-    "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [--json] [-v]\n"
-    "           [--no-rosters] [--url BASE --client FILE --ca FILE]\n"
+    "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [-l MS] [--json] [-v]\n"
+    "           [--whole-rosters] [--no-rosters]\n"
+    "           [--url BASE --client FILE --ca FILE]\n"
     "           SCENARIO...\n"
     "scenarios, in the order given; join comes first:\n"
     "  join        all seats, spread over SECONDS (10)\n"
@@ -24,7 +25,9 @@ static const char usage[] =
     "  leave       100, or a fifth, at random times\n"
     "  mass-leave  half of them at once\n"
     "  flap        one in twenty leaves and comes back, five times\n"
+    "  lag         five rekeys; with -l, bad lines are told apart\n"
     "  kill        SIGKILL in the middle of a rekey, then start again\n"
+    "-l MS: one seat in twenty has a line with that round trip and 2 % loss.\n"
     "--whole-rosters: seats ask for no differences, as plain clients do.\n"
     "--no-rosters: seats do not fetch the rosters that are too large for the\n"
     "event stream. Without --url it makes and starts a KMF of its own (-k, "
@@ -96,7 +99,8 @@ args_get(struct load *l, int argc, char **argv)
 		{ "whole-rosters", no_argument, NULL, 'w' }, { 0 } };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "n:t:k:v", options, NULL)) != -1) {
+	while (
+	    (c = getopt_long(argc, argv, "n:t:k:l:v", options, NULL)) != -1) {
 		if (c == 'n')
 			l->n = (unsigned)atoi(optarg);
 		else if (c == 't')
@@ -107,6 +111,8 @@ args_get(struct load *l, int argc, char **argv)
 			l->verbose = true;
 		else if (c == 'r')
 			l->no_rosters = true;
+		else if (c == 'l')
+			l->lag_ms = (unsigned)atoi(optarg);
 		else if (c == 'w')
 			l->whole_rosters = true;
 		else if (c == 'j')
@@ -152,9 +158,13 @@ prepare(struct load *l)
 	    (l->own &&
 		((r = load_kmf_init(l)) != 0 || (r = load_kmf_serve(l)) != 0)))
 		return r;
-	for (i = 0; i < l->n; i++)
+	if (l->lag_ms != 0 && (r = load_relay_open(l)) != 0)
+		return r;
+	for (i = 0; i < l->n; i++) {
 		if ((r = load_seat_init(&l->seats[i], l)) != 0)
 			return r;
+		l->seats[i].peer.lags = l->lag_ms != 0 && i % 20 == 7;
+	}
 	if ((r = load_admin_login(l)) != 0 ||
 	    (r = load_admin_conference(l)) != 0)
 		return r;

@@ -27,8 +27,8 @@ nobody_joins(struct load *l)
 	return load_settled(l);
 }
 
-static void
-settle(struct load *l, const char *what)
+void
+load_settle(struct load *l, const char *what)
 {
 	if (!load_until(l, nobody_joins, SETTLE_MS))
 		fprintf(stderr, "perch-load: %s: not settled after %d s\n",
@@ -149,7 +149,7 @@ fill(struct load *l, int64_t ms)
 	for (i = 0; i < l->n; i++)
 		if (l->seats[i].state == SEAT_OUT && !l->seats[i].evicted)
 			load_seat_join(&l->seats[i], ms * (int64_t)i / l->n);
-	settle(l, "joins");
+	load_settle(l, "joins");
 }
 
 /* Up to n live seats, chosen at random. */
@@ -210,7 +210,7 @@ do_join(struct load *l)
 	if (l->own) {
 		load_note(l, "join: KMF processor time per seat, all in",
 		    (b.all_us - a.all_us) / l->n, "us");
-		load_note(l, "join: KMF resident memory per seat",
+		load_note(l, "join: KMF memory (PSS) per seat",
 		    (b.rss - a.rss) / l->n / 1024, "KiB");
 		load_note(l, "join: of which fronts",
 		    (b.front_rss - a.front_rss) / l->n / 1024, "KiB");
@@ -232,7 +232,7 @@ do_leave(struct load *l)
 	for (i = 0; i < n; i++)
 		load_seat_leave(s[i], perc_random_u32() % (n * 100));
 	load_pause(l, n * 100 + 500);
-	settle(l, "leaves");
+	load_settle(l, "leaves");
 	if ((r = outs_report(l, "leave", "left")) == 0)
 		fill(l, 2000);
 	return r;
@@ -250,7 +250,7 @@ do_mass_leave(struct load *l)
 	for (i = 0; i < n; i++)
 		load_seat_leave(s[i], 0);
 	load_pause(l, 1000);
-	settle(l, "mass leave");
+	load_settle(l, "mass leave");
 	if ((r = outs_report(l, "mass leave", "left")) == 0)
 		fill(l, 2000);
 	return r;
@@ -269,7 +269,7 @@ do_evict(struct load *l)
 		r = load_admin_evict(l, s[i]);
 		load_pause(l, 1500);
 	}
-	settle(l, "evictions");
+	load_settle(l, "evictions");
 	return r == 0 ? outs_report(l, "evict", "evicted") : r;
 }
 
@@ -340,7 +340,7 @@ do_kill(struct load *l)
 		return r;
 	load_note(l, "kill: seats without the new key at the kill", behind, "");
 	load_pause(l, 300); /* the streams are seen to have broken */
-	settle(l, "kill");
+	load_settle(l, "kill");
 	load_note(l, "kill: all on one epoch, with streams, after",
 	    (double)(load_us() - t0) / 1000 - 1500, "ms");
 	load_pause(l, 16000); /* a lease and more */
@@ -355,92 +355,38 @@ do_kill(struct load *l)
 	return r;
 }
 
-struct cost { /* processor time of one rekey */
-	double all, keeper, front;
-};
-
-/*
- * Rekeys as fast as the leave window lets them follow each other, less what
- * the same time costs without. Alone: the seats take their keys and say
- * nothing, not even for their leases; so the whole must be over before those
- * end.
- */
+/* Five rekeys; those on bad lines and the others, each by themselves. */
 static int
-cost_measure(struct load *l, struct cost *c, bool alone, unsigned rounds)
+do_lag(struct load *l)
 {
-	int64_t each = alone ? 300 : 1500, t0;
-	struct load_usage u[3];
-	unsigned i;
+	struct load_samples slow = { 0 }, fast = { 0 };
+	unsigned i, round, missing = 0, bad = l->count.bad_keys;
+	int64_t t0, epoch;
 	int r = 0;
-	double k;
 
-	l->react = !alone;
-	l->quiet = alone;
-	load_pause(l, alone ? 2500 : 1000); /* what is under way ends */
-	load_kmf_usage(l, &u[0]);
-	load_pause(l, rounds * each);
-	load_kmf_usage(l, &u[1]);
-	for (i = 0; r == 0 && i < rounds; i++) {
-		t0 = perc_now_ms();
-		r = load_admin_rekey(l);
-		load_pause(l, each - (perc_now_ms() - t0));
+	for (round = 0; r == 0 && round < 5; round++) {
+		epoch = l->epoch + 1;
+		t0 = load_us();
+		if ((r = load_admin_rekey(l)) != 0)
+			break;
+		load_pause(l, 2500);
+		for (i = 0; i < l->n; i++) {
+			const struct load_seat *s = &l->seats[i];
+
+			if (s->state != SEAT_LIVE)
+				continue;
+			if (epoch >= LOAD_EPOCHS_MAX || s->held_us[epoch] == 0)
+				missing++;
+			else
+				load_sample(s->peer.lags ? &slow : &fast,
+				    (double)(s->held_us[epoch] - t0) / 1000);
+		}
 	}
-	load_kmf_usage(l, &u[2]);
-	l->quiet = false;
-	k = (double)(u[2].at_us - u[1].at_us) /
-	    (double)(u[1].at_us - u[0].at_us);
-	c->all = (u[2].all_us - u[1].all_us) - (u[1].all_us - u[0].all_us) * k;
-	c->keeper = (u[2].keeper_us - u[1].keeper_us) -
-	    (u[1].keeper_us - u[0].keeper_us) * k;
-	c->front = (u[2].front_us - u[1].front_us) -
-	    (u[1].front_us - u[0].front_us) * k;
-	c->all /= rounds;
-	c->keeper /= rounds;
-	c->front /= rounds;
-	return r;
-}
-
-static int
-rekey_cost(struct load *l, const char *what, bool alone, unsigned rounds)
-{
-	double n = load_live(l), floor = l->floor.seal_us + l->floor.record_us;
-	struct cost c;
-	char text[128];
-	int r;
-
-	if ((r = cost_measure(l, &c, alone, rounds)) != 0)
-		return r;
-	text_put(text, sizeof(text), "rekey, %s: KMF processor time", what);
-	load_note(l, text, c.all, "us");
-	text_put(text, sizeof(text), "rekey, %s: keeper, per member", what);
-	load_note(l, text, c.keeper / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: fronts, per member", what);
-	load_note(l, text, c.front / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: all, per member", what);
-	load_note(l, text, c.all / n, "us");
-	text_put(text, sizeof(text), "rekey, %s: times the floor", what);
-	load_note(l, text, c.all / n / floor, "x");
-	return 0;
-}
-
-static int
-do_rekey(struct load *l)
-{
-	char key[512];
-	int r;
-
-	text_put(key, sizeof(key), "%s/state/tls.key", l->dir);
-	if (!l->own ||
-	    (r = load_floor_measure(&l->floor, l->ca, key, 760)) != 0)
-		return l->own ? r : PERC_ERR_UNSUPPORTED;
-	load_note(l, "floor: one AES-256-GCM seal", l->floor.seal_us, "us");
+	load_note_samples(l, "lag: bad lines hold the new key", &slow);
+	load_note_samples(l, "lag: the others hold the new key", &fast);
+	load_note(l, "lag: keys missing after 2.5 s", missing, "");
 	load_note(
-	    l, "floor: one TLS record, 760 octets", l->floor.record_us, "us");
-	r = rekey_cost(l, "push alone", true, 12);
-	if (r == 0)
-		r = rekey_cost(l, "with leases and rosters", false, 5);
-	l->react = true;
-	settle(l, "rekeys");
+	    l, "lag: keys that did not open", l->count.bad_keys - bad, "");
 	return r;
 }
 
@@ -449,7 +395,8 @@ static const struct {
 	int (*fn)(struct load *);
 } scenarios[] = {
 	{ "join", do_join },
-	{ "rekey", do_rekey },
+	{ "rekey", load_do_rekey },
+	{ "lag", do_lag },
 	{ "evict", do_evict },
 	{ "leave", do_leave },
 	{ "mass-leave", do_mass_leave },
