@@ -254,6 +254,7 @@ int cli_explain(const struct cli *c);
 int cli_events(const struct cli *c);
 int cli_webhooks(const struct cli *c);
 int cli_webhooks_dead(const struct cli *c);
+int cli_webhooks_redeliver(const struct cli *c);
 
 /* cliaudit.c, cliauditverify.c */
 int cli_audit_list(const struct cli *c);

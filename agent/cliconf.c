@@ -138,6 +138,10 @@ cli_list(const struct cli *c)
 		text_add(&path, "&state=");
 		text_add_escaped(&path, c->opt[CLI_STATE]);
 	}
+	if (c->opt[CLI_TITLE] != NULL) {
+		text_add(&path, "&title=");
+		text_add_escaped(&path, c->opt[CLI_TITLE]);
+	}
 	if (!path.failed)
 		r = cli_run_pages(c, path.p, "cursor", show_list);
 	text_clear(&path);

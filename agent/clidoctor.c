@@ -211,7 +211,7 @@ doctor_keys(const json_t *set, const char *const algs[])
 static char *
 kmf_of(const char *s)
 {
-	const char *c = strstr(s, "/c/c_");
+	const char *c = strstr(s, "/c/");
 	size_t n = c != NULL ? (size_t)(c - s) : strlen(s);
 
 	while (n > 0 && s[n - 1] == '/')

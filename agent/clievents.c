@@ -229,3 +229,28 @@ cli_webhooks_dead(const struct cli *c)
 	text_clear(&path);
 	return r;
 }
+
+static void
+show_redelivered(const json_t *j)
+{
+	cli_say("%lld events are tried once more; perch webhooks shows how "
+		"it goes.",
+	    cli_number(j, "events"));
+}
+
+int
+cli_webhooks_redeliver(const struct cli *c)
+{
+	json_t *body = json_pack("{s:s*}", "event", c->arg[1]);
+	struct text path = { 0 };
+	int r = CLI_FAILED;
+
+	text_add(&path, "/v1/webhooks/");
+	text_add_escaped(&path, c->arg[0]);
+	text_add(&path, "/redeliver");
+	if (!path.failed && body != NULL)
+		r = cli_run(c, "POST", path.p, body, show_redelivered);
+	text_clear(&path);
+	json_decref(body);
+	return r;
+}

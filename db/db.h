@@ -603,6 +603,14 @@ PERC_MUST int db_dead_add(struct db *db, const struct db_dead *d);
 PERC_MUST int db_dead_list(struct db *db, struct db_dead **dp, size_t *np,
     const char *hook, int64_t after, unsigned limit);
 PERC_MUST int db_dead_purge(struct db *db, int64_t before_ms);
+/* Deliver that one (seq 0: all of this webhook) again; *n: so many. */
+PERC_MUST int db_dead_again(struct db *db, const char *hook, int64_t seq,
+    int64_t now_ms, unsigned *n);
+/* The first that is to be delivered again; NOTFOUND. */
+PERC_MUST int db_dead_next(struct db *db, struct db_dead *d, const char *hook);
+/* None is, any more: why the first was refused. */
+PERC_MUST int db_dead_calm(struct db *db, const char *hook, const char *why);
+PERC_MUST int db_dead_delete(struct db *db, const char *hook, int64_t seq);
 
 struct db_count { /* for metrics */
 	int64_t conferences, live_conferences, live_members, epochs, audit;

@@ -148,3 +148,36 @@ db_dead_purge(struct db *db, int64_t before_ms)
 {
 	return db_exec(db, ST_DEAD_PURGE, "i", before_ms);
 }
+
+int
+db_dead_again(
+    struct db *db, const char *hook, int64_t seq, int64_t now_ms, unsigned *n)
+{
+	int r;
+
+	if ((r = db_exec(db, ST_DEAD_AGAIN, "sii", hook, seq, now_ms)) == 0)
+		*n = (unsigned)sqlite3_changes(db->sql);
+	return r;
+}
+
+int
+db_dead_next(struct db *db, struct db_dead *d, const char *hook)
+{
+	int r;
+
+	if ((r = db_bind(db, ST_DEAD_NEXT, "s", hook)) != 0)
+		return r;
+	return db_one(db, ST_DEAD_NEXT, &dead_cols, d);
+}
+
+int
+db_dead_calm(struct db *db, const char *hook, const char *why)
+{
+	return db_exec(db, ST_DEAD_CALM, "ss", hook, why);
+}
+
+int
+db_dead_delete(struct db *db, const char *hook, int64_t seq)
+{
+	return db_exec(db, ST_DEAD_DELETE, "si", hook, seq);
+}

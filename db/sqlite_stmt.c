@@ -417,6 +417,15 @@ const char *const db_statements[ST_MAX] = {
 	    "INSERT OR REPLACE INTO webhook (" HOOK_COLS ") VALUES (?, ?, ?, "
 	    "?, ?, ?, ?, ?, ?)",
 	[ST_HOOK_FIND] = "SELECT " HOOK_COLS " FROM webhook WHERE name = ?",
+	[ST_DEAD_AGAIN] = "UPDATE webhook_dead SET again_ms = ?3 "
+			  "WHERE hook = ?1 AND (?2 = 0 OR seq = ?2)",
+	[ST_DEAD_NEXT] = "SELECT " DEAD_COLS " FROM webhook_dead "
+			 "WHERE hook = ? AND again_ms > 0 "
+			 "ORDER BY seq LIMIT 1",
+	[ST_DEAD_CALM] = "UPDATE webhook_dead SET again_ms = 0, why = ?2 "
+			 "WHERE hook = ?1 AND again_ms > 0",
+	[ST_DEAD_DELETE] =
+	    "DELETE FROM webhook_dead WHERE hook = ? AND seq = ?",
 	[ST_DEAD_ADD] = "INSERT OR REPLACE INTO webhook_dead (" DEAD_COLS ") "
 			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_DEAD_LIST] = "SELECT " DEAD_COLS " FROM webhook_dead "

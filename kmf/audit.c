@@ -46,6 +46,7 @@ static const char *const kinds[] = {
 	[KMF_AUDIT_SERIES_CANCELLED] = "series_cancelled",
 	[KMF_AUDIT_SERIES_DELETED] = "series_deleted",
 	[KMF_AUDIT_MAIL_FAILED] = "mail_failed",
+	[KMF_AUDIT_REDELIVERED] = "redelivered",
 };
 
 static json_t *

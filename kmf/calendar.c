@@ -202,8 +202,9 @@ kmf_op_invitee_ics(struct kmf_job *j)
 	return answer(j, text);
 }
 
-static int
-series_invitee_find(struct kmf_job *j, const char *series, struct db_invitee *v)
+int
+kmf_series_invitee_find(
+    struct kmf_job *j, const char *series, struct db_invitee *v)
 {
 	struct db_invitee *list = NULL;
 	size_t i, n;
@@ -232,7 +233,7 @@ kmf_op_series_ics(struct kmf_job *j)
 
 	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0)
 		goto out;
-	r = series_invitee_find(j, o.s.id, &v);
+	r = kmf_series_invitee_find(j, o.s.id, &v);
 	if (r == PERC_ERR_NOTFOUND)
 		r = kmf_not_found(j);
 	else if (r == 0) {

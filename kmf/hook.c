@@ -334,6 +334,44 @@ kmf_op_dead(struct kmf_job *j)
 	return kmf_answer_json(j, 200, v);
 }
 
+/* POST /v1/webhooks/{name}/redeliver {"event"?} */
+int
+kmf_op_redeliver(struct kmf_job *j)
+{
+	json_t *body = NULL;
+	const char *event;
+	char *end = NULL;
+	int64_t seq = 0;
+	unsigned n = 0;
+	size_t i;
+	int r;
+
+	for (i = 0; i < j->k->hooks->n; i++)
+		if (strcmp(j->k->hooks->h[i].name, j->call->obj) == 0)
+			break;
+	if (i == j->k->hooks->n)
+		return kmf_not_found(j);
+	if (j->call->body_len != 0 &&
+	    ((r = kmf_conf_body(j, &body)) != 0 || j->a.status != 0))
+		return r;
+	if ((event = perc_json_str(body, "event")) != NULL)
+		seq = strtoll(event, &end, 10);
+	json_decref(body);
+	if (end != NULL && seq <= 0)
+		return kmf_refuse(
+		    j, 400, "invalid_request", "/event: the id of an event");
+	if ((r = db_dead_again(
+		 j->k->db, j->call->obj, seq, j->k->now_ms, &n)) != 0)
+		return r;
+	if (seq != 0 && n == 0)
+		return kmf_not_found(j);
+	kmf_errand_wake(j->k, KMF_ERRAND_HOOK);
+	if ((r = kmf_audit(j->k, KMF_AUDIT_REDELIVERED, j->call->id.sub, "",
+		 j->call->obj, json_pack("{s:i}", "events", (int)n))) != 0)
+		return r;
+	return kmf_answer_json(j, 202, json_pack("{s:i}", "events", (int)n));
+}
+
 static const struct {
 	const char *name, *type, *help;
 } hook_rows[] = {

@@ -20,6 +20,7 @@ struct kmf_hook {
 	struct perc_secret *secrets[2];
 	int64_t give_up_ms;
 	int64_t flying; /* seq of the event under way; 0: none */
+	bool again;	/* that one had been given up before */
 	int64_t seen;	/* nothing is wanted of what is up to it */
 };
 
@@ -40,6 +41,7 @@ PERC_MUST int kmf_hook_skip(struct kmf_keeper *k);
 PERC_MUST int kmf_hook_metrics(struct kmf_keeper *k, FILE *f);
 int kmf_op_hooks(struct kmf_job *j);
 int kmf_op_dead(struct kmf_job *j);
+int kmf_op_redeliver(struct kmf_job *j);
 
 /* The lines of secret_file: the first signs, so does a second (while the
  * receiver changes over). why: one line. secrets[1] may stay NULL. */

@@ -82,6 +82,21 @@ post(struct kmf_keeper *k, size_t at, const struct db_event *e, int64_t now)
 	return r;
 }
 
+/* What was given up and asked for again goes first: it is older. */
+static int
+again_find(struct kmf_keeper *k, struct kmf_hook *h, struct db_event *e)
+{
+	struct db_dead d;
+	int r;
+
+	r = db_dead_next(k->db, &d, h->name);
+	h->again = r == 0;
+	e->seq = 0;
+	if (r == 0)
+		*e = d.e;
+	return r == PERC_ERR_NOTFOUND ? 0 : r;
+}
+
 static int
 hook_pump(struct kmf_keeper *k, size_t at, int64_t *next_ms)
 {
@@ -100,7 +115,10 @@ hook_pump(struct kmf_keeper *k, size_t at, int64_t *next_ms)
 		*next_ms = row.next_ms;
 		return 0;
 	}
-	r = next_find(k, h, row.cursor, &e);
+	if ((r = again_find(k, h, &e)) != 0)
+		return r;
+	if (e.seq == 0)
+		r = next_find(k, h, row.cursor, &e);
 	if (r == PERC_ERR_AGAIN) {
 		*next_ms = now;
 		return 0;
@@ -193,6 +211,25 @@ taken(
 	row->why[0] = '\0';
 }
 
+/* One try for each; the first that fails ends it, and all stay dead. */
+static int
+again_end(struct kmf_keeper *k, struct kmf_hook *h, struct db_hook *row,
+    int64_t seq, const struct kmf_errand_end *e)
+{
+	int r;
+
+	if (e->how != KMF_ERRAND_DONE) {
+		log_warnx("hook.dead name=%s event=%lld again=1 why=\"%s\"",
+		    h->name, (long long)seq, e->why);
+		return db_dead_calm(k->db, h->name, e->why);
+	}
+	row->ok_ms = k->now_ms;
+	row->delivered++;
+	if ((r = db_dead_delete(k->db, h->name, seq)) != 0)
+		return r;
+	return db_hook_put(k->db, row);
+}
+
 static int
 end(struct kmf_keeper *k, const struct kmf_errand_end *e)
 {
@@ -206,6 +243,8 @@ end(struct kmf_keeper *k, const struct kmf_errand_end *e)
 	h->flying = 0;
 	if ((r = db_hook_find(k->db, &row, h->name)) != 0)
 		return r;
+	if (h->again)
+		return again_end(k, h, &row, seq, e);
 	if (e->how == KMF_ERRAND_DONE)
 		taken(k, h, &row, seq);
 	else if ((r = failed(k, h, &row, e->why)) != 0)

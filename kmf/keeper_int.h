@@ -386,6 +386,7 @@ enum kmf_audit_kind {
 	KMF_AUDIT_SERIES_CANCELLED,
 	KMF_AUDIT_SERIES_DELETED,
 	KMF_AUDIT_MAIL_FAILED,
+	KMF_AUDIT_REDELIVERED,
 };
 /* detail: its reference is taken over; NULL: none. "" for what is absent. */
 PERC_MUST int kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind,
@@ -556,6 +557,7 @@ PERC_MUST int kmf_mail_series(struct kmf_keeper *k,
 json_t *kmf_mail_json(struct kmf_keeper *k, const char *about);
 int kmf_op_inv_send(struct kmf_job *j);
 int kmf_op_invitee_send(struct kmf_job *j);
+int kmf_op_series_send(struct kmf_job *j);
 
 /* --- series.c, series_plan.c ------------------------------------------- */
 
@@ -595,6 +597,7 @@ struct kmf_paging {
 PERC_MUST int kmf_page_get(struct kmf_job *j, struct kmf_paging *p, int64_t def,
     int64_t max);
 void kmf_page_clear(struct kmf_paging *p);
+bool kmf_title_has(const char *title, const char *text);
 /* Does one more fit? When not, there is a next page. */
 bool kmf_page_room(struct kmf_paging *p);
 void kmf_page_add(struct kmf_paging *p, json_t *v, int64_t at, int64_t no);
@@ -724,6 +727,7 @@ json_t *kmf_lag_json(const struct kmf_job *j, const struct db_member *m);
 int kmf_op_lease_renew(struct kmf_job *j);
 int kmf_op_lease_end(struct kmf_job *j);
 int kmf_op_member_list(struct kmf_job *j);
+int kmf_op_member_get(struct kmf_job *j);
 int kmf_op_member_evict(struct kmf_job *j);
 int kmf_op_evict(struct kmf_job *j);
 int kmf_op_rekey(struct kmf_job *j);

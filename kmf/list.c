@@ -12,6 +12,7 @@
 
 #define CONFS_DEF   50
 #define CONFS_MAX   100
+#define TITLE_SCAN  1000 /* rows looked at for a page of those with a text */
 #define MEMBERS_MAX 1000
 
 static int
@@ -61,30 +62,44 @@ state_of(const char *text)
 	return -1;
 }
 
+/* What no index knows. */
+struct look {
+	char state[16], title[DB_TITLE_MAX];
+};
+
+static bool
+is_wanted(const struct look *w, const struct db_conf *c)
+{
+	return (w->state[0] == '\0' ||
+		   strcmp(w->state, kmf_conf_state_text(c)) == 0) &&
+	    kmf_title_has(c->title, w->title);
+}
+
 static int
 confs_answer(struct kmf_job *j, struct kmf_paging *p,
-    const struct db_conf *list, size_t n, const char *state, bool by_time)
+    const struct db_conf *list, size_t n, const struct look *w, bool by_time)
 {
+	size_t most = w->title[0] != '\0' ? TITLE_SCAN : (size_t)p->limit;
 	const struct db_conf *c;
 	size_t i;
 
-	for (i = 0; i < n && kmf_page_room(p); i++) {
+	for (i = 0; i < n && i < most && kmf_page_room(p); i++) {
 		c = &list[i];
-		if (state[0] != '\0' &&
-		    strcmp(state, kmf_conf_state_text(c)) != 0)
+		if (!is_wanted(w, c))
 			kmf_page_skip(p, by_time ? c->starts_ms : 0, c->no);
 		else
 			kmf_page_add(p, kmf_conf_json(j->k, c),
 			    by_time ? c->starts_ms : 0, c->no);
 	}
-	p->more = p->more || n > (size_t)p->limit;
+	p->more = p->more || n > most;
 	return kmf_page_answer(j, p, json_object());
 }
 
 int
 kmf_op_conf_list(struct kmf_job *j)
 {
-	char state[16], by[DB_CLIENT_MAX];
+	struct look w;
+	char by[DB_CLIENT_MAX];
 	struct db_conf *list = NULL;
 	struct db_conf_filter f = { 0 };
 	struct kmf_paging p;
@@ -93,13 +108,14 @@ kmf_op_conf_list(struct kmf_job *j)
 
 	if ((r = kmf_page_get(j, &p, CONFS_DEF, CONFS_MAX)) != 0 ||
 	    j->a.status != 0 ||
-	    (r = word_get(j, state, sizeof(state), "state")) != 0 ||
+	    (r = word_get(j, w.state, sizeof(w.state), "state")) != 0 ||
+	    (r = word_get(j, w.title, sizeof(w.title), "title")) != 0 ||
 	    (r = word_get(j, by, sizeof(by), "created_by")) != 0 ||
 	    (r = time_get(j, &f.from_ms, "from")) != 0 ||
 	    (r = time_get(j, &f.to_ms, "to")) != 0 || j->a.status != 0)
 		goto out;
-	f.state = state_of(state);
-	if (state[0] != '\0' && f.state < 0) {
+	f.state = state_of(w.state);
+	if (w.state[0] != '\0' && f.state < 0) {
 		r = kmf_refuse(j, 400, "invalid_request",
 		    "state: scheduled, live, ended or cancelled");
 		goto out;
@@ -108,10 +124,11 @@ kmf_op_conf_list(struct kmf_job *j)
 	f.after_ms = p.at;
 	f.after_no = p.no;
 	/* One more than asked for tells whether there is a next page. */
-	if ((r = db_conf_list(
-		 j->k->db, &list, &n, &f, (unsigned)p.limit + 1)) == 0)
+	if ((r = db_conf_list(j->k->db, &list, &n, &f,
+		 (w.title[0] != '\0' ? TITLE_SCAN : (unsigned)p.limit) + 1)) ==
+	    0)
 		r = confs_answer(
-		    j, &p, list, n, state, f.from_ms != 0 || f.to_ms != 0);
+		    j, &p, list, n, &w, f.from_ms != 0 || f.to_ms != 0);
 	free(list);
 out:
 	kmf_page_clear(&p);
@@ -175,6 +192,19 @@ members_head(struct kmf_job *j)
 		return NULL;
 	return json_pack("{s:I, s:I, s:I}", "epoch", (json_int_t)j->conf.epoch,
 	    "live", (json_int_t)live, "current", (json_int_t)(live - behind));
+}
+
+int
+kmf_op_member_get(struct kmf_job *j)
+{
+	struct db_member m;
+	int r;
+
+	r = db_member_find(j->k->db, &m, j->call->obj);
+	if (r == PERC_ERR_NOTFOUND ||
+	    (r == 0 && strcmp(m.conf, j->conf.id) != 0))
+		return kmf_not_found(j);
+	return r != 0 ? r : kmf_answer_json(j, 200, member_row(j, &m));
 }
 
 int

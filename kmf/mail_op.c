@@ -57,11 +57,21 @@ out:
 	return r;
 }
 
+static int
+invitee_answer(struct kmf_job *j, const struct db_invitee *v)
+{
+	json_t *list = kmf_invitees_json(j->k, v, 1);
+	int r;
+
+	r = kmf_answer_json(j, 202, json_incref(json_array_get(list, 0)));
+	json_decref(list);
+	return r;
+}
+
 int
 kmf_op_invitee_send(struct kmf_job *j)
 {
 	struct db_invitee v;
-	json_t *list;
 	int r;
 
 	r = db_invitee_find(j->k->db, &v, j->conf.id, j->call->obj);
@@ -70,8 +80,27 @@ kmf_op_invitee_send(struct kmf_job *j)
 	if (r != 0 || !sendable(j, v.email) ||
 	    (r = kmf_mail_invitee(j->k, &j->conf, &v, false)) != 0)
 		return r;
-	list = kmf_invitees_json(j->k, &v, 1);
-	r = kmf_answer_json(j, 202, json_incref(json_array_get(list, 0)));
-	json_decref(list);
+	return invitee_answer(j, &v);
+}
+
+int
+kmf_op_series_send(struct kmf_job *j)
+{
+	struct db_invitee v;
+	struct kmf_series o;
+	int r;
+
+	if ((r = kmf_series_load(&o, j)) != 0 || j->a.status != 0)
+		goto out;
+	r = kmf_series_invitee_find(j, o.s.id, &v);
+	if (r == PERC_ERR_NOTFOUND)
+		r = kmf_not_found(j);
+	else if (r == 0 && o.s.state == DB_SERIES_ENDED)
+		r = kmf_refuse(j, 409, "ended", "it is over");
+	else if (r == 0 && sendable(j, v.email) &&
+	    (r = kmf_mail_series_invitee(j->k, &o, &v)) == 0)
+		r = invitee_answer(j, &v);
+out:
+	kmf_series_close(&o);
 	return r;
 }

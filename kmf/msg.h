@@ -97,6 +97,9 @@ enum kmf_op { /* what a CALL asks; the table in keeper.c says who may */
 	KMF_OP_SERIES_CURRENT, /* body: the conference's id */
 	KMF_OP_OCCURRENCE_LIST, /* arg = query string */
 	KMF_OP_OCCURRENCE_MAKE,
+	KMF_OP_SERIES_SEND, /* obj = invitee */
+	KMF_OP_REDELIVER, /* obj = webhook */
+	KMF_OP_MEMBER_GET, /* obj = member */
 	KMF_OP_TOKEN_ROLE, /* a person's own role token; arg = wanted scope */
 	KMF_OP_LAST
 };

@@ -21,7 +21,7 @@
 #define PAGE_OCTETS (256u << 10)
 
 static const char *const filters[] = { "state", "from", "to", "created_by",
-	"kind", "recurring" };
+	"kind", "recurring", "title" };
 
 /* Of what was asked, but for limit and cursor, and of the row. */
 static int
@@ -153,4 +153,11 @@ kmf_page_answer(struct kmf_job *j, struct kmf_paging *p, json_t *o)
 bad:
 	json_decref(o);
 	return PERC_ERR_NOMEM;
+}
+
+/* Of ASCII letters capitals are the same as small ones; of others not. */
+bool
+kmf_title_has(const char *title, const char *text)
+{
+	return text[0] == '\0' || strcasestr(title, text) != NULL;
 }

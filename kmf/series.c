@@ -5,15 +5,15 @@
  */
 #include "kmf/series.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kmf/cal.h"
 
-#define LIST_MAX    100
-#define LIST_OCTETS (256u << 10)
+#define LIST_DEF   20
+#define LIST_MAX   100
+#define TITLE_SCAN 1000 /* as in list.c */
 
 int64_t
 kmf_series_lasts(const struct kmf_series *o)
@@ -256,60 +256,54 @@ kmf_op_series_get(struct kmf_job *j)
 }
 
 static int
-page(struct kmf_job *j, const struct db_series *list, size_t n, bool more)
+page_fill(struct kmf_job *j, struct kmf_paging *p, const char *title,
+    const struct db_series *list, size_t n)
 {
-	json_t *items = json_array(), *v;
 	struct kmf_series o;
-	char next[24] = "";
-	size_t i, size = 0;
+	size_t i;
 	int r = 0;
 
-	for (i = 0; r == 0 && i < n && size < LIST_OCTETS; i++) {
-		if ((r = kmf_series_open(&o, j->k, list[i].id)) == 0) {
-			v = series_json(&o, j->k);
-			size += json_dumpb(v, NULL, 0, JSON_COMPACT);
-			kmf_json_add(&items, v);
+	for (i = 0; r == 0 && i < n && kmf_page_room(p); i++) {
+		if (!kmf_title_has(list[i].title, title)) {
+			kmf_page_skip(p, 0, list[i].no);
+			continue;
 		}
+		if ((r = kmf_series_open(&o, j->k, list[i].id)) == 0)
+			kmf_page_add(p, series_json(&o, j->k), 0, list[i].no);
 		kmf_series_close(&o);
 	}
-	if (r != 0) {
-		json_decref(items);
-		return r;
-	}
-	if (more || i < n)
-		snprintf(next, sizeof(next), "n%" PRId64, list[i - 1].no);
-	return kmf_answer_json(j, 200,
-	    json_pack(
-		"{s:o, s:s*}", "items", items, "next", kmf_json_opt(next)));
+	return r;
 }
 
 int
 kmf_op_series_list(struct kmf_job *j)
 {
-	const char *q = j->call->arg;
 	const char *own =
 	    kmf_has_word(j->scope, "admin") ? "" : j->call->id.sub;
 	struct db_series *list = NULL;
-	int64_t limit, after = 0;
-	char cursor[24];
-	int r, used = 0;
-	size_t n;
+	char title[DB_TITLE_MAX];
+	struct kmf_paging p;
+	size_t n = 0, most;
+	int r;
 
-	if (kmf_query_int(&limit, q, "limit", 20, 1, LIST_MAX) != 0)
-		return kmf_refuse(
-		    j, 400, "invalid_request", "limit: 1 to %d", LIST_MAX);
-	if (kmf_query_get(cursor, sizeof(cursor), q, "cursor") != 0 ||
-	    (cursor[0] != '\0' &&
-		(sscanf(cursor, "n%" SCNd64 "%n", &after, &used) != 1 ||
-		    cursor[used] != '\0')))
-		return kmf_refuse(j, 400, "invalid_request",
-		    "cursor: only what an answer's next said");
+	if ((r = kmf_page_get(j, &p, LIST_DEF, LIST_MAX)) != 0 ||
+	    j->a.status != 0)
+		goto out;
+	if (kmf_query_get(title, sizeof(title), j->call->arg, "title") != 0) {
+		r = kmf_refuse(j, 400, "invalid_request", "title: too long");
+		goto out;
+	}
+	most = title[0] != '\0' ? TITLE_SCAN : (size_t)p.limit;
 	if ((r = db_series_list(
-		 j->k->db, &list, &n, own, after, (unsigned)limit + 1)) != 0)
-		return r;
-	r = page(
-	    j, list, n > (size_t)limit ? (size_t)limit : n, n > (size_t)limit);
+		 j->k->db, &list, &n, own, p.no, (unsigned)most + 1)) != 0)
+		goto out;
+	if ((r = page_fill(j, &p, title, list, n > most ? most : n)) != 0)
+		goto out;
+	p.more = p.more || n > most;
+	r = kmf_page_answer(j, &p, json_object());
+out:
 	free(list);
+	kmf_page_clear(&p);
 	return r;
 }
 

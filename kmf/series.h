@@ -60,6 +60,9 @@ kmf_series_answer(struct kmf_series *o, struct kmf_job *j, uint16_t status);
  * (kmf_ics_address). */
 PERC_MUST int kmf_calendar_conf(char **textp, struct kmf_keeper *k,
     const struct db_conf *c, const struct kmf_ics_guest *g, bool out);
+/* The invitee of the path; NOTFOUND. */
+PERC_MUST int kmf_series_invitee_find(
+    struct kmf_job *j, const char *series, struct db_invitee *v);
 PERC_MUST int kmf_calendar_series(char **textp, struct kmf_keeper *k,
     const struct kmf_series *o, const struct kmf_ics_guest *g);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define DUE_BATCH 16
+#define FORGET_MS (3600 * 1000)
 
 static int
 hand_down(struct kmf_keeper *k, const char *series, const char *conf)
@@ -104,10 +105,22 @@ kmf_series_fill(struct kmf_series *o, struct kmf_keeper *k)
 	/* Room may come late, when an exception lasts: then by the hour. */
 	if (due != 0 && due <= k->now_ms)
 		due = k->now_ms + 3600 * 1000;
-	o->s.due_ms = o->s.state == DB_SERIES_ON ? due : 0;
+	/* One that is over is forgotten behind its conferences. */
+	o->s.due_ms =
+	    o->s.state == DB_SERIES_ON ? due : k->now_ms + k->keep.ended_ms;
 	if ((r = db_series_put(k->db, &o->s)) != 0)
 		return r;
 	return kmf_series_reload(o, k);
+}
+
+/* Its conferences go when they have been over for long enough (purge.c). */
+static int
+forget(struct kmf_series *o, struct kmf_keeper *k)
+{
+	if (o->nconfs == 0)
+		return db_series_delete(k->db, o->s.id);
+	o->s.due_ms = k->now_ms + FORGET_MS;
+	return db_series_put(k->db, &o->s);
 }
 
 /* One series' trouble is its own. */
@@ -121,7 +134,8 @@ tick_alone(struct kmf_keeper *k, const struct db_series *s)
 	if ((r = kmf_mark(k)) != 0)
 		return r;
 	if ((r = kmf_series_open(&o, k, s->id)) == 0 &&
-	    (r = kmf_series_fill(&o, k)) == 0)
+	    (r = o.s.state == DB_SERIES_ON ? kmf_series_fill(&o, k)
+					   : forget(&o, k)) == 0)
 		r = kmf_mark_keep(k);
 	kmf_series_close(&o);
 	if (r == 0)

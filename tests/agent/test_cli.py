@@ -266,7 +266,7 @@ def test_exit_statuses(s):
     s.perch(code=2)
     s.perch("conference", code=2)
     s.perch("conference", "jump", code=2)
-    s.perch("conference", "list", "--title", "x", code=2)
+    s.perch("conference", "list", "--rrule", "x", code=2)
     s.perch("conference", "show", code=2)
     s.perch("conference", "show", "nonsense", code=2)
     s.perch("conference", "list", "--frobnicate", code=2)
@@ -310,7 +310,7 @@ def test_completion(s):
     assert "--follow" in complete(s, "perch events --")
     assert complete(s, "perch invite add c --kind r") == ["room", "recorder"]
     assert complete(s, "perch --client f conference lis") == ["list"]
-    assert complete(s, "perch webhooks ") == ["dead"]
+    assert complete(s, "perch webhooks ") == ["dead", "redeliver"]
     s.perch("completion", "fish", code=2)
     # it offers exactly what --help names
     helped = set(re.findall(r"^  perch (\S+)", s.perch("--help").stdout,

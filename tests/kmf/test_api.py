@@ -232,6 +232,46 @@ def test_pages_of_conferences(s):
           "cursor", kind="parameter")
 
 
+def test_a_text_in_the_title(s):
+    """Anywhere in it; a page looks at a thousand rows at most."""
+    for title in ("Board of Trade", "board games", "BOARD \u00c4", "x"):
+        conference(s.admin, title)
+    s.admin.call("POST", "/v1/conferences", {
+        **GOOD, "title": "Board weekly", "rrule": "FREQ=DAILY;COUNT=2"})
+    items, n = pages(s, "/v1/conferences?title=oArD%20&", 2)
+    assert [i["title"] for i in items] == [
+        "Board of Trade", "board games", "BOARD \u00c4", "Board weekly",
+        "Board weekly"], items
+    assert n == 3
+    items, _ = pages(s, "/v1/conferences?title=%C3%84&", 5)
+    assert [i["title"] for i in items] == ["BOARD \u00c4"]
+    items, _ = pages(s, "/v1/conferences?title=none%25of&", 5)
+    assert items == []
+    items, _ = pages(s, "/v1/series?title=WEEKLY&", 1)
+    assert [i["title"] for i in items] == ["Board weekly"]
+    # a cursor is good for its question, of series too
+    s.admin.call("POST", "/v1/conferences", {
+        **GOOD, "title": "Board again", "rrule": "FREQ=DAILY;COUNT=2"})
+    items, n = pages(s, "/v1/series?title=board&", 1)
+    assert len(items) == 2 and n == 2
+    d = raw(s, "GET", "/v1/series?title=board&limit=1")
+    next = d.json()["next"]
+    assert f"cursor={next}" in d.get("link")
+    fault(raw(s, "GET", f"/v1/series?title=other&cursor={next}"), "cursor",
+          kind="parameter")
+
+
+def test_one_member(s):
+    e = guest(s.k, s.admin, s.conf, "One")
+    path = f"/v1/conferences/{s.conf}/members"
+    a = raw(s, "GET", f"{path}/{e.member}")
+    assert a.status == 200 and not a.get("etag")
+    assert a.json()["name"] == "One" and a.json()["state"] == "live"
+    other = conference(s.admin)["id"]
+    problem(raw(s, "GET", f"/v1/conferences/{other}/members/{e.member}"), 404,
+            "not_found")
+
+
 def test_pages_of_invitations_and_members(s):
     conf = conference(s.admin)["id"]
     path = f"/v1/conferences/{conf}"
@@ -378,9 +418,11 @@ BODIES = {"/v1/conferences": GOOD,
 
 
 def audit_last(s):
+    """Of what the administrator did: members come and go by themselves."""
     after, last = 0, None
     while True:
-        d = s.admin.call("GET", f"/v1/audit?after={after}&limit=200").body
+        d = s.admin.call("GET", f"/v1/audit?after={after}&limit=200"
+                         f"&actor={s.admin.client_id}").body
         if d["items"]:
             last = d["items"][-1]["seq"]
         if "next" not in d:

@@ -276,6 +276,34 @@ def test_what_is_never_taken_is_put_aside(s):
     assert 'perch_kmf_webhook_dead_total{webhook="main"} 1' in text
     assert 'perch_kmf_webhook_delivered_total{webhook="main"} 1' in text
     assert admin.call("GET", "/v1/webhooks/none/dead").body["items"] == []
+    # and once more when somebody asks, the oldest first
+    again = "/v1/webhooks/main/redeliver"
+    with r.lock:
+        r.script += ["500"]
+        had = len(r.posts)
+    assert admin.call("POST", again).body == {"events": 1}
+    world.wait_for(lambda: len(r.posts) > had, 15, 0.1)
+    time.sleep(.5)
+    with r.lock:
+        assert len(r.posts) == had + 1     # one try, and it stays dead
+    assert len(admin.call("GET", "/v1/webhooks/main/dead").body["items"]) == 1
+    event = dead[0]["event"]["id"]
+    key = {"Idempotency_Key": "again"}
+    a = admin.call("POST", again, {"event": event}, **key)
+    assert a.status == 202 and a.body == {"events": 1}
+    world.wait_for(lambda: not admin.call(
+        "GET", "/v1/webhooks/main/dead").body["items"], 15, 0.2)
+    with r.lock:
+        assert json.loads(r.posts[-1][2])["id"] == event
+        had = len(r.posts)
+    assert admin.call("POST", again, {"event": event}, **key).body == a.body
+    for body, path in (({"event": event}, again), ({"event": "1"}, again),
+                       ({}, "/v1/webhooks/none/redeliver")):
+        assert refused(admin.call, "POST", path, body)[0] == 404, body
+    assert refused(admin.call, "POST", again, {"event": "x"})[0] == 400
+    assert admin.call("POST", again).body == {"events": 0}
+    invite(admin, conference(admin)["id"])  # and those that wait go on
+    world.wait_for(lambda: len(r.posts) > had, 15, 0.2)
     assert k.proc.stop() == 0
 
 

@@ -123,6 +123,43 @@ def test_a_guest_gets_the_code(s):
     assert parts(m)[2].get_param("method") == "CANCEL"
 
 
+def test_a_series_is_sent_again(s):
+    """And each /send can be repeated by its key."""
+    c = s.admin.call("POST", "/v1/conferences", {
+        "title": "Weekly", "starts_at": kw.when(10), "ends_at": kw.when(20),
+        "rrule": "FREQ=WEEKLY;COUNT=3",
+        "invitees": [{"email": "sue@x.example"}, {"group": "g"}]}).body
+    s.mail.take("sue@x.example")
+    path = f"/v1/series/{c['id']}/invitees"
+    sue = [v for v in c["invitees"] if "email" in v][0]["id"]
+    for _ in range(2):
+        a = s.admin.call("POST", f"{path}/{sue}/send", Idempotency_Key="sue")
+        assert a.status == 202 and a.body["email"] == "sue@x.example"
+    text, cal, part = parts(s.mail.take("sue@x.example"))
+    assert part.get_param("method") == "REQUEST"
+    assert "RRULE" in cal.to_ical().decode()
+    group = [v for v in c["invitees"] if "group" in v][0]["id"]
+    assert kw.refused(s.admin.call, "POST", f"{path}/{group}/send") == (
+        409, "no_mail")
+    assert kw.refused(s.admin.call, "POST", f"{path}/v_{'A' * 22}/send"
+                      )[0] == 404
+    one = f"/v1/conferences/{c['next']}"
+    v = s.admin.call("GET", one).body["invitees"][0]["id"]
+    i = s.admin.call("POST", one + "/invitations", {
+        "email": "sue@x.example"}).body["id"]
+    s.mail.take("sue@x.example")
+    for send in (f"{one}/invitees/{v}/send", f"{one}/invitations/{i}/send"):
+        for _ in range(2):
+            s.admin.call("POST", send, Idempotency_Key=send)
+        s.mail.take("sue@x.example")
+    time.sleep(.5)
+    assert not s.mail.mails
+    s.admin.call("POST", f"/v1/series/{c['id']}/cancel", {"notify": False})
+    assert s.admin.call("POST", f"{path}/{sue}/send").status == 202
+    assert parts(s.mail.take("sue@x.example"))[2].get_param(
+        "method") == "CANCEL"
+
+
 def test_what_became_of_it(s):
     c = kw.conference(s.admin)
     path = f"/v1/conferences/{c['id']}/invitations"

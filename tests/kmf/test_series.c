@@ -445,6 +445,29 @@ test_cancel_and_delete(void **state)
 	assert_int_equal(t.r.status, 404);
 }
 
+/* What is over is forgotten with its last conference. */
+static void
+test_forgotten(void **state)
+{
+	char first[40], second[40];
+
+	made("FREQ=DAILY;COUNT=2", "");
+	conf_of(0, first);
+	conf_of(1, second);
+	kit_admin(&t, KMF_OP_SERIES_CANCEL, series, "", NULL);
+	leap(KMF_KEEP_ENDED_DAYS * KMF_DAY_MS + 60000);
+	kit_admin(&t, KMF_OP_SERIES_GET, series, "", NULL);
+	assert_int_equal(t.r.status, 200); /* they are still here */
+	kit_admin(&t, KMF_OP_CONF_DELETE, first, "", NULL);
+	leap(2 * 3600 * 1000);
+	kit_admin(&t, KMF_OP_SERIES_GET, series, "", NULL);
+	assert_int_equal(t.r.status, 200);
+	kit_admin(&t, KMF_OP_CONF_DELETE, second, "", NULL);
+	leap(2 * 3600 * 1000);
+	kit_admin(&t, KMF_OP_SERIES_GET, series, "", NULL);
+	assert_int_equal(t.r.status, 404);
+}
+
 static void
 test_bad_series(void **state)
 {
@@ -555,6 +578,7 @@ main(void)
 		T(test_invitees_follow),
 		T(test_make_early),
 		T(test_cancel_and_delete),
+		T(test_forgotten),
 		T(test_bad_series),
 		T(test_whose_it_is),
 		T(test_pages),
