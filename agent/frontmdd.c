@@ -175,7 +175,8 @@ join_ask(struct front_conf *c)
 
 	perc_ice_credentials(c->ufrag, c->ice_pwd);
 	body =
-	    text_new("{\"ufrag\":\"%s\",\"pwd\":\"%s\"}", c->ufrag, c->ice_pwd);
+	    text_new("{\"ufrag\":\"%s\",\"pwd\":\"%s\",\"transport_cc\":true}",
+		c->ufrag, c->ice_pwd);
 	perc_httpc_cancel(c->join_req);
 	c->join_req = NULL;
 	if (auth == NULL || url == NULL || body == NULL ||

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
+#include "perc/hdrext.h"
 #include "perc/json.h"
 #include "perc/log.h"
 #include "perc/tail.h"
@@ -199,12 +201,22 @@ drop(struct front_leg *l, int err)
 		l->count.dropped++;
 }
 
+static int64_t
+now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void
 rtp_in(struct front_leg *l, uint8_t *p, size_t n)
 {
 	struct perc_tail tail;
 	struct perc_rtp h;
 	size_t len;
+	struct perc_hdrext_item x;
 	int r;
 
 	if ((r = perc_tail_find(&tail, p, n)) != 0 ||
@@ -215,6 +227,10 @@ rtp_in(struct front_leg *l, uint8_t *p, size_t n)
 		return;
 	}
 	l->count.received++;
+	if (h.extension && perc_hdrext_find(&h, p, PERC_HDREXT_TWCC, &x) &&
+	    x.len == 2)
+		front_repair_number(l->repair,
+		    (uint16_t)(x.data[0] << 8 | x.data[1]), now_us());
 	if (front_repair_received(l->repair, &h, perc_now_ms()) ||
 	    !perc_timer_armed(&l->repair_timer))
 		repair_plan(l);

@@ -13,6 +13,7 @@
 
 #include "perc/gaps.h"
 #include "perc/reception.h"
+#include "perc/twcc.h"
 
 #define SLOTS	   512 /* twice the streams: there is always a free one */
 #define KEPT_MAX   1600
@@ -39,10 +40,12 @@ struct front_repair {
 	struct stream slot[SLOTS];
 	struct stream *list[REPAIR_STREAMS];
 	unsigned n, turn; /* turn: whose NACK is next */
+	bool gappy;	  /* some stream may have gaps */
 	struct kept kept[REPAIR_KEPT];
 	uint32_t sent; /* packets kept so far */
 	uint64_t asked, resent;
-	int64_t report_ms, rtt_ms;
+	int64_t report_ms, rtt_ms, told_ms;
+	struct perc_twcc_log log;
 };
 
 struct front_repair *
@@ -96,7 +99,28 @@ front_repair_received(
 		return false;
 	perc_gaps_packet(&s->gaps, h->seq, now_ms);
 	perc_reception_packet(&s->rx, h, now_ms);
-	return s->gaps.n > 0;
+	r->gappy |= s->gaps.n > 0;
+	return s->gaps.n > 0 || perc_twcc_pending(&r->log);
+}
+
+void
+front_repair_number(struct front_repair *r, uint16_t tseq, int64_t now_us)
+{
+	perc_twcc_seen(&r->log, tseq, now_us);
+}
+
+static bool
+numbers_due(
+    struct front_repair *r, uint32_t ssrc, int64_t now_ms, struct perc_wire *w)
+{
+	if (!perc_twcc_pending(&r->log) || r->n == 0 ||
+	    now_ms - r->told_ms < REPAIR_TWCC_MS)
+		return false;
+	if (!perc_twcc_put(&r->log, w, ssrc, r->list[0]->ssrc))
+		return false;
+	if (!perc_twcc_pending(&r->log))
+		r->told_ms = now_ms;
+	return true;
 }
 
 /* One NACK: of the stream whose turn it is. */
@@ -107,11 +131,13 @@ nack_due(
 	uint16_t seq[ASK_MAX];
 	struct stream *s;
 	unsigned i, n;
+	bool any = false;
 
-	for (i = 0; i < r->n; i++) {
+	for (i = 0; i < r->n && r->gappy; i++) {
 		s = r->list[r->turn++ % r->n];
 		if (s->gaps.n == 0)
 			continue;
+		any = true;
 		n = perc_gaps_due(&s->gaps, now_ms, r->rtt_ms, seq, ASK_MAX);
 		if (n == 0)
 			continue;
@@ -119,6 +145,7 @@ nack_due(
 		perc_rtcp_nack_put(w, ssrc, s->ssrc, seq, n);
 		return w->pos;
 	}
+	r->gappy = any;
 	return 0;
 }
 
@@ -162,6 +189,8 @@ front_repair_due(struct front_repair *r, uint32_t ssrc, int64_t now_ms,
 	at = perc_rtcp_open(&w, 0, PERC_RTCP_RR); /* RFC 3550 section 6.1 */
 	perc_wire_put_u32(&w, ssrc);
 	perc_rtcp_close(&w, at);
+	if (numbers_due(r, ssrc, now_ms, &w))
+		return w.pos;
 	return nack_due(r, ssrc, now_ms, &w) > 0 && w.err == 0 ? w.pos : 0;
 }
 
@@ -173,7 +202,9 @@ front_repair_next(const struct front_repair *r, int64_t now_ms)
 		t;
 	unsigned i;
 
-	for (i = 0; i < r->n; i++)
+	if (perc_twcc_pending(&r->log) && r->told_ms + REPAIR_TWCC_MS < next)
+		next = r->told_ms + REPAIR_TWCC_MS;
+	for (i = 0; i < r->n && r->gappy; i++)
 		if ((t = perc_gaps_next(&r->list[i]->gaps)) < next)
 			next = t;
 	return next;

@@ -3,7 +3,8 @@
  * Losses on the hop between this endpoint and its distributor, mended without
  * the application: what is missing of what comes is asked for (generic NACK,
  * RFC 4585), what the distributor asks for goes again with the octets of the
- * first time, and receiver reports tell it how the road is. Nothing waits
+ * first time, and receiver reports and transport-wide feedback tell it how the
+ * road is. Nothing waits
  * here: a packet that comes late goes late to the application, whose own
  * buffer decides. Numbers are the outer layer's, which applications see too.
  * One per leg; memory is of fixed size.
@@ -21,15 +22,20 @@
 #define REPAIR_AGE_MS	 1000 /* and how old they may be */
 #define REPAIR_TRIES	 3    /* times that one goes again */
 #define REPAIR_REPORT_MS 1000
+#define REPAIR_TWCC_MS	 50 /* between two transport-wide feedbacks */
 
 struct front_repair;
 
 struct front_repair *front_repair_new(void); /* NULL: no memory */
 void front_repair_free(struct front_repair *r);
 
-/* A packet of the distributor's was opened. True: its stream has gaps. */
+/* A packet of the distributor's was opened. True: something will be due
+ * sooner than the next report. */
 bool front_repair_received(
     struct front_repair *r, const struct perc_rtp *h, int64_t now_ms);
+/* It had this transport-wide number. */
+void
+front_repair_number(struct front_repair *r, uint16_t tseq, int64_t now_us);
 /* n octets left as datagram p, the outer layer of h around it. */
 void front_repair_sent(struct front_repair *r, const struct perc_rtp *h,
     const uint8_t *p, size_t n, int64_t now_ms);

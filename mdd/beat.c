@@ -54,10 +54,14 @@ void
 mdd_beat(struct mdd_worker *w, int64_t now_ms)
 {
 	struct mdd_leg *leg, *next;
+	bool more;
 
+	w->now_ms = now_ms;
 	for (leg = w->beats; leg != NULL; leg = next) {
 		next = leg->beat_next;
-		if (!mdd_nack_ask(w, leg, now_ms))
+		more = mdd_nack_ask(w, leg, now_ms);
+		more |= mdd_cc_beat(w, leg, now_ms);
+		if (!more)
 			mdd_beat_stop(leg);
 	}
 	beat_plan(w);

@@ -103,6 +103,7 @@ void ctl_drain_tick(struct ctl *c, int64_t now_ms);
 struct ctl_ice { /* of the endpoint; wiped by whoever has it */
 	uint8_t from[MDD_IP_LEN];
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
+	bool twcc;
 };
 
 /* Ask the worker of the token's conference for a leg; req is answered later

@@ -147,6 +147,7 @@ join_send(struct ctl *c, const struct ctl_leg *leg, const struct mdd_token *t,
 	memcpy(j.pwd, ice->pwd, sizeof(j.pwd));
 	if ((j.planned = leg->whip != NULL))
 		j.plan = leg->whip->plan;
+	j.twcc = ice->twcc;
 	n = mdd_join_put(buf, &j);
 	r = n < 0 ? n
 		  : perc_chan_send(leg->room->worker->chan, MDD_MSG_JOIN, 0,

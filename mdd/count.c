@@ -68,6 +68,11 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "RTP packets that a leg did not want, or had no room for." },
 	[MDD_REWRITTEN] = { "perch_mdd_rewritten_total", NULL,
 	    "RTP packets whose outer SEQ continues an earlier leg's." },
+	[MDD_PACE_WAITED] = { "perch_mdd_paced_total", "result=\"waited\"",
+	    "RTP packets that did not leave at once, by what became of "
+	    "them." },
+	[MDD_PACE_DROPPED] = { "perch_mdd_paced_total", "result=\"dropped\"",
+	    NULL },
 	[MDD_RTX_SENT] = { "perch_mdd_rtx_total", "result=\"sent\"",
 	    "Packets that legs asked for again (NACK), by what became of "
 	    "it: sent, damped (too often, too many), missing here." },

@@ -87,6 +87,7 @@ hop_up(struct mdd_worker *w, struct mdd_leg *leg)
 		return;
 	}
 	w->count[MDD_DTLS_UP]++;
+	mdd_cc_open(leg);
 	mdd_leg_up(&w->legs, leg);
 	mdd_rtcp_welcome(w, leg, perc_now_ms());
 	mdd_link_up(w, leg, perc_now_ms());

@@ -128,7 +128,7 @@ body_take(struct perc_httpd_req *r, struct ctl_ice *ice)
 {
 	const uint8_t *p;
 	const char *ufrag, *pwd;
-	json_t *j = NULL;
+	json_t *j = NULL, *twcc;
 	size_t len;
 	bool ok;
 
@@ -137,10 +137,13 @@ body_take(struct perc_httpd_req *r, struct ctl_ice *ice)
 		return false;
 	ufrag = perc_json_str(j, "ufrag");
 	pwd = perc_json_str(j, "pwd");
-	ok = ice_text_ok(ufrag, 4) && ice_text_ok(pwd, 22);
+	twcc = json_object_get(j, "transport_cc");
+	ok = ice_text_ok(ufrag, 4) && ice_text_ok(pwd, 22) &&
+	    (twcc == NULL || json_is_boolean(twcc));
 	if (ok) {
 		memcpy(ice->ufrag, ufrag, strlen(ufrag) + 1);
 		memcpy(ice->pwd, pwd, strlen(pwd) + 1);
+		ice->twcc = json_is_true(twcc);
 	}
 	json_decref(j);
 	return ok;

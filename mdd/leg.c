@@ -118,6 +118,7 @@ leg_keys_free(struct mdd_legs *l, struct mdd_leg *leg)
 	perc_srtp_free(leg->tx);
 	perc_srtcp_free(leg->rx_rtcp);
 	perc_srtcp_free(leg->tx_rtcp);
+	mdd_cc_close(leg);
 }
 
 void
@@ -176,6 +177,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->credit = leg_pps(l, j->link);
 	leg->octets = leg_octets(l, j->link);
 	leg->credit_ms = now_ms;
+	leg->twcc = j->twcc;
 	if (j->planned) {
 		leg->plan = &l->plans[leg - l->pool];
 		*leg->plan = j->plan;

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "mdd/batch.h"
+#include "mdd/bwe.h"
+#include "mdd/cc.h"
 #include "mdd/msg.h"
 #include "mdd/report.h"
 #include "mdd/rtx.h"
@@ -126,6 +128,10 @@ struct mdd_leg {
 	struct mdd_ledger ledger;
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
 	struct mdd_report report;
+	struct mdd_bwe bwe;
+	bool twcc; /* its endpoint answers transport-wide numbers */
+	struct mdd_cc *cc; /* NULL: it does not */
+	uint64_t sent_before, sent_bps; /* octets a second ago */
 	struct mdd_tally *tally; /* by place in room->src */
 	int64_t heard_ms, ends_ms, dtls_until_ms;
 	struct mdd_taste taste;

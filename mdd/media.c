@@ -73,13 +73,58 @@ media_ext_link(const struct mdd_staged *k, struct perc_rewrite *w,
 		media_ext(&h, k->p, true, w, ext);
 }
 
+/*
+ * Seal p for `to`, extensions and all, and note what went. w says SEQ and
+ * extensions; again is NULL, or what went out before under this SEQ.
+ */
+static bool
+media_seal(struct mdd_worker *w, struct mdd_leg *to, struct perc_rewrite *rw,
+    const uint8_t *p, size_t n, const uint8_t *tail, size_t taillen,
+    uint32_t number, struct mdd_sent *again)
+{
+	uint8_t *out, ext[PERC_HDREXT_MAX], stamped[PERC_HDREXT_MAX];
+	uint16_t tseq = 0;
+	struct perc_rtp h;
+	bool stamp = false;
+	size_t len;
+
+	if (to->plan != NULL && !mdd_seat_out(to, p, n, w->now_ms, rw, ext)) {
+		w->count[MDD_FORWARD_NO_SEAT]++;
+		return false;
+	}
+	if (to->cc != NULL && perc_rtp_parse(&h, p, n) == 0) {
+		tseq = again != NULL ? again->tseq : to->cc->next;
+		stamp = mdd_cc_stamp(to->cc, p, &h, tseq, rw, stamped);
+	}
+	out = mdd_batch_slot(w->out); /* a request may have taken one */
+	if (perc_forward(to->tx, rw, p, n, out, MDD_OUT_MAX - taillen, &len) !=
+	    0) {
+		w->count[MDD_FORWARD_FAILED]++;
+		return false;
+	}
+	if (again == NULL)
+		mdd_ledger_note(
+		    &to->ledger, out, len, number, tseq, to->keys, w->now_ms);
+	else {
+		again->keys = to->keys;
+		memcpy(again->tag, out + len - PERC_SRTP_TAG_LEN,
+		    PERC_SRTP_TAG_LEN);
+	}
+	if (stamp && again == NULL)
+		mdd_cc_sent(to->cc, tseq, len + taillen);
+	to->sent++;
+	to->sent_octets += len + taillen;
+	memcpy(out + len, tail, taillen);
+	mdd_batch_commit(w->out, &to->addr, len + taillen);
+	return true;
+}
+
 static void
 media_forward(
     struct mdd_worker *w, struct mdd_leg *to, const struct mdd_staged *k)
 {
 	struct perc_rewrite rw = k->rw;
-	uint8_t *out, ext[PERC_HDREXT_MAX];
-	size_t len;
+	uint8_t ext[PERC_HDREXT_MAX];
 
 	if (to->shaped) {
 		rw.set_seq = true;
@@ -90,26 +135,38 @@ media_forward(
 	}
 	if (to->link != NULL)
 		media_ext_link(k, &rw, ext);
-	if (to->plan != NULL &&
-	    !mdd_seat_out(to, k->p, k->n, w->now_ms, &rw, ext)) {
-		w->count[MDD_FORWARD_NO_SEAT]++;
+	if (to->cc != NULL &&
+	    mdd_cc_wait(w, to, k, rw.set_seq ? rw.seq : k->seq))
 		return;
-	}
-	out = mdd_batch_slot(w->out); /* a request may have taken one */
-	if (perc_forward(to->tx, &rw, k->p, k->n, out, MDD_OUT_MAX - k->taillen,
-		&len) != 0) {
-		w->count[MDD_FORWARD_FAILED]++;
+	if (!media_seal(
+		w, to, &rw, k->p, k->n, k->tail, k->taillen, k->number, NULL))
 		return;
-	}
 	mdd_tally_add(
 	    &to->tally[k->src - k->room->src], k->src->ssrc, k->n - k->head);
-	mdd_ledger_note(
-	    &to->ledger, out, len, k->number, 0, to->keys, w->now_ms);
-	memcpy(out + len, k->tail, k->taillen);
-	mdd_batch_commit(w->out, &to->addr, len + k->taillen);
 	w->count[MDD_FORWARDED]++;
-	to->sent++;
-	to->sent_octets += len + k->taillen;
+}
+
+void
+mdd_media_release(struct mdd_worker *w, struct mdd_leg *to,
+    const struct mdd_pace_item *item, int64_t now_ms)
+{
+	struct perc_rewrite rw = { .set_seq = true, .seq = item->seq };
+	uint8_t ext[PERC_HDREXT_MAX];
+	struct mdd_kept k;
+	struct perc_rtp h;
+
+	if (to->state != MDD_LEG_UP || to->addr.len == 0 ||
+	    !mdd_rtx_get(w->rtx, item->number, now_ms, &k) ||
+	    perc_rtp_parse(&h, k.p, k.n) != 0) {
+		w->count[MDD_PACE_DROPPED]++;
+		return;
+	}
+	media_ext(&h, k.p, to->link != NULL, &rw, ext);
+	if (!media_seal(
+		w, to, &rw, k.p, k.n, k.tail, k.taillen, item->number, NULL))
+		return;
+	mdd_tally_add(&to->tally[item->place], h.ssrc, k.n - h.header_len);
+	w->count[MDD_FORWARDED]++;
 }
 
 /*
@@ -121,29 +178,18 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
     int64_t now_ms)
 {
 	struct perc_rewrite rw = { .set_seq = true, .seq = s->seq };
-	uint8_t *out, ext[PERC_HDREXT_MAX];
+	uint8_t ext[PERC_HDREXT_MAX];
 	struct mdd_kept k;
 	struct perc_rtp h;
-	size_t len;
 
 	if (to->state != MDD_LEG_UP || to->addr.len == 0 ||
-	    !mdd_rtx_get(w->rtx, s->number, now_ms, &k))
-		return false;
-	if (perc_rtp_parse(&h, k.p, k.n) != 0)
+	    !mdd_rtx_get(w->rtx, s->number, now_ms, &k) ||
+	    perc_rtp_parse(&h, k.p, k.n) != 0)
 		return false;
 	media_ext(&h, k.p, to->link != NULL, &rw, ext);
-	if (to->plan != NULL && !mdd_seat_out(to, k.p, k.n, now_ms, &rw, ext))
-		return false;
-	out = mdd_batch_slot(w->out);
 	rw.again = s->keys == to->keys ? s->tag : NULL;
-	if (perc_forward(
-		to->tx, &rw, k.p, k.n, out, MDD_OUT_MAX - k.taillen, &len) != 0)
-		return false;
-	s->keys = to->keys;
-	memcpy(s->tag, out + len - PERC_SRTP_TAG_LEN, PERC_SRTP_TAG_LEN);
-	memcpy(out + len, k.tail, k.taillen);
-	mdd_batch_commit(w->out, &to->addr, len + k.taillen);
-	return true;
+	return media_seal(
+	    w, to, &rw, k.p, k.n, k.tail, k.taillen, s->number, s);
 }
 
 bool
@@ -306,5 +352,7 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
+	if (leg->cc != NULL)
+		mdd_cc_seen(w, leg, &h, p);
 	media_stage(w, leg, mdd_leg_src(leg, (unsigned)i), &h, p, len, &t);
 }

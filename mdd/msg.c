@@ -130,6 +130,7 @@ mdd_join_put(uint8_t *out, const struct mdd_join *m)
 	perc_wire_put_bytes(&w, m->from, sizeof(m->from));
 	perc_wire_put_str(&w, m->ufrag);
 	perc_wire_put_str(&w, m->pwd);
+	perc_wire_put_u8(&w, m->twcc);
 	perc_wire_put_u8(&w, m->planned);
 	if (m->planned)
 		mdd_plan_put(&w, &m->plan);
@@ -141,7 +142,7 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 {
 	struct perc_wire w;
 	unsigned i, dial;
-	uint8_t planned;
+	uint8_t planned, twcc;
 
 	memset(m, 0, sizeof(*m));
 	perc_wire_reader(&w, p, n);
@@ -163,9 +164,11 @@ mdd_join_get(struct mdd_join *m, const void *p, size_t n)
 	get_raw(&w, m->from, sizeof(m->from));
 	get_text(&w, m->ufrag, sizeof(m->ufrag));
 	get_text(&w, m->pwd, sizeof(m->pwd));
+	twcc = perc_wire_get_u8(&w);
 	planned = perc_wire_get_u8(&w);
-	if (planned > 1)
+	if (twcc > 1 || planned > 1)
 		return PERC_ERR_FORMAT;
+	m->twcc = twcc == 1;
 	m->planned = planned == 1;
 	if (m->planned)
 		mdd_plan_get(&w, &m->plan);

@@ -78,6 +78,7 @@ struct mdd_join {
 	uint8_t from[MDD_IP_LEN];
 	/* the endpoint's, for checks of ours */
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
+	bool twcc; /* it answers transport-wide numbers, id 3 */
 	bool planned; /* it came by SDP, and plan says what was agreed */
 	struct mdd_plan plan;
 };

@@ -174,7 +174,7 @@ mdd_nack_ask_room(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms)
 
 	for (leg = w->beats; leg != NULL; leg = next) {
 		next = leg->beat_next;
-		if (leg->room == room && !mdd_nack_ask(w, leg, now_ms))
-			mdd_beat_stop(leg);
+		if (leg->room == room)
+			(void)mdd_nack_ask(w, leg, now_ms);
 	}
 }

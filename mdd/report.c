@@ -218,7 +218,9 @@ mdd_report_tick(struct mdd_worker *w, int64_t now_ms)
 
 	for (i = 0; i < w->legs.limits.max_legs; i++) {
 		leg = &w->legs.pool[i];
-		if (leg->state == MDD_LEG_UP)
-			rr_send(w, leg, now_ms);
+		if (leg->state != MDD_LEG_UP)
+			continue;
+		rr_send(w, leg, now_ms);
+		mdd_cc_tick(w, leg, now_ms);
 	}
 }

@@ -204,6 +204,7 @@ static const struct {
 	{ PERC_RTCP_SDES, 0, relay_sdes, NULL },
 	{ PERC_RTCP_BYE, 0, relay_bye, NULL },
 	{ PERC_RTCP_RTPFB, PERC_RTCP_NACK, NULL, mdd_nack_input },
+	{ PERC_RTCP_RTPFB, PERC_RTCP_TWCC, NULL, mdd_cc_feedback },
 	{ PERC_RTCP_PSFB, PERC_RTCP_PLI, NULL, feedback_pli },
 	{ PERC_RTCP_PSFB, PERC_RTCP_FIR, NULL, feedback_fir },
 };

@@ -95,6 +95,9 @@ void mdd_media_flush(struct mdd_worker *w);
 /* Send again what s tells of; false: it is gone, or would not be the same. */
 bool mdd_media_again(struct mdd_worker *w, struct mdd_leg *to,
     struct mdd_sent *s, int64_t now_ms);
+/* Send now what waited (mdd/pace.h). */
+void mdd_media_release(struct mdd_worker *w, struct mdd_leg *to,
+    const struct mdd_pace_item *item, int64_t now_ms);
 /* The SEQ under which the hop of s sent us what `to` has as seq; false: that
  * was too long ago. */
 bool mdd_media_seq_in(const struct mdd_leg *to, const struct mdd_source *s,

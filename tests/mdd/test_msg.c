@@ -201,9 +201,9 @@ test_values(void **state)
 	fill(2, &m);
 	m.join.nssrcs = 8;
 	n = mdd_join_put(buf, &m.join);
-	/* the count, before the SSRCs, the time, the address, two texts and the
-	 * flag */
-	buf[n - 1 - 8 - 32 - 1 - 10 - MDD_IP_LEN - (int)strlen(m.join.ufrag) -
+	/* the count, before the SSRCs, the time, the address, two texts and two
+	 * flags */
+	buf[n - 1 - 8 - 32 - 2 - 10 - MDD_IP_LEN - (int)strlen(m.join.ufrag) -
 	    (int)strlen(m.join.pwd)] = 9;
 	assert_int_not_equal(mdd_join_get(&j, buf, (size_t)n), 0);
 	n = mdd_join_put(buf, &m.join);
