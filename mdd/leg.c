@@ -172,7 +172,9 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	leg->tally = l->tallies + (size_t)(leg - l->pool) * l->sources_max;
 	memset(leg->tally, 0, l->sources_max * sizeof(*leg->tally));
 	mdd_ledger_init(&leg->ledger,
-	    l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
+	    l->lines == NULL
+		? NULL
+		: l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
 	    l->ledger_lines);
 	leg->credit = leg_pps(l, j->link);
 	leg->octets = leg_octets(l, j->link);

@@ -14,7 +14,7 @@
 
 #define MEM_PROGRAM   (24u << 20) /* with libraries, as resident */
 #define MEM_INTAKE    (MDD_BATCH * (size_t)66880)
-#define MEM_SRTCP     (12u << 10) /* libsrtp with NSS, both directions */
+#define MEM_SRTCP     (40u << 10) /* libsrtp with NSS, both directions */
 #define MEM_HANDSHAKE (92u << 10) /* OpenSSL's association */
 #define MEM_KEPT_8THS 9		  /* kept packets, and where they are */
 #define MEM_SLOT      16	  /* of a table, at most */
@@ -34,7 +34,7 @@ mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8;
 	m->leg = sizeof(struct mdd_leg) + sizeof(struct mdd_plan) +
 	    3 * MEM_SLOT + lines * sizeof(struct mdd_sent) +
-	    sources * sizeof(struct mdd_flow) +
+	    sources * (sizeof(struct mdd_flow) + sizeof(struct mdd_tally)) +
 	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
 	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;
 	m->conference = sizeof(struct mdd_room) + MEM_SLOT +

@@ -170,7 +170,7 @@ static void
 put_tree(struct steer_prog *p, const struct mdd_steer *s, unsigned first,
     unsigned leaves, size_t end)
 {
-	uint32_t bit = (leaves / 2) << (32 - steer_bits(s));
+	uint32_t bit;
 	size_t half;
 
 	if (leaves == 1) {
@@ -179,6 +179,7 @@ put_tree(struct steer_prog *p, const struct mdd_steer *s, unsigned first,
 		return;
 	}
 	half = tree_len(leaves / 2);
+	bit = (leaves / 2) << (32 - steer_bits(s));
 	if (half > 255) {
 		jump(p, BPF_JMP | BPF_JSET | BPF_K, bit, 0, 1);
 		put(p, BPF_JMP | BPF_JA, (uint32_t)half);

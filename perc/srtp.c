@@ -21,7 +21,7 @@
 
 #define SLOTS_PER_STREAM (PERC_SRTP_FORGOTTEN_MAX + 2)
 
-#define CIPHER_MEMORY 4096 /* perc/gcm.c's, whichever engine */
+#define CIPHER_MEMORY 12288 /* perc/gcm.c's, whichever engine */
 
 enum slot_state { SLOT_FREE = 0, SLOT_LIVE, SLOT_FORGOTTEN };
 

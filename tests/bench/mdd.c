@@ -4,6 +4,9 @@
  * beside a plain forwarder and rtpengine, over real sockets.
  *
  *	tests/bench/mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick]
+ *	tests/bench/mdd --flood all|garbage|stun|hello|replay [--flood-rate N]
+ *	    [--out N]
+ *	tests/bench/mdd --memory
  *
  * Prints medians over the runs, and each forwarder's time as a ratio to the
  * other two. The three take turns, so that what else the machine does meets
@@ -31,8 +34,12 @@ static struct {
 	const char *mdd;
 	double seconds;
 	unsigned runs;
-	bool quick, no_segments;
-} opt = { "./perch-mdd", 1.0, 3, false, false };
+	bool quick, no_segments, flood, memory;
+	struct flood_opt f;
+} opt = { .mdd = "./perch-mdd",
+	.seconds = 1.0,
+	.runs = 3,
+	.f = { .rate = 200000, .out = 60000, .most = 600000 } };
 
 static struct rig rig[SUTS];
 static bool alive[SUTS];
@@ -97,58 +104,15 @@ cost(const struct scene *s, size_t payload, unsigned rate, unsigned burst)
 
 /* ---- the highest rate ------------------------------------------------- */
 
-/* All that was asked for left, and the generator kept up. */
-static bool
-carries(struct rig *r, unsigned rate, unsigned burst, bool *ours)
-{
-	const struct rig_load l = { rate, burst, opt.seconds / 2 };
-	struct rig_result out;
-
-	rig_run(r, &l, &out);
-	*ours = out.late > 0.05 * l.seconds;
-	return !*ours && out.expected - out.delivered <= out.expected / 10000;
-}
-
-struct peak {
-	unsigned rate;
-	bool generator;	       /* and more could not be sent here */
-	double p50_us, p99_us; /* at half of it */
-};
-
-static void
-peak_find(struct rig *r, unsigned burst, struct peak *p)
-{
-	unsigned lo = 20000, hi = 0, mid, tries = 0;
-	struct rig_load l = { 0, burst, opt.seconds };
-	struct rig_result out;
-
-	memset(p, 0, sizeof(*p));
-	while (hi == 0 || (hi - lo > lo / 20 && tries < 16)) {
-		mid = hi == 0 ? lo * 3 / 2 : lo + (hi - lo) / 2;
-		/* Another process may have had the core: once more. */
-		if (carries(r, mid, burst, &p->generator) ||
-		    carries(r, mid, burst, &p->generator))
-			lo = mid;
-		else
-			hi = mid;
-		tries++;
-	}
-	p->rate = lo;
-	l.rate = lo / 2;
-	rig_run(r, &l, &out);
-	p->p50_us = out.p50_us;
-	p->p99_us = out.p99_us;
-}
-
 static void
 peaks(const struct scene *s, size_t payload, unsigned burst)
 {
-	struct peak p[SUTS] = { 0 };
+	struct rig_peak p[SUTS] = { 0 };
 	unsigned i;
 
 	for (i = 0; i < SUTS; i++)
 		if (alive[i])
-			peak_find(&rig[i], burst, &p[i]);
+			rig_peak(&rig[i], burst, opt.seconds, &p[i]);
 	printf("| %s | %zu | %u |", s->name, payload, burst);
 	for (i = 0; i < SUTS; i++)
 		printf(" %s%u |", p[i].generator ? "> " : "", p[i].rate);
@@ -223,7 +187,10 @@ static int
 usage(int code)
 {
 	fputs("usage: mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick] "
-	      "[--no-segments]\n",
+	      "[--no-segments]\n"
+	      "       mdd --flood all|garbage|stun|hello|replay "
+	      "[--flood-rate N] [--out N] [--seconds S]\n"
+	      "       mdd --memory\n",
 	    code == 0 ? stdout : stderr);
 	return code;
 }
@@ -234,6 +201,8 @@ options(int argc, char *argv[])
 	static const struct option longs[] = { { "mdd", 1, NULL, 'm' },
 		{ "seconds", 1, NULL, 's' }, { "runs", 1, NULL, 'r' },
 		{ "quick", 0, NULL, 'q' }, { "no-segments", 0, NULL, 'n' },
+		{ "flood", 1, NULL, 'f' }, { "flood-rate", 1, NULL, 'F' },
+		{ "out", 1, NULL, 'o' }, { "memory", 0, NULL, 'M' },
 		{ "help", 0, NULL, 'h' }, { 0 } };
 	int c;
 
@@ -251,6 +220,20 @@ options(int argc, char *argv[])
 		case 'q':
 			opt.quick = true;
 			break;
+		case 'f':
+			opt.flood = true;
+			if (strcmp(optarg, "all") != 0)
+				opt.f.kind = optarg;
+			break;
+		case 'F':
+			opt.f.rate = (unsigned)atoi(optarg);
+			break;
+		case 'o':
+			opt.f.out = (unsigned)atoi(optarg);
+			break;
+		case 'M':
+			opt.memory = true;
+			break;
 		case 'n':
 			opt.no_segments = true;
 			break;
@@ -259,6 +242,37 @@ options(int argc, char *argv[])
 		}
 	return opt.runs >= 1 && opt.runs <= RUNS_MAX && opt.seconds > 0 &&
 	    optind == argc;
+}
+
+/* perch-mdd by itself. */
+static void
+alone(const char *dir)
+{
+	rig[0].mdd = opt.mdd;
+	(void)snprintf(rig[0].dir, sizeof(rig[0].dir), "%s", dir);
+	opt.f.seconds = opt.seconds;
+	if (opt.flood)
+		flood_bench(&rig[0], &opt.f);
+	if (opt.memory)
+		memory_bench(&rig[0]);
+}
+
+static void
+beside(const char *dir)
+{
+	printf("Nanoseconds of the forwarder's processor for each packet that "
+	       "leaves; medians of %u runs of %.1f s.\n\n"
+	       "| who | octets | burst | packets/s out | perch-mdd | plain | "
+	       "rtpengine | to plain | to rtpengine |\n"
+	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+	    opt.runs, opt.seconds);
+	each_scene(dir, costs);
+	printf("\nHighest rate out without loss, and delay p50 / p99 (us) at "
+	       "half of it.\n\n| who | octets | burst | perch-mdd | plain | "
+	       "rtpengine | to rtpengine | perch-mdd us | plain us | "
+	       "rtpengine us |\n"
+	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+	each_scene(dir, highest);
 }
 
 int
@@ -277,19 +291,10 @@ main(int argc, char *argv[])
 	rig_pin(0, 0);
 	printf("%s %s, %ld processors: forwarders alone on one of them.\n\n",
 	    u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN));
-	printf("Nanoseconds of the forwarder's processor for each packet that "
-	       "leaves; medians of %u runs of %.1f s.\n\n"
-	       "| who | octets | burst | packets/s out | perch-mdd | plain | "
-	       "rtpengine | to plain | to rtpengine |\n"
-	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-	    opt.runs, opt.seconds);
-	each_scene(dir, costs);
-	printf("\nHighest rate out without loss, and delay p50 / p99 (us) at "
-	       "half of it.\n\n| who | octets | burst | perch-mdd | plain | "
-	       "rtpengine | to rtpengine | perch-mdd us | plain us | "
-	       "rtpengine us |\n"
-	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
-	each_scene(dir, highest);
+	if (opt.flood || opt.memory)
+		alone(dir);
+	else
+		beside(dir);
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
 	return system(cmd) != 0;
 }

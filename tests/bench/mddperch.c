@@ -110,9 +110,11 @@ files_make(const struct rig *r)
 	(void)snprintf(text, sizeof(text),
 	    "base_url = %s\nlisten = 127.0.0.1:%u\ntls_cert = tls.crt\n"
 	    "tls_key = tls.key\nmedia_port = 0\nworkers = 1\n"
-	    "max_leg_pps = 1000000\nmax_conference_legs = %u\nsegments = %s\n"
+	    "max_leg_pps = %u\nmax_leg_kbps = 10000000\n"
+	    "max_conference_legs = %u\nsegments = %s\n"
 	    "[kmf bench]\nurl = " KMF "\nkeys = keys.json\n",
-	    base, port, RIG_MEMBERS, r->no_segments ? "no" : "yes");
+	    base, port, r->leg_pps != 0 ? r->leg_pps : 1000000, RIG_MEMBERS,
+	    r->no_segments ? "no" : "yes");
 	put_file(r, "mdd.conf", text);
 }
 
@@ -171,18 +173,20 @@ daemon_start(struct rig *r)
 }
 
 static char *
-token(const struct peer *p, unsigned i, uint32_t ssrc)
+token(const struct rig *r, const struct peer *p, unsigned i, uint32_t ssrc)
 {
 	int64_t now = perc_wall_ms() / 1000;
-	char pin[64], name[16], *text = NULL;
+	char pin[64], name[16], conf[16], *text = NULL;
 	json_t *c;
 
 	perc_b64_put(pin, p->fp, sizeof(p->fp));
 	(void)snprintf(name, sizeof(name), "m_%u", i);
+	(void)snprintf(conf, sizeof(conf), "c_%u",
+	    r->conferences > 1 ? i % r->conferences : 0);
 	c = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[I], s:{s:s}, s:I, s:I,"
 		      " s:s}",
 	    "iss", KMF, "aud", base, "sub", name, "client_id", "perch-agent",
-	    "scope", "join", "conference", "c_bench", "ssrcs", (json_int_t)ssrc,
+	    "scope", "join", "conference", conf, "ssrcs", (json_int_t)ssrc,
 	    "cnf", "x5t#S256", pin, "iat", (json_int_t)now, "exp",
 	    (json_int_t)now + 600, "jti", "j");
 	need(perc_jws_sign(&text, kmf_key, "at+jwt", c, false) == 0);
@@ -204,13 +208,14 @@ member_join(struct rig *r, unsigned i)
 	perc_dtls_id_fingerprint(p.id, p.fp);
 	p.fd = m->fd;
 	p.self = m->self;
-	t = token(&p, i, m->ssrc);
+	t = token(r, &p, i, m->ssrc);
 	a = http(r, "/v1/join", t);
 	need(a.status == 201);
 	(void)snprintf(
 	    p.ufrag, sizeof(p.ufrag), "%s", perc_json_str(a.json, "ufrag"));
 	(void)snprintf(
 	    p.pwd, sizeof(p.pwd), "%s", perc_json_str(a.json, "pwd"));
+	memcpy(m->ufrag, p.ufrag, sizeof(m->ufrag));
 	need(perc_fingerprint_get(
 		 p.mdd_fp, perc_json_str(a.json, "fingerprint")) == 0);
 	p.mdd.sin_family = AF_INET;

@@ -9,9 +9,7 @@
 #include "tests/bench/mddrig.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +23,7 @@
 #include "perc/rtp.h"
 
 #define STRIDE	   RIG_PACKET
+#define ROOM	   (4 << 20) /* octets that a member's socket holds */
 #define DRAIN	   32
 #define SEEN	   24 /* octets of a packet that a receiver looks at */
 #define SETTLE_NS  50000000
@@ -67,10 +66,21 @@ now_ns(void)
 
 /* ---- members ---------------------------------------------------------- */
 
+/* Octets that each member's socket holds. */
+static void
+rooms_set(struct rig *r, int size)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n; i++)
+		need(setsockopt(r->m[i].fd, SOL_SOCKET, SO_RCVBUF, &size,
+			 sizeof(size)) == 0);
+}
+
 static void
 member_open(struct rig_member *m, unsigned i)
 {
-	int size = 4 << 20, on = 1;
+	int size = ROOM, on = 1;
 	socklen_t len = sizeof(m->self);
 
 	memset(m, 0, sizeof(*m));
@@ -130,8 +140,8 @@ rig_close(struct rig *r)
 
 /* ---- packets ---------------------------------------------------------- */
 
-static size_t
-packet_make(struct rig *r, struct rig_member *m, uint8_t *p)
+size_t
+rig_packet(struct rig *r, struct rig_member *m, uint8_t *p)
 {
 	size_t n = 12 + r->payload + INNER_TAIL, len = 0;
 	uint16_t seq = m->seq++;
@@ -176,7 +186,7 @@ train_make(struct rig *r, const struct rig_load *l, struct train *t)
 	for (i = 0; i < r->senders; i++)
 		t->first_seq[i] = r->m[i].seq;
 	for (i = 0; i < t->packets; i++)
-		t->len = packet_make(r, &r->m[i / l->burst % r->senders],
+		t->len = rig_packet(r, &r->m[i / l->burst % r->senders],
 		    t->octets + (size_t)i * STRIDE);
 }
 
@@ -263,50 +273,6 @@ ear_drain(struct rig *r, const struct train *t, struct ear *e, unsigned who)
 	return n == DRAIN;
 }
 
-static uint64_t
-drops_take(struct rig *r)
-{
-	uint32_t info[SK_MEMINFO_VARS];
-	uint64_t sum = 0;
-	socklen_t len;
-	unsigned i;
-
-	for (i = 0; i < r->n; i++) {
-		len = sizeof(info);
-		need(getsockopt(
-			 r->m[i].fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0);
-		sum += info[SK_MEMINFO_DROPS] - r->m[i].drops;
-		r->m[i].drops = info[SK_MEMINFO_DROPS];
-	}
-	return sum;
-}
-
-/* ---- the forwarder's time --------------------------------------------- */
-
-static uint64_t
-cpu_ns(pid_t pid)
-{
-	unsigned long long ns, sum = 0;
-	char path[300];
-	struct dirent *e;
-	DIR *d;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	need((d = opendir(path)) != NULL);
-	while ((e = readdir(d)) != NULL) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat",
-		    (int)pid, e->d_name);
-		if (e->d_name[0] == '.' || (f = fopen(path, "r")) == NULL)
-			continue;
-		if (fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		(void)fclose(f);
-	}
-	(void)closedir(d);
-	return sum;
-}
-
 /* ---- a run ------------------------------------------------------------ */
 
 static int
@@ -362,13 +328,13 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 		need((e.us10 = calloc(SAMPLES, sizeof(*e.us10))) != NULL);
 	train_make(r, l, &t);
 	quiet(r, &t, &e, SETTLE_NS / 10);
-	(void)drops_take(r);
+	(void)rig_drops(r);
 	e.received = e.n = 0;
-	cpu = cpu_ns(r->pid);
+	cpu = rig_cpu_ns(r->pid);
 	train_run(r, l, &t, &e, out);
-	cpu = cpu_ns(r->pid) - cpu;
+	cpu = rig_cpu_ns(r->pid) - cpu;
 	out->expected = (uint64_t)t.packets * (r->n - 1);
-	out->delivered = e.received + drops_take(r);
+	out->delivered = e.received + rig_drops(r);
 	if (out->delivered > 0)
 		out->cpu_ns = (double)cpu / (double)out->delivered;
 	if (e.n > 0) {
@@ -378,4 +344,40 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 	}
 	free(t.octets);
 	free(t.sent_ns);
+}
+
+double
+rig_flat_out(struct rig *r, unsigned offered, double seconds)
+{
+	const struct rig_load l = { offered, 1, 2 * seconds };
+	double gap = 1e9 * (r->n - 1) / offered, out;
+	struct timespec nap = { 0, 50000 };
+	struct train t = { 0 };
+	static struct ear e;
+	uint64_t cpu = 0, before;
+	int64_t t0;
+	unsigned k;
+
+	train_make(r, &l, &t);
+	rooms_set(r, 1);
+	t0 = now_ns();
+	for (k = 0; k < t.packets; k++) {
+		while (now_ns() < t0 + (int64_t)(gap * k))
+			(void)nanosleep(&nap, NULL);
+		if (cpu == 0 && k >= t.packets / 2) {
+			(void)rig_drops(r);
+			cpu = rig_cpu_ns(r->pid);
+		}
+		burst_send(r, &t, k);
+	}
+	out = (double)rig_drops(r) * 1e9 / (double)(rig_cpu_ns(r->pid) - cpu);
+	rooms_set(r, ROOM);
+	e.n = SAMPLES; /* no delays */
+	do {	       /* until the forwarder has no more of it */
+		before = e.received;
+		quiet(r, &t, &e, SETTLE_NS * 4);
+	} while (e.received - before > r->n);
+	free(t.octets);
+	free(t.sent_ns);
+	return out;
 }

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include "perc/srtp.h"
@@ -25,6 +26,7 @@ struct rig_member {
 	uint16_t seq;		   /* of its next packet */
 	uint8_t key[16], salt[12]; /* plain, rtpengine: what it sends under */
 	uint32_t drops;		   /* at its socket, when last looked at */
+	char ufrag[64];		   /* perch: the forwarder's, for this leg */
 };
 
 struct rig;
@@ -48,6 +50,8 @@ struct rig {
 	pid_t pid;	 /* whose processor time counts */
 	const char *mdd; /* the perch-mdd to run */
 	bool no_segments;
+	unsigned leg_pps;     /* perch: max_leg_pps; 0: as many as it takes */
+	unsigned conferences; /* perch: that members are spread over; 0: one */
 	char dir[64];
 };
 
@@ -68,6 +72,35 @@ void rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
 bool rig_start(struct rig *r);
 void rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out);
 void rig_close(struct rig *r);
+/* One more packet of m; its octets, at most RIG_PACKET. */
+size_t rig_packet(struct rig *r, struct rig_member *m, uint8_t *p);
+
+/* Datagrams that members' sockets had no room for since the last call. */
+uint64_t rig_drops(struct rig *r);
+uint64_t rig_cpu_ns(pid_t pid);
+/* Packets that leave in a second of the forwarder's processor when more are
+ * offered than it can do, nobody taking them: sockets that are full count what
+ * reaches them, and cost the generator nothing. */
+double rig_flat_out(struct rig *r, unsigned offered, double seconds);
+
+struct rig_peak {
+	unsigned rate;
+	bool generator;	       /* and more could not be sent here */
+	double p50_us, p99_us; /* at half of it */
+};
+void
+rig_peak(struct rig *r, unsigned burst, double seconds, struct rig_peak *p);
+
+struct flood_opt {
+	const char *kind; /* NULL: each */
+	unsigned rate;	  /* datagrams of the flood a second */
+	unsigned out;	  /* honest packets a second that leave */
+	unsigned most;	  /* far more than one processor forwards */
+	double seconds;
+};
+/* mddflood.c, mddmemory.c: r has its directory and program. */
+void flood_bench(struct rig *r, const struct flood_opt *o);
+void memory_bench(struct rig *r);
 
 void need(bool good); /* or abort, saying errno */
 void rig_random(void *p, size_t n);
