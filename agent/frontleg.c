@@ -57,8 +57,8 @@ on_lost(void *arg)
 	front_mdd_lost(l->conf, why);
 }
 
-static void
-leg_lost(struct front_leg *l, const char *why)
+void
+front_leg_lost(struct front_leg *l, const char *why)
 {
 	if (l->state == LEG_LOST)
 		return;
@@ -80,7 +80,7 @@ front_leg_refused(struct front_leg *l)
 	if (!l->asking)
 		later(l, &l->check, 0, on_check);
 	else if (!l->counted && ++l->refused >= REFUSED_MAX)
-		leg_lost(l, "the distributor does not know us any more");
+		front_leg_lost(l, "the distributor does not know us any more");
 	l->counted = l->asking; /* once for each check */
 }
 
@@ -111,16 +111,17 @@ on_check(void *arg)
 	int64_t now = perc_now_ms();
 
 	if (l->state == LEG_ICE && now - l->started_ms > ICE_MAX_MS) {
-		leg_lost(l, "no answer at the distributor's media address");
+		front_leg_lost(
+		    l, "no answer at the distributor's media address");
 		return;
 	}
 	if (l->state == LEG_DTLS && now - l->started_ms > DTLS_MAX_MS) {
-		leg_lost(l, "the distributor does not finish DTLS");
+		front_leg_lost(l, "the distributor does not finish DTLS");
 		return;
 	}
 	if (l->state != LEG_ICE && l->asking &&
 	    now - l->asked_ms > CONSENT_LOST_MS) {
-		leg_lost(l, "the distributor has gone silent");
+		front_leg_lost(l, "the distributor has gone silent");
 		return;
 	}
 	check_send(l);
@@ -153,7 +154,7 @@ dtls_begin(struct front_leg *l)
 	if (perc_dtls_new(
 		&l->dtls, l->id, false, l->pin, NULL, 0, dtls_out, l) != 0 ||
 	    perc_dtls_start(l->dtls) != 0)
-		leg_lost(l, "cannot start DTLS");
+		front_leg_lost(l, "cannot start DTLS");
 	else
 		dtls_plan(l);
 }
@@ -236,17 +237,17 @@ dtls_look(struct front_leg *l)
 		if (l->state != LEG_DTLS)
 			break;
 		if (hops_make(l) != 0) {
-			leg_lost(l, "cannot take the hop keys");
+			front_leg_lost(l, "cannot take the hop keys");
 			return;
 		}
 		l->state = LEG_UP;
 		front_mdd_up(l->conf);
 		break;
 	case PERC_DTLS_CLOSED:
-		leg_lost(l, "the distributor closed the leg");
+		front_leg_lost(l, "the distributor closed the leg");
 		return;
 	case PERC_DTLS_FAILED:
-		leg_lost(l, "the distributor is not who it said it is");
+		front_leg_lost(l, "the distributor is not who it said it is");
 		return;
 	default:
 		break;
@@ -275,7 +276,7 @@ on_dtls_timer(void *arg)
 	if (l->state == LEG_LOST)
 		return;
 	if (perc_dtls_timeout(l->dtls) != 0)
-		leg_lost(l, "the distributor does not answer DTLS");
+		front_leg_lost(l, "the distributor does not answer DTLS");
 	else
 		dtls_look(l);
 }

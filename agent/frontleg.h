@@ -59,6 +59,8 @@ struct front_leg {
 /* frontleg.c */
 void front_leg_stun(struct front_leg *l, const uint8_t *p, size_t n);
 void front_leg_dtls(struct front_leg *l, const uint8_t *p, size_t n);
+/* It is of no use any more; front_mdd_lost is told from the loop. */
+void front_leg_lost(struct front_leg *l, const char *why);
 /* Somebody on the path says that the other end does not know us. */
 void front_leg_refused(struct front_leg *l);
 

@@ -15,6 +15,7 @@
 #include "perc/log.h"
 #include "perc/tail.h"
 
+#define RTCP_BYE      203
 #define REPAIR_ROUNDS 8 /* compounds of one turn */
 #define REPAIR_MIN_MS 5
 
@@ -238,6 +239,24 @@ rtp_in(struct front_leg *l, uint8_t *p, size_t n)
 	    p, len, p + n - tail.len, tail.len);
 }
 
+/* A BYE of SSRC 1, the distributor's own, ends the leg and not a sender
+ * (docs/wire/join.md). */
+static bool
+is_farewell(const uint8_t *p, size_t n)
+{
+	size_t len;
+
+	for (; n >= 8; p += len, n -= len) {
+		len = 4 + 4 * ((size_t)p[2] << 8 | p[3]);
+		if (len > n)
+			return false;
+		if (p[1] == RTCP_BYE && (p[0] & 31) == 1 && len >= 8 &&
+		    p[4] == 0 && p[5] == 0 && p[6] == 0 && p[7] == 1)
+			return true;
+	}
+	return false;
+}
+
 static void
 rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
 {
@@ -248,6 +267,10 @@ rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
 		return;
 	}
 	l->count.rtcp_received++;
+	if (is_farewell(p, n)) {
+		front_leg_lost(l, "the distributor asks us to join again");
+		return;
+	}
 	front_repair_rtcp(l->repair, p, n, perc_now_ms(), again, l);
 	front_leg_turn(l);
 	front_vault_packet(

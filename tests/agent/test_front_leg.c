@@ -361,6 +361,43 @@ test_rtcp_both_ways(void **state)
 }
 
 static void
+mdd_rtcp(const uint8_t *words, size_t n)
+{
+	uint8_t p[64 + PERC_SRTCP_ROOM];
+
+	memcpy(p, words, n);
+	assert_int_equal(perc_srtcp_protect(mdd.rtcp_tx, p, &n), 0);
+	mdd_send(p, n, NULL);
+	turns(5);
+}
+
+/* A distributor that drains says goodbye, under the hop's keys; the goodbye of
+ * a sender is the vault's business. */
+static void
+test_farewell_is_believed(void **state)
+{
+	uint8_t bye[16] = { 0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 203, 0, 1, 0, 0,
+		0, 2 };
+
+	connect_leg();
+	turn_until(&ups, 2000);
+	mdd_rtcp(bye, sizeof(bye));
+	assert_int_equal(vault_packets, 1);
+	bye[15] = 1;
+	mdd_send(bye, sizeof(bye), NULL); /* anybody can say that */
+	turns(5);
+	assert_int_equal(losses, 0);
+	bye[11] = 200; /* a length that lies */
+	mdd_rtcp(bye, sizeof(bye));
+	assert_int_equal(losses, 0);
+	bye[11] = 1;
+	mdd_rtcp(bye, sizeof(bye));
+	turn_until(&losses, 1000);
+	assert_int_equal(losses, 1);
+	assert_non_null(strstr(lost_why, "join again"));
+}
+
+static void
 mdd_media(uint16_t seq)
 {
 	uint8_t p[128], out[160];
@@ -508,6 +545,7 @@ main(void)
 		WITH(test_nothing_for_an_erased_vault),
 		WITH(test_lengths_that_lie),
 		WITH(test_stranger_is_left),
+		WITH(test_farewell_is_believed),
 		WITH(test_freed_at_a_closed_port),
 		WITH(test_no_address_no_leg),
 	};
