@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,13 +41,23 @@ codec_ok(const char *codec)
 		"0123456789-_./+") == strlen(codec);
 }
 
+/* H.264 may come in fragments (RFC 6184 section 8.1); others need nothing. */
+static const char *
+format_of(char out[static 64], int pt, const char *codec)
+{
+	out[0] = '\0';
+	if (strncasecmp(codec, "H264/", 5) == 0)
+		text_put(out, 64, "a=fmtp:%d packetization-mode=1\r\n", pt);
+	return out;
+}
+
 int
 front_sdp_text(char out[static FRONT_SDP_TEXT_MAX], const json_t *stream)
 {
 	const char *media = perc_json_str(stream, "media");
 	const char *codec = perc_json_str(stream, "codec");
 	int64_t port, pt, ssrc;
-	char name[128];
+	char name[128], format[64];
 
 	if (media == NULL ||
 	    (strcmp(media, "audio") != 0 && strcmp(media, "video") != 0) ||
@@ -59,10 +70,11 @@ front_sdp_text(char out[static FRONT_SDP_TEXT_MAX], const json_t *stream)
 	text_put(out, FRONT_SDP_TEXT_MAX,
 	    "v=0\r\no=- %lld 1 IN IP4 127.0.0.1\r\ns=%s\r\n"
 	    "c=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-	    "m=%s %d RTP/AVP %d\r\na=rtpmap:%d %s\r\na=recvonly\r\n"
+	    "m=%s %d RTP/AVP %d\r\na=rtpmap:%d %s\r\n%sa=recvonly\r\n"
 	    "a=ssrc:%lld cname:%s\r\n",
 	    (long long)ssrc, name[0] != '\0' ? name : "-", media, (int)port,
-	    (int)pt, (int)pt, codec, (long long)ssrc, "perch");
+	    (int)pt, (int)pt, codec, format_of(format, (int)pt, codec),
+	    (long long)ssrc, "perch");
 	return 0;
 }
 

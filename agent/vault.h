@@ -93,6 +93,8 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	uint32_t ssrc;
 	enum vault_media media;
 	uint16_t port; /* RTP; RTCP one above; 0: none left */
+	uint8_t pt;    /* of the newest packet; 0: none came yet */
+	int64_t pt_ms; /* since then */
 	size_t member; /* index in the roster's members */
 	struct vault_listener rtp_ear, rtcp_ear;
 	int64_t heard_ms;
@@ -335,9 +337,11 @@ void vault_media_in(struct vault_slot *s, const uint8_t *p, size_t n);
 PERC_MUST int vault_media_open(
     struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n);
 void vault_rtcp_in(struct vault_slot *s, const uint8_t *p, size_t n);
+/* Ask whoever sends t for a key frame. */
+void vault_key_frame_ask(struct vault_slot *s, const struct vault_stream *t);
 /* Queue one datagram for 127.0.0.1; sent at the end of the turn. */
 void vault_out_put(
     struct vault *v, const struct sockaddr_in *to, const uint8_t *p, size_t n);
 void vault_out_flush(void *vault);
 const struct vault_codec *vault_codec_find(const struct vault_slot *s,
-    enum vault_media media, int pt); /* pt -1: the first */
+    enum vault_media media, int pt); /* pt below 1: the first */

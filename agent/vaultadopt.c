@@ -60,6 +60,8 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 		f->streams[i].port = old->port;
 		f->streams[i].heard_ms = old->heard_ms;
 		f->streams[i].speaking = old->speaking;
+		f->streams[i].pt = old->pt;
+		f->streams[i].pt_ms = old->pt_ms;
 		s->port_used[(old->port - port_base(s)) / 2] = 1;
 	}
 	for (i = 0; i < f->nstreams; i++)

@@ -28,7 +28,7 @@ vault_codec_find(const struct vault_slot *s, enum vault_media media, int pt)
 
 	for (i = 0; i < s->ncodecs; i++)
 		if (s->codecs[i].media == media &&
-		    (pt < 0 || s->codecs[i].pt == pt))
+		    (pt <= 0 || s->codecs[i].pt == pt))
 			return &s->codecs[i];
 	return NULL;
 }

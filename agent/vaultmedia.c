@@ -14,6 +14,8 @@
 #include "perc/log.h"
 #include "perc/rtp.h"
 
+#define PT_HOLD_MS 1000
+
 void
 vault_out_flush(void *arg)
 {
@@ -64,6 +66,24 @@ extend(struct vault_slot *s, const struct vault_stream *t, size_t len,
 	return len + more;
 }
 
+/* Players are told by the SDP file what comes. The payload type is the hop's
+ * word, so a distributor could flip it with each packet: not more often than
+ * PT_HOLD_MS does it count. */
+static void
+codec_follow(
+    struct vault_slot *s, struct vault_stream *t, uint8_t pt, int64_t now)
+{
+	const struct vault_codec *shown;
+
+	if (t->pt == pt || (t->pt != 0 && now - t->pt_ms < PT_HOLD_MS))
+		return;
+	shown = vault_codec_find(s, t->media, t->pt);
+	t->pt = pt;
+	t->pt_ms = now;
+	if (shown == NULL || shown->pt != pt)
+		vault_send_streams(s);
+}
+
 static void
 deliver(struct vault_slot *s, struct vault_stream *t,
     const struct perc_double_in *info, int64_t now, const uint8_t *in, size_t n)
@@ -74,15 +94,20 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 		.sin_port = htons(t->port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
+	bool heard;
 
 	if (t->port == 0 || info->len < PERC_RTP_MIN) {
 		s->count.not_delivered++;
 		return;
 	}
+	heard = t->rtp_ear.ours;
 	if (!vault_listener_ours(s->v, &t->rtp_ear, t->port, now)) {
 		s->count.not_delivered++;
 		return;
 	}
+	/* A player has just come, and not every one asks for a beginning. */
+	if (!heard && t->rtp_ear.ours && t->media == VAULT_VIDEO)
+		vault_key_frame_ask(s, t);
 	p[1] = (p[1] & 0x80) | info->outer_pt;
 	p[2] = (uint8_t)(info->outer_seq >> 8);
 	p[3] = (uint8_t)info->outer_seq;
@@ -101,6 +126,7 @@ opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms,
 	else if (vault_codec_find(s, t->media, info->outer_pt) == NULL)
 		s->count.pt_refused++;
 	else {
+		codec_follow(s, t, info->outer_pt, now_ms);
 		deliver(s, t, info, now_ms, p, n);
 		vault_speak_heard(s, t, info->len - PERC_RTP_MIN);
 	}

@@ -187,17 +187,37 @@ vault_local_rtcp(int fd, uint32_t events, void *arg)
 	}
 }
 
-/* The slot whose range of ports this one is from. */
+static struct vault_slot *
+slot_only(struct vault *v)
+{
+	struct vault_slot *only = NULL;
+	unsigned i;
+
+	for (i = 0; i < VAULT_SLOTS; i++) {
+		if (v->slots[i].state != VAULT_SLOT_LIVE)
+			continue;
+		if (only != NULL)
+			return NULL;
+		only = &v->slots[i];
+	}
+	return only;
+}
+
+/* The slot whose range of ports this one is from; a player that answers from
+ * a port of its own is understood while there is one conference. */
 static struct vault_local *
 local_of_receiver(struct vault *v, const struct sockaddr_in *from)
 {
 	unsigned port = ntohs(from->sin_port), i, at;
 	struct vault_slot *s;
 
-	if (port < v->out_base || port - v->out_base >= VAULT_OUT_PORTS)
-		return NULL;
-	at = (port - v->out_base) / (VAULT_OUT_STREAMS * 2);
-	s = &v->slots[at];
+	if (port < v->out_base || port - v->out_base >= VAULT_OUT_PORTS) {
+		if ((s = slot_only(v)) == NULL)
+			return NULL;
+	} else {
+		at = (port - v->out_base) / (VAULT_OUT_STREAMS * 2);
+		s = &v->slots[at];
+	}
 	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
 		if (s->local[i].ssrc != 0)
 			return &s->local[i];
@@ -264,18 +284,23 @@ local_find(struct vault_slot *s, uint32_t ssrc)
 	return NULL;
 }
 
-/* Where the application reads RTCP: where its own came from, else by
- * convention one above its RTP port. */
-static bool
-app_address(const struct vault_local *l, struct sockaddr_in *to)
+/*
+ * Where the application reads RTCP: where its own comes from (RFC 4961), and
+ * by convention one above its RTP port. A program whose socket for sending
+ * RTCP is another than that for reading has the second only, and one that
+ * reads both makes one key frame of two requests.
+ */
+static void
+app_tell(const struct vault_local *l, const uint8_t *p, size_t n)
 {
-	if (l->rtcp_peer.addr.sin_family != 0) {
-		*to = l->rtcp_peer.addr;
-		return true;
-	}
-	*to = l->rtp_peer.addr;
-	to->sin_port = htons((uint16_t)(ntohs(to->sin_port) + 1));
-	return l->rtp_peer.addr.sin_family != 0;
+	struct sockaddr_in above = l->rtp_peer.addr;
+
+	above.sin_port = htons((uint16_t)(ntohs(above.sin_port) + 1));
+	if (l->rtp_peer.addr.sin_family != 0)
+		vault_out_put(l->slot->v, &above, p, n);
+	if (l->rtcp_peer.addr.sin_family != 0 &&
+	    l->rtcp_peer.addr.sin_port != above.sin_port)
+		vault_out_put(l->slot->v, &l->rtcp_peer.addr, p, n);
 }
 
 /*
@@ -287,7 +312,6 @@ key_frame_wanted(struct vault_local *l)
 {
 	struct vault_slot *s = l->slot;
 	int64_t now = perc_boot_ms();
-	struct sockaddr_in to;
 	struct perc_wire w;
 	uint8_t buf[12];
 
@@ -298,13 +322,31 @@ key_frame_wanted(struct vault_local *l)
 	l->key_frame_ms = now;
 	s->count.key_frames++;
 	perc_double_tx_key_frame(l->tx);
-	if (!app_address(l, &to))
-		return;
 	perc_wire_writer(&w, buf, sizeof(buf));
 	head_put(&w, FB_PLI, RTCP_PSFB, 8);
 	perc_wire_put_u32(&w, l->ssrc);
 	perc_wire_put_u32(&w, l->app_ssrc);
-	vault_out_put(s->v, &to, buf, w.pos);
+	app_tell(l, buf, w.pos);
+}
+
+void
+vault_key_frame_ask(struct vault_slot *s, const struct vault_stream *t)
+{
+	struct perc_wire w;
+	uint8_t buf[12];
+	unsigned i;
+
+	for (i = 0; i < VAULT_LOCAL_STREAMS; i++) {
+		if (s->local[i].ssrc == 0)
+			continue;
+		perc_wire_writer(&w, buf, sizeof(buf));
+		head_put(&w, FB_PLI, RTCP_PSFB, 8);
+		perc_wire_put_u32(&w, s->local[i].ssrc);
+		perc_wire_put_u32(&w, t->ssrc);
+		vault_send_packet(s, VAULT_RTCP_OUT, buf, w.pos);
+		s->count.rtcp_out++;
+		return;
+	}
 }
 
 static void

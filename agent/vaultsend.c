@@ -143,14 +143,29 @@ vault_roster_text(const struct vault_slot *s)
 }
 
 static void
-codec_add(json_t *o, const struct vault_slot *s, enum vault_media media)
+codec_add(json_t *o, const struct vault_slot *s, enum vault_media media, int pt)
 {
-	const struct vault_codec *c = vault_codec_find(s, media, -1);
+	const struct vault_codec *c = vault_codec_find(s, media, pt);
 
 	if (c == NULL)
 		return;
 	json_object_set_new(o, "pt", json_integer(c->pt));
 	json_object_set_new(o, "codec", json_string(c->name));
+}
+
+/* All that the application may choose from. */
+static json_t *
+codecs_json(const struct vault_slot *s, enum vault_media media)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < s->ncodecs; i++)
+		if (s->codecs[i].media == media)
+			json_array_append_new(list,
+			    json_pack("{s:i, s:s}", "pt", (int)s->codecs[i].pt,
+				"codec", s->codecs[i].name));
+	return list;
 }
 
 static json_t *
@@ -168,7 +183,8 @@ in_json(const struct vault_slot *s)
 		    vault_media_name(l->media), "port", (int)l->port,
 		    "rtcp_port", (int)l->rtcp_port, "ssrc",
 		    (json_int_t)l->ssrc);
-		codec_add(o, s, l->media);
+		codec_add(o, s, l->media, -1);
+		json_object_set_new(o, "codecs", codecs_json(s, l->media));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -191,7 +207,8 @@ out_json(const struct vault_slot *s)
 		    "name", m->name, "media", vault_media_name(t->media),
 		    "ssrc", (json_int_t)t->ssrc, "port", (int)t->port,
 		    "rtcp_port", (int)t->port + 1);
-		codec_add(o, s, t->media);
+		json_object_set_new(o, "rtcp_to", json_integer(s->v->out_port));
+		codec_add(o, s, t->media, t->pt);
 		json_array_append_new(list, o);
 	}
 	return list;

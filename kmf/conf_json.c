@@ -23,9 +23,10 @@ kmf_time_json(int64_t ms)
 json_t *
 kmf_media_json(void)
 {
-	return json_pack("[{s:s, s:i, s:s}, {s:s, s:i, s:s}]", "media", "audio",
-	    "pt", 111, "codec", "opus/48000/2", "media", "video", "pt", 96,
-	    "codec", "VP8/90000");
+	return json_pack("[{s:s, s:i, s:s}, {s:s, s:i, s:s}, {s:s, s:i, s:s}]",
+	    "media", "audio", "pt", 111, "codec", "opus/48000/2", "media",
+	    "video", "pt", 96, "codec", "VP8/90000", "media", "video", "pt", 97,
+	    "codec", "H264/90000");
 }
 
 json_t *

@@ -5,9 +5,11 @@
  * MEDIA_OUT of one is the MEDIA_IN of the others. The applications are UDP
  * sockets on loopback, as in life.
  */
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "perc/b64.h"
 #include "vaultkit.h"
@@ -747,10 +749,47 @@ test_feedback_of_a_receiver(void **state)
 	assert_int_equal(m.len, 13);
 	assert_int_equal(m.data[5], b->ssrc[0] >> 24);
 	kit_msg_clear(&m);
-	/* the same from elsewhere is nobody's */
+	/* from a port of its own: clear while there is one conference */
 	kit_app_send_to(b, ntohs(from.sin_port), pli, sizeof(pli));
 	kit_settle(b, 10);
+	assert_true(kit_take(b, VAULT_RTCP_OUT, &m));
+	kit_msg_clear(&m);
+	b->vault->slots[1].state = VAULT_SLOT_LIVE;
+	kit_app_send_to(b, ntohs(from.sin_port), pli, sizeof(pli));
+	kit_settle(b, 10);
+	b->vault->slots[1].state = VAULT_SLOT_FREE;
 	assert_false(kit_take(b, VAULT_RTCP_OUT, &m));
+}
+
+/* A player that comes late sees something though it asks for nothing. */
+static void
+test_new_player_asks_for_a_key_frame(void **state)
+{
+	struct world *w = *state;
+	struct kit *a = w->m[0], *b = w->m[1];
+	uint16_t port = kit_port(b, a->ssrc[1]);
+	struct kit_msg m;
+	unsigned i;
+
+	vault_owner_init(b->vault,
+	    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+	assert_true(vault_owner_known(b->vault));
+	for (i = 0; i < 4; i++) {
+		if (i == 2)
+			kit_listen(b, port);
+		kit_app_send(a, VAULT_VIDEO, 96);
+		kit_settle(a, 5);
+		kit_carry(a, w->m, 3);
+		kit_settle(b, 30);
+		assert_int_equal(kit_take(b, VAULT_RTCP_OUT, &m), i == 2);
+		if (i != 2)
+			continue;
+		assert_int_equal(m.len, 13);
+		assert_int_equal(m.data[2], 206); /* PLI */
+		assert_int_equal(m.data[9], a->ssrc[1] >> 24);
+		assert_int_equal(m.data[12], a->ssrc[1] & 0xff);
+		kit_msg_clear(&m);
+	}
 }
 
 /* A remote SR goes to that stream's receiver, bare; SDES is not believed. */
@@ -801,6 +840,7 @@ main(void)
 		TEST(test_key_frame_request_arrives),
 		TEST(test_feedback_of_the_application),
 		TEST(test_feedback_of_a_receiver),
+		TEST(test_new_player_asks_for_a_key_frame),
 		TEST(test_remote_report_is_delivered),
 	};
 

@@ -20,7 +20,8 @@ PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	git python3-cryptography python3-icalendar python3-aiosmtpd
 	procps python3-yaml python3-jsonschema systemd zbar-tools zsh
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
-	libpcre2-8-0"
+	libpcre2-8-0 gstreamer1.0-tools gstreamer1.0-plugins-base
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 
 # Keys stand in locked memory; some systems start with less than is allowed.
 ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
