@@ -27,7 +27,13 @@ struct mdd_addr {
 		struct sockaddr_in6 in6;
 	} u;
 	socklen_t len; /* 0: none */
+	/* Links between the same two workers share an address: theirs go in
+	 * ChannelData (RFC 8656 section 12.4), MDD_CHANNEL_MIN and up. */
+	uint16_t channel;
 };
+#define MDD_CHANNEL_MIN	 0x4000
+#define MDD_CHANNEL_MAX	 0x4fff
+#define MDD_CHANNEL_HEAD 4 /* octets: number, length of what follows */
 bool mdd_addr_same(const struct mdd_addr *a, const struct mdd_addr *b);
 /* What tells addresses apart, for hashing: n octets of at most 24. */
 size_t mdd_addr_key(uint8_t out[static 24], const struct mdd_addr *a);

@@ -188,6 +188,38 @@ static const struct perc_conf_item items[] = {
 	    .offset = O(metrics_open),
 	    .def = "no",
 	    .help = "answer /metrics to others than loopback" },
+	{ .name = "link_key",
+	    .type = PERC_CONF_PATH,
+	    .offset = O(link_key),
+	    .help = "our key towards peers: perch-mdd link-key FILE" },
+	{ .name = "legs_per_worker",
+	    .type = PERC_CONF_INT,
+	    .offset = O(legs_per_worker),
+	    .def = "0",
+	    .min = 0,
+	    .max = 2048,
+	    .help = "more legs of a conference: another worker; 0: never" },
+	{ .name = "max_links",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_links),
+	    .def = "64",
+	    .min = 1,
+	    .max = 2000,
+	    .help = "links of one worker to others and to peers" },
+	{ .name = "max_link_sources",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_link_sources),
+	    .def = "500",
+	    .min = 2,
+	    .max = 3000,
+	    .help = "SSRCs that links may bring into one conference" },
+	{ .name = "max_link_pps",
+	    .type = PERC_CONF_INT,
+	    .offset = O(max_link_pps),
+	    .def = "100000",
+	    .min = 100,
+	    .max = 10000000,
+	    .help = "datagrams a second taken from one link" },
 	{ .name = "syslog",
 	    .type = PERC_CONF_BOOL,
 	    .offset = O(syslog),
@@ -236,6 +268,7 @@ kmf_open(void *conf, const char *label, void **targetp)
 static const struct perc_conf_section sections[] = {
 	{ .name = NULL, .items = items },
 	{ .name = "kmf", .items = kmf_items, .open = kmf_open },
+	{ .name = "peer", .items = mdd_peer_items, .open = mdd_peer_open },
 	{ 0 },
 };
 
@@ -256,6 +289,12 @@ mdd_conf_clear(struct mdd_conf *c)
 		c->kmf[i].name = NULL;
 	}
 	c->kmfs = 0;
+	for (i = 0; i < c->peers; i++) {
+		perc_conf_clear(&c->peer[i], mdd_peer_items);
+		free(c->peer[i].name);
+		c->peer[i].name = NULL;
+	}
+	c->peers = 0;
 	perc_conf_clear(c, items);
 }
 
@@ -399,7 +438,9 @@ mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 {
 	int r = mdd_conf_read(c, file, e);
 
-	return r != 0 ? r : check_files(c, e);
+	if (r == 0)
+		r = check_files(c, e);
+	return r != 0 ? r : mdd_peers_check(c, e);
 }
 
 /* What SIGHUP can change; all else is in sockets, pools and cages. */
@@ -433,6 +474,12 @@ mdd_conf_frozen(const struct mdd_conf *now, const struct mdd_conf *next,
 		if (at < cap)
 			at += (size_t)snprintf(names + at, cap - at, "%s%s",
 			    at > 0 ? ", " : "", i->name);
+	}
+	if (!mdd_peers_same(now, next)) { /* clients, and links that stand */
+		n++;
+		if (at < cap)
+			(void)snprintf(names + at, cap - at, "%s[peer]",
+			    at > 0 ? ", " : "");
 	}
 	return n;
 }

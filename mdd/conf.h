@@ -22,6 +22,17 @@ struct mdd_kmf_conf { /* one "[kmf NAME]" */
 	char *keys;   /* path of its JWK set */
 };
 
+#define MDD_PEER_MAX 16
+enum mdd_peer_conferences { MDD_PEER_ALL, MDD_PEER_TOKEN };
+
+struct mdd_peer_conf { /* one "[peer NAME]": another MDD */
+	char *name, *url;
+	char *key; /* RFC 7638 thumbprint of its link key */
+	char *ca;  /* whom its certificate is of; NULL: the system's */
+	int conferences;
+	bool transit;
+};
+
 struct mdd_conf {
 	char *listen, *base_url, *tls_cert, *tls_key;
 	char *media_listen; /* literal address to bind; media_host if not set */
@@ -37,6 +48,10 @@ struct mdd_conf {
 	bool syslog, metrics_open, segments, whip;
 	struct mdd_kmf_conf kmf[MDD_KMF_MAX];
 	unsigned kmfs;
+	struct mdd_peer_conf peer[MDD_PEER_MAX];
+	unsigned peers;
+	char *link_key;
+	int64_t legs_per_worker, max_links, max_link_sources, max_link_pps;
 };
 
 /* Read and check the file, and that what it names is there and usable. On
@@ -53,3 +68,11 @@ unsigned mdd_conf_frozen(const struct mdd_conf *now,
     const struct mdd_conf *next, char *names, size_t cap);
 void mdd_conf_clear(struct mdd_conf *c);
 void mdd_conf_print_help(void);
+/* mdd/conf_peer.c: the sections of that name, for mdd/conf.c. */
+extern const struct perc_conf_item mdd_peer_items[];
+int mdd_peer_open(void *conf, const char *label, void **targetp);
+PERC_MUST int
+mdd_peers_check(const struct mdd_conf *c, struct perc_conf_error *e);
+bool mdd_peers_same(const struct mdd_conf *a, const struct mdd_conf *b);
+/* Links that a worker must have room for: none if there can be none. */
+uint32_t mdd_conf_links(const struct mdd_conf *c);

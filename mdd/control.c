@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "mdd/admin.h"
+#include "mdd/cascade.h"
 #include "mdd/role.h"
 #include "mdd/sdp.h"
 #include "perc/log.h"
@@ -107,6 +108,7 @@ tick(void *arg)
 
 	ctl_legs_tick(c, perc_now_ms());
 	ctl_drain_tick(c, perc_now_ms());
+	cascade_tick(c, perc_now_ms());
 	if (perc_timer_set(c->loop, &c->tick, CTL_TICK_MS, tick, c) != 0)
 		fatalx("no timer");
 }
@@ -138,8 +140,8 @@ cage_add(const char *ro[], char *copy[], unsigned n, const char *file)
 static void
 cage(struct ctl *c)
 {
-	char *copy[MDD_KMF_MAX + 3] = { NULL };
-	const char *ro[MDD_KMF_MAX + 4] = { NULL };
+	char *copy[MDD_KMF_MAX + MDD_PEER_MAX + 3] = { NULL };
+	const char *ro[MDD_KMF_MAX + MDD_PEER_MAX + 4] = { NULL };
 	unsigned i, n = 0;
 
 	n = cage_add(ro, copy, n, c->conf_file);
@@ -147,6 +149,9 @@ cage(struct ctl *c)
 	n = cage_add(ro, copy, n, c->conf->tls_key);
 	for (i = 0; i < c->conf->kmfs; i++)
 		n = cage_add(ro, copy, n, c->conf->kmf[i].keys);
+	for (i = 0; i < c->conf->peers; i++)
+		if (c->conf->peer[i].ca != NULL)
+			n = cage_add(ro, copy, n, c->conf->peer[i].ca);
 	mdd_cage(PERC_CAGE_NET, ro);
 	for (i = 0; i < n; i++)
 		free(copy[i]);
@@ -189,7 +194,8 @@ start(struct ctl *c)
 	    perc_loop_after(c->loop, after_turn, c) != 0)
 		fatal("cannot take signals");
 	serve(c);
-	uid = getuid(); /* who started us may ask, whoever we become */
+	cascade_open(c); /* its key is for the eyes of who started us */
+	uid = getuid();	 /* who started us may ask, whoever we become */
 	if ((r = perc_proc_drop(c->conf->user, NULL)) != 0)
 		fatalx("cannot become user %s: %s", c->conf->user,
 		    perc_strerror(r));
@@ -223,6 +229,7 @@ mdd_control_main(const char *conf_file, struct mdd_conf *conf)
 	c->stopping = true;
 	ctl_legs_clear(c); /* waiting joins are answered by it */
 	mdd_admin_close(c);
+	cascade_close(c);
 	perc_httpd_free(c->httpd);
 	perc_timer_stop(c->loop, &c->tick);
 	perc_loop_del(c->link_io);

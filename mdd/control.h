@@ -33,11 +33,15 @@ struct ctl_worker {
 	uint64_t v[MDD_COUNTS];
 };
 
-struct ctl_room { /* a conference and the worker that has it */
-	struct mdd_node by_key;
+struct ctl_party; /* mdd/cascade.h */
+struct ctl_cascade;
+
+struct ctl_room {	       /* a conference's part that a worker has */
+	struct ctl_room *next; /* of the same conference */
+	struct ctl_party *party;
 	char key[MDD_CONF_KEY_MAX + 1];
 	struct ctl_worker *worker;
-	unsigned legs;
+	unsigned legs, links;
 };
 
 /* Of a leg that came by SDP (mdd/whip.c). */
@@ -69,7 +73,8 @@ struct ctl {
 	struct mdd_issuer issuer[MDD_KMF_MAX];
 	struct ctl_worker worker[MDD_WORKERS_MAX];
 	unsigned workers;
-	struct mdd_table legs, rooms;
+	struct mdd_table legs, rooms; /* rooms: of parties, mdd/place.c */
+	struct ctl_cascade *cascade;
 	struct ctl_leg *first;
 	unsigned nlegs;
 	struct perc_timer tick;
@@ -88,8 +93,8 @@ void ctl_stop(struct ctl *c); /* answer what is asked, and end */
 
 /* Read the keys of conf's KMFs; one that cannot be read keeps those it has,
  * and without any nothing changes. *freshp: how many were read. */
-PERC_MUST int ctl_issuers_load(
-    struct ctl *c, const struct mdd_conf *conf, unsigned *freshp);
+PERC_MUST int
+ctl_issuers_load(struct ctl *c, const struct mdd_conf *conf, unsigned *freshp);
 void ctl_issuers_free(struct ctl *c);
 void ctl_reload(struct ctl *c);
 
@@ -162,8 +167,7 @@ whip_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
 void whip_free(struct ctl_whip *w);
 /* What a page of another origin may read (CORS): how many of at most 2 headers
  * it put into h; none for paths that pages have no business with. */
-size_t whip_cors(
-    struct perc_httpd_header h[2], const struct perc_httpd_req *r);
+size_t whip_cors(struct perc_httpd_header h[2], const struct perc_httpd_req *r);
 
 /* ---- metrics.c -------------------------------------------------------- */
 

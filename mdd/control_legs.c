@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A conference belongs to one worker: the first join goes to the one with the
- * fewest legs, and all others follow it until the last leg is gone. What a
- * worker says ends a record here; a worker that dies ends all of its own.
+ * Which worker a leg goes to, mdd/place.c knows. What a worker says ends a
+ * record here; a worker that dies ends all of its own. Legs that are none of
+ * these are links, mdd/cascade.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mdd/control.h"
+#include "mdd/cascade.h"
 #include "perc/crypto.h"
 #include "perc/log.h"
 #include "perc/secret.h"
@@ -22,62 +22,6 @@ room_key(char out[MDD_CONF_KEY_MAX + 1], const struct ctl *c,
 	 * layer is in another room: nothing of the one gets into the other. */
 	(void)snprintf(out, MDD_CONF_KEY_MAX + 1, "%s/%s%s",
 	    c->issuer[t->issuer].name, t->conference, hop_only ? "/hop" : "");
-}
-
-static struct ctl_room *
-room_find(struct ctl *c, const char *key)
-{
-	uint32_t h = mdd_table_hash(&c->rooms, key, strlen(key));
-	struct mdd_node *n;
-
-	for (n = mdd_table_first(&c->rooms, h); n != NULL;
-	     n = mdd_table_next(n))
-		if (strcmp(MDD_OWNER(n, struct ctl_room, by_key)->key, key) ==
-		    0)
-			return MDD_OWNER(n, struct ctl_room, by_key);
-	return NULL;
-}
-
-static struct ctl_worker *
-worker_pick(struct ctl *c)
-{
-	struct ctl_worker *best = NULL;
-	unsigned i;
-
-	for (i = 0; i < c->workers; i++)
-		if (c->worker[i].ready &&
-		    (best == NULL || c->worker[i].legs < best->legs))
-			best = &c->worker[i];
-	return best;
-}
-
-static int
-room_get(struct ctl *c, const char *key, struct ctl_room **rp)
-{
-	struct ctl_worker *w;
-	struct ctl_room *room;
-
-	if ((*rp = room_find(c, key)) != NULL)
-		return 0;
-	if ((w = worker_pick(c)) == NULL)
-		return PERC_ERR_AGAIN;
-	if ((room = calloc(1, sizeof(*room))) == NULL)
-		return PERC_ERR_NOMEM;
-	memcpy(room->key, key, strlen(key) + 1);
-	room->worker = w;
-	mdd_table_add(&c->rooms, &room->by_key,
-	    mdd_table_hash(&c->rooms, key, strlen(key)));
-	*rp = room;
-	return 0;
-}
-
-static void
-room_put(struct ctl_room *room)
-{
-	if (room->legs > 0)
-		return;
-	mdd_table_del(&room->by_key);
-	free(room);
 }
 
 /* ---- legs ------------------------------------------------------------- */
@@ -115,7 +59,7 @@ leg_free(struct ctl *c, struct ctl_leg *leg)
 		leg->next->linkp = leg->linkp;
 	leg->room->worker->legs--;
 	leg->room->legs--;
-	room_put(leg->room);
+	ctl_room_changed(c, leg->room);
 	c->nlegs--;
 	whip_free(leg->whip);
 	free(leg);
@@ -169,10 +113,11 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 	if (c->nlegs >= c->workers * (unsigned)c->conf->max_legs)
 		return PERC_ERR_LIMIT;
 	room_key(key, c, t, whip != NULL);
-	if ((r = room_get(c, key, &room)) != 0)
+	if ((r = ctl_room_get(c, key, t->member, &room)) != 0)
 		return r;
+	cascade_named(c, room->party, t);
 	if ((leg = calloc(1, sizeof(*leg))) == NULL) {
-		room_put(room);
+		ctl_room_put(c, room);
 		return PERC_ERR_NOMEM;
 	}
 	perc_random_id(leg->id, sizeof(leg->id), "l_");
@@ -307,6 +252,10 @@ on_joined(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)
 			join_answer(w->ctl, leg, &a);
 		if (a.err != 0)
 			leg_free(w->ctl, leg);
+		else
+			ctl_room_changed(w->ctl, leg->room);
+	} else if (leg == NULL) {
+		cascade_joined(w->ctl, w, &a);
 	}
 	perc_wipe(&a, sizeof(a));
 	return 0;
@@ -323,6 +272,8 @@ on_left(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)
 	if ((r = mdd_leave_get(&q, m->data, m->len)) != 0)
 		return r;
 	leg = ctl_leg_find(w->ctl, q.leg);
+	if (leg == NULL)
+		cascade_left(w->ctl, w, &q);
 	if (leg == NULL || leg->room->worker != w)
 		return 0;
 	if (leg->req != NULL) /* the worker needed its place at once */
@@ -389,6 +340,7 @@ ctl_worker_lost(struct ctl_worker *w)
 
 	if (c == NULL)
 		return;
+	w->ready = false; /* nothing is placed there any more */
 	for (leg = c->first; leg != NULL; leg = next) {
 		next = leg->next;
 		if (leg->room->worker != w)
@@ -399,7 +351,7 @@ ctl_worker_lost(struct ctl_worker *w)
 	}
 	perc_chan_free(w->chan);
 	w->chan = NULL;
-	w->ready = false;
+	cascade_worker_lost(c, w);
 }
 
 /* What a worker is told of the configuration. */
@@ -416,7 +368,10 @@ setup_of(const struct ctl *c)
 		.rtx_kib = (uint32_t)c->conf->rtx_memory * 1024,
 		.last_n = (uint32_t)c->conf->last_n,
 		.log_level = (uint32_t)c->conf->log_level,
-		.metrics_legs = (uint32_t)c->conf->metrics_legs };
+		.metrics_legs = (uint32_t)c->conf->metrics_legs,
+		.max_links = mdd_conf_links(c->conf),
+		.max_link_sources = (uint32_t)c->conf->max_link_sources,
+		.max_link_pps = (uint32_t)c->conf->max_link_pps };
 
 	return s;
 }

@@ -82,7 +82,7 @@ message_take(struct mdd_intake *in, unsigned i, int64_t now)
 	do {
 		n = size != 0 && size < left ? size : left;
 		if (size == 0 || n > sizeof(in->apart) ||
-		    perc_pkt_kind(at, n) == PERC_PKT_RTP)
+		    mdd_worker_is_rtp(at, n))
 			mdd_worker_input(in->w, &in->from[i], at, n, now);
 		else {
 			memcpy(in->apart, at, n);
@@ -222,7 +222,9 @@ mdd_intake_new(
 	for (i = 0; i < MDD_BATCH; i++) {
 		in->iov[i].iov_base = in->buf + i * IN_STRIDE;
 		/* One octet more than we take, to see what is too long. */
-		in->iov[i].iov_len = in->segments ? IN_ROOM : PERC_MTU_MAX + 1;
+		in->iov[i].iov_len = in->segments
+		    ? IN_ROOM
+		    : PERC_MTU_MAX + MDD_CHANNEL_HEAD + 1;
 		in->msg[i].msg_hdr.msg_iov = &in->iov[i];
 		in->msg[i].msg_hdr.msg_iovlen = 1;
 		in->msg[i].msg_hdr.msg_name = &in->from[i].u;

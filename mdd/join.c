@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "mdd/control.h"
+#include "mdd/cascade.h"
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
@@ -354,6 +354,9 @@ static const struct {
 	{ "PATCH", "/v1/whip/", whip_patch, "PATCH, DELETE, OPTIONS" },
 	{ "DELETE", "/v1/whip/", whip_delete, "PATCH, DELETE, OPTIONS" },
 	{ "OPTIONS", "/v1/whip/", whip_options, "PATCH, DELETE, OPTIONS" },
+	{ "POST", "/v1/link", cascade_post, "POST" },
+	{ "PUT", "/v1/link/", cascade_put, "PUT, DELETE" },
+	{ "DELETE", "/v1/link/", cascade_delete, "PUT, DELETE" },
 	{ "GET", "/healthz", get_health, "GET" },
 	{ "GET", "/readyz", get_ready, "GET" },
 	{ "GET", "/metrics", get_metrics, "GET" },

@@ -168,6 +168,7 @@ struct mdd_legs {
 	struct mdd_link_source *link_slots;
 	struct mdd_inbound *link_in, **free_in; /* a pool and its spare ones */
 	unsigned nfree_in;
+	uint16_t channel; /* the last one given */
 	struct mdd_table by_id, by_ufrag, by_addr, by_key;
 	unsigned sources_max; /* of one conference */
 	uint32_t serial;

@@ -365,6 +365,7 @@ mdd_link_close(struct mdd_legs *l, struct mdd_leg *leg)
 	leg->room->links--;
 	l->nlinks--;
 	perc_timer_stop(l->loop, &k->timer);
+	k->to.len = 0; /* its channel is free */
 	k->next_free = l->free_links;
 	l->free_links = k;
 	leg->link = NULL;

@@ -51,6 +51,30 @@ turn_in(struct mdd_worker *w, struct mdd_leg *leg, int ms)
 		log_warnx("no timer for link id=%s", leg->id);
 }
 
+/*
+ * The next channel of our half that no link of ours has. Both ends use the
+ * dialler's; the far end knows it by address and channel together.
+ */
+static uint16_t
+channel_next(struct mdd_legs *l, bool odd)
+{
+	unsigned i, tries;
+	uint16_t c = 0;
+
+	for (tries = 0; tries <= l->limits.max_links; tries++) {
+		l->channel = (uint16_t)((l->channel + 2) &
+		    (MDD_CHANNEL_MAX - MDD_CHANNEL_MIN));
+		c = (uint16_t)(MDD_CHANNEL_MIN + (l->channel & ~1u) + odd);
+		for (i = 0; i < l->limits.max_links; i++)
+			if (l->links[i].to.len != 0 &&
+			    l->links[i].to.channel == c)
+				break;
+		if (i == l->limits.max_links)
+			break;
+	}
+	return c;
+}
+
 void
 mdd_link_dial(struct mdd_worker *w, struct mdd_leg *leg,
     const struct mdd_dial *m, int64_t now_ms)
@@ -71,6 +95,7 @@ mdd_link_dial(struct mdd_worker *w, struct mdd_leg *leg,
 		log_warnx("link id=%s: no address to dial", leg->id);
 		return;
 	}
+	to->channel = channel_next(&w->legs, m->odd);
 	memcpy(leg->pin, m->pin, sizeof(leg->pin));
 	memcpy(leg->peer_ufrag, m->ufrag, sizeof(leg->peer_ufrag));
 	memcpy(leg->peer_pwd, m->pwd, sizeof(leg->peer_pwd));

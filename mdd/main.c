@@ -22,6 +22,7 @@ static const char usage_text[] =
     "       perch-mdd check-config -c FILE   (or --check-config)\n"
     "       perch-mdd top [--once] [--json] -c FILE\n"
     "       perch-mdd drain -c FILE\n"
+    "       perch-mdd link-key FILE\n"
     "       perch-mdd --help | --version | --help-config\n"
     "\n"
     "The media distribution device: forwards the packets of encrypted\n"
@@ -33,6 +34,9 @@ static const char usage_text[] =
     "  perch-mdd top           what the running one does now\n"
     "  perch-mdd drain         it lets nobody new in and ends when it is "
     "empty\n"
+    "  perch-mdd link-key      print the thumbprint of the key that proves\n"
+    "                          this MDD to its peers; make it first if\n"
+    "                          there is no FILE\n"
     "\n"
     "  -c, --config FILE       the configuration (perch-mdd.conf(5))\n"
     "      --once              top: one table, then leave\n"
@@ -195,6 +199,8 @@ main(int argc, char *argv[])
 	perc_log_init("perch-mdd", NULL, 0, PERC_LOG_INFO);
 	if (argc == 6 && strcmp(argv[1], "worker") == 0)
 		return worker(argv);
+	if (argc == 3 && strcmp(argv[1], "link-key") == 0)
+		return mdd_link_key(argv[2]);
 	while ((o = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1)
 		switch (o) {
 		case 'c':

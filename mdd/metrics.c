@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mdd/control.h"
+#include "mdd/cascade.h"
 
 static bool
 is_loopback(const struct sockaddr *sa)
@@ -147,6 +147,7 @@ metrics_text(const struct ctl *c, size_t *len)
 	if (f == NULL)
 		return NULL;
 	print_api(f, c);
+	cascade_print(f, c);
 	for (k = 0; k < MDD_COUNTS; k++)
 		print_metric(f, c, k);
 	if (c->conf->metrics_legs > 0)

@@ -99,6 +99,7 @@ struct mdd_dial {
 	uint8_t pin[PERC_FINGERPRINT_LEN];
 	char host[48]; /* literal address */
 	uint32_t port;
+	bool odd; /* the channels that are ours, of the two that may dial */
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 

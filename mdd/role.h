@@ -24,6 +24,8 @@ int mdd_supervisor_main(const char *conf_file, struct mdd_conf *c);
 /* The HTTPS join API; descriptors 3 (supervisor), 4 (listening TCP) and 5
  * (mdd/admin.h). Takes what is in c. */
 int mdd_control_main(const char *conf_file, struct mdd_conf *c);
+/* Prints the thumbprint of the key in file, which it makes if need be. */
+int mdd_link_key(const char *file);
 /* mdd/worker.h has mdd_worker_main. */
 
 /* Close the cage, say so; ends the process unless it is the kernel that

@@ -132,6 +132,28 @@ claim_ssrcs(struct token_ctx *x, const json_t *p)
 	return true;
 }
 
+/* Optional: where else the conference is (docs/wire/cascade.md). */
+static bool
+claim_cascade(struct token_ctx *x, const json_t *p)
+{
+	const json_t *a = json_object_get(p, "cascade");
+	struct mdd_token *t = x->t;
+	const char *s;
+	size_t i;
+
+	if (a == NULL)
+		return true;
+	if (!json_is_array(a) || json_array_size(a) > MDD_TOKEN_MDDS)
+		return false;
+	for (i = 0; i < json_array_size(a); i++) {
+		s = json_string_value(json_array_get(a, i));
+		if (s == NULL || strlen(s) > MDD_TOKEN_URL_MAX)
+			return false;
+		memcpy(t->cascade[t->ncascade++], s, strlen(s) + 1);
+	}
+	return true;
+}
+
 /* RFC 8705 section 3.1, and no other binding beside it. */
 static bool
 claim_cnf(struct token_ctx *x, const json_t *p)
@@ -157,6 +179,7 @@ static const struct {
 	{ claim_sub, "sub" },
 	{ claim_conference, "conference" },
 	{ claim_ssrcs, "ssrcs" },
+	{ claim_cascade, "cascade" },
 	{ claim_cnf, "cnf" },
 };
 

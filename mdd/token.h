@@ -12,8 +12,10 @@
 #include "perc/err.h"
 #include "perc/jose.h"
 
-#define MDD_TOKEN_ID_MAX   64	/* characters of a member or conference id */
-#define MDD_TOKEN_SSRCS	   8	/* SSRCs of one endpoint */
+#define MDD_TOKEN_ID_MAX   64 /* characters of a member or conference id */
+#define MDD_TOKEN_SSRCS	   8  /* SSRCs of one endpoint */
+#define MDD_TOKEN_MDDS	   8  /* other MDDs of the conference */
+#define MDD_TOKEN_URL_MAX  255
 #define MDD_TOKEN_LEEWAY_S 30	/* clocks may differ by this */
 #define MDD_TOKEN_LIFE_S   3600 /* longest life that we believe */
 
@@ -30,6 +32,8 @@ struct mdd_token {
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];
 	unsigned nssrcs;
 	int64_t exp_s;
+	char cascade[MDD_TOKEN_MDDS][MDD_TOKEN_URL_MAX + 1]; /* base URLs */
+	unsigned ncascade;
 };
 
 /*

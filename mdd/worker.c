@@ -84,16 +84,57 @@ mdd_worker_tick(struct mdd_worker *w, int64_t now_ms)
 	mdd_batch_flush(w->out);
 }
 
+static bool
+is_channel(const uint8_t *p, size_t n)
+{
+	return n > MDD_CHANNEL_HEAD && p[0] >> 4 == MDD_CHANNEL_MIN >> 12;
+}
+
+bool
+mdd_worker_is_rtp(const uint8_t *p, size_t n)
+{
+	size_t head = is_channel(p, n) ? MDD_CHANNEL_HEAD : 0;
+
+	return perc_pkt_kind(p + head, n - head) == PERC_PKT_RTP;
+}
+
+/* What is in ChannelData, of the address with that channel. Whatever lies
+ * about its length stays what it is, and is dropped as such. */
+static size_t
+channel_open(const uint8_t *p, size_t n, struct mdd_addr *from)
+{
+	if (!is_channel(p, n) ||
+	    (size_t)(p[2] << 8 | p[3]) != n - MDD_CHANNEL_HEAD)
+		return 0;
+	from->channel = (uint16_t)(p[0] << 8 | p[1]);
+	return MDD_CHANNEL_HEAD;
+}
+
+static void datagram(struct mdd_worker *w, const struct mdd_addr *from,
+    uint8_t *p, size_t n, int64_t now_ms);
+
 void
 mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
+    size_t n, int64_t now_ms)
+{
+	struct mdd_addr at = { .u = from->u, .len = from->len };
+	size_t head = 0;
+
+	w->now_ms = now_ms;
+	w->count[MDD_RX_DATAGRAMS]++;
+	w->count[MDD_RX_OCTETS] += n;
+	if (w->legs.nlinks > 0)
+		head = channel_open(p, n, &at);
+	datagram(w, &at, p + head, n - head, now_ms);
+}
+
+static void
+datagram(struct mdd_worker *w, const struct mdd_addr *from, uint8_t *p,
     size_t n, int64_t now_ms)
 {
 	enum perc_pkt_kind kind = perc_pkt_kind(p, n);
 	struct mdd_leg *leg;
 
-	w->now_ms = now_ms;
-	w->count[MDD_RX_DATAGRAMS]++;
-	w->count[MDD_RX_OCTETS] += n;
 	if ((leg = mdd_leg_by_addr(&w->legs, from)) != NULL)
 		mdd_leg_seen(&w->legs, leg, n);
 	if (n > PERC_MTU_MAX) {

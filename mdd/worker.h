@@ -75,6 +75,8 @@ void mdd_worker_clear(struct mdd_worker *w);
 /* One datagram: p is written to, and must stay until mdd_worker_flush. */
 void mdd_worker_input(struct mdd_worker *w, const struct mdd_addr *from,
     uint8_t *p, size_t n, int64_t now_ms);
+/* Is it RTP, in ChannelData or not? Then it is not kept elsewhere. */
+bool mdd_worker_is_rtp(const uint8_t *p, size_t n);
 /* No more datagrams for now: all that is to be sent is sent. */
 void mdd_worker_flush(struct mdd_worker *w);
 /* Once a second. */

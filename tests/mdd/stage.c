@@ -29,11 +29,14 @@
 #include "tests/mdd/stage.h"
 
 static char dir[] = "/tmp/perch-mdd-XXXXXX";
-static pid_t daemon_pid;
+static struct {
+	pid_t pid; /* 0: does not run */
+	char base[64];
+	unsigned port;
+} mdds[STAGE_MDDS];
 static struct perc_jwk *kmf_key;
 char base[64];
 const char *stage_more;
-static bool ended;
 
 /* ---- the daemon ------------------------------------------------------- */
 
@@ -70,7 +73,19 @@ free_port(void)
 }
 
 static void
-daemon_start(void)
+file_of(char out[128], unsigned i, const char *suffix)
+{
+	char name[32];
+
+	if (i == 0)
+		(void)snprintf(name, sizeof(name), "mdd.%s", suffix);
+	else
+		(void)snprintf(name, sizeof(name), "mdd%u.%s", i, suffix);
+	path_of(out, name);
+}
+
+static void
+daemon_start(unsigned i)
 {
 	char bin[512], conf[128], log[128];
 	const char *build = getenv("top_builddir");
@@ -78,14 +93,14 @@ daemon_start(void)
 
 	(void)snprintf(
 	    bin, sizeof(bin), "%s/perch-mdd", build == NULL ? "." : build);
-	path_of(conf, "mdd.conf");
-	path_of(log, "mdd.log");
+	file_of(conf, i, "conf");
+	file_of(log, i, "log");
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	assert_true(fd >= 0);
 	/* A leak check needs ptrace, which the cage forbids. */
 	(void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-	daemon_pid = fork();
-	if (daemon_pid == 0) {
+	mdds[i].pid = fork();
+	if (mdds[i].pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		(void)dup2(fd, 1);
 		(void)dup2(fd, 2);
@@ -93,13 +108,13 @@ daemon_start(void)
 		_exit(127);
 	}
 	(void)close(fd);
-	assert_true(daemon_pid > 0);
+	assert_true(mdds[i].pid > 0);
 }
 
 pid_t
 stage_pid(void)
 {
-	return daemon_pid;
+	return mdds[0].pid;
 }
 
 int
@@ -108,11 +123,11 @@ stage_wait(int ms)
 	int64_t end = perc_now_ms() + ms;
 	int status = -1;
 
-	while (waitpid(daemon_pid, &status, WNOHANG) == 0) {
+	while (waitpid(mdds[0].pid, &status, WNOHANG) == 0) {
 		assert_true(perc_now_ms() < end);
 		(void)usleep(20000);
 	}
-	ended = true;
+	mdds[0].pid = 0;
 	return status;
 }
 
@@ -126,7 +141,7 @@ stage_workers(pid_t *pid, unsigned max)
 	int child;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
-	    (int)daemon_pid, (int)daemon_pid);
+	    (int)mdds[0].pid, (int)mdds[0].pid);
 	list = fopen(path, "r");
 	assert_non_null(list);
 	while (fscanf(list, "%d", &child) == 1) {
@@ -231,19 +246,26 @@ metric_reaches(const char *name, const char *label, uint64_t want)
 
 /* ---- members ---------------------------------------------------------- */
 
+const char *stage_cascade; /* the claim of that name */
+
 json_t *
 claims(const struct member *m)
 {
 	char pin[64];
 	int64_t now = perc_wall_ms() / 1000;
+	json_t *c;
 
 	perc_b64_put(pin, m->p.fp, sizeof(m->p.fp));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[I], s:{s:s}, s:I,"
-			 " s:I, s:s}",
+	c = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[I], s:{s:s}, s:I,"
+		      " s:I, s:s}",
 	    "iss", KMF, "aud", base, "sub", m->name, "client_id", "perch-agent",
 	    "scope", "join", "conference", m->conference, "ssrcs",
 	    (json_int_t)m->ssrc, "cnf", "x5t#S256", pin, "iat", (json_int_t)now,
 	    "exp", (json_int_t)now + 600, "jti", "j");
+	if (stage_cascade != NULL)
+		json_object_set_new(
+		    c, "cascade", json_pack("[s]", stage_cascade));
+	return c;
 }
 
 char *
@@ -309,12 +331,71 @@ two(struct member *a, struct member *b, const char *conference)
 
 /* ---- set-up ----------------------------------------------------------- */
 
+void
+stage_use(unsigned i)
+{
+	memcpy(base, mdds[i].base, sizeof(base));
+}
+
+const char *
+stage_base(unsigned i)
+{
+	if (mdds[i].port == 0) {
+		mdds[i].port = free_port();
+		(void)snprintf(mdds[i].base, sizeof(mdds[i].base),
+		    "https://localhost:%u", mdds[i].port);
+	}
+	return mdds[i].base;
+}
+
+void
+stage_conf(unsigned i, const char *settings, const char *sections)
+{
+	const char *url = stage_base(i); /* which chooses the port */
+	char text[4096], path[128];
+
+	(void)snprintf(text, sizeof(text),
+	    "base_url = %s\nlisten = 127.0.0.1:%u\ntls_cert = tls.crt\n"
+	    "tls_key = tls.key\nmedia_port = 0\n%s"
+	    "[kmf test]\nurl = " KMF "\nkeys = keys.json\n%s",
+	    url, mdds[i].port, settings, sections);
+	file_of(path, i, "conf");
+	put_file(strrchr(path, '/') + 1, text);
+}
+
 int
-stage_open(void **state)
+stage_start(unsigned i)
+{
+	int n;
+
+	daemon_start(i);
+	stage_use(i);
+	for (n = 0; n < 200; n++) {
+		if (http("GET", "/readyz", NULL, NULL).status == 200)
+			return 0;
+		assert_int_equal(waitpid(mdds[i].pid, NULL, WNOHANG), 0);
+		(void)usleep(50000);
+	}
+	return -1;
+}
+
+int
+stage_stop(unsigned i, int signo)
+{
+	int status = -1;
+
+	if (mdds[i].pid == 0)
+		return 0;
+	(void)kill(mdds[i].pid, signo);
+	(void)waitpid(mdds[i].pid, &status, 0);
+	mdds[i].pid = 0;
+	return status;
+}
+
+void
+stage_setup(void)
 {
 	char cmd[600], text[2048], *jwk = NULL;
-	unsigned port;
-	int i;
 
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(perc_srtcp_warm_up(), 0);
@@ -332,42 +413,39 @@ stage_open(void **state)
 	(void)snprintf(text, sizeof(text), "{\"keys\": [%s]}", jwk);
 	perc_json_free(jwk);
 	put_file("keys.json", text);
-	port = free_port();
-	(void)snprintf(base, sizeof(base), "https://localhost:%u", port);
-	(void)snprintf(text, sizeof(text),
-	    "base_url = %s\nlisten = 127.0.0.1:%u\ntls_cert = tls.crt\n"
-	    "tls_key = tls.key\nmedia_port = 0\nworkers = 2\n%s"
-	    "[kmf test]\nurl = " KMF "\nkeys = keys.json\n",
-	    base, port, stage_more == NULL ? "" : stage_more);
-	put_file("mdd.conf", text);
-	daemon_start();
-	for (i = 0; i < 200; i++) {
-		if (http("GET", "/readyz", NULL, NULL).status == 200)
-			return 0;
-		assert_int_equal(waitpid(daemon_pid, NULL, WNOHANG), 0);
-		(void)usleep(50000);
-	}
-	return -1;
+}
+
+int
+stage_open(void **state)
+{
+	char settings[1024];
+
+	stage_setup();
+	(void)snprintf(settings, sizeof(settings), "workers = 2\n%s",
+	    stage_more == NULL ? "" : stage_more);
+	stage_conf(0, settings, "");
+	return stage_start(0);
 }
 
 int
 stage_close(void **state)
 {
-	char cmd[128];
-	int status = ended ? 0 : -1;
+	int status = 0, bad = -1;
+	char cmd[256], log[128];
+	unsigned i;
 
-	if (!ended) {
-		(void)kill(daemon_pid, SIGTERM);
-		(void)waitpid(daemon_pid, &status, 0);
-	}
+	for (i = 0; i < STAGE_MDDS; i++)
+		if ((status = stage_stop(i, SIGTERM)) != 0)
+			bad = (int)i;
 	perc_jwk_free(kmf_key);
 	json_decref(last.json);
 	memset(&last, 0, sizeof(last));
-	(void)snprintf(cmd, sizeof(cmd), "%s '%s'",
-	    status == 0 ? "rm -rf" : "sed 's/^/# /' <", dir);
-	if (status != 0)
-		(void)snprintf(
-		    cmd, sizeof(cmd), "sed 's/^/# /' '%s/mdd.log'", dir);
+	if (bad >= 0) {
+		file_of(log, (unsigned)bad, "log");
+		(void)snprintf(cmd, sizeof(cmd), "sed 's/^/# /' '%s'", log);
+	} else {
+		(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	}
 	(void)!system(cmd);
-	return status == 0 ? 0 : -1;
+	return bad >= 0 ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/types.h>
 
 #include "tests/mdd/peer.h"
 
@@ -16,16 +17,26 @@
 #define SSRC_B 0x0b0b0b0bu
 #define BODY   "{\"ufrag\": \"mine\", \"pwd\": \"0123456789012345678901\"}"
 
-extern char base[64]; /* the MDD's base URL */
+#define STAGE_MDDS 4
+
+extern char base[64]; /* the base URL of the MDD that is spoken to */
 
 int stage_open(void **state); /* group set-up and tear-down of cmocka */
 int stage_close(void **state);
-/* The daemon's workers: how many, and at most max of their process ids. */
+/* MDD 0's workers: how many, and at most max of their process ids. */
 unsigned stage_workers(pid_t *pid, unsigned max);
 pid_t stage_pid(void);
 /* Wait until it ended by itself; its status. */
 int stage_wait(int ms);
 extern const char *stage_more; /* settings, before stage_open; or NULL */
+/* Several MDDs: what stage_open does, in steps. MDD i gets these settings and
+ * sections; a start waits until it is ready, and uses it. */
+void stage_setup(void);
+const char *stage_base(unsigned i);
+void stage_conf(unsigned i, const char *settings, const char *sections);
+int stage_start(unsigned i);
+int stage_stop(unsigned i, int signo); /* the wait status; 0: was not there */
+void stage_use(unsigned i);	       /* speak to this one from now on */
 void path_of(char out[128], const char *name); /* a file of this world */
 
 struct answer {
@@ -49,6 +60,7 @@ struct member { /* an endpoint and its token */
 	char leg[64];
 	unsigned port;
 };
+extern const char *stage_cascade; /* another MDD that tokens name; or NULL */
 json_t *claims(const struct member *m); /* of a good token2 */
 char *sign(json_t *c);			/* takes c; the caller frees */
 void member_join(

@@ -137,6 +137,7 @@ fill(unsigned kind, union any *m)
 		memset(m->dial.pin, 0xee, sizeof(m->dial.pin));
 		strcpy(m->dial.host, "2001:db8::1");
 		m->dial.port = 65535;
+		m->dial.odd = true;
 		strcpy(m->dial.ufrag, "AbCdEfGh");
 		strcpy(m->dial.pwd, "012345678901234567890123");
 		break;

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What two MDDs say to each other over HTTPS (docs/wire/cascade.md). Each
+ * request proves the caller's link key by a DPoP proof without a token: it
+ * names method and URL, so that what one peer was sent is nothing to another,
+ * and is good once. TLS protects the rest: the caller checks the called's
+ * certificate.
+ */
+#include <ctype.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mdd/cascade.h"
+#include "perc/json.h"
+#include "perc/log.h"
+#include "perc/secret.h"
+
+#define LINK_BODY_MAX 2048
+#define LINK_URL_MAX  600
+
+/* ---- who asks --------------------------------------------------------- */
+
+static struct ctl_peer *
+refuse(struct ctl *c, struct perc_httpd_req *r, const char *why)
+{
+	static struct perc_log_limit limit = { .burst = 20, .per_ms = 1000 };
+
+	c->cascade->refused++;
+	if (perc_log_allow(&limit))
+		log_info("link refused why=\"%s\"", why);
+	join_problem(r, 401,
+	    strcmp(why, "none") == 0 ? "proof_missing" : "proof_invalid",
+	    "A proof of a configured peer's key is needed");
+	return NULL;
+}
+
+/* Only good proofs of our peers get here: nobody else can fill it. */
+static bool
+proof_fresh(struct ctl_cascade *q, const struct perc_dpop *d, int64_t now_s)
+{
+	struct ctl_proof *p;
+	unsigned i;
+
+	for (i = 0; i < LINK_PROOFS && i < q->nproof; i++)
+		if (strcmp(q->proof[i].hash, d->jti_hash) == 0)
+			return false;
+	p = &q->proof[q->nproof % LINK_PROOFS];
+	if (q->nproof >= LINK_PROOFS && now_s - p->at_s <= 2 * LINK_PROOF_S)
+		return false; /* to forget one would let it come again */
+	memcpy(p->hash, d->jti_hash, sizeof(p->hash));
+	p->at_s = now_s;
+	q->nproof =
+	    q->nproof == 2 * LINK_PROOFS - 1 ? LINK_PROOFS : q->nproof + 1;
+	return true;
+}
+
+/* NULL: it was answered. */
+static struct ctl_peer *
+peer_of(struct ctl *c, struct perc_httpd_req *r)
+{
+	int64_t now_s = perc_wall_ms() / 1000;
+	const char *proof, *why = NULL;
+	char url[LINK_URL_MAX];
+	struct perc_dpop d;
+	unsigned i, count = 0;
+
+	proof = perc_httpd_header(r, "DPoP", &count);
+	if (proof == NULL || count != 1)
+		return refuse(c, r, "none");
+	if (c->cascade->peers == 0)
+		return refuse(c, r, "no peers");
+	if (snprintf(url, sizeof(url), "%s%s", c->conf->base_url,
+		perc_httpd_path(r)) >= (int)sizeof(url) ||
+	    perc_dpop_check(&d, proof, strlen(proof), perc_httpd_method(r), url,
+		NULL, now_s, LINK_PROOF_S, &why) != 0)
+		return refuse(c, r, why != NULL ? why : "proof");
+	for (i = 0; i < c->cascade->peers; i++)
+		if (strcmp(c->cascade->peer[i].conf->key, d.jkt) == 0)
+			break;
+	if (i == c->cascade->peers)
+		return refuse(c, r, "not a peer's key");
+	if (!proof_fresh(c->cascade, &d, now_s))
+		return refuse(c, r, "proof was here before");
+	return &c->cascade->peer[i];
+}
+
+/* ---- what it asks ----------------------------------------------------- */
+
+struct link_body {
+	char key[MDD_CONF_KEY_MAX + 1], leg[MDD_LEG_ID_MAX];
+	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
+	uint8_t pin[PERC_FINGERPRINT_LEN];
+};
+
+static bool
+text_get(char *out, size_t min, size_t cap, const json_t *j, const char *name,
+    const char *also)
+{
+	const char *s = perc_json_str(j, name);
+	size_t n = s == NULL ? 0 : strlen(s), i;
+
+	if (n < min || n >= cap)
+		return false;
+	for (i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && strchr(also, s[i]) == NULL)
+			return false;
+	memcpy(out, s, n + 1);
+	return true;
+}
+
+/* The KMF's base URL and the id there: our label for it may be another. */
+static bool
+key_get(const struct ctl *c, const json_t *j, char key[MDD_CONF_KEY_MAX + 1])
+{
+	const char *issuer = perc_json_str(j, "issuer");
+	char id[MDD_TOKEN_ID_MAX + 1];
+	unsigned i;
+
+	if (issuer == NULL ||
+	    !text_get(id, 1, sizeof(id), j, "conference", "-_"))
+		return false;
+	for (i = 0; i < c->conf->kmfs; i++)
+		if (strcmp(c->issuer[i].issuer, issuer) == 0) {
+			(void)snprintf(key, MDD_CONF_KEY_MAX + 1, "%s/%s",
+			    c->issuer[i].name, id);
+			return true;
+		}
+	return false;
+}
+
+/* 0, or the status of the refusal. */
+static unsigned
+body_get(const struct ctl *c, struct perc_httpd_req *r, struct link_body *b)
+{
+	const char *fp;
+	const uint8_t *p;
+	unsigned status = 400;
+	json_t *j = NULL;
+	size_t len;
+
+	p = perc_httpd_body(r, &len);
+	if (perc_json_parse(&j, p, len, LINK_BODY_MAX, NULL, 0) != 0)
+		return 400;
+	fp = perc_json_str(j, "fingerprint");
+	if (text_get(b->leg, 1, sizeof(b->leg), j, "leg", "-_") &&
+	    text_get(b->ufrag, 4, sizeof(b->ufrag), j, "ufrag", "+/-_") &&
+	    text_get(b->pwd, 22, sizeof(b->pwd), j, "pwd", "+/-_") &&
+	    fp != NULL && perc_fingerprint_get(b->pin, fp) == 0)
+		status = key_get(c, j, b->key) ? 0 : 404;
+	json_decref(j);
+	return status;
+}
+
+/* ---- POST ------------------------------------------------------------- */
+
+/* The place for the peer's link; what we had with it is replaced. NULL: r was
+ * answered. */
+static struct ctl_link *
+link_place(struct ctl *c, struct perc_httpd_req *r, struct ctl_peer *peer,
+    const char *key)
+{
+	struct ctl_party *p = ctl_party_find(c, key);
+	struct ctl_link *k = p == NULL ? NULL : cascade_find(c, p, peer);
+	struct ctl_room *room = NULL;
+
+	if (!cascade_allows(c, p, peer)) {
+		join_problem(
+		    r, 404, "conference_unknown", "Nobody is in it here");
+		return NULL;
+	}
+	if (k != NULL && k->dial &&
+	    (k->state == LINK_OURS || k->state == LINK_THEIRS) &&
+	    strcmp(c->conf->base_url, peer->conf->url) < 0) {
+		join_problem(r, 409, "link_dialled", "We are dialling you");
+		return NULL;
+	}
+	if (k != NULL && k->state == LINK_LIVE)
+		k->leg[0] = k->far_leg[0] = '\0'; /* until the new one is up */
+	if ((p == NULL && ctl_room_get(c, key, NULL, &room) != 0) ||
+	    (k = cascade_new(c, p == NULL ? room : p->first)) == NULL) {
+		join_problem(r, 503, "not_ready", "No link to be had now");
+		return NULL;
+	}
+	k->peer = peer;
+	return k;
+}
+
+/* One link for a peer: the record that was goes, the new one stays. */
+static void
+link_drop_older(struct ctl *c, struct ctl_link *k)
+{
+	struct ctl_link *o, *next;
+
+	for (o = c->cascade->first; o != NULL; o = next) {
+		next = o->next;
+		if (o != k && o->party == k->party && o->peer == k->peer)
+			cascade_end(c, o);
+	}
+}
+
+void
+cascade_post(struct ctl *c, struct perc_httpd_req *r, const char *rest)
+{
+	struct ctl_peer *peer = peer_of(c, r);
+	struct link_body b = { .key = "" };
+	struct ctl_link *k;
+	struct mdd_join j;
+	unsigned status;
+
+	if (peer == NULL)
+		return;
+	status = body_get(c, r, &b);
+	if (status != 0) {
+		join_problem(r, status,
+		    status == 404 ? "conference_unknown" : "request_malformed",
+		    status == 404 ? "Not a conference of our KMFs"
+				  : "Not the form of a link's request");
+		goto out;
+	}
+	if (c->stopping) {
+		join_problem(r, 503, "not_ready", "No link to be had now");
+		goto out;
+	}
+	if ((k = link_place(c, r, peer, b.key)) == NULL)
+		goto out;
+	link_drop_older(c, k);
+	k->state = LINK_THEIRS;
+	k->req = r;
+	cascade_join_fill(k, false, &j);
+	memcpy(j.pin, b.pin, sizeof(j.pin));
+	memcpy(j.ufrag, b.ufrag, sizeof(j.ufrag));
+	memcpy(j.pwd, b.pwd, sizeof(j.pwd));
+	memcpy(k->leg, j.leg, sizeof(k->leg));
+	memcpy(k->far_leg, b.leg, sizeof(k->far_leg));
+	if (cascade_ask_worker(c, k, &j) != 0) {
+		k->far_leg[0] = k->leg[0] = '\0';
+		cascade_end(c, k);
+	}
+	perc_wipe(&j, sizeof(j));
+out:
+	perc_wipe(&b, sizeof(b));
+}
+
+static void
+reply(struct perc_httpd_req *r, unsigned status, json_t *j)
+{
+	static const struct perc_httpd_header h = { "Content-Type",
+		"application/json" };
+	char *text = j == NULL ? NULL : perc_json_text(j);
+
+	json_decref(j);
+	if (text == NULL) {
+		perc_httpd_reply(r, 500, NULL, 0, NULL, 0, false);
+		return;
+	}
+	perc_httpd_reply(r, status, &h, 1, text, strlen(text), true);
+	perc_json_free(text);
+}
+
+void
+cascade_answer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
+{
+	const struct ctl_worker *w = k->room->worker;
+	struct perc_httpd_req *r = k->req;
+
+	k->req = NULL;
+	if (a == NULL) {
+		k->far_leg[0] = '\0'; /* it knows by this answer */
+		join_problem(r, 503, "full", "No link to be had now");
+		return;
+	}
+	k->state = LINK_LIVE;
+	k->live_ms = perc_now_ms();
+	k->due_ms = k->live_ms + LINK_RENEW_MS;
+	c->cascade->accepted++;
+	log_info("link accepted leg=%s conference=%s from=%s worker=%u", k->leg,
+	    k->party->key, k->peer->conf->name, w->index);
+	reply(r, 201,
+	    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i}", "leg", k->leg,
+		"host", c->conf->media_host, "port", (int)w->port,
+		"fingerprint", w->fingerprint, "ufrag", a->ufrag, "pwd", a->pwd,
+		"expires_in", LINK_TTL_S));
+	cascade_changed(c, k->party); /* others may be waiting for it */
+}
+
+/* ---- PUT, DELETE ------------------------------------------------------ */
+
+static struct ctl_link *
+link_named(struct ctl *c, struct perc_httpd_req *r, const char *leg)
+{
+	struct ctl_peer *peer = peer_of(c, r);
+	struct ctl_link *k;
+
+	if (peer == NULL)
+		return NULL;
+	for (k = c->cascade->first; k != NULL; k = k->next)
+		if (k->peer == peer && k->leg[0] != '\0' &&
+		    strcmp(k->leg, leg) == 0 && k->req == NULL)
+			return k;
+	join_problem(r, 404, "leg_unknown", "No such link");
+	return NULL;
+}
+
+static void
+live_on(struct ctl_link *k)
+{
+	struct mdd_renew m = { .live_ms = (LINK_TTL_S + 30) * 1000 };
+	uint8_t buf[MDD_MSG_MAX];
+	int n;
+
+	memcpy(m.leg, k->leg, sizeof(m.leg));
+	if ((n = mdd_renew_put(buf, &m)) > 0 &&
+	    perc_chan_send(
+		k->room->worker->chan, MDD_MSG_RENEW, 0, buf, (size_t)n) != 0)
+		log_warnx("worker %u does not hear us", k->room->worker->index);
+}
+
+void
+cascade_put(struct ctl *c, struct perc_httpd_req *r, const char *leg)
+{
+	struct ctl_link *k = link_named(c, r, leg);
+
+	if (k == NULL)
+		return;
+	live_on(k);
+	reply(r, 200,
+	    json_pack("{s:s, s:i}", "leg", k->leg, "expires_in", LINK_TTL_S));
+}
+
+void
+cascade_delete(struct ctl *c, struct perc_httpd_req *r, const char *leg)
+{
+	struct ctl_link *k = link_named(c, r, leg);
+
+	if (k == NULL)
+		return;
+	perc_httpd_reply(r, 204, NULL, 0, NULL, 0, false);
+	k->far_leg[0] = '\0'; /* the peer has ended its own */
+	cascade_fail(c, k, LINK_NOBODY_MS);
+	cascade_changed(c, k->party);
+}
+
+/* ---- what we ask ------------------------------------------------------ */
+
+static int
+ask(struct ctl *c, struct ctl_link *k, struct perc_httpc_req **rp,
+    const char *method, const char *path, const char *body, perc_httpc_fn done,
+    void *arg)
+{
+	char url[LINK_URL_MAX], *proof = NULL, *header = NULL;
+	const char *headers[] = { NULL, "Content-Type: application/json",
+		NULL };
+	int r = PERC_ERR_NOMEM;
+
+	(void)snprintf(
+	    url, sizeof(url), "%s/v1/link%s", k->peer->conf->url, path);
+	if ((r = perc_dpop_make(&proof, c->cascade->key, method, url, NULL,
+		 NULL, NULL, perc_wall_ms() / 1000)) != 0)
+		return r;
+	r = PERC_ERR_NOMEM;
+	if ((header = malloc(strlen(proof) + 8)) != NULL) {
+		(void)sprintf(header, "DPoP: %s", proof);
+		headers[0] = header;
+		r = perc_httpc_start(k->peer->http, rp, method, url, headers,
+		    body, strlen(body), NULL, 0, done, arg);
+	}
+	free(header);
+	free(proof);
+	return r;
+}
+
+static bool
+answer_get(struct ctl_link *k, const struct perc_httpc_answer *a,
+    struct mdd_dial *d, int64_t *expires_s)
+{
+	const char *fp, *host;
+	json_t *j = NULL;
+	int64_t port = 0;
+	bool ok = false;
+
+	if (perc_json_parse(&j, a->body, a->len, LINK_BODY_MAX, NULL, 0) != 0)
+		return false;
+	fp = perc_json_str(j, "fingerprint");
+	host = perc_json_str(j, "host");
+	if (fp != NULL && perc_fingerprint_get(d->pin, fp) == 0 &&
+	    host != NULL && strlen(host) < sizeof(d->host) &&
+	    perc_json_int(&port, j, "port", 1, 65535) == 0 &&
+	    perc_json_int(expires_s, j, "expires_in", 1, 86400) == 0 &&
+	    text_get(k->far_leg, 1, sizeof(k->far_leg), j, "leg", "-_") &&
+	    text_get(d->ufrag, 4, sizeof(d->ufrag), j, "ufrag", "+/-_") &&
+	    text_get(d->pwd, 22, sizeof(d->pwd), j, "pwd", "+/-_")) {
+		memcpy(d->host, host, strlen(host) + 1);
+		memcpy(d->leg, k->leg, sizeof(d->leg));
+		d->port = (uint32_t)port;
+		ok = true;
+	}
+	json_decref(j);
+	return ok;
+}
+
+/* How long to leave it alone, by what it said. */
+static int64_t
+wait_ms(const struct perc_httpc_answer *a)
+{
+	if (a->err != 0)
+		return 0;
+	return a->status == 404 ? LINK_NOBODY_MS
+	    : a->status == 409	? 5000
+	    : a->status == 401	? LINK_REFUSED_MS
+				: LINK_BACK_MS;
+}
+
+static void
+on_peer(const struct perc_httpc_answer *a, void *arg)
+{
+	struct ctl_link *k = arg;
+	struct ctl *c = k->room->worker->ctl;
+	struct mdd_dial d = { .odd = strcmp(c->conf->base_url,
+					 k->peer->conf->url) > 0 };
+	int64_t expires_s = 0;
+
+	k->ask = NULL;
+	if (a->err == 0 && a->status == 201 &&
+	    answer_get(k, a, &d, &expires_s)) {
+		cascade_dial(c, k, &d);
+	} else {
+		/* Nobody there is no fault of anybody's. */
+		if (a->err != 0 || (a->status != 404 && a->status != 409))
+			log_warnx("no link to=%s status=%d why=\"%s\"",
+			    k->peer->conf->name, a->err != 0 ? 0 : a->status,
+			    a->err != 0 ? a->why : "refused");
+		cascade_fail(c, k, wait_ms(a));
+	}
+	perc_wipe(&d, sizeof(d));
+}
+
+void
+cascade_ask_peer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
+{
+	char name[MDD_CONF_KEY_MAX + 1], *id, *text;
+	json_t *j = NULL;
+	unsigned i;
+
+	memcpy(name, k->party->key, sizeof(name));
+	id = strchr(name, '/');
+	*id++ = '\0';
+	for (i = 0; i + 1 < c->conf->kmfs; i++)
+		if (strcmp(c->issuer[i].name, name) == 0)
+			break;
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "issuer",
+	    c->issuer[i].issuer, "conference", id, "leg", k->leg, "ufrag",
+	    a->ufrag, "pwd", a->pwd, "fingerprint",
+	    k->room->worker->fingerprint);
+	text = j == NULL ? NULL : perc_json_text(j);
+	json_decref(j);
+	k->state = LINK_THEIRS;
+	if (text == NULL ||
+	    ask(c, k, &k->ask, "POST", "", text, on_peer, k) != 0)
+		cascade_fail(c, k, 0);
+	perc_json_free(text);
+}
+
+static void
+on_renewed(const struct perc_httpc_answer *a, void *arg)
+{
+	struct ctl_link *k = arg;
+	struct ctl *c = k->room->worker->ctl;
+
+	k->ask = NULL;
+	if (a->err == 0 && a->status == 200) {
+		live_on(k);
+	} else if (a->err == 0 && (a->status == 404 || a->status == 401)) {
+		k->far_leg[0] = '\0';
+		cascade_fail(c, k, wait_ms(a) / 30);
+	} /* else it may answer the next time */
+}
+
+void
+cascade_renew(struct ctl *c, struct ctl_link *k)
+{
+	char path[MDD_LEG_ID_MAX + 1];
+
+	(void)snprintf(path, sizeof(path), "/%s", k->far_leg);
+	if (k->ask == NULL &&
+	    ask(c, k, &k->ask, "PUT", path, "", on_renewed, k) != 0)
+		log_warnx("no renewal of link leg=%s", k->leg);
+}
+
+static void
+on_bye(const struct perc_httpc_answer *a, void *arg)
+{
+}
+
+/* Whether it arrives or not: silence ends it as well. */
+void
+cascade_bye(struct ctl *c, struct ctl_link *k)
+{
+	char path[MDD_LEG_ID_MAX + 1];
+
+	(void)snprintf(path, sizeof(path), "/%s", k->far_leg);
+	if (ask(c, k, NULL, "DELETE", path, "", on_bye, NULL) != 0)
+		log_warnx("no goodbye to=%s", k->peer->conf->name);
+}
