@@ -343,8 +343,7 @@ test_REQ_W_6_who_speaks(void **state)
 
 	kit_roster_all(&w->kmf, &w->conf, w->m, 3);
 	kit_app_send(b, VAULT_AUDIO, 111);
-	kit_settle(b, 5);
-	assert_true(kit_take(b, VAULT_MEDIA_OUT, &m));
+	assert_true(kit_wait(b, VAULT_MEDIA_OUT, 0, &m));
 	m.data[16] ^= 1;
 	kit_send_raw(a, VAULT_MEDIA_IN, m.data, m.len);
 	kit_msg_clear(&m);
