@@ -366,10 +366,11 @@ PERC_MUST int db_member_next_lease(struct db *db, int64_t *lease_ms,
 /*
  * After a pause of ours, or when the clock was set: live leases begin anew
  * (and last min_ms at least), what lies in the future is moved to now_ms, and
- * every live conference is due.
+ * every live conference is due. An epoch keeps its age when the clock was set
+ * back by -step_ms: else it would outlive its ttl at the endpoints.
  */
 PERC_MUST int db_clock_recover(struct db *db, int64_t now_ms,
-    int64_t min_ms);
+    int64_t min_ms, int64_t step_ms);
 /* Has this person a member here whose lease ran at since_ms or later? */
 PERC_MUST int db_member_inside(struct db *db, bool *inside, const char *conf,
     const char *iss, const char *sub, int64_t since_ms);

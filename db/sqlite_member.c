@@ -149,13 +149,13 @@ db_member_next_lease(struct db *db, int64_t *lease_ms, const char *conf)
 }
 
 int
-db_clock_recover(struct db *db, int64_t now_ms, int64_t min_ms)
+db_clock_recover(struct db *db, int64_t now_ms, int64_t min_ms, int64_t step_ms)
 {
 	int r;
 
 	if ((r = db_exec(db, ST_LEASE_RECOVER, "ii", now_ms, min_ms)) != 0)
 		return r;
-	return db_exec(db, ST_CONF_RECOVER, "i", now_ms);
+	return db_exec(db, ST_CONF_RECOVER, "ii", now_ms, step_ms);
 }
 
 int

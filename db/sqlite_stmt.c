@@ -266,7 +266,8 @@ const char *const db_statements[ST_MAX] = {
 	    "json_extract(policy, '$.lease_s') FROM conference AS c "
 	    "WHERE c.id = member.conference)) WHERE state = 1",
 	[ST_CONF_RECOVER] =
-	    "UPDATE conference SET epoch_ms = min(epoch_ms, ?1), "
+	    "UPDATE conference SET "
+	    "epoch_ms = max(1, min(epoch_ms + min(?2, 0), ?1)), "
 	    "rekey_ms = min(rekey_ms, ?1), roster_ms = min(roster_ms, ?1), "
 	    "due_ms = ?1 WHERE state = 1",
 	[ST_MEMBER_INSIDE] = "SELECT count(*) FROM member WHERE "

@@ -27,7 +27,8 @@ clock_look(struct kmf_keeper *k)
 
 	if (step <= -KMF_CLOCK_STEP_MS || step >= KMF_CLOCK_STEP_MS) {
 		log_warnx("clock.stepped by_ms=%lld", (long long)step);
-		if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0)
+		if ((r = db_clock_recover(
+			 k->db, k->now_ms, KMF_GRACE_MS, step)) != 0)
 			return r; /* the next turn sees the step again */
 		k->stepped = true;
 	}
@@ -192,7 +193,7 @@ recover(struct kmf_keeper *k)
 
 	if ((r = kmf_turn_begin(k)) != 0)
 		return r;
-	if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS)) != 0 ||
+	if ((r = db_clock_recover(k->db, k->now_ms, KMF_GRACE_MS, 0)) != 0 ||
 	    (r = kmf_roots_note(k)) != 0 || (r = kmf_turn_commit(k)) != 0) {
 		db_rollback(k->db);
 		return r;

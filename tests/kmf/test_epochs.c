@@ -161,6 +161,32 @@ test_REQ_WC_4_8b_who_lags_and_why(void **state)
 	assert_string_equal(why(lag_of(&bob, 0, 0)), ""); /* gone */
 }
 
+/* The clock is set back: an epoch is as old as it was, and is renewed before
+ * its ttl (300 s) ends at the endpoints. */
+static void
+test_clock_set_back_makes_no_epoch_younger(void **state)
+{
+	unsigned i;
+
+	kit_join(&t, &alice, conf);
+	for (i = 0; i < 54; i++) {
+		if (i == 40) {
+			t.now_ms -= 900 * 1000;
+			t.set_ms -= 900 * 1000;
+		}
+		kit_pass(&t, 5000);
+		assert_int_equal(
+		    kit_as(&t, &alice, KMF_OP_LEASE_RENEW, "{\"epoch\":1}")
+			->status,
+		    200);
+	}
+	kit_pass(&t, 2000);
+	assert_int_equal(
+	    num(kit_admin(&t, KMF_OP_MEMBER_LIST, conf, "", NULL)->json,
+		"epoch"),
+	    2);
+}
+
 static int
 renew_with(
     struct kit_end *e, const struct kit_end *signer, const json_t *claims)
@@ -205,6 +231,7 @@ main(void)
 		T(test_unknown_event_id_is_reset),
 		T(test_REQ_WC_4_8b_who_lags_and_why),
 		T(test_REQ_WC_4_9_receipt_comes_with_the_lease),
+		T(test_clock_set_back_makes_no_epoch_younger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

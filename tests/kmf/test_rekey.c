@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The epoch engine against a model that knows nothing but the promises of
- * kmf/rekey.h: random histories of joins, leaves, evictions and pauses, and
- * after every step every promise is looked at.
+ * kmf/rekey.h: random histories of joins, leaves, evictions, hosts' rekeys,
+ * leases that are lost together, crashes, clocks that are set, and pauses;
+ * after every step every promise is looked at. Mutants of kmf/rekey.c that
+ * this has caught are named beside what caught them.
  */
 #include "config.h"
 
@@ -163,6 +165,87 @@ pass(struct model *m, int64_t ms)
 	m->now = until;
 }
 
+/* A host asks for a new key: nobody leaves, and within leave_window_ms there
+ * is one. */
+static void
+ask_rekey(struct model *m)
+{
+	uint32_t before = m->r.epoch;
+
+	if (live(m) == 0)
+		return;
+	obey(m, kmf_rekey_evict(&m->r, &m->p, m->now, live(m)));
+	pass(m, m->p.leave_window_ms);
+	assert_true(m->r.epoch > before);
+}
+
+/* Half of them fall silent, and their leases end in the same turn: at most
+ * one epoch shuts them out. */
+static void
+lose_leases(struct model *m)
+{
+	uint32_t before = m->r.epoch;
+	bool waiting = m->r.rekey_ms != 0;
+	unsigned i;
+
+	for (i = 0; i < PEOPLE; i++)
+		if (m->live[i] && i % 2 == 0)
+			leave(m, i, false);
+	pass(m, m->p.leave_window_ms);
+	if (m->p.leave_window_ms > 0 && live(m) > 0)
+		assert_true(m->r.epoch <= before + 1 + waiting);
+}
+
+/* The process dies: what was written stays, as kmf/room.c loads it, and the
+ * first turn comes a while later. */
+static void
+crash(struct model *m)
+{
+	const struct kmf_rekey row = m->r;
+	uint32_t before = row.epoch;
+
+	memset(&m->r, 0xff, sizeof(m->r));
+	m->r = (struct kmf_rekey){ .epoch = row.epoch,
+		.spi_start = row.spi_start,
+		.spi_step = row.spi_step,
+		.epoch_ms = row.epoch_ms,
+		.rekey_ms = row.rekey_ms,
+		.roster_ms = row.roster_ms };
+	m->now += rnd(30000);
+	obey(m, kmf_rekey_tick(&m->r, &m->p, m->now, live(m)));
+	assert_true(m->r.epoch <= before + 1); /* no storm */
+}
+
+/* The clock is set: as db_clock_recover() has it. What is checked by age is
+ * moved with it. */
+static void
+set_clock(struct model *m)
+{
+	int64_t step = (int64_t)rnd(2000000) - 1000000;
+	uint32_t before = m->r.epoch;
+	unsigned i;
+
+	m->now += step;
+	if (step < 0)
+		for (i = 0; i < PEOPLE; i++) {
+			m->left[i] += m->left[i] != 0 ? step : 0;
+			m->joined[i] += step;
+		}
+	if (m->r.epoch_ms == 0)
+		return;
+	for (i = 0; i < EPOCHS && step < 0; i++)
+		m->made[i] += step;
+	m->r.epoch_ms += step < 0 ? step : 0;
+	if (m->r.epoch_ms > m->now)
+		m->r.epoch_ms = m->now;
+	if (m->r.rekey_ms > m->now)
+		m->r.rekey_ms = m->now;
+	if (m->r.roster_ms > m->now)
+		m->r.roster_ms = m->now;
+	obey(m, kmf_rekey_tick(&m->r, &m->p, m->now, live(m)));
+	assert_true(m->r.epoch <= before + 1);
+}
+
 static void
 history(uint64_t s)
 {
@@ -171,7 +254,7 @@ history(uint64_t s)
 
 	seed = s * 0x9e3779b97f4a7c15u + 1;
 	memset(&m, 0, sizeof(m));
-	m.now = 1000000;
+	m.now = INT64_C(1800000000000);
 	m.r.spi_start = (uint16_t)rnd(65536);
 	m.r.spi_step = (uint16_t)rnd(65536) | 1;
 	m.p = (struct kmf_policy){ .rekey_on_join = rnd(4) != 0,
@@ -185,6 +268,21 @@ history(uint64_t s)
 			leave(&m, who, rnd(3) == 0);
 		else
 			join(&m, who);
+		check(&m);
+		switch (rnd(40)) {
+		case 0:
+			ask_rekey(&m);
+			break;
+		case 1:
+			lose_leases(&m);
+			break;
+		case 2:
+			crash(&m);
+			break;
+		case 3:
+			set_clock(&m);
+			break;
+		}
 		check(&m);
 		pass(&m, rnd(4) == 0 ? rnd(20000) : rnd(300));
 		check(&m);
