@@ -357,23 +357,46 @@ is_live(const char *name)
 	return false;
 }
 
-const char *
-kmf_conf_frozen(const struct kmf_conf *a, const struct kmf_conf *b)
+static bool
+same_hooks(const struct kmf_conf *a, const struct kmf_conf *b)
 {
 	const struct perc_conf_item *i;
 	size_t n;
 
-	for (i = main_items; i->name != NULL; i++)
-		if (!is_live(i->name) && !perc_conf_equal(a, b, i))
-			return i->name;
 	if (a->nhooks != b->nhooks)
-		return "[webhook]";
+		return false;
 	for (n = 0; n < a->nhooks; n++)
 		for (i = kmf_hook_items; i->name != NULL; i++)
 			if (strcmp(a->hooks[n].label, b->hooks[n].label) != 0 ||
 			    !perc_conf_equal(&a->hooks[n], &b->hooks[n], i))
-				return "[webhook]";
-	return NULL;
+				return false;
+	return true;
+}
+
+static void
+frozen_add(struct kmf_frozen *f, const char *name)
+{
+	if (f->n < KMF_FROZEN_MAX)
+		f->name[f->n++] = name;
+}
+
+void
+kmf_conf_frozen(
+    struct kmf_frozen *f, const struct kmf_conf *a, const struct kmf_conf *b)
+{
+	const struct perc_conf_item *i;
+
+	f->n = 0;
+	for (i = main_items; i->name != NULL; i++)
+		if (!is_live(i->name) && !perc_conf_equal(a, b, i))
+			frozen_add(f, i->name);
+	for (i = mail_items; i->name != NULL; i++)
+		if (!perc_conf_equal(a, b, i)) {
+			frozen_add(f, "[mail");
+			break;
+		}
+	if (!same_hooks(a, b))
+		frozen_add(f, "[webhook");
 }
 
 bool

@@ -139,8 +139,15 @@ kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap);
 /* The same, of a text that stands in `from`; paths are relative to file. */
 PERC_MUST int kmf_conf_load_from(struct kmf_conf *c, const char *file,
     const char *from, char *why, size_t whycap);
-/* The first setting that differs and cannot change while running, or NULL. */
-const char *kmf_conf_frozen(const struct kmf_conf *a, const struct kmf_conf *b);
+/* What b has otherwise and a running program cannot take over: names of
+ * settings, and "[mail", "[webhook" for whole sections. */
+#define KMF_FROZEN_MAX 48
+struct kmf_frozen {
+	const char *name[KMF_FROZEN_MAX];
+	size_t n;
+};
+void kmf_conf_frozen(struct kmf_frozen *f, const struct kmf_conf *a,
+    const struct kmf_conf *b);
 bool kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b);
 void kmf_conf_clear(struct kmf_conf *c);
 void kmf_conf_print_help(void);

@@ -2,7 +2,8 @@
 /*
  * SIGHUP. The new configuration is read once, into a snapshot that every
  * process started from now on reads: a file that is edited meanwhile, or is
- * wrong, never reaches one of them. It is taken as a whole or not at all.
+ * wrong, never reaches one of them. One that is wrong is not taken at all; of
+ * a good one everything but what cannot change while we run (sup_merge.c).
  * Fronts that were before retire: an heir takes the port, they go on with the
  * streams and requests that they have.
  */
@@ -30,40 +31,46 @@
 
 /* --- the snapshot --------------------------------------------------------- */
 static int
-snapshot_make(int *fdp, const char *file, char *why, size_t cap)
+file_text(char **textp, const char *file, char *why, size_t cap)
 {
 	struct perc_conf_error e = { "" };
-	char *text = NULL;
 	size_t len;
-	int fd = -1, r;
+	int r;
 
-	if ((r = perc_conf_read_file(&text, &len, file, CONF_FILE_MAX, &e)) !=
-	    0) {
+	if ((r = perc_conf_read_file(textp, &len, file, CONF_FILE_MAX, &e)) !=
+	    0)
 		snprintf(why, cap, "%s", e.text);
-		return r;
-	}
-	if ((fd = memfd_create("perch-kmf.conf", MFD_CLOEXEC)) < 0 ||
-	    write(fd, text, len) != (ssize_t)len) {
-		snprintf(why, cap, "%s: %s", file, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		r = PERC_ERR_SYS;
-	} else
-		*fdp = fd;
-	perc_secmem_free(text);
 	return r;
 }
 
 static int
-snapshot_load(
-    struct kmf_conf **cp, int *fdp, const char *file, char *why, size_t cap)
+snapshot_make(
+    int *fdp, const char *file, const char *text, char *why, size_t cap)
+{
+	size_t len = strlen(text);
+	int fd;
+
+	if ((fd = memfd_create("perch-kmf.conf", MFD_CLOEXEC)) >= 0 &&
+	    write(fd, text, len) == (ssize_t)len) {
+		*fdp = fd;
+		return 0;
+	}
+	snprintf(why, cap, "%s: %s", file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return PERC_ERR_SYS;
+}
+
+static int
+text_load(struct kmf_conf **cp, int *fdp, const char *file, const char *text,
+    char *why, size_t cap)
 {
 	struct kmf_conf *c = calloc(1, sizeof(*c));
 	char from[64];
 	int fd = -1, r = PERC_ERR_NOMEM;
 
 	snprintf(why, cap, "%s: out of memory", file);
-	if (c == NULL || (r = snapshot_make(&fd, file, why, cap)) != 0)
+	if (c == NULL || (r = snapshot_make(&fd, file, text, why, cap)) != 0)
 		goto out;
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
 	if ((r = kmf_conf_load_from(c, file, from, why, cap)) != 0)
@@ -76,6 +83,32 @@ out:
 		close(fd);
 	free(c);
 	return r;
+}
+
+static int
+snapshot_load(
+    struct kmf_conf **cp, int *fdp, const char *file, char *why, size_t cap)
+{
+	char *text = NULL;
+	int r;
+
+	if ((r = file_text(&text, file, why, cap)) == 0)
+		r = text_load(cp, fdp, file, text, why, cap);
+	perc_secmem_free(text);
+	return r;
+}
+
+static void
+snapshot_drop(struct kmf_conf **cp, int *fdp)
+{
+	if (*cp != NULL) {
+		kmf_conf_clear(*cp);
+		free(*cp);
+		*cp = NULL;
+	}
+	if (*fdp >= 0)
+		close(*fdp);
+	*fdp = -1;
 }
 
 int
@@ -132,24 +165,51 @@ conf_take(struct sup *s, struct kmf_conf *next, int snapshot)
 		sup_roll(s);
 }
 
-/* NULL: it can be taken. */
-static const char *
-unfit(char *why, size_t cap, const struct sup *s, struct kmf_conf *next)
+/* What cannot change is told and put back. */
+static int
+thaw(struct sup *s, struct kmf_conf **cp, int *fdp, char *why, size_t cap)
 {
-	const char *frozen = kmf_conf_frozen(s->conf, next);
+	char was_file[64], next_file[64], *was = NULL, *next = NULL;
+	const char *file = s->conf->file;
+	struct kmf_frozen f;
+	char *text = NULL;
+	size_t i;
+	int r;
 
-	if (frozen != NULL) {
-		snprintf(why, cap,
-		    "'%s' cannot change while running; restart, or put it "
-		    "back",
-		    frozen);
-		return why;
+	kmf_conf_frozen(&f, s->conf, *cp);
+	if (f.n == 0)
+		return 0;
+	for (i = 0; i < f.n; i++)
+		log_warnx("kmf.reload kept=\"%s%s\" "
+			  "hint=\"it changes with a restart\"",
+		    f.name[i], f.name[i][0] == '[' ? "]" : "");
+	snprintf(was_file, sizeof(was_file), "/proc/self/fd/%d", s->snapshot);
+	snprintf(next_file, sizeof(next_file), "/proc/self/fd/%d", *fdp);
+	if ((r = file_text(&was, was_file, why, cap)) == 0 &&
+	    (r = file_text(&next, next_file, why, cap)) == 0 &&
+	    (r = sup_merge(&text, was, next, &f)) == 0) {
+		snapshot_drop(cp, fdp);
+		r = text_load(cp, fdp, file, text, why, cap);
 	}
-	next->running = true;
-	if (kmf_conf_check(next) == 0)
-		return NULL;
+	free(text);
+	perc_secmem_free(was);
+	perc_secmem_free(next);
+	return r;
+}
+
+static int
+next_load(struct sup *s, struct kmf_conf **cp, int *fdp, char *why, size_t cap)
+{
+	int r;
+
+	if ((r = snapshot_load(cp, fdp, s->conf->file, why, cap)) != 0 ||
+	    (r = thaw(s, cp, fdp, why, cap)) != 0)
+		return r;
+	(*cp)->running = true;
+	if (kmf_conf_check(*cp) == 0)
+		return 0;
 	snprintf(why, cap, "it names what cannot be used (told on stderr)");
-	return why;
+	return PERC_ERR_FORMAT;
 }
 
 void
@@ -167,19 +227,14 @@ sup_reload(struct sup *s)
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)perc_now_ms() * 1000);
 	perc_proc_notify(state);
-	if (snapshot_load(&next, &fd, s->conf->file, why, sizeof(why)) == 0 &&
-	    unfit(why, sizeof(why), s, next) == NULL) {
+	if (next_load(s, &next, &fd, why, sizeof(why)) == 0) {
 		s->reloading = true;
 		conf_take(s, next, fd);
 		return;
 	}
 	log_warnx("kmf.reload err=\"%s\" settings=the_old_ones", why);
 	perc_proc_notify("READY=1");
-	if (next != NULL) {
-		kmf_conf_clear(next);
-		free(next);
-		close(fd);
-	}
+	snapshot_drop(&next, &fd);
 }
 
 void

@@ -64,6 +64,9 @@ void sup_close(int *fds, size_t n);
 /* sup_reload.c */
 PERC_MUST int sup_conf_open(struct sup *s, const char *file); /* told why */
 void sup_conf_close(struct sup *s);
+/* next with the frozen settings as they were; free() it. */
+PERC_MUST int sup_merge(char **textp, const char *was, const char *next,
+    const struct kmf_frozen *f);
 void sup_reload(struct sup *s);
 void sup_reload_done(struct sup *s); /* looks whether it is */
 void sup_retire(struct sup *s, pid_t pid);
