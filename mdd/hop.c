@@ -146,7 +146,9 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 		return;
 	}
 	if (!mdd_leg_credit(&w->legs, leg, n, now_ms) ||
-	    (leg->dtls == NULL && w->legs.dtls >= w->dtls_max)) {
+	    (leg->dtls == NULL && w->legs.dtls >= w->dtls_max) ||
+	    (leg->dtls != NULL && leg->state != MDD_LEG_UP &&
+		++leg->dtls_heard > MDD_HANDSHAKE_PKTS)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
@@ -156,6 +158,8 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 		if (perc_dtls_new(&leg->dtls, w->id, true, leg->pin, NULL, 0,
 			hop_send, leg) == 0)
 			w->legs.dtls++;
+		leg->dtls_until_ms = now_ms + MDD_HANDSHAKE_MS;
+		leg->dtls_heard = 0;
 	}
 	if (leg->dtls == NULL) {
 		w->count[MDD_DROP_DTLS]++;
@@ -175,5 +179,7 @@ mdd_hop_dial(struct mdd_worker *w, struct mdd_leg *leg)
 		leg) != 0)
 		return;
 	w->legs.dtls++;
+	leg->dtls_until_ms = perc_now_ms() + MDD_HANDSHAKE_MS;
+	leg->dtls_heard = 0;
 	hop_after(w, leg, perc_dtls_start(leg->dtls));
 }

@@ -421,9 +421,12 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
 		else if (now_ms - leg->heard_ms >= leg_idle_ms(l, leg))
 			mdd_leg_end(l, leg, MDD_LEGS_SILENT);
-		else if (leg->state == MDD_LEG_UP &&
-		    now_ms >= leg->dtls_until_ms)
+		else if (leg->dtls == NULL || now_ms < leg->dtls_until_ms)
+			continue;
+		else if (leg->state == MDD_LEG_UP)
 			mdd_leg_dtls_free(l, leg);
+		else /* stopped half way: its association is wanted */
+			mdd_leg_end(l, leg, MDD_LEGS_BROKEN);
 	}
 }
 

@@ -133,7 +133,9 @@ struct mdd_leg {
 	struct mdd_cc *cc; /* NULL: it does not */
 	uint64_t sent_before, sent_bps; /* octets a second ago */
 	struct mdd_tally *tally; /* by place in room->src */
-	int64_t heard_ms, ends_ms, dtls_until_ms;
+	int64_t heard_ms, ends_ms;
+	int64_t dtls_until_ms; /* up: it lingers; before: it must be done */
+	unsigned dtls_heard;   /* datagrams of this association */
 	struct mdd_taste taste;
 	struct mdd_flow *flow; /* by place in room->src; in use if shaped */
 	bool shaped;	       /* it gets, or once got, less than everything */

@@ -24,6 +24,8 @@
 #define MDD_TRIES_MAX	     5	   /* failed handshakes of one leg */
 #define MDD_STRANGER_ANSWERS 50	   /* STUN errors a second to unknown people */
 #define MDD_DTLS_LINGER_MS   1500  /* to repeat the last flight */
+#define MDD_HANDSHAKE_MS     10000 /* from the first datagram to the keys */
+#define MDD_HANDSHAKE_PKTS   200   /* and how many they may be */
 
 #define MDD_HOP_WINDOW 256 /* packets of replay window, both directions */
 

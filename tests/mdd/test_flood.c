@@ -173,6 +173,46 @@ test_flooding_leg_waits(void **state)
 	member_end(&evil);
 }
 
+/* Members that prove their address, begin DTLS, and then only keep the leg
+ * alive: no processor time, and their associations are taken back. */
+static void
+test_handshakes_that_stop_half_way(void **state)
+{
+	enum { N = 40 };
+	static struct member m[N];
+	static char names[N][8];
+	static struct flood f;
+	uint64_t cpu, broken;
+	unsigned i, round;
+
+	broken = metric("perch_mdd_legs_ended_total", "reason=\"broken\"");
+	for (i = 0; i < N; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "m_%u", i);
+		member_join(&m[i], names[i], "c_half", 500 + i);
+	}
+	flood_on(&f, FLOOD_HELLO, &m[0]);
+	flood_open(&f);
+	for (i = 0; i < N; i++) {
+		assert_true(peer_stun(&m[i].p, m[i].p.pwd, true));
+		peer_send(&m[i].p, f.shot[i], f.len[i]);
+	}
+	(void)usleep(2000000);
+	cpu = metric("perch_mdd_cpu_milliseconds_total", NULL);
+	(void)usleep(3000000);
+	cpu = metric("perch_mdd_cpu_milliseconds_total", NULL) - cpu;
+	assert_true(cpu < 150); /* of 3,000 */
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < N; i++)
+			(void)peer_stun(&m[i].p, m[i].p.pwd, false);
+		(void)usleep(2000000);
+	}
+	metric_reaches(
+	    "perch_mdd_legs_ended_total", "reason=\"broken\"", broken + N);
+	flood_close(&f);
+	for (i = 0; i < N; i++)
+		member_end(&m[i]);
+}
+
 int
 main(void)
 {
@@ -180,6 +220,7 @@ main(void)
 		cmocka_unit_test(test_strangers_fill_no_queue_of_legs),
 		cmocka_unit_test(test_legs_are_not_in_the_lobby),
 		cmocka_unit_test(test_flooding_leg_waits),
+		cmocka_unit_test(test_handshakes_that_stop_half_way),
 	};
 
 	return cmocka_run_group_tests_name(
