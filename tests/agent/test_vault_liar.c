@@ -412,6 +412,48 @@ test_REQ_F_4_5e_hands_in_an_old_epoch(void **state)
 	free(jwe);
 }
 
+/* REQ-F-8.4a, as docs/THREATS.md says openly: whoever holds the EKT key can
+ * speak as another member, if the distributor helps. Only "somebody in this
+ * conference" is proven; this test shows that the sentence is true. */
+static void
+test_REQ_F_8_4a_a_member_can_forge_a_member(void **state)
+{
+	struct world *w = *state;
+	struct perc_enckey k = { .spi = w->conf.spi,
+		.keylen = w->conf.keylen,
+		.ttl_s = 300,
+		.cipher = PERC_AESKW128,
+		.profile = PERC_DOUBLE_128,
+		.keyid = "c_liar.1" };
+	uint8_t rtp[] = { 0x80, 111, 0x40, 0, 0, 0, 0, 9, 0, 0, 0, 0, 'n', 'o',
+		't', ' ', 'm', 'e' };
+	uint32_t ssrc = w->m[0]->ssrc[0];
+	struct perc_double_tx *tx;
+	struct perc_ekt *ekt;
+	struct kit_msg m = { .data = malloc(256) };
+
+	memcpy(k.key, w->conf.key, k.keylen);
+	memcpy(k.salt, w->conf.salt, sizeof(k.salt));
+	rtp[8] = (uint8_t)(ssrc >> 24);
+	rtp[9] = (uint8_t)(ssrc >> 16);
+	rtp[10] = (uint8_t)(ssrc >> 8);
+	rtp[11] = (uint8_t)ssrc;
+	assert_int_equal(perc_ekt_new(&ekt), 0);
+	assert_int_equal(perc_ekt_add(ekt, &k, perc_boot_ms() + 60000), 0);
+	assert_int_equal(
+	    perc_double_tx_new(&tx, ekt, ssrc, PERC_FULL_AUDIO), 0);
+	assert_int_equal(perc_double_tx_switch(tx, k.spi, perc_boot_ms()), 0);
+	m.data[0] = 0; /* slot */
+	assert_int_equal(perc_double_tx_seal(tx, perc_boot_ms(), rtp,
+			     sizeof(rtp), m.data + 1, 255, &m.len),
+	    0);
+	m.len++;
+	assert_true(opens(w->m[1], &m));
+	kit_msg_clear(&m);
+	perc_double_tx_free(tx);
+	perc_ekt_free(ekt);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -431,6 +473,7 @@ main(void)
 		TEST(test_mixes_conferences),
 		TEST(test_REQ_WC_4_8g_shows_an_old_roster),
 		TEST(test_REQ_F_4_5e_hands_in_an_old_epoch),
+		TEST(test_REQ_F_8_4a_a_member_can_forge_a_member),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,6 +215,9 @@ class Life:
         tap.ok(True, "both are back at the KMF, trouble gone")
 
     def mdd_restart(self):
+        """REQ-F-4.5g, REQ-WC-4.8f: new hop keys under the same end-to-end
+        ones; that the MDD has nobody any more puts nobody out."""
+        before = state(self.bob)["epoch"]
         self.mdd.proc.stop()
         self.mdd.serve()
         began = time.monotonic()
@@ -226,6 +229,11 @@ class Life:
                f"({time.monotonic() - began:.1f} s)")
         lost, n = self.span(lambda: None, 2.0)
         tap.ok(not lost, f"and none of the next {n} frames is lost", lost)
+        table = self.admin("members", self.conf["id"]).stdout
+        tap.ok(state(self.bob)["epoch"] == before and
+               f"2 of 2 on epoch {before}" in table,
+               "REQ-WC-4.8f: nobody left for it, the epoch is the same",
+               before, table)
 
     def roster(self):
         r = self.bob.json("roster")

@@ -3,8 +3,7 @@
  * The epoch engine against a model that knows nothing but the promises of
  * kmf/rekey.h: random histories of joins, leaves, evictions, hosts' rekeys,
  * leases that are lost together, crashes, clocks that are set, and pauses;
- * after every step every promise is looked at. Mutants of kmf/rekey.c that
- * this has caught are named beside what caught them.
+ * after every step every promise is looked at.
  */
 #include "config.h"
 
@@ -108,12 +107,19 @@ join(struct model *m, unsigned who)
 static void
 leave(struct model *m, unsigned who, bool evict)
 {
+	bool at_once = evict && m->r.epoch_ms != 0 &&
+	    m->now - m->r.epoch_ms >= (int64_t)m->p.leave_window_ms;
+	uint32_t before = m->r.epoch;
+
 	m->live[who] = false;
 	m->left[who] = m->now;
 	m->evicted[who] = evict;
 	obey(m,
 	    evict ? kmf_rekey_evict(&m->r, &m->p, m->now, live(m))
 		  : kmf_rekey_leave(&m->r, &m->p, m->now, live(m)));
+	/* An eviction does not wait for the window of a leave. */
+	if (at_once && live(m) > 0)
+		assert_true(m->r.epoch > before);
 }
 
 static void
