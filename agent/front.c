@@ -198,6 +198,13 @@ front_stop_step(struct agent *a)
 }
 
 static void
+on_wake(int signo, void *arg)
+{
+	(void)signo;
+	front_wake(arg);
+}
+
+static void
 on_signal(int signo, void *arg)
 {
 	struct agent *a = arg;
@@ -227,6 +234,7 @@ agent_open(struct agent *a, int vault_fd, char *why, size_t whycap)
 	if ((r = perc_loop_new(&a->loop)) != 0 ||
 	    (r = perc_loop_signal(a->loop, SIGTERM, on_signal, a)) != 0 ||
 	    (r = perc_loop_signal(a->loop, SIGINT, on_signal, a)) != 0 ||
+	    (r = perc_loop_signal(a->loop, SIGUSR1, on_wake, a)) != 0 ||
 	    (r = perc_httpc_new(&a->http, a->loop, &http)) != 0 ||
 	    (r = front_vault_new(
 		 &a->vault, a->loop, vault_fd, &vault_events, a)) != 0 ||

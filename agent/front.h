@@ -142,6 +142,7 @@ struct front_conf {
 	bool events_eaten; /* a stream fell silent: polls until one lives */
 	bool receipt_told; /* the lease request under way has it */
 	bool events_late;  /* an epoch was there before the stream told it */
+	bool asleep;	 /* came to rest with the machine */
 	bool returning;	 /* was in, was cut off, enters again */
 	unsigned behind; /* lease answers that told of an unknown epoch */
 
@@ -290,6 +291,8 @@ void
 front_erased(struct front_conf *c, const char *reason, const char *receipt);
 /* Enter again after a while, and again until it succeeds or is refused. */
 void front_return(struct front_conf *c);
+/* The machine woke: enter again what it went to sleep with. */
+void front_wake(struct agent *a);
 /* A part of leaving is over: end if it was the last. */
 void front_leave_step(struct front_conf *c);
 /* Stop everything of c and wipe; it stays in the list as FRONT_OVER. */

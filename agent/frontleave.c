@@ -15,6 +15,7 @@
 #include "perc/log.h"
 
 #define LEAVE_WAIT_MS 4000 /* for receipts and goodbyes */
+#define WAKE_MS	      500  /* networks come back after the machine */
 
 /* ---- the way out
  * ---------------------------------------------------------------------- */
@@ -33,6 +34,7 @@ goodbye(const struct front_conf *c)
 		{ "expired",
 		    "the key's time was over and the KMF gave no other" },
 		{ "stopped", "the vault stopped" },
+		{ "locked", "the screen was locked; all keys are erased" },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -148,16 +150,23 @@ receipt_send(struct front_conf *c, const char *receipt)
 void
 front_erased(struct front_conf *c, const char *reason, const char *receipt)
 {
+	bool asleep = strcmp(reason, "suspended") == 0;
+
 	log_info("erased conf=%s reason=%s", c->id, reason);
-	if (strcmp(reason, "expired") == 0 && front_is_live(c)) {
+	if ((strcmp(reason, "expired") == 0 || asleep) && front_is_live(c)) {
 		if (*receipt != '\0') {
 			free(c->receipt);
 			c->receipt = text_dup(receipt);
 		}
-		front_progress(c,
-		    "cut off from the KMF, the key's time is "
-		    "over; coming back when it answers");
+		front_progress(c, "%s",
+		    asleep ? "the machine sleeps, all keys are erased; coming "
+			     "back when it wakes"
+			   : "cut off from the KMF, the key's time is over; "
+			     "coming back when it answers");
 		front_return(c);
+		c->asleep = asleep;
+		if (asleep)
+			perc_timer_stop(c->agent->loop, &c->over_timer);
 		return;
 	}
 	c->vault_erased = true;
@@ -254,6 +263,20 @@ front_return(struct front_conf *c)
 	c->epoch = c->roster_seq = 0;
 	front_later(
 	    c, &c->over_timer, front_backoff(&c->token_retry), on_return);
+}
+
+void
+front_wake(struct agent *a)
+{
+	for (size_t i = 0; i < FRONT_CONFS_MAX; i++) {
+		struct front_conf *c = a->confs[i];
+
+		if (c == NULL || !c->asleep)
+			continue;
+		c->asleep = false;
+		if (c->state == FRONT_ENTERING)
+			front_later(c, &c->over_timer, WAKE_MS, on_return);
+	}
 }
 
 void

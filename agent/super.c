@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/logind.h"
 #include "agent/text.h"
 #include "agent/vaultmsg.h"
 #include "perc/log.h"
@@ -30,13 +31,16 @@
 #include "perc/secret.h"
 
 #define FREE_TRIES 200	/* for an even port with a free one above */
+#define ERASE_MS   300	/* the vault needs a few */
 #define KILL_MS	   8000 /* the front's farewells take up to 6 s */
 
 struct super {
 	struct perc_loop *loop;
 	pid_t vault, front; /* 0: ended */
+	const struct agent_conf *conf;
+	struct logind *logind; /* NULL: nobody tells */
 	bool stopping, failed;
-	struct perc_timer late;
+	struct perc_timer late, erased;
 };
 
 static int
@@ -285,6 +289,40 @@ ended(struct super *s, const char *what, int status)
 		perc_loop_stop(s->loop);
 }
 
+static void
+on_erased(void *arg)
+{
+	struct super *s = arg;
+
+	logind_ready(s->logind);
+}
+
+/* The vault erases, the front waits for the morning. */
+static void
+on_logind(enum logind_event event, void *arg)
+{
+	struct super *s = arg;
+
+	if (event == LOGIND_WAKE)
+		tell(s->front, SIGUSR1);
+	else if (event == LOGIND_LOCK && s->conf->erase_on_lock)
+		tell(s->vault, SIGUSR2);
+	else if (event == LOGIND_SLEEP && s->conf->erase_on_suspend)
+		tell(s->vault, SIGUSR1);
+	if (event == LOGIND_SLEEP &&
+	    perc_timer_set(s->loop, &s->erased, ERASE_MS, on_erased, s) != 0)
+		on_erased(s);
+}
+
+static void
+logind_follow(struct super *s)
+{
+	if (!s->conf->erase_on_lock && !s->conf->erase_on_suspend)
+		return;
+	if (logind_new(&s->logind, s->loop, on_logind, s) != 0)
+		log_info("logind=none: keys stay over suspend and lock");
+}
+
 /* Only our own two are waited for. */
 static void
 on_child(int signo, void *arg)
@@ -305,7 +343,7 @@ on_child(int signo, void *arg)
 int
 super_main(const struct agent_conf *conf, const char *file)
 {
-	struct super s = { 0 };
+	struct super s = { .conf = conf };
 	int r;
 
 	if (perc_process_harden() != 0)
@@ -322,10 +360,12 @@ super_main(const struct agent_conf *conf, const char *file)
 		if (s.vault == 0 && s.front == 0)
 			goto out;
 	} else {
+		logind_follow(&s);
 		perc_proc_notify("READY=1");
 	}
 	r = perc_loop_run(s.loop);
 out:
+	logind_free(s.logind);
 	perc_loop_free(s.loop);
 	return r != 0 || s.failed ? 1 : 0;
 }

@@ -222,6 +222,15 @@ on_signal(int signo, void *arg)
 	perc_loop_stop(v->loop);
 }
 
+/* The supervisor's word, for what it alone hears of. */
+static void
+on_erase(int signo, void *arg)
+{
+	struct vault *v = arg;
+
+	vault_stop(v, signo == SIGUSR1 ? "suspended" : "locked");
+}
+
 static void
 owner_check(const struct vault *v)
 {
@@ -247,7 +256,9 @@ serve(struct vault_setup *setup)
 	if ((r = perc_loop_new(&loop)) != 0 ||
 	    (r = vault_new(&v, loop, setup)) != 0 ||
 	    (r = perc_loop_signal(loop, SIGTERM, on_signal, v)) != 0 ||
-	    (r = perc_loop_signal(loop, SIGINT, on_signal, v)) != 0)
+	    (r = perc_loop_signal(loop, SIGINT, on_signal, v)) != 0 ||
+	    (r = perc_loop_signal(loop, SIGUSR1, on_erase, v)) != 0 ||
+	    (r = perc_loop_signal(loop, SIGUSR2, on_erase, v)) != 0)
 		fatalx("start: %s", perc_strerror(r));
 	owner_check(v);
 	if ((r = perc_loop_run(loop)) != 0)

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Suspend and screen lock, as logind tells them, on a system bus of the test's
+# own: keys are gone before the machine may sleep, the conference comes back in
+# the morning, and a locked screen ends it where that is wanted.
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+
+import stack                                                # noqa: E402
+import tap                                                  # noqa: E402
+import world                                                # noqa: E402
+from people import state                                    # noqa: E402
+
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus
+ Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path={path}</listen>
+<auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/>
+<allow send_destination="*"/><allow receive_sender="*"/></policy>
+</busconfig>
+"""
+
+
+class Logind:
+    def __init__(self, w):
+        path = w.dir / "bus"
+        conf = w.write(w.dir / "bus.conf", BUS.format(path=path), mode=0o644)
+        self.bus = w.spawn("dbus-daemon", [
+            "dbus-daemon", "--nofork", f"--config-file={conf}"])
+        world.wait_for(path.exists, 5, say="the bus")
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={path}"
+        self.p = subprocess.Popen(
+            [world.BUILD / "tests/agent/logind_stub"], text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        w.closers.append(self.close)
+        assert self.heard() == "ready"
+
+    def heard(self):
+        return self.p.stdout.readline().strip()
+
+    def tell(self, line):
+        self.p.stdin.write(line + "\n")
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait(5)
+
+
+class Night:
+    def __init__(self, w):
+        self.w = w
+        self.logind = Logind(w)
+        self.mdd = stack.Mdd(w)
+        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
+        self.kmf.serve()
+        self.mdd.configure(self.kmf).serve()
+        self.admin = self.kmf.admin()
+        now = time.time()
+        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
+                 for t in (now, now + 3600)]
+        self.conf = self.admin.call("POST", "/v1/conferences", {
+            "title": "A night", "starts_at": stamp[0], "ends_at": stamp[1],
+            "invitees": []}).body
+        self.alice = stack.Agent(w, "Alice", None, self.kmf, self.mdd)
+        self.alice.env["DBUS_SYSTEM_BUS_ADDRESS"] = \
+            os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
+        self.carol = stack.Agent(w, "Carol", None, self.kmf, self.mdd)
+        self.carol.env["DBUS_SYSTEM_BUS_ADDRESS"] = \
+            self.alice.env["DBUS_SYSTEM_BUS_ADDRESS"]
+        with open(self.carol.conf, "a") as f:
+            f.write("erase_on_lock = yes\nerase_on_suspend = no\n")
+
+    def join(self, agent):
+        code = self.admin.call(
+            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
+            {"name": agent.name}).body["code"]
+        agent.perch("join", self.conf["uri"], "--code", code)
+
+    @staticmethod
+    def until(agent, what, seconds=10):
+        try:
+            return world.wait_for(lambda: (lambda s: what(s) and s)(
+                state(agent)), seconds, say="that state")
+        except world.Broken:
+            return None
+
+    def run(self):
+        self.alice.start()
+        tap.ok(self.logind.heard() == "inhibited",
+               "a delay lock is taken, so that there is time to erase")
+        self.join(self.alice)
+        self.carol.start()
+        self.join(self.carol)
+        self.logind.heard()     # hers
+        self.lock()
+        self.sleep()
+
+    def sleep(self):
+        self.logind.tell("sleep")
+        began = time.monotonic()
+        s = self.until(self.alice, lambda s: s["epochs_held"] == 0, 2)
+        took = time.monotonic() - began
+        tap.ok(s and took < 1 and "sleeps" in s["words"],
+               "REQ-W-3.3: asleep, no key is held", took, s)
+        tap.ok(self.logind.heard() == "released",
+               "then, not before, the machine may sleep")
+        time.sleep(3)
+        s = state(self.alice)
+        tap.ok(s["state"] == "entering" and s["epochs_held"] == 0,
+               "nothing is fetched while it sleeps", s)
+        self.logind.tell("wake")
+        s = self.until(self.alice, lambda s: s["state"] == "up")
+        tap.ok(s and s["epochs_held"] > 0, "it wakes, and is in again", s,
+               state(self.alice))
+        tap.ok(self.logind.heard() == "inhibited", "with a new delay lock")
+
+    def lock(self):
+        me = os.getuid()
+        self.logind.tell(f"lock {me + 1}")
+        time.sleep(0.5)
+        tap.ok(state(self.carol)["state"] == "up",
+               "another user's screen is not ours")
+        self.logind.tell(f"lock {me}")
+        s = self.until(self.carol, lambda s: s["state"] == "over", 5)
+        tap.ok(s and s["epochs_held"] == 0 and "locked" in s["words"],
+               "REQ-W-3.3: erase_on_lock: over, in words", s)
+        tap.ok(state(self.alice)["state"] == "up",
+               "who did not ask for that stays")
+        self.join(self.carol)
+        self.logind.tell(f"hint {me}")
+        s = self.until(self.carol, lambda s: s["state"] == "over", 5)
+        tap.ok(s and s["epochs_held"] == 0,
+               "a screen that locked itself counts too", s)
+
+
+if not shutil.which("dbus-daemon"):
+    tap.skip("suspend and lock", "no dbus-daemon here")
+    tap.done()
+with world.World("perch-logind-") as w:
+    Night(w).run()
+tap.done()
