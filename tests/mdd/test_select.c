@@ -27,7 +27,9 @@ static struct got got[LEGS][LEGS][SOURCES];
 static uint16_t seq[LEGS][SOURCES];
 static uint32_t ts;
 static int64_t now;
-static bool gaps; /* are allowed for once */
+static bool gaps;	      /* are allowed for once */
+static uint32_t ekt, ekt_was; /* of all senders; another one with the next */
+static bool full;	      /* packets carry a Full EKTField */
 
 static void
 join(unsigned i)
@@ -59,7 +61,8 @@ setup(void **state)
 	memset(&w, 0, sizeof(w));
 	memset(got, 0, sizeof(got));
 	now = 1000000;
-	gaps = false;
+	gaps = full = false;
+	ekt = ekt_was = 0;
 	assert_int_equal(mdd_legs_init(&w.legs, &limits, NULL, NULL, NULL), 0);
 	for (i = 0; i < LEGS; i++) {
 		join(i);
@@ -105,6 +108,8 @@ packet(
 		.p = p,
 		.n = 300,
 		.src = s,
+		.full = full,
+		.known = ekt_was,
 		.seq = ++seq[from][i] };
 	struct perc_rtp h;
 	size_t len;
@@ -118,6 +123,7 @@ packet(
 	assert_int_equal(perc_rtp_parse(&h, p, k.n), 0);
 	k.top = s->serial != 0 ? s->top : (uint16_t)(k.seq - 1);
 	s->serial = 1;
+	s->full = ekt_was = ekt;
 	s->top = k.seq;
 	mdd_select_see(k.room, s, &h, &k, now);
 	mdd_select_turn(&w, k.room, now);
@@ -220,6 +226,56 @@ test_rules(void **state)
 	assert_int_equal(leg[0]->src[1]->refresh_ms, now);
 	assert_int_equal(GETS(1, 0, 1, frame(0, 1, true, 0)), 2);
 	assert_int_equal(GETS(1, 0, 1, frame(0, 1, false, 0)), 2);
+}
+
+/* Whatever their order, the rule for the SSRC is the nearest. */
+static void
+test_rule_order(void **state)
+{
+	struct mdd_taste t = { .set = true,
+		.wish = MDD_WISH_ALL,
+		.layer = MDD_LAYER_ALL,
+		.nrules = 2,
+		.rule = { { 0, SSRC(2, 1), MDD_WISH_ALL, MDD_LAYER_ALL },
+		    { mdd_select_member("m_2"), 0, 0, MDD_LAYER_ALL } } };
+	unsigned before;
+
+	frame(2, 1, true, 0);
+	frame(2, 2, true, 0);
+	taste(1, &t);
+	assert_int_equal(GETS(1, 2, 1, frame(2, 1, false, 0)), 2);
+	assert_int_equal(GETS(1, 2, 2, frame(2, 2, false, 0)), 0);
+}
+
+/* Sound whose key changed meanwhile begins with the packet that tells it, or
+ * after a while all the same; with the old key it begins at once. */
+static void
+test_key_first(void **state)
+{
+	struct mdd_taste none = { .set = true }, all = { 0 };
+	unsigned before;
+
+	sound(0, 30);
+	taste(1, &none);
+	sound(0, 30);
+	taste(1, &all);
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 1);
+	taste(1, &none);
+	ekt = 7; /* told by the very packet that is the first to stay here */
+	sound(0, 30);
+	taste(1, &all);
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 0);
+	full = true;
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 1);
+	full = false;
+	taste(1, &none);
+	sound(0, 30);
+	ekt = 8;
+	sound(0, 30);
+	taste(1, &all);
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 0);
+	now += MDD_FULL_MS + 1;
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 1);
 }
 
 /* A leg that comes later, and a source that wraps while it is off. */
@@ -553,6 +609,78 @@ test_rejoin(void **state)
 	join(1); /* perhaps in the same place of the pool */
 	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 1);
 	assert_false(leg[1]->shaped);
+	none.wish = MDD_WISH_AUDIO; /* from here on it has flows again */
+	taste(1, &none);
+	assert_int_equal(GETS(1, 0, 0, sound(0, 30)), 1);
+	assert_true(leg[1]->shaped);
+}
+
+/* ---- anything, in any order ------------------------------------------- */
+
+static void
+any_taste(unsigned i)
+{
+	struct mdd_taste t = { .set = rand() % 4 != 0,
+		.wish = (uint8_t)(rand() % 4),
+		.layer = (uint8_t)(rand() % 4),
+		.last_n = (uint8_t)(rand() % 4),
+		.nrules = (uint8_t)(rand() % 3) };
+	unsigned k;
+
+	for (k = 0; k < t.nrules; k++) {
+		t.rule[k].wish = (uint8_t)(rand() % 8);
+		t.rule[k].layer = (uint8_t)(rand() % 4);
+		t.rule[k].ssrc =
+		    SSRC((unsigned)rand() % LEGS, (unsigned)rand() % SOURCES);
+	}
+	taste(i, &t);
+}
+
+static void
+anything(void)
+{
+	unsigned from = (unsigned)rand() % LEGS, i = 1 + (unsigned)rand() % 3;
+
+	switch (rand() % 40) {
+	case 0:
+		any_taste(from);
+		break;
+	case 1:
+		mdd_select_rate(leg[from],
+		    rand() % 3 == 0 ? 0 : (uint64_t)rand() % 3000000);
+		break;
+	case 2:
+		rids(from);
+		break;
+	case 3:
+		plain_frame(from, i);
+		break;
+	default:
+		if (rand() % 2 == 0)
+			sound(from, (uint8_t)(rand() % 128));
+		else
+			frame(from, i, rand() % 20 == 0, (unsigned)rand() % 3);
+	}
+	now += rand() % 30;
+}
+
+/* Nothing is lost here, so the numbers that anybody sees go on by one, which
+ * receive() asserts; and something of every kind does arrive. */
+static void
+test_property(void **state)
+{
+	unsigned seed, i, n = 0;
+
+	for (seed = 1; seed <= 40; seed++) {
+		srand(seed);
+		for (i = 0; i < 2000; i++)
+			anything();
+		for (i = 1; i < LEGS; i++)
+			n += got[i][0][1].n > 0 && got[i][0][0].n > 0;
+		(void)teardown(NULL);
+		(void)setup(NULL);
+	}
+	assert_true(n > 60);
 }
 
 int
@@ -562,6 +690,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH(test_everything),
 		WITH(test_rules),
+		WITH(test_rule_order),
+		WITH(test_key_first),
 		WITH(test_long_off),
 		WITH(test_last_n),
 		WITH(test_last_n_wish),
@@ -572,6 +702,7 @@ main(void)
 		WITH(test_bandwidth),
 		WITH(test_lost_among_dropped),
 		WITH(test_rejoin),
+		WITH(test_property),
 	};
 
 	return cmocka_run_group_tests_name("mdd/select", tests, NULL, NULL);

@@ -103,8 +103,9 @@ test_message(void **state)
 	for (i = 0; i < n; i++)
 		assert_int_not_equal(mdd_subscribe_get(&q, buf, (size_t)i), 0);
 	assert_int_not_equal(mdd_subscribe_get(&q, buf, (size_t)n + 1), 0);
-	buf[4 + 6 + 4]++; /* one rule more than there can be */
-	assert_int_not_equal(mdd_subscribe_get(&q, buf, (size_t)n), 0);
+	buf[4 + 6 + 4]++; /* one rule more than there can be, and it is there */
+	memset(buf + n, 0, 14);
+	assert_int_not_equal(mdd_subscribe_get(&q, buf, (size_t)n + 14), 0);
 }
 
 int
