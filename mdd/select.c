@@ -10,12 +10,14 @@
 
 #include <string.h>
 
+#include "mdd/survey.h"
 #include "mdd/worker.h"
 #include "perc/crypto.h"
 
 #define SHARE_UP_NUM 5 /* a better layer must fit with a quarter to spare */
 #define SHARE_UP_DEN 4
-#define SHARE_STARVE 4 /* less than this part of the worst layer: nothing */
+#define RATE_STEP    16 /* smaller parts of a bandwidth are no news */
+#define SHARE_STARVE 4	/* less than this part of the worst layer: nothing */
 
 uint64_t
 mdd_select_member(const char *id)
@@ -45,9 +47,16 @@ mdd_select_taste(struct mdd_leg *leg, const struct mdd_taste *t)
 	mdd_select_changed(leg->room);
 }
 
+/* Congestion control says a little more or less many times a second. */
 void
 mdd_select_rate(struct mdd_leg *leg, uint64_t bps)
 {
+	uint64_t step = leg->bps / RATE_STEP;
+
+	if (bps == leg->bps ||
+	    (leg->bps != 0 && bps != 0 && bps + step >= leg->bps &&
+		bps <= leg->bps + step))
+		return;
 	leg->bps = bps;
 	leg->room->rated = true;
 	leg->gen = 0; /* its own decision only */
@@ -67,109 +76,6 @@ struct mdd_flow *
 mdd_select_flow(const struct mdd_leg *leg, const struct mdd_source *s)
 {
 	return leg->shaped ? &leg->flow[s - leg->room->src] : NULL;
-}
-
-/* ---- what is there: voices, layers, rates ------------------------------ */
-
-/* The largest wish counts; who has none counts as configured. */
-static unsigned
-room_last_n(const struct mdd_room *room, unsigned configured)
-{
-	const struct mdd_leg *leg;
-	unsigned n = 0, want;
-
-	for (leg = room->first; leg != NULL; leg = leg->next) {
-		if (leg->state != MDD_LEG_UP)
-			continue;
-		want = leg->taste.last_n != 0 ? leg->taste.last_n : configured;
-		if (want == 0)
-			return 0;
-		if (want > n)
-			n = want;
-	}
-	return n;
-}
-
-static void
-room_voices(struct mdd_legs *l, struct mdd_room *room, int64_t now_ms)
-{
-	unsigned i, count = 0, n = room_last_n(room, l->limits.last_n);
-	struct mdd_source *s;
-	bool changed;
-
-	if (n == 0 && room->last_n == 0)
-		return;
-	for (i = 0; i < room->nsrc; i++) {
-		s = &room->src[i];
-		if (s->legs == 0)
-			memset(&s->voice, 0, sizeof(s->voice));
-		else if (s->head == i && s->voice.levels)
-			l->voices[count++] = &s->voice;
-	}
-	changed = mdd_voices_choose(l->voices, count, n, now_ms);
-	if (changed || n != room->last_n)
-		room->gen++;
-	room->last_n = n;
-}
-
-static bool
-same_picture(const struct mdd_source *a, const struct mdd_source *b)
-{
-	return b->legs > 0 && b->sight.rid && a->head == b->head &&
-	    a->sight.mid == b->sight.mid;
-}
-
-/* The layers of each picture, in the order of their places. */
-static void
-room_pictures(struct mdd_room *room)
-{
-	struct mdd_source *a, *b;
-	unsigned i, k, n;
-
-	room->pictures = false;
-	for (i = 0; i < room->nsrc; i++) {
-		a = &room->src[i];
-		a->picture = 0;
-		a->layer = 0;
-		if (a->legs == 0 || !a->sight.rid)
-			continue;
-		for (k = n = 0; k < room->nsrc; k++) {
-			b = &room->src[k];
-			if (!same_picture(a, b))
-				continue;
-			if (n++ == 0)
-				a->picture = (uint16_t)(k + 1);
-			a->layer = (uint8_t)(a->layer + (b->place < a->place));
-		}
-		if (n < 2)
-			a->picture = 0;
-		room->pictures |= n > 1;
-	}
-}
-
-static void
-room_rates(struct mdd_room *room, int64_t now_ms)
-{
-	int64_t ms = now_ms - room->share_ms;
-	struct mdd_source *s;
-	unsigned i;
-
-	if (ms < MDD_SHARE_MS)
-		return;
-	room->share_ms = now_ms;
-	for (i = 0; i < room->nsrc; i++) {
-		s = &room->src[i];
-		s->bps = ms > 2 * MDD_SHARE_MS
-		    ? 0
-		    : s->octets * 8 * 1000 / (uint64_t)ms;
-		if (s->sends != (s->octets > 0)) {
-			s->sends = s->octets > 0;
-			room->gen += s->picture != 0;
-		}
-		s->octets = 0;
-	}
-	if (room->rated)
-		room->gen++;
 }
 
 /* ---- what a leg is to get ---------------------------------------------- */
@@ -338,6 +244,22 @@ leg_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
 	}
 }
 
+/* Is there more than the leg carries? */
+static bool
+leg_tight(const struct mdd_leg *to)
+{
+	const struct mdd_room *room = to->room;
+	uint64_t sum = 0;
+	unsigned i;
+
+	if (to->bps == 0)
+		return false;
+	for (i = 0; i < room->nsrc; i++)
+		if (room->src[i].legs > 0 && !is_own(to, &room->src[i]))
+			sum += room->src[i].bps;
+	return sum > to->bps;
+}
+
 static bool
 leg_choosy(const struct mdd_leg *to)
 {
@@ -345,7 +267,7 @@ leg_choosy(const struct mdd_leg *to)
 	if (to->link != NULL)
 		return false;
 	return to->shaped || to->room->last_n != 0 || to->room->pictures ||
-	    to->taste.set || to->bps != 0;
+	    to->taste.set || leg_tight(to);
 }
 
 static void
@@ -380,11 +302,11 @@ mdd_select_turn(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms)
 	struct mdd_leg *to;
 
 	if (room->turn_ms == 0) /* something changed */
-		room_pictures(room);
+		mdd_survey_pictures(room);
 	if (room->turn_ms == 0 || now_ms - room->turn_ms >= MDD_TURN_MS) {
 		room->turn_ms = now_ms;
-		room_voices(&w->legs, room, now_ms);
-		room_rates(room, now_ms);
+		mdd_survey_voices(&w->legs, room, now_ms);
+		mdd_survey_rates(room, now_ms);
 	}
 	for (to = room->first; to != NULL; to = to->next)
 		if (to->gen != room->gen && to->state == MDD_LEG_UP)

@@ -551,6 +551,25 @@ test_bandwidth(void **state)
 	assert_int_equal(GETS(2, 0, 3, frame(0, 3, false, 2)), 2);
 }
 
+/* A leg that carries all there is pays nothing for knowing what it carries. */
+static void
+test_rate_enough(void **state)
+{
+	unsigned i;
+
+	mdd_select_rate(leg[1], 5000000);
+	for (i = 0; i < 60; i++, now += 33)
+		frame(0, 1, i == 0, 0);
+	assert_false(leg[1]->shaped);
+	i = leg[1]->room->gen;
+	leg[1]->gen = i;
+	mdd_select_rate(leg[1], 5100000); /* no news */
+	assert_int_equal(leg[1]->gen, i);
+	mdd_select_rate(leg[1], 20000);
+	frame(0, 1, false, 0);
+	assert_true(leg[1]->shaped);
+}
+
 /*
  * Packets that were lost on their way to us: a number that may be of a frame
  * which goes out stays open, so that the receiver can ask for it; one that
@@ -700,6 +719,7 @@ main(void)
 		WITH(test_layer_dies),
 		WITH(test_layers_unseen),
 		WITH(test_bandwidth),
+		WITH(test_rate_enough),
 		WITH(test_lost_among_dropped),
 		WITH(test_rejoin),
 		WITH(test_property),
