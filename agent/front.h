@@ -282,6 +282,7 @@ void front_roster_give(struct front_conf *c, const char *jws);
 /* frontlease.c */
 void front_lease_start(struct front_conf *c);
 void front_lease_soon(struct front_conf *c);
+void front_lease_in(struct front_conf *c, int64_t ms);
 
 /* frontleave.c */
 /* Leave; the vault erases, the KMF and the MDD are told. */

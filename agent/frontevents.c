@@ -22,10 +22,23 @@
 #include "perc/log.h"
 
 #define IDLE_MS	  25000 /* the KMF's heart beats every 10 s */
+#define SOON_MAX  50	/* so many tell at once which epoch they have */
 #define SPREAD_MS 1000	/* when a large conference asks for its roster */
 #define ALIVE_MS  8000	/* a beat this long after the first octet is proof */
 
 static void on_retry(void *arg);
+
+/* All get the key at once; a thousand shall not tell so at once. */
+static void
+lease_spread(struct front_conf *c)
+{
+	size_t n = json_array_size(c->roster);
+
+	if (n <= SOON_MAX)
+		front_lease_soon(c);
+	else
+		front_lease_in(c, perc_random_u32() % (uint32_t)n);
+}
 
 static void
 on_epoch_taken(int err, const char *text, void *arg)
@@ -34,7 +47,7 @@ on_epoch_taken(int err, const char *text, void *arg)
 
 	if (err == 0) {
 		front_epoch_note(c, text);
-		front_lease_soon(c);
+		lease_spread(c);
 		return;
 	}
 	log_warnx("epoch_refused conf=%s why=\"%s\"", c->id, text);

@@ -140,10 +140,16 @@ on_lease_timer(void *arg)
 }
 
 void
-front_lease_soon(struct front_conf *c)
+front_lease_in(struct front_conf *c, int64_t ms)
 {
 	if (front_is_live(c))
-		front_later(c, &c->lease_timer, 0, on_lease_timer);
+		front_later(c, &c->lease_timer, ms, on_lease_timer);
+}
+
+void
+front_lease_soon(struct front_conf *c)
+{
+	front_lease_in(c, 0);
 }
 
 /* A stream that is not open by now may never be. */

@@ -16,6 +16,7 @@
 #include <oauth2/oauth2.h>
 #include <oauth2/util.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kmf/verify.h"
 #include "perc/log.h"
@@ -24,6 +25,17 @@
 #define OPTIONS "verify.exp=skip&verify.iat=skip&expiry=0"
 /* The least cache that it agrees to live without using. */
 #define CACHE "max_entries=8&max_val_size=1024"
+
+/* Keys whose configuration is kept: making one costs three times what it
+ * verifies for. The text of the key is what it is found by, so another key,
+ * or another form of it, is another configuration. */
+#define KEPT 16
+
+static struct kept {
+	char *jwk;
+	oauth2_cfg_token_verify_t *v;
+} kept[KEPT];
+static unsigned kept_next;
 
 static oauth2_log_t *oauth2_log_;
 
@@ -54,35 +66,70 @@ kmf_verify_init(void)
 	return 0;
 }
 
+static void
+kept_clear(struct kept *c)
+{
+	if (c->v != NULL)
+		oauth2_cfg_token_verify_free(oauth2_log_, c->v);
+	free(c->jwk);
+	memset(c, 0, sizeof(*c));
+}
+
 void
 kmf_verify_done(void)
 {
+	unsigned i;
+
+	for (i = 0; i < KEPT; i++)
+		kept_clear(&kept[i]);
 	if (oauth2_log_ != NULL)
 		oauth2_shutdown(oauth2_log_);
 	oauth2_log_ = NULL;
 }
 
+/* Found, or made in the place of the oldest. */
+static int
+kept_get(struct kept **cp, const char *jwk)
+{
+	struct kept *c;
+	unsigned i;
+	char *err;
+
+	for (i = 0; i < KEPT; i++)
+		if (kept[i].jwk != NULL && strcmp(kept[i].jwk, jwk) == 0) {
+			*cp = &kept[i];
+			return 0;
+		}
+	c = &kept[kept_next++ % KEPT];
+	kept_clear(c);
+	err = oauth2_cfg_token_verify_add_options(
+	    oauth2_log_, &c->v, "jwk", jwk, OPTIONS);
+	if (err != NULL) {
+		oauth2_mem_free(err);
+		kept_clear(c);
+		return PERC_ERR_CRYPTO;
+	}
+	if ((c->jwk = strdup(jwk)) == NULL) {
+		kept_clear(c);
+		return PERC_ERR_NOMEM;
+	}
+	*cp = c;
+	return 0;
+}
+
 int
 kmf_verify_signature(const char *jwk, const char *token)
 {
-	oauth2_cfg_token_verify_t *v = NULL;
 	json_t *payload = NULL;
-	int r = PERC_ERR_CRYPTO;
-	char *err;
+	struct kept *c;
+	int r;
 
-	err = oauth2_cfg_token_verify_add_options(
-	    oauth2_log_, &v, "jwk", jwk, OPTIONS);
-	if (err != NULL) {
-		oauth2_mem_free(err);
-		goto out;
-	}
-	r = oauth2_token_verify(oauth2_log_, NULL, v, token, &payload) &&
+	if ((r = kept_get(&c, jwk)) != 0)
+		return r;
+	r = oauth2_token_verify(oauth2_log_, NULL, c->v, token, &payload) &&
 		payload != NULL
 	    ? 0
 	    : PERC_ERR_AUTH;
-out:
 	json_decref(payload);
-	if (v != NULL)
-		oauth2_cfg_token_verify_free(oauth2_log_, v);
 	return r;
 }

@@ -164,6 +164,9 @@ struct load {
 		json_t *claims;
 	} good[LOAD_GOOD];
 	unsigned ngood;
+	json_t *event; /* the newest that was not one seat's own */
+	char *event_data;
+	size_t event_len;
 	pid_t pid;
 	struct load_floor floor;
 	struct load_count count;

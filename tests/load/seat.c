@@ -18,6 +18,7 @@
 #define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
 #define LEASE_MS  5000
 #define SPREAD_MS 1000 /* when a large conference asks for its roster */
+#define SOON_MAX  50   /* so many tell at once which epoch they have */
 #define AGAIN_MS  500
 #define AGAIN_MAX 15000
 
@@ -85,7 +86,9 @@ on_epoch(struct load_seat *s, const json_t *j)
 		s->l->count.bad_keys++;
 		keys_ask(s);
 	} else if (s->epoch > had && s->l->react)
-		later(s, &s->lease, 0, lease_ask);
+		later(s, &s->lease,
+		    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
+		    lease_ask);
 }
 
 static void
@@ -123,13 +126,37 @@ on_delta_event(struct load_seat *s, const json_t *j)
 		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
 }
 
+/* What all seats are told alike is taken apart once: each endpoint has a
+ * processor of its own, and the seats share ours. */
+static json_t *
+event_json(struct load *l, const char *data, size_t len)
+{
+	json_t *j = NULL;
+
+	if (l->event != NULL && l->event_len == len &&
+	    memcmp(l->event_data, data, len) == 0)
+		return json_incref(l->event);
+	if (perc_json_parse(&j, data, len, FRONT_SSE_DATA_MAX, NULL, 0) != 0)
+		return NULL;
+	if (json_object_get(j, "sealed") != NULL)
+		return j; /* one seat's own */
+	json_decref(l->event);
+	l->event = json_incref(j);
+	free(l->event_data);
+	if ((l->event_data = malloc(len + 1)) == NULL)
+		exit(1);
+	memcpy(l->event_data, data, len);
+	l->event_len = len;
+	return j;
+}
+
 static int
 on_event(const char *name, const char *data, size_t len, void *arg)
 {
 	struct load_seat *s = arg;
-	json_t *j = NULL;
+	json_t *j = event_json(s->l, data, len);
 
-	if (perc_json_parse(&j, data, len, FRONT_SSE_DATA_MAX, NULL, 0) != 0)
+	if (j == NULL)
 		return PERC_ERR_FORMAT;
 	if (strcmp(name, "epoch") == 0)
 		on_epoch(s, j);
