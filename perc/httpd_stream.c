@@ -191,7 +191,7 @@ static bool
 direct(struct perc_httpd_stream *s)
 {
 	const union MHD_ConnectionInfo *i;
-	const int one = 1;
+	const int on = 1, off = 0;
 
 	if (s->tls != NULL || s->pulled)
 		return s->tls != NULL;
@@ -202,7 +202,10 @@ direct(struct perc_httpd_stream *s)
 		return false;
 	}
 	s->tls = i->tls_session;
-	(void)setsockopt(s->c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* microhttpd corks behind the header, for a body that follows at once:
+	 * the kernel would hold each event back for 200 ms. */
+	(void)setsockopt(s->c->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+	(void)setsockopt(s->c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return true;
 }
 

@@ -104,16 +104,18 @@ static void
 on_stream(struct perc_httpd_req *r)
 {
 	const char *q = perc_httpd_query(r);
+	bool quiet = q != NULL && strcmp(q, "quiet") == 0;
 	struct perc_httpd_stream *s;
 
 	if (nstreams == STREAMS_MAX ||
 	    perc_httpd_stream_open(&s, r, NULL, 0,
-		q == NULL ? 65536 : (size_t)atoi(q), stream_gone, NULL) != 0) {
+		q == NULL || quiet ? 65536 : (size_t)atoi(q), stream_gone,
+		NULL) != 0) {
 		say(r, 503, "no\n");
 		return;
 	}
 	streams[nstreams++] = s;
-	if (perc_httpd_stream_write(s, ": hi\n\n", 6) != 0)
+	if (!quiet && perc_httpd_stream_write(s, ": hi\n\n", 6) != 0)
 		log_warnx("probe.write err=failed");
 }
 

@@ -384,6 +384,23 @@ def test_streams(srv):
     assert srv.state()["streams"] == 0
 
 
+def test_events_are_not_held_back(srv):
+    """A socket left corked gives each event 200 ms later."""
+    s, ms = srv.tls(), []
+    s.sendall(b"GET /stream?quiet HTTP/1.1\r\nHost: x\r\n\r\n")
+    for _ in range(8):
+        time.sleep(0.3)
+        t0 = time.monotonic()
+        srv.get("/emit?100")
+        buf = b""
+        while buf.count(b"x") < 98:
+            buf += s.recv(4096)
+        ms.append((time.monotonic() - t0) * 1000)
+    assert min(ms) < 150, ms  # a busy machine is late, but not each time
+    srv.get("/close")
+    s.close()
+
+
 def test_slow_stream_reader_is_dropped(srv):
     slow = stream(srv, "?300000")
     good = stream(srv, "?300000")
