@@ -127,6 +127,28 @@ test_jumps(void **state)
 	assert_false(perc_twcc_put(&l, &w, 1, 2));
 }
 
+/* One overtook another: the time between them is negative. */
+static void
+test_reordered(void **state)
+{
+	static struct perc_twcc_log l;
+	struct perc_twcc_item x[PERC_TWCC_MAX];
+	uint8_t buf[1600];
+	struct perc_wire w;
+	struct perc_rtcp k;
+
+	perc_twcc_seen(&l, 1, 1000000);
+	perc_twcc_seen(&l, 3, 1001000);
+	perc_twcc_seen(&l, 2, 1004000);
+	perc_wire_writer(&w, buf, sizeof(buf));
+	assert_true(perc_twcc_put(&l, &w, 1, 2));
+	assert_true(perc_rtcp_next(&k, buf, w.pos));
+	assert_int_equal(perc_twcc_get(&k, x), 3);
+	assert_int_equal(x[0].at_us, 1000000);
+	assert_int_equal(x[1].at_us, 1004000);
+	assert_int_equal(x[2].at_us, 1001000);
+}
+
 static void
 test_garbage(void **state)
 {
@@ -152,6 +174,7 @@ main(void)
 		cmocka_unit_test(test_hand_written),
 		cmocka_unit_test(test_round),
 		cmocka_unit_test(test_jumps),
+		cmocka_unit_test(test_reordered),
 		cmocka_unit_test(test_garbage),
 	};
 
