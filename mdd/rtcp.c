@@ -209,6 +209,15 @@ static const struct {
 	{ PERC_RTCP_PSFB, PERC_RTCP_FIR, NULL, feedback_fir },
 };
 
+/* As whom a leg may ask for something, its own SSRCs aside: an MDD in its own
+ * name, a browser that only receives as 1 or whatever it likes. */
+static bool
+speaks_as(const struct mdd_leg *leg, uint32_t ssrc)
+{
+	return leg->plan != NULL ||
+	    (leg->link != NULL && ssrc == MDD_RTCP_SSRC);
+}
+
 /* True when something was added to out. */
 static bool
 packet_take(struct mdd_worker *w, struct mdd_leg *leg,
@@ -223,8 +232,8 @@ packet_take(struct mdd_worker *w, struct mdd_leg *leg,
 		/* An MDD asks for pictures in its own name. */
 		if (k->n < 8 ||
 		    (mdd_leg_source(leg, k->ssrc) == NULL &&
-			(leg->link == NULL || kinds[i].feedback == NULL ||
-			    k->ssrc != MDD_RTCP_SSRC)))
+			(kinds[i].feedback == NULL ||
+			    !speaks_as(leg, k->ssrc))))
 			break;
 		if (kinds[i].relay != NULL) {
 			if (kinds[i].relay(leg, k, out))
@@ -273,8 +282,9 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		return;
 	}
 	if (n < 8 + 20 ||
-	    (leg->link != NULL ? u32(p + 4) != MDD_RTCP_SSRC
-			       : mdd_leg_source(leg, u32(p + 4)) == NULL)) {
+	    (!speaks_as(leg, u32(p + 4)) &&
+		(leg->link != NULL ||
+		    mdd_leg_source(leg, u32(p + 4)) == NULL))) {
 		w->count[n < 8 + 20 ? MDD_DROP_FORM : MDD_DROP_SSRC]++;
 		return;
 	}
