@@ -95,6 +95,7 @@ do_install()
 	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK &&
 		perch_glewlwyd "$work/glewlwyd" &&
 		perch_exim "$work/exim" && perch_oidc "$work/oidc" &&
+		perch_werift "$work/werift" &&
 		perch_chromium "$work/logs/apt-chromium.log"
 }
 do_autogen() { ./autogen.sh; }

@@ -57,7 +57,7 @@ class Leg(threading.Thread):
         self.packets, self.bound, self.running = [], False, True
         self.material = None
 
-    def connect(self, join, seconds=10):
+    def connect(self, join, seconds=10, profile="SRTP_AEAD_AES_128_GCM"):
         """join: the MDD's answer. Returns when the hop keys are there."""
         self.mdd = (join["host"], join["port"])
         self.user = f"{join['ufrag']}:{self.ufrag}".encode()
@@ -68,7 +68,7 @@ class Leg(threading.Thread):
             ["openssl", "s_client", "-dtls1_2", "-mtu", "1200", "-connect",
              "127.0.0.1:%d" % self.inside.getsockname()[1],
              "-cert", self.cert, "-key", self.key,
-             "-use_srtp", "SRTP_AEAD_AES_128_GCM",
+             "-use_srtp", profile,
              "-keymatexport", "EXTRACTOR-dtls_srtp", "-keymatexportlen", "56"],
             stdin=subprocess.PIPE, stdout=open(self.log, "w"),
             stderr=subprocess.STDOUT, preexec_fn=media.die_with_parent)

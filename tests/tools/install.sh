@@ -17,7 +17,7 @@ PKG_ROAD="python3 openssl curl ca-certificates iproute2 util-linux binutils
 	libiddawc1.1 libjansson4 libldap-2.5-0 libnettle8 liboath0
 	liborcania2.3 librhonabwy1.1 libulfius2.7 libyder2.0 zlib1g"
 PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
-	git python3-cryptography python3-icalendar python3-aiosmtpd
+	git python3-aiortc python3-cryptography python3-icalendar python3-aiosmtpd
 	procps python3-yaml python3-jsonschema systemd zbar-tools zsh
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
 	libpcre2-8-0 gstreamer1.0-tools gstreamer1.0-plugins-base
@@ -109,24 +109,38 @@ perch_exim()
 	fi
 }
 
-# perch_oidc DIR: oidc-provider for Node in DIR/node_modules, exactly as the
-# lock file says, set as PERCH_OIDC. Node is not in the list of packages:
-# Debian 12's is older than it supports. Without one its test says it skips.
+# perch_npm NAME DIR: what tests/e2e/NAME/package-lock.json says, exactly, in
+# DIR/node_modules. Node is not in the list of packages: Debian 12's is older
+# than these support. Without one their tests say that they skip.
+perch_npm()
+{
+	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+		echo "no node or no npm: $1 is left out" >&2
+	elif ! cmp -s "tests/e2e/$1/package-lock.json" "$2/installed.json"; then
+		rm -rf "$2" && mkdir -p "$2" &&
+			cp "tests/e2e/$1"/package*.json "$2" && (
+			cd "$2" && npm ci --omit=dev --no-audit --no-fund \
+				--ignore-scripts --fetch-retries=1 &&
+				cp package-lock.json installed.json
+		) || echo "npm could not install: $1 is left out" >&2
+	fi
+	return 0
+}
+
+# perch_oidc DIR: oidc-provider, set as PERCH_OIDC.
 perch_oidc()
 {
 	PERCH_OIDC=$1
 	export PERCH_OIDC
-	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-		echo "no node or no npm: the second provider is left out" >&2
-	elif ! cmp -s tests/e2e/oidc/package-lock.json "$1/installed.json"; then
-		rm -rf "$1" && mkdir -p "$1" &&
-			cp tests/e2e/oidc/package*.json "$1" && (
-			cd "$1" && npm ci --omit=dev --no-audit --no-fund \
-				--ignore-scripts --fetch-retries=1 &&
-				cp package-lock.json installed.json
-		) || echo "npm could not install: the second provider is left out" >&2
-	fi
-	return 0
+	perch_npm oidc "$1"
+}
+
+# perch_werift DIR: a WebRTC stack without a browser, set as PERCH_WERIFT.
+perch_werift()
+{
+	PERCH_WERIFT=$1
+	export PERCH_WERIFT
+	perch_npm werift "$1"
 }
 
 # perch_chromium LOG: a browser, and what glewlwyd's login page links to. They
