@@ -96,6 +96,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "reason=\"limit\"", NULL },
 	[MDD_DTLS_UP] = { "perch_mdd_dtls_up_total", NULL,
 	    "Handshakes completed." },
+	[MDD_DTLS_REKEYED] = { "perch_mdd_dtls_rekeyed_total", NULL,
+	    "Handshakes that gave new keys to a leg that was up." },
 	[MDD_DTLS_REFUSED] = { "perch_mdd_dtls_refused_total", NULL,
 	    "Handshakes with a certificate that is not the token's, or "
 	    "without a common SRTP profile." },
@@ -111,6 +113,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "reason=\"replaced\"", NULL },
 	[MDD_LEGS_SILENT] = { "perch_mdd_legs_ended_total", "reason=\"silent\"",
 	    NULL },
+	[MDD_LEGS_CONSENT] = { "perch_mdd_legs_ended_total",
+	    "reason=\"consent\"", NULL },
 	[MDD_LEGS_EXPIRED] = { "perch_mdd_legs_ended_total",
 	    "reason=\"expired\"", NULL },
 	[MDD_LEGS_BROKEN] = { "perch_mdd_legs_ended_total", "reason=\"broken\"",

@@ -112,6 +112,15 @@ hop_failed(struct mdd_worker *w, struct mdd_leg *leg, int r)
 	mdd_leg_dtls_free(&w->legs, leg);
 }
 
+/* The keys that it has stay. */
+static void
+hop_rekey_failed(struct mdd_worker *w, struct mdd_leg *leg, int r)
+{
+	w->count[r == PERC_ERR_AUTH ? MDD_DTLS_REFUSED : MDD_DTLS_FAILED]++;
+	log_info("no new keys id=%s why=\"%s\"", leg->id, perc_strerror(r));
+	mdd_leg_dtls_free(&w->legs, leg);
+}
+
 /* What the last step of OpenSSL means for the leg, which may end here. */
 static void
 hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r)
@@ -120,7 +129,9 @@ hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r)
 	int ms;
 
 	if (s == PERC_DTLS_CLOSED || s == PERC_DTLS_FAILED) {
-		if (leg->state == MDD_LEG_UP)
+		if (leg->rekeying)
+			hop_rekey_failed(w, leg, r);
+		else if (leg->state == MDD_LEG_UP)
 			mdd_leg_end(&w->legs, leg, MDD_LEGS_LEFT);
 		else
 			hop_failed(w, leg, r);
@@ -128,6 +139,11 @@ hop_after(struct mdd_worker *w, struct mdd_leg *leg, int r)
 	}
 	if (s == PERC_DTLS_UP && leg->state != MDD_LEG_UP) {
 		hop_up(w, leg);
+		return;
+	}
+	if (s == PERC_DTLS_UP && leg->rekeying) {
+		if (mdd_rekey_end(w, leg, perc_now_ms()) != 0)
+			mdd_leg_end(&w->legs, leg, MDD_LEGS_BROKEN);
 		return;
 	}
 	ms = perc_dtls_next_ms(leg->dtls);
@@ -140,8 +156,10 @@ void
 mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms)
 {
-	/* Its association is gone: no datagram to pay for. */
-	if (leg->dtls == NULL && leg->state == MDD_LEG_UP) {
+	bool again = leg->dtls == NULL && leg->state == MDD_LEG_UP;
+
+	/* Its association is gone: nothing to pay for but a new one. */
+	if (again && !mdd_rekey_may(leg, p, n, now_ms)) {
 		w->count[MDD_DROP_DTLS]++;
 		return;
 	}
@@ -165,6 +183,8 @@ mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 		w->count[MDD_DROP_DTLS]++;
 		return;
 	}
+	if (again)
+		mdd_rekey_begin(leg, now_ms);
 	w->count[MDD_IN_DTLS]++;
 	hop_after(w, leg, perc_dtls_input(leg->dtls, p, n));
 }

@@ -124,6 +124,7 @@ path_answered(struct mdd_worker *w, const struct mdd_addr *from,
 	p->to.len = 0;
 	mdd_leg_bind(&w->legs, leg, from);
 	leg->answered = true;
+	leg->consent_ms = now_ms;
 	if (leg->link != NULL) {
 		leg->heard_ms = now_ms;
 		mdd_link_answered(w, leg);
@@ -188,7 +189,7 @@ answer_owner(struct mdd_worker *w, struct mdd_leg *leg,
 	if (r != 0)
 		return;
 	mdd_batch_commit(w->out, to, len);
-	leg->heard_ms = now_ms;
+	leg->heard_ms = leg->consent_ms = now_ms;
 	if (m->unknown_n > 0 || m->controlled)
 		return;
 	/* The first address counts at once, another one when nominated and
@@ -237,4 +238,27 @@ mdd_ice_input(struct mdd_worker *w, const struct mdd_addr *from,
 	}
 	w->count[MDD_IN_STUN]++;
 	answer_owner(w, leg, from, &m, now_ms);
+}
+
+/*
+ * An ICE-lite agent needs no checks of its own to keep a consent (RFC 7675
+ * section 5.1): the endpoint's are one, as long as they come. When they stay
+ * away we ask, and only an endpoint that answers neither way has withdrawn it.
+ */
+void
+mdd_ice_consent(struct mdd_worker *w, int64_t now_ms)
+{
+	struct mdd_leg *leg;
+	size_t i;
+
+	for (i = 0; i < w->legs.limits.max_legs; i++) {
+		leg = &w->legs.pool[i];
+		if (leg->state == MDD_LEG_UP && leg->link == NULL &&
+		    leg->addr.len != 0 &&
+		    now_ms - leg->consent_ms >= MDD_CONSENT_ASK_MS &&
+		    (leg->path.to.len == 0 ||
+			now_ms - leg->path.sent_ms > PATH_ALIVE_MS ||
+			mdd_addr_same(&leg->path.to, &leg->addr)))
+			path_ask(w, leg, &leg->addr, now_ms);
+	}
 }

@@ -108,6 +108,7 @@ mdd_leg_dtls_free(struct mdd_legs *l, struct mdd_leg *leg)
 	perc_dtls_free(leg->dtls);
 	leg->dtls = NULL;
 	l->dtls--;
+	leg->rekeying = false;
 }
 
 static void
@@ -118,6 +119,7 @@ leg_keys_free(struct mdd_legs *l, struct mdd_leg *leg)
 	perc_srtp_free(leg->tx);
 	perc_srtcp_free(leg->rx_rtcp);
 	perc_srtcp_free(leg->tx_rtcp);
+	mdd_rekey_forget(leg);
 	mdd_cc_close(leg);
 }
 
@@ -167,7 +169,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 	memcpy(leg->peer_ufrag, j->ufrag, sizeof(leg->peer_ufrag));
 	memcpy(leg->peer_pwd, j->pwd, sizeof(leg->peer_pwd));
 	leg->nssrcs = j->nssrcs;
-	leg->heard_ms = now_ms;
+	leg->heard_ms = leg->consent_ms = now_ms;
 	leg->ends_ms = now_ms + (int64_t)j->live_ms;
 	leg->tally = l->tallies + (size_t)(leg - l->pool) * l->sources_max;
 	memset(leg->tally, 0, l->sources_max * sizeof(*leg->tally));
@@ -406,6 +408,28 @@ leg_calm(struct mdd_legs *l, struct mdd_leg *leg)
 	leg->seen = 0;
 }
 
+/* RFC 7675 section 5.1: 30 s, whatever media comes. Whoever lets legs be silent
+ * for longer lets them be so in this too; links have checks of their own. */
+static int64_t
+leg_consent_ms(const struct mdd_legs *l, const struct mdd_leg *leg)
+{
+	if (leg->link != NULL || leg->state != MDD_LEG_UP)
+		return INT64_MAX;
+	return l->limits.idle_ms > MDD_CONSENT_MS ? l->limits.idle_ms
+						  : MDD_CONSENT_MS;
+}
+
+/* Its last flight has arrived by now; or it stopped half way, and somebody else
+ * wants its association. */
+static void
+leg_dtls_late(struct mdd_legs *l, struct mdd_leg *leg)
+{
+	if (leg->state == MDD_LEG_UP)
+		mdd_leg_dtls_free(l, leg);
+	else
+		mdd_leg_end(l, leg, MDD_LEGS_BROKEN);
+}
+
 void
 mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 {
@@ -421,12 +445,12 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
 		else if (now_ms - leg->heard_ms >= leg_idle_ms(l, leg))
 			mdd_leg_end(l, leg, MDD_LEGS_SILENT);
-		else if (leg->dtls == NULL || now_ms < leg->dtls_until_ms)
-			continue;
-		else if (leg->state == MDD_LEG_UP)
-			mdd_leg_dtls_free(l, leg);
-		else /* stopped half way: its association is wanted */
-			mdd_leg_end(l, leg, MDD_LEGS_BROKEN);
+		else if (now_ms - leg->consent_ms >= leg_consent_ms(l, leg))
+			mdd_leg_end(l, leg, MDD_LEGS_CONSENT);
+		else if (leg->dtls != NULL && now_ms >= leg->dtls_until_ms)
+			leg_dtls_late(l, leg);
+		if (leg->old_rx != NULL && now_ms >= leg->old_until_ms)
+			mdd_rekey_forget(leg);
 	}
 }
 

@@ -125,6 +125,13 @@ struct mdd_leg {
 	struct perc_srtp *rx, *tx;
 	struct perc_srtcp *rx_rtcp, *tx_rtcp;
 	uint8_t keys; /* handshakes that gave keys, modulo 256 */
+	/* Another handshake while it is up (mdd/rekey.c). */
+	bool rekeying;
+	int64_t rekey_ms; /* when the last one began; 0: none did */
+	struct perc_srtp *old_rx; /* until old_until_ms; or NULL */
+	struct perc_srtcp *old_rx_rtcp;
+	int64_t old_until_ms;
+	int64_t consent_ms; /* of its last check, or answer to one of ours */
 	struct mdd_ledger ledger;
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
 	struct mdd_report report;
@@ -205,6 +212,10 @@ mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a);
 void mdd_leg_dtls_free(struct mdd_legs *l, struct mdd_leg *leg);
 /* Hop keys stand: legs that its member had before end. */
 void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
+#define MDD_CONSENT_MS	   30000 /* RFC 7675 section 5.1 */
+#define MDD_CONSENT_ASK_MS 15000 /* then we ask ourselves, once a second */
+/* Old keys of a leg that has new ones go (mdd/rekey.c). */
+void mdd_rekey_forget(struct mdd_leg *leg);
 /* End what is silent or past its time. */
 void mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms);
 /* One more datagram came from its address, whoever sent it. */

@@ -301,7 +301,7 @@ media_open(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtp *h,
 		w->count[MDD_DROP_RATE]++;
 		return false;
 	}
-	r = perc_srtp_unprotect(leg->rx, h, p, body, p, len);
+	r = mdd_rekey_unprotect(leg, h, p, body, len);
 	if (r != PERC_ERR_REPLAY)
 		mdd_leg_charge(leg, n);
 	if (r != 0) {
@@ -311,7 +311,8 @@ media_open(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtp *h,
 	w->count[MDD_IN_RTP]++;
 	leg->taken++;
 	leg->heard_ms = w->now_ms;
-	mdd_leg_dtls_free(&w->legs, leg); /* it has our last flight */
+	if (leg->rekey_ms == 0) /* it has our last flight */
+		mdd_leg_dtls_free(&w->legs, leg);
 	return true;
 }
 

@@ -293,7 +293,7 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}
-	if (perc_srtcp_unprotect(leg->rx_rtcp, p, &n) != 0) {
+	if (mdd_rekey_unprotect_rtcp(leg, p, &n) != 0) {
 		w->count[MDD_DROP_RTCP]++;
 		return;
 	}

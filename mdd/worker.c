@@ -74,6 +74,7 @@ mdd_worker_tick(struct mdd_worker *w, int64_t now_ms)
 {
 	w->answers = 0;
 	mdd_legs_sweep(&w->legs, now_ms);
+	mdd_ice_consent(w, now_ms);
 	mdd_link_tick(w, now_ms);
 	mdd_report_tick(w, now_ms);
 	w->count[MDD_GAUGE_LEGS] = w->legs.n;

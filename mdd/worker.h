@@ -21,6 +21,8 @@
 
 #define MDD_HANDSHAKES_MAX   256   /* associations of OpenSSL at once */
 #define MDD_ADDRESS_MS	     12000 /* two missed checks of its owner */
+#define MDD_REKEY_MS	     5000  /* one handshake of a leg that is up in it */
+#define MDD_REKEY_OLD_MS     2000  /* for packets under the old keys */
 #define MDD_TRIES_MAX	     5	   /* failed handshakes of one leg */
 #define MDD_STRANGER_ANSWERS 50	   /* STUN errors a second to unknown people */
 #define MDD_DTLS_LINGER_MS   1500  /* to repeat the last flight */
@@ -92,6 +94,20 @@ void mdd_ice_restart(struct mdd_worker *w, struct mdd_leg *leg,
     const char *ufrag, const char *pwd);
 void mdd_hop_input(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
     size_t n, int64_t now_ms);
+/* rekey.c: another handshake of a leg that is up. Does this datagram begin
+ * one, and may it? */
+bool mdd_rekey_may(const struct mdd_leg *leg, const uint8_t *p, size_t n,
+    int64_t now_ms);
+void mdd_rekey_begin(struct mdd_leg *leg, int64_t now_ms);
+PERC_MUST int
+mdd_rekey_end(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms);
+/* In place, with the keys of now or those of just before. */
+PERC_MUST int mdd_rekey_unprotect(struct mdd_leg *leg,
+    const struct perc_rtp *h, uint8_t *p, size_t n, size_t *len);
+PERC_MUST int
+mdd_rekey_unprotect_rtcp(struct mdd_leg *leg, uint8_t *p, size_t *n);
+/* Ask legs that have not shown their consent for long (RFC 7675). */
+void mdd_ice_consent(struct mdd_worker *w, int64_t now_ms);
 void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
 /* Forward what is staged; before any leg may end, and before p is reused. */

@@ -315,6 +315,30 @@ perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc, uint32_t roc)
 	return 0;
 }
 
+/* As if they had been forgotten there: what comes must be newer. */
+void
+perc_srtp_follow(struct perc_srtp *s, const struct perc_srtp *old)
+{
+	const struct slot *o;
+	struct slot *t;
+	uint32_t i;
+
+	for (i = 0; i <= old->mask; i++) {
+		o = &old->slots[i];
+		if (o->state != SLOT_LIVE || !o->started ||
+		    s->forgotten >= s->max_streams * PERC_SRTP_FORGOTTEN_MAX)
+			continue;
+		t = slot_find(s, o->ssrc);
+		if (t->state != SLOT_FREE)
+			continue;
+		t->ssrc = o->ssrc;
+		t->top = old->windows[o->window].top;
+		t->started = true;
+		t->state = SLOT_FORGOTTEN;
+		s->forgotten++;
+	}
+}
+
 int
 perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc, uint32_t *roc)
 {

@@ -57,6 +57,9 @@ PERC_MUST int perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,
  * PERC_ERR_STATE afterwards. */
 PERC_MUST int perc_srtp_roc_set(struct perc_srtp *s, uint32_t ssrc,
     uint32_t roc);
+/* s has other keys of the same hop and no packet yet: its streams go on where
+ * those of old are (RFC 3711 section 3.3.1: a ROC is never set back). */
+void perc_srtp_follow(struct perc_srtp *s, const struct perc_srtp *old);
 /* ROC of the highest index so far. PERC_ERR_NOTFOUND: no such stream. */
 PERC_MUST int perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc,
     uint32_t *roc);

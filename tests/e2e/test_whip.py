@@ -65,6 +65,7 @@ def two_browsers(w, mdd):
                    say="a report")
     tap.ok(mdd.metric("perch_mdd_dropped_total", 'reason="ssrc"') == 0,
            "no RTCP of theirs is taken for a stranger's")
+    other_room(w, mdd)
     restarted(pages[0], mdd)
     status, _, _ = mdd.whip("DELETE", pages[1].answer["location"],
                             pages[1].token)
@@ -74,6 +75,32 @@ def two_browsers(w, mdd):
     for p in pages:
         p.b.close()
         w.closers.remove(p.b.close)
+
+
+def offer_of(w, cert, **words):
+    """The offer of a pen, with that certificate."""
+    out = w.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint",
+                 "-sha256"]).stdout.strip().split("=")[1]
+    text = pen.OFFER.replace(pen.FP, out)
+    for old, new in words.items():
+        text = text.replace(old, new)
+    return text
+
+
+def other_room(w, mdd):
+    """Who joined the same conference by JSON is somewhere else."""
+    cert, key = w.certificate("double")
+    leg = plain.Leg(str(cert), str(key), w.logs / "double.log")
+    token = mdd.token_for(offer_of(w, cert), "c_two", "m_c")
+    status, text = mdd.ask("POST", "/v1/join", token, json.dumps(
+        {"ufrag": leg.ufrag, "pwd": leg.pwd}).encode())
+    leg.connect(json.loads(text))
+    time.sleep(2)
+    heard = [p for p in leg.packets if not 192 <= p.data[1] <= 223]
+    tap.ok(status == 201 and leg.material and not heard and
+           mdd.metric("perch_mdd_conferences") == 2,
+           "a leg of Double in that conference hears none of it", heard[:2])
+    leg.stop()
 
 
 RESTART = """
@@ -145,10 +172,7 @@ def s_client(w, mdd):
     """The same door, opened with a command that every Unix has."""
     cert, key = w.certificate("client")
     leg = plain.Leg(str(cert), str(key), w.logs / "s_client.log")
-    out = w.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint",
-                 "-sha256"]).stdout.strip().split("=")[1]
-    offer = pen.OFFER.replace(pen.FP, out).replace(
-        "a=ice-ufrag:abcd", f"a=ice-ufrag:{leg.ufrag}")
+    offer = offer_of(w, cert, abcd=leg.ufrag)
     status, _, answer = mdd.whip("POST", "/v1/whip", mdd.token_for(
         offer, "c_cli"), offer, whip.SDP)
     tap.ok(status == 201, "s_client: 201", status, answer)
@@ -168,9 +192,7 @@ def refused(w, mdd, join, cert, key):
     before = mdd.metric("perch_mdd_dtls_no_profile_total")
     cert, key = w.certificate("old")
     leg = plain.Leg(str(cert), str(key), w.logs / "s_client_old.log")
-    offer = pen.OFFER.replace("1234", "99").replace(pen.FP, w.run(
-        ["openssl", "x509", "-in", cert, "-noout", "-fingerprint",
-         "-sha256"]).stdout.strip().split("=")[1])
+    offer = offer_of(w, cert, **{"1234": "99"})
     _, _, answer = mdd.whip("POST", "/v1/whip", mdd.token_for(
         offer, "c_old"), offer, whip.SDP)
     join = {**join, "ufrag": pen.value(answer, "a=ice-ufrag"),
