@@ -37,6 +37,21 @@ peer_open(struct peer *p)
 	perc_dtls_id_fingerprint(p->id, p->fp);
 }
 
+void
+peer_open6(struct peer *p)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int off = 0;
+
+	peer_open(p);
+	need(fd >= 0 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0 &&
+	    bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0);
+	(void)close(p->fd);
+	p->fd = fd;
+}
+
 static void
 peer_keys_free(struct peer *p)
 {
@@ -63,8 +78,11 @@ peer_close(struct peer *p)
 void
 peer_send(struct peer *p, const void *d, size_t n)
 {
-	(void)!sendto(
-	    p->fd, d, n, 0, (struct sockaddr *)&p->mdd, sizeof(p->mdd));
+	bool six = p->to6.sin6_family == AF_INET6;
+
+	(void)!sendto(p->fd, d, n, 0,
+	    six ? (struct sockaddr *)&p->to6 : (struct sockaddr *)&p->mdd,
+	    six ? sizeof(p->to6) : sizeof(p->mdd));
 }
 
 void

@@ -20,6 +20,7 @@
 struct peer {
 	int fd;
 	struct sockaddr_in self, mdd;
+	struct sockaddr_in6 to6; /* where the MDD is, if its family is set */
 	struct perc_dtls_id *id;
 	uint8_t fp[PERC_FINGERPRINT_LEN], mdd_fp[PERC_FINGERPRINT_LEN];
 	char ufrag[64], pwd[64]; /* the MDD's */
@@ -34,6 +35,7 @@ struct peer {
 };
 
 void peer_open(struct peer *p); /* socket and certificate */
+void peer_open6(struct peer *p); /* the same, for both families */
 void peer_close(struct peer *p);
 /* A check with these words; true when the answer is a success. */
 bool peer_stun(struct peer *p, const char *pwd, bool nominate);
