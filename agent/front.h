@@ -147,6 +147,7 @@ struct front_conf {
 	unsigned behind; /* lease answers that told of an unknown epoch */
 
 	/* the vault's side */
+	struct front_opening *opening; /* the vault makes room, or NULL */
 	bool vault_open, vault_live, vault_erased;
 	unsigned slot;
 	int64_t epoch, roster_seq;
@@ -228,6 +229,8 @@ void front_admin_gone(struct agent *a, const struct local_req *r);
 void front_admins_free(struct agent *a);
 
 /* frontenter.c */
+/* The conference goes while the vault makes room for it. */
+void front_opening_forget(struct front_conf *c);
 /* The well-known URL of an identifier (RFC 9728 section 3.1, RFC 8414 section
  * 3.1): NAME goes between host and path. free() it. */
 char *front_well_known(const char *id, const char *name);

@@ -194,10 +194,25 @@ enter_server(struct front_conf *c)
 
 /* ---- the vault makes room ----------------------------------------------- */
 
-static void
-on_opened(int err, const char *text, void *arg)
+/* Outlives its conference, since the vault makes room whoever still wants it
+ * and only we can give that back. */
+struct front_opening {
+	struct agent *agent;
+	struct front_conf *conf; /* NULL: it was left meanwhile */
+	char id[FRONT_ID_MAX];
+};
+
+void
+front_opening_forget(struct front_conf *c)
 {
-	struct front_conf *c = arg;
+	if (c->opening != NULL)
+		c->opening->conf = NULL;
+	c->opening = NULL;
+}
+
+static void
+opened(struct front_conf *c, int err, const char *text)
+{
 	json_t *j = NULL;
 	int64_t slot;
 
@@ -227,14 +242,42 @@ on_opened(int err, const char *text, void *arg)
 }
 
 static void
+on_opened(int err, const char *text, void *arg)
+{
+	struct front_opening *o = arg;
+	struct front_conf *c = o->conf;
+	const char *strs[] = { o->id };
+
+	if (c != NULL) {
+		c->opening = NULL;
+		opened(c, err, text);
+	} else if (err == 0) {
+		(void)!front_vault_ask(
+		    o->agent->vault, VAULT_LEAVE, strs, 1, NULL, NULL);
+	}
+	free(o);
+}
+
+static void
 enter_open(struct front_conf *c)
 {
 	const char *strs[] = { c->id, c->kmf };
-	int r;
+	struct front_opening *o = calloc(1, sizeof(*o));
+	int r = PERC_ERR_NOMEM;
 
-	if ((r = front_vault_ask(
-		 c->agent->vault, VAULT_OPEN, strs, 2, on_opened, c)) != 0)
-		front_fail(c, "failed", "vault: %s", perc_strerror(r));
+	if (o != NULL) {
+		o->agent = c->agent;
+		o->conf = c;
+		memcpy(o->id, c->id, sizeof(o->id));
+		r = front_vault_ask(
+		    c->agent->vault, VAULT_OPEN, strs, 2, on_opened, o);
+	}
+	if (r == 0) {
+		c->opening = o;
+		return;
+	}
+	free(o);
+	front_fail(c, "failed", "vault: %s", perc_strerror(r));
 }
 
 /* ---- the conference as its members see it ------------------------------- */

@@ -213,6 +213,7 @@ conf_reset(struct front_conf *c)
 	c->subscribe_req = NULL;
 	c->plain = c->join_req = c->leave_req = NULL;
 	front_vault_forget(c->agent->vault, c);
+	front_opening_forget(c);
 	front_news_forget(c);
 	front_login_forget(c->agent, c);
 	front_leg_free(c->leg);

@@ -7,18 +7,15 @@ import json
 import os
 import pathlib
 import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import media                                                # noqa: E402
-from people import Ear, Voice, state, up                    # noqa: E402
+from people import Ear, Voice, children, state, up          # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
@@ -26,22 +23,6 @@ import world                                                # noqa: E402
 
 def quiet(seconds=0.5):
     time.sleep(seconds)
-
-
-def children(pid):
-    out = {}
-    for d in pathlib.Path("/proc").iterdir():
-        if not d.name.isdigit():
-            continue
-        try:
-            stat = (d / "stat").read_text()
-            if int(stat.rsplit(")", 1)[1].split()[1]) == pid:
-                line = (d / "cmdline").read_bytes().split(b"\0")
-                name = "vault" if b"vault" in line[0] else "front"
-                out[name] = int(d.name)
-        except OSError:
-            continue
-    return out
 
 
 def udp_inodes(ports):

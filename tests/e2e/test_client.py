@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
-from people import Voice, state                             # noqa: E402
+from people import Voice, children, state                   # noqa: E402
 
 SECONDS = 6     # that the example stays
 
@@ -169,6 +169,27 @@ class Programs:
         tap.ok(status == 0 and state(self.bob)["state"] == "over",
                "l leaves", status, t.text[-300:])
 
+    def hasty(self):
+        """Leaving while the vault makes room must not cost that room: it has
+        four."""
+        vault = children(self.bob.proc.p.pid)["vault"]
+        for n in range(5):
+            code = self.code(f"Bob {n}")
+            os.kill(vault, signal.SIGSTOP)
+            p = self.w.spawn(f"hasty-{n}", [
+                self.w.bin("perch"), "join", self.conf["uri"], "--code",
+                code], env=self.bob.env)
+            time.sleep(0.4)     # the question waits at the vault by now
+            self.bob.perch("leave", self.conf["id"], check=False)
+            p.p.wait(10)
+            os.kill(vault, signal.SIGCONT)
+            time.sleep(0.1)
+        r = self.bob.perch("join", self.conf["uri"], "--code",
+                           self.code("Bob"), check=False)
+        tap.ok(r.returncode == 0, "five hasty leaves, and there is room yet",
+               r.stdout, r.stderr)
+        self.bob.perch("leave")
+
     def trouble(self):
         r = self.bob.perch("watch", "c_" + "0" * 22, check=False)
         tap.ok(r.returncode == 1 and "not in" in r.stderr,
@@ -194,5 +215,6 @@ if __name__ == "__main__":
         p.example()
         p.lines()
         p.page()
+        p.hasty()
         p.trouble()
     tap.done()
