@@ -207,20 +207,6 @@ kmf_conf_answer(struct kmf_job *j, uint16_t status)
 	return kmf_answer_json(j, status, kmf_conf_json(j->k, &j->conf));
 }
 
-/* A conference stays with one MDD; they are taken in turn by its id. */
-static const char *
-mdd_pick(struct kmf_keeper *k, const char *id)
-{
-	uint32_t h = 0;
-	size_t n = 0;
-
-	for (; *id != '\0'; id++)
-		h = h * 31 + (unsigned char)*id;
-	while (k->mdds != NULL && k->mdds[n] != NULL)
-		n++;
-	return n == 0 ? "" : k->mdds[h % n];
-}
-
 int
 kmf_conf_init(struct kmf_keeper *k, struct db_conf *c, const char *by)
 {
@@ -235,7 +221,7 @@ kmf_conf_init(struct kmf_keeper *k, struct db_conf *c, const char *by)
 	c->due_ms = c->ends_ms;
 	if ((r = kmf_copy(c->created_by, sizeof(c->created_by), by)) != 0)
 		return r;
-	return kmf_copy(c->mdd, sizeof(c->mdd), mdd_pick(k, c->id));
+	return kmf_copy(c->mdd, sizeof(c->mdd), kmf_mdd_pick(k, c->id));
 }
 
 static int
@@ -312,9 +298,10 @@ descriptor_json(struct kmf_job *j)
 	    "id", c->id, "title", c->title, "starts_at",
 	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
 	    "state", kmf_conf_state_text(c), "locked", (int)(c->locked_ms != 0),
-	    "policy", json_loads(c->policy, 0, NULL), "mdd", c->mdd, "media",
-	    kmf_media_json(), "you", "member", m->id, "name", m->name, "role",
-	    m->role, "kind", m->kind, "ssrcs", kmf_ssrcs_json(m));
+	    "policy", json_loads(c->policy, 0, NULL), "mdd",
+	    kmf_mdd_of(j->k, c, m->id), "media", kmf_media_json(), "you",
+	    "member", m->id, "name", m->name, "role", m->role, "kind", m->kind,
+	    "ssrcs", kmf_ssrcs_json(m));
 }
 
 int

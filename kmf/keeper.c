@@ -253,6 +253,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->loop = l;
 	k->out_tail = &k->out;
 	k->mdds = o->mdds;
+	k->cascade = o->cascade;
 	limits_set(k, o);
 	snprintf(k->mail_from, sizeof(k->mail_from), "%s",
 	    o->mail_from != NULL ? o->mail_from : "");

@@ -132,6 +132,7 @@ struct kmf_keeper {
 	struct db *db;
 	char base[DB_URL_MAX];
 	char *const *mdds;
+	bool cascade;
 	int64_t limit_conferences, limit_invitees, limit_invitations;
 	char mail_from[DB_EMAIL_MAX]; /* "": no mail goes out */
 	int64_t mail_flying[4];	      /* numbers under way; 0: free */
@@ -469,6 +470,15 @@ PERC_MUST int kmf_policy_get(struct kmf_policy *p, const json_t *o, char *why,
     size_t cap);
 PERC_MUST int kmf_policy_load(struct kmf_policy *p, const char *text);
 json_t *kmf_policy_json(const struct kmf_policy *p);
+/* mdds.c: by turns; this member's; the configured one that url is, if the
+ * conference is there, or NULL; and token2's claim of the others. */
+const char *kmf_mdd_pick(const struct kmf_keeper *k, const char *id);
+const char *kmf_mdd_of(const struct kmf_keeper *k, const struct db_conf *c,
+    const char *member);
+const char *kmf_mdd_find(const struct kmf_keeper *k, const struct db_conf *c,
+    const char *url);
+PERC_MUST int kmf_mdd_name_others(
+    const struct kmf_keeper *k, const char *mdd, json_t *claims);
 json_t *kmf_media_json(void);
 json_t *kmf_ssrcs_json(const struct db_member *m);
 const char *kmf_conf_state_name(enum db_conf_state s);

@@ -184,6 +184,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 {
 	struct kmf_keeper_opts o = { .base_url = c->base_url,
 		.mdds = c->mdds,
+		.cascade = c->cascade,
 		.mail_from = c->mail.url != NULL ? c->mail.from : NULL,
 		.limit_conferences = c->limit_conferences,
 		.limit_invitees = c->limit_invitees,

@@ -115,6 +115,7 @@ struct kmf_conf {
 	char *guard_dir;   /* root.gen, revoked.log */
 	char *user;	 /* to become; NULL: stay */
 	char **mdds;	 /* base URLs of MDDs, NULL-terminated */
+	bool cascade;	 /* a conference is at all of them */
 	int64_t fronts;	 /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
 	int64_t rate_address, rate_person; /* a second, per front */

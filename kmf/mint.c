@@ -239,21 +239,12 @@ kmf_op_token1(struct kmf_job *j)
 	return token1(j, &p, have);
 }
 
-static bool
-same_url(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-
-	n -= n > 0 && a[n - 1] == '/';
-	m -= m > 0 && b[m - 1] == '/';
-	return n == m && strncmp(a, b, n) == 0;
-}
-
 int
 kmf_op_token2(struct kmf_job *j)
 {
 	const struct db_member *m = &j->me;
 	uint8_t x5t[PERC_SHA256_LEN];
+	const char *mdd;
 	json_t *claims;
 	int r;
 
@@ -263,16 +254,16 @@ kmf_op_token2(struct kmf_job *j)
 	r = kmf_decide_member(j->k, &j->conf, m);
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
-	if (r != 0 || j->conf.state == DB_CONF_ENDED ||
-	    !same_url(j->call->arg, j->conf.mdd))
+	mdd = kmf_mdd_find(j->k, &j->conf, j->call->arg);
+	if (r != 0 || j->conf.state == DB_CONF_ENDED || mdd == NULL)
 		return no_target(j);
 	if ((r = kmf_audit(j->k, KMF_AUDIT_TOKEN, m->id, j->conf.id, m->id,
 		 json_pack("{s:s, s:s}", "scope", "join", "x5t",
 		     j->call->arg2))) != 0)
 		return r;
-	claims = kmf_claims_new(
-	    j, j->conf.mdd, m->id, "perch-agent", "join", KMF_TOKEN2_S);
-	if (claims == NULL ||
+	claims =
+	    kmf_claims_new(j, mdd, m->id, "perch-agent", "join", KMF_TOKEN2_S);
+	if (claims == NULL || kmf_mdd_name_others(j->k, mdd, claims) != 0 ||
 	    json_object_set_new(
 		claims, "conference", json_string(j->conf.id)) != 0 ||
 	    json_object_set_new(claims, "ssrcs",

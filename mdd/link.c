@@ -254,10 +254,12 @@ path_loops(const struct mdd_link_path *p, uint64_t me)
 {
 	unsigned i;
 
+	if (p->hops == 0 || p->hops > MDD_LINK_PATH)
+		return true;
 	for (i = 0; i < p->hops; i++)
 		if (p->node[i] == me)
 			return true;
-	return p->hops == 0 || p->hops > MDD_LINK_PATH;
+	return false;
 }
 
 enum mdd_claim

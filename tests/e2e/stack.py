@@ -80,15 +80,15 @@ class Kmf:
 
 
 class Mdd:
-    def __init__(self, w, uid=None):
-        self.w, self.uid = w, uid
+    def __init__(self, w, uid=None, name="mdd"):
+        self.w, self.uid, self.name = w, uid, name
         self.port = world.free_port()
         self.url = f"https://localhost:{self.port}"
         self.media = world.free_udp()
-        self.ca, self.key = w.certificate("mdd", uid)
+        self.ca, self.key = w.certificate(name, uid)
 
     def configure(self, kmf, extra=""):
-        self.dir = self.w.mkdir("mdd", self.uid)
+        self.dir = self.w.mkdir(self.name, self.uid)
         self.conf = self.w.write(self.dir / "perch-mdd.conf", "\n".join([
             f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
             f"tls_cert = {self.ca}", f"tls_key = {self.key}",
@@ -99,7 +99,7 @@ class Mdd:
         return self
 
     def serve(self):
-        self.proc = self.w.spawn("perch-mdd", [
+        self.proc = self.w.spawn("perch-" + self.name, [
             self.w.bin("perch-mdd"), "serve", "-c", self.conf], uid=self.uid)
         world.wait_for(lambda: world.listening(self.port) or
                        not self.proc.alive(), 15, say="perch-mdd to listen")

@@ -196,7 +196,7 @@ contexts(struct peer *p)
 
 	need(perc_dtls_keys(p->dtls, &p->keys) == 0);
 	need(perc_srtp_new(
-		 &p->tx, k->profile, k->tx_key, k->tx_salt, 16, 128) == 0);
+		 &p->tx, k->profile, k->tx_key, k->tx_salt, 256, 128) == 0);
 	need(perc_srtp_new(
 		 &p->rx, k->profile, k->rx_key, k->rx_salt, 64, 128) == 0);
 	need(perc_srtcp_new(

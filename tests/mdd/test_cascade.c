@@ -407,6 +407,159 @@ test_ohb_keeps_the_first_original(void **state)
 	peer_close(&c);
 }
 
+/* ---- feedback --------------------------------------------------------- */
+
+/* A compound for the MDD: empty RR of ssrc, then what; protected, sent. */
+static void
+rtcp_send(struct peer *p, uint32_t ssrc, const uint8_t *what, size_t n)
+{
+	uint8_t d[PEER_PACKET] = { 0x80, 201, 0, 1, (uint8_t)(ssrc >> 24),
+		(uint8_t)(ssrc >> 16), (uint8_t)(ssrc >> 8), (uint8_t)ssrc };
+	size_t len = 8 + n;
+
+	memcpy(d + 8, what, n);
+	assert_int_equal(perc_srtcp_protect(p->tx_rtcp, d, &len), 0);
+	peer_send(p, d, len);
+}
+
+/* Until a packet of this type is in a compound; where it begins, or NULL. */
+static const uint8_t *
+rtcp_hear(struct peer *p, uint8_t d[static PEER_PACKET], uint8_t type, int ms)
+{
+	int64_t end = perc_now_ms() + ms;
+	size_t n, at;
+
+	while (perc_now_ms() < end) {
+		if ((n = peer_recv_rtcp(p, d, 100)) == 0 ||
+		    perc_srtcp_unprotect(p->rx_rtcp, d, &n) != 0)
+			continue;
+		for (at = 0; at + 8 <= n;
+		     at += 4 * ((size_t)(d[at + 2] << 8 | d[at + 3]) + 1))
+			if (d[at + 1] == type)
+				return d + at;
+	}
+	return NULL;
+}
+
+/* A request for a key frame and a goodbye find their way over two links. */
+static void
+test_feedback_crosses(void **state)
+{
+	static const uint8_t pli[] = { 0x81, 206, 0, 2, 0x0c, 0x0c, 0x0c, 0x0c,
+		0x0a, 0x0a, 0x0a, 0x0a };
+	static const uint8_t bye[] = { 0x81, 203, 0, 1, 0x0a, 0x0a, 0x0a,
+		0x0a };
+	struct web *x = *state;
+	struct node *ka = web_node(x), *kb = web_node(x), *kc = web_node(x);
+	struct peer a = { 0 }, c = { 0 };
+	uint8_t d[PEER_PACKET];
+	const uint8_t *k;
+
+	member(x, ka, &a, "m_a", SSRC_A);
+	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
+	web_link(x, kc, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
+	member(x, kc, &c, "m_c", SSRC_C);
+	assert_true(web_learns(x, kc, SSRC_A, true));
+	assert_true(web_learns(x, ka, SSRC_C, true));
+	web_run(x, 600); /* past the damping of the welcome's own */
+	while (rtcp_hear(&a, d, 206, 50) != NULL)
+		;
+	rtcp_send(&c, SSRC_C, pli, sizeof(pli));
+	k = rtcp_hear(&a, d, 206, 2000);
+	assert_non_null(k);
+	assert_memory_equal(k + 4, pli + 4, 8);
+	rtcp_send(&a, SSRC_A, bye, sizeof(bye));
+	k = rtcp_hear(&c, d, 203, 2000);
+	assert_non_null(k);
+	assert_memory_equal(k + 4, bye + 4, 4);
+	peer_close(&a);
+	peer_close(&c);
+}
+
+/* ---- a far side that lies --------------------------------------------- */
+
+/* One announcement of one SSRC by this path. */
+static void
+announce(struct peer *p, uint32_t ssrc, const struct mdd_link_path *path)
+{
+	uint8_t buf[MDD_HELLO_MAX];
+	struct mdd_hello h;
+
+	mdd_hello_begin(&h, buf);
+	assert_true(mdd_hello_add(&h, path, 1, &ssrc, 1));
+	rtcp_send(p, 1, buf, mdd_hello_end(&h));
+}
+
+/* It takes no member's SSRC, sends none that it did not announce, and what it
+ * sends back of ours goes nowhere. */
+static void
+test_REQ_F_8_1c_hostile_peer(void **state)
+{
+	struct mdd_link_path far = { 1, { 4711 } }, loop = { 2, { 4711, 0 } };
+	struct web *x = *state;
+	struct node *k = web_node(x);
+	struct peer a = { 0 }, b = { 0 }, evil = { 0 };
+	uint64_t before;
+	uint16_t seq;
+
+	member(x, k, &a, "m_a", SSRC_A);
+	member(x, k, &b, "m_b", SSRC_B);
+	web_join(x, k, &evil, "peer:evil", 0, MDD_LINK_PEER);
+	assert_true(peer_connect(&evil, 3000));
+	announce(&evil, SSRC_A, &far);
+	loop.node[1] = k->w.node;
+	announce(&evil, 0x77777777, &loop);
+	web_run(x, 20);
+	assert_int_equal(k->w.count[MDD_REFUSED_OWN], 1);
+	assert_int_equal(k->w.count[MDD_REFUSED_LOOP], 1);
+	before = k->w.count[MDD_DROP_SSRC];
+	for (seq = 100; seq < 110; seq++) {
+		say(&evil, SSRC_A, seq);     /* a member's */
+		say(&evil, 0x77777777, seq); /* not announced */
+	}
+	hears_nothing(&b);
+	assert_int_equal(k->w.count[MDD_DROP_SSRC], before + 20);
+	say(&a, SSRC_A, 1);
+	assert_int_equal(hears_once(&b, SSRC_A), 1);
+	announce(&evil, SSRC_C, &far); /* what it may */
+	web_run(x, 20);
+	say(&evil, SSRC_C, 9);
+	assert_int_equal(hears_once(&b, SSRC_C), 9);
+	peer_close(&a);
+	peer_close(&b);
+	peer_close(&evil);
+}
+
+/* Each datagram announces others: what it gets is bounded, and the members do
+ * not notice. */
+static void
+test_REQ_F_8_2_1b_hostile_flood(void **state)
+{
+	struct mdd_link_path far = { 1, { 4711 } };
+	struct web *x = *state;
+	struct node *k = web_node(x);
+	struct peer a = { 0 }, b = { 0 }, evil = { 0 };
+	uint32_t ssrc = 1000;
+	unsigned round;
+
+	member(x, k, &a, "m_a", SSRC_A);
+	web_join(x, k, &evil, "peer:evil", 0, MDD_LINK_PEER);
+	assert_true(peer_connect(&evil, 3000));
+	for (round = 0; round < 200; round++) {
+		announce(&evil, ssrc, &far);
+		say(&evil, ssrc++, 1);
+		web_run(x, 1);
+	}
+	assert_int_equal(k->w.legs.nfree_in, 4 * MDD_LINK_SHARE);
+	assert_true(k->w.count[MDD_REFUSED_FULL] >= 200 - WEB_SOURCES);
+	member(x, k, &b, "m_b", SSRC_B); /* there is room for him */
+	say(&a, SSRC_A, 1);
+	assert_int_equal(hears_once(&b, SSRC_A), 1);
+	peer_close(&a);
+	peer_close(&b);
+	peer_close(&evil);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, web_setup, web_teardown)
 
 int
@@ -420,6 +573,9 @@ main(void)
 		T(test_triangle_all_transit),
 		T(test_star_and_peer),
 		T(test_ohb_keeps_the_first_original),
+		T(test_feedback_crosses),
+		T(test_REQ_F_8_1c_hostile_peer),
+		T(test_REQ_F_8_2_1b_hostile_flood),
 	};
 
 	return cmocka_run_group_tests_name("cascade", tests, NULL, NULL);

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# People of one conference at two media distributors that nobody trusts: the
+# KMF spreads them, the distributors link, and everybody hears everybody.
+import json
+import os
+import pathlib
+import sys
+import time
+import types
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+
+from people import Ear, Voice, state, up                    # noqa: E402
+import stack                                                # noqa: E402
+import tap                                                  # noqa: E402
+import world                                                # noqa: E402
+
+PEOPLE = ["Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace"]
+
+
+class Cascade:
+    def __init__(self, w):
+        self.w = w
+        self.mdds = [stack.Mdd(w), stack.Mdd(w, name="mdd2")]
+        self.kmf = stack.Kmf(w, None, None,
+                             ", ".join(m.url for m in self.mdds),
+                             extra="cascade = yes").serve()
+        keys = [self.link_key(m) for m in self.mdds]
+        for m, peer, key in zip(self.mdds, self.mdds[::-1], keys[::-1]):
+            m.configure(self.kmf, "\n".join([
+                f"link_key = {m.link}", "[peer other]", f"url = {peer.url}",
+                f"key = {key}", f"ca = {peer.ca}",
+                "conferences = token"])).serve()
+        self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
+                        PERCH_CLIENT=str(self.kmf.state /
+                                         "admin-client.jwk"))
+
+    def link_key(self, m):
+        m.link = self.w.dir / f"{m.name}.jwk"
+        argv = [self.w.bin("perch-mdd"), "link-key", m.link]
+        first = self.w.run(argv).stdout.strip()
+        tap.ok(len(first) == 43 and m.link.stat().st_mode & 0o777 == 0o600
+               and self.w.run(argv).stdout.strip() == first,
+               "perch-mdd link-key makes a key, and prints it again", first)
+        return first
+
+    def admin(self, *args):
+        return json.loads(self.w.run(
+            [self.w.bin("perch"), "conference", *args, "--json"],
+            env=self.env).stdout)
+
+    def join(self, name):
+        code = self.admin("invite", self.conf["id"], "--name", name,
+                          "--email", f"{name.lower()}@guests.example")["code"]
+        agent = stack.Agent(self.w, name, None, self.kmf, self.mdds[0],
+                            types.SimpleNamespace(cert=self.mdds[1].ca))
+        agent.start().perch("join", self.conf["uri"], "--code", code)
+        agent.mdd = state(agent)["mdd"]
+        return agent
+
+    def gather(self):
+        """Two who are not at the same distributor."""
+        self.admin("create", "--title", "Two distributors")
+        self.conf = self.admin("list")["items"][0]
+        first = self.join(PEOPLE[0])
+        for name in PEOPLE[1:]:
+            other = self.join(name)
+            if other.mdd != first.mdd:
+                break
+        tap.ok({first.mdd, other.mdd} == {m.url for m in self.mdds},
+               "the KMF spreads members over both", first.mdd, other.mdd)
+        return first, other
+
+    def stream(self, at, of):
+        def seen():
+            return next((s for s in state(at).get("out", [])
+                         if s["name"] == of.name and s["media"] == "audio"
+                         and s.get("sdp")), None)
+        return world.wait_for(seen, 15, say=f"{of.name} at {at.name}")
+
+    def hears(self, at, of):
+        ear = Ear(self.stream(at, of)["port"])
+        into = next(i for i in state(of)["in"] if i["media"] == "audio")
+        voice = Voice(into["port"])
+        try:
+            world.wait_for(lambda: len(ear.heard) > 50, 15, say="media")
+            first = voice.n
+            time.sleep(1)
+            last = voice.n
+            time.sleep(0.5)
+            lost = ear.missing(first, last)
+            tap.ok(not lost and last - first > 20,
+                   f"{at.name} hears {of.name} over the link, every one of "
+                   f"{last - first} frames", lost)
+        finally:
+            voice.stop()
+            ear.running = False
+
+
+with world.World("perch-cascade-") as w:
+    c = Cascade(w)
+    a, b = c.gather()
+    world.wait_for(lambda: up(a) and up(b), 10, say="both legs")
+    c.hears(b, a)
+    c.hears(a, b)
+tap.done()
