@@ -132,7 +132,7 @@ test_estimate_follows_the_road(void **state)
 		world_wait(x, 2);
 		if (next(&x->b, d, &number) > 0)
 			perc_twcc_seen(&log, (uint16_t)number,
-			    perc_now_ms() * 1000 + (int64_t)i * i * 40);
+			    perc_now_ms() * 1000 + (int64_t)i * i * 250);
 		if (i % 20 != 19)
 			continue;
 		perc_wire_writer(&w, c, sizeof(c));
@@ -141,7 +141,8 @@ test_estimate_follows_the_road(void **state)
 		world_rtcp(&x->b, c, w.pos);
 	}
 	assert_true(leg->bwe.bps < before / 2);
-	assert_int_equal(leg->bps, leg->bwe.bps); /* mdd_select_rate */
+	/* mdd_select_rate, which passes over small changes */
+	assert_in_range(leg->bps, leg->bwe.bps * 3 / 4, leg->bwe.bps * 4 / 3);
 }
 
 /* Feedback for a sender that numbers: what came and what did not. */
