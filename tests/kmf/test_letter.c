@@ -335,8 +335,8 @@ test_given_up_after_a_day(void **state)
 		last = t.now_ms;
 		end_job(got.job, KMF_ERRAND_FAILED);
 		for (waited = 0; got.n == n && waited < 4000000;
-		     waited += 10000) {
-			t.now_ms += 10000;
+		     waited += 30000) {
+			t.now_ms += 30000;
 			kmf_errand_wake(t.k, KMF_ERRAND_MAIL);
 			kmf_errands_pump(t.k);
 			kit_turn(&t);
