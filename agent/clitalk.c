@@ -113,7 +113,7 @@ error_take(struct asking *a, const struct perch_answer *answer)
 {
 	struct talk *t = a->talk;
 	const char *code = answer->code != NULL ? answer->code : "";
-	const char *text = answer->text != NULL ? answer->text : "";
+	const char *text = cli_clean(answer->text != NULL ? answer->text : "");
 
 	a->status = exit_of(code);
 	if (t->keep)
@@ -133,7 +133,7 @@ on_answer(struct perch_client *c, const struct perch_answer *answer, void *arg)
 	switch (answer->event) {
 	case PERCH_PROGRESS:
 		if (!a->talk->quiet)
-			cli_say("%s", answer->text);
+			cli_say("%s", cli_clean(answer->text));
 		fflush(stdout);
 		break;
 	case PERCH_LOGIN:

@@ -282,7 +282,7 @@ on_status(struct perch_client *client, const struct perch_answer *a, void *arg)
 	struct watch *w = arg;
 
 	if (a->event == PERCH_STATUS && cli_json(w->cli))
-		cli_say("%s", a->json);
+		cli_say("%s", a->json); /* JSON escapes controls */
 	if (a->event == PERCH_STATUS)
 		status_take(w, a->json);
 	if (a->event != PERCH_FAILED)
@@ -354,7 +354,7 @@ cli_watch_run(const struct cli *c, const char *conference, bool live)
 	if (live)
 		screen_leave(&w);
 	if (w.status == CLI_UNREACHABLE)
-		cli_complain("%s", perch_client_error(w.client));
+		cli_complain("%s", cli_clean(perch_client_error(w.client)));
 	else if (live && w.now != NULL)
 		cli_say("%s",
 		    w.over ? cli_clean(w.now->words)

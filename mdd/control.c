@@ -14,6 +14,7 @@
 
 #include "mdd/admin.h"
 #include "mdd/cascade.h"
+#include "mdd/memory.h"
 #include "mdd/role.h"
 #include "mdd/sdp.h"
 #include "perc/log.h"
@@ -52,11 +53,17 @@ ctl_tell(struct ctl *c, char what)
 static void
 tell_ready(struct ctl *c)
 {
+	struct mdd_memory m;
+
 	if (c->told || !ctl_ready(c))
 		return;
 	c->told = true;
-	log_info("ready url=%s port=%u workers=%u", c->conf->base_url,
-	    perc_httpd_port(c->httpd), c->workers);
+	mdd_memory_of(&m, c->conf);
+	log_info("ready url=%s port=%u workers=%u legs=%d conferences=%d "
+		 "worker_memory_mib=%zu",
+	    c->conf->base_url, perc_httpd_port(c->httpd), c->workers,
+	    (int)c->conf->max_legs, (int)c->conf->max_conferences,
+	    m.worker >> 20);
 	ctl_tell(c, MDD_CONTROL_READY);
 }
 

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "mdd/admin.h"
-#include "mdd/memory.h"
 #include "mdd/msg.h"
 #include "mdd/role.h"
 #include "perc/httpd.h"
@@ -368,7 +367,6 @@ int
 mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 {
 	struct sup *s = calloc(1, sizeof(*s));
-	struct mdd_memory m;
 	unsigned i;
 	int r;
 
@@ -379,9 +377,6 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	s->n = (unsigned)c->workers;
 	if ((r = perc_process_harden()) != 0)
 		log_warnx("hardening: %s", perc_strerror(r));
-	mdd_memory_of(&m, c);
-	log_info("limits legs=%d conferences=%d worker_memory_mib=%zu",
-	    (int)c->max_legs, (int)c->max_conferences, m.worker >> 20);
 	for (i = 0; i < s->n; i++) {
 		udp_open(&s->worker[i], c->media_listen,
 		    c->media_port == 0 ? 0 : (unsigned)c->media_port + i);

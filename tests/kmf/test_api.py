@@ -469,7 +469,9 @@ def test_rates(s):
         r.admin = r.k.admin()
         conf = conference(r.admin)["id"]
         member = guest(r.k, r.admin, conf)
-        answers = [raw(r, "GET", "/v1/conferences") for _ in range(14)]
+        answers = []    # a slow machine earns more while it asks
+        while len(answers) < 60 and (not answers or answers[-1].status == 200):
+            answers.append(raw(r, "GET", "/v1/conferences"))
         assert [a.status for a in answers[:6]] == [200] * 6, answers
         late = answers[-1]
         problem(late, 429, "rate_limited")

@@ -21,7 +21,7 @@ except ImportError:
     if sys.executable != DEBIAN and os.access(DEBIAN, os.X_OK):
         os.execv(DEBIAN, [DEBIAN, *sys.argv])
     print("1..0 # SKIP no python3-aiosmtpd or no python3-icalendar")
-    sys.exit(77)
+    sys.exit(0)
 
 
 class Server:

@@ -20,7 +20,7 @@ except ImportError:
     if sys.executable != DEBIAN and os.access(DEBIAN, os.X_OK):
         os.execv(DEBIAN, [DEBIAN, *sys.argv])
     print("1..0 # SKIP no python3-icalendar")
-    sys.exit(77)
+    sys.exit(0)
 
 WRONG = "wrong-battery-staple"
 HEADERS = ["From", "To", "Date", "Message-ID", "Auto-Submitted",
@@ -251,7 +251,7 @@ class Stage:
 if __name__ == "__main__":
     if mta.missing():
         print(f"1..0 # SKIP {mta.missing()}")
-        sys.exit(77)
+        sys.exit(0)
     with world.World("mail-") as w, world.World("mail-other-") as w2:
         s = Stage()
         s.m = mta.Mta(w)

@@ -47,7 +47,7 @@ setup(void **state)
 
 	if (system("openssl version >/dev/null 2>&1") != 0) {
 		printf("1..0 # SKIP no openssl program\n");
-		exit(77);
+		exit(0);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	assert_non_null(mkdtemp(dir));

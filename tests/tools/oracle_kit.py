@@ -16,7 +16,7 @@ if not importlib.util.find_spec("cryptography"):
             os.path.realpath(OWN):
         os.execv(OWN, [OWN] + sys.argv)
     print("1..0 # SKIP python3-cryptography is not installed")
-    sys.exit(77)
+    sys.exit(0)
 
 import oracle as o  # noqa: E402
 import tap  # noqa: E402
