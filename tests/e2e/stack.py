@@ -98,9 +98,10 @@ class Mdd:
             ""]), self.uid)
         return self
 
-    def serve(self):
+    def serve(self, program=None):
         self.proc = self.w.spawn("perch-" + self.name, [
-            self.w.bin("perch-mdd"), "serve", "-c", self.conf], uid=self.uid)
+            program or self.w.bin("perch-mdd"), "serve", "-c", self.conf],
+            uid=self.uid)
         world.wait_for(lambda: world.listening(self.port) or
                        not self.proc.alive(), 15, say="perch-mdd to listen")
         if not self.proc.alive():
