@@ -111,11 +111,7 @@ db_mail_drop(struct db *db, const char *about)
 int
 db_mail_purge(struct db *db, int64_t before_ms)
 {
-	int r;
-
-	if ((r = db_exec(db, ST_MAIL_PURGE, "i", before_ms)) != 0)
-		return r;
-	return db_exec(db, ST_SHEET_PURGE, "");
+	return db_exec(db, ST_MAIL_PURGE, "i", before_ms);
 }
 
 int

@@ -155,10 +155,6 @@ const char *const db_statements[ST_MAX] = {
 	[ST_MAIL_PURGE] = "DELETE FROM mail WHERE no IN (SELECT no FROM mail "
 			  "WHERE due_ms = 0 AND at_ms < ? LIMIT 200)",
 	[ST_SHEET_ADD] = "INSERT INTO mail_sheet (event) VALUES (?)",
-	[ST_SHEET_PURGE] =
-	    "DELETE FROM mail_sheet WHERE no IN (SELECT no FROM mail_sheet s "
-	    "WHERE NOT EXISTS (SELECT 1 FROM mail WHERE sheet = s.no) "
-	    "LIMIT 200)",
 
 	[ST_SERIES_ADD] = "INSERT INTO series (" SERIES_COLS ") VALUES "
 			  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -11,3 +11,16 @@ ALTER TABLE mail ADD COLUMN name TEXT NOT NULL DEFAULT '';  -- of the addressee,
 ALTER TABLE mail ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE mail ADD COLUMN role TEXT NOT NULL DEFAULT '';
 CREATE INDEX mail_of_sheet ON mail (sheet) WHERE sheet IS NOT NULL;
+-- A sheet goes with the last message that it is for.
+CREATE TRIGGER mail_sheet_left AFTER UPDATE OF sheet ON mail
+WHEN OLD.sheet IS NOT NULL AND OLD.sheet IS NOT NEW.sheet
+	AND NOT EXISTS (SELECT 1 FROM mail WHERE sheet = OLD.sheet)
+BEGIN
+	DELETE FROM mail_sheet WHERE no = OLD.sheet;
+END;
+CREATE TRIGGER mail_sheet_gone AFTER DELETE ON mail
+WHEN OLD.sheet IS NOT NULL
+	AND NOT EXISTS (SELECT 1 FROM mail WHERE sheet = OLD.sheet)
+BEGIN
+	DELETE FROM mail_sheet WHERE no = OLD.sheet;
+END;
