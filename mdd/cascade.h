@@ -80,6 +80,9 @@ bool ctl_key_divisible(const char *key); /* "kmf/conference", no more */
  * link does), made if need be; nothing is counted yet. PERC_ERR_AGAIN. */
 PERC_MUST int ctl_room_get(
     struct ctl *c, const char *key, const char *member, struct ctl_room **rp);
+/* Another part of its conference has a leg with an SSRC of this token. */
+bool ctl_ssrc_elsewhere(const struct ctl *c, const struct ctl_room *room,
+    const struct mdd_token *t);
 void ctl_room_put(struct ctl *c, struct ctl_room *room); /* free if empty */
 /* Its legs are more or fewer than before: links follow, then as above. */
 void ctl_room_changed(struct ctl *c, struct ctl_room *room);

@@ -35,7 +35,6 @@ struct mdd_cc {
 	struct perc_twcc_log log; /* of what comes from it */
 	uint32_t media;		  /* one of its SSRCs */
 	int64_t told_ms;
-	uint64_t stale; /* waited too long and were dropped */
 };
 
 /* leg comes up: NULL afterwards when its endpoint does not know it. */

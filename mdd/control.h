@@ -57,6 +57,8 @@ struct ctl_leg {
 	char id[MDD_LEG_ID_MAX];
 	char member[MDD_TOKEN_ID_MAX + 1];
 	uint8_t pin[PERC_FINGERPRINT_LEN];
+	uint32_t ssrcs[MDD_TOKEN_SSRCS];
+	unsigned nssrcs;
 	struct ctl_room *room;
 	struct perc_httpd_req *req; /* waits for the worker; or NULL */
 	struct ctl_whip *whip;	    /* NULL: it joined by JSON */
@@ -113,7 +115,8 @@ struct ctl_ice { /* of the endpoint; wiped by whoever has it */
 
 /* Ask the worker of the token's conference for a leg; req is answered later
  * by join_answer. whip is taken over, unless there is an error, and puts the
- * leg among its like. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM. */
+ * leg among its like. PERC_ERR_LIMIT, _AGAIN (no worker is ready), _NOMEM,
+ * _CONFLICT (an SSRC is another member's, on another worker). */
 PERC_MUST int ctl_join(struct ctl *c, const struct mdd_token *t,
     const struct ctl_ice *ice, struct ctl_whip *whip,
     struct perc_httpd_req *req);

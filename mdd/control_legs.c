@@ -115,6 +115,10 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 	room_key(key, c, t, whip != NULL);
 	if ((r = ctl_room_get(c, key, t->member, &room)) != 0)
 		return r;
+	if (ctl_ssrc_elsewhere(c, room, t)) {
+		ctl_room_put(c, room);
+		return PERC_ERR_CONFLICT;
+	}
 	cascade_named(c, room->party, t);
 	if ((leg = calloc(1, sizeof(*leg))) == NULL) {
 		ctl_room_put(c, room);
@@ -123,6 +127,8 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 	perc_random_id(leg->id, sizeof(leg->id), "l_");
 	memcpy(leg->member, t->member, sizeof(leg->member));
 	memcpy(leg->pin, t->pin, sizeof(leg->pin));
+	memcpy(leg->ssrcs, t->ssrcs, sizeof(leg->ssrcs));
+	leg->nssrcs = t->nssrcs;
 	leg->exp_s = t->exp_s;
 	leg->asked_ms = perc_now_ms();
 	leg->req = req;

@@ -173,6 +173,12 @@ ip_take(uint8_t out[static MDD_IP_LEN], const struct sockaddr *sa)
 void
 join_full(struct ctl *c, struct perc_httpd_req *r, int err)
 {
+	if (err == PERC_ERR_CONFLICT) {
+		c->refused++;
+		join_problem(r, 409, "ssrc_taken",
+		    "An SSRC of the token is in use by another member");
+		return;
+	}
 	c->full++;
 	join_problem(r, 503, err == PERC_ERR_LIMIT ? "full" : "not_ready",
 	    "No leg to be had now");
@@ -227,9 +233,7 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a)
 		return;
 	}
 	if (a->err != 0) {
-		c->refused++;
-		join_problem(r, 409, "ssrc_taken",
-		    "An SSRC of the token is in use by another member");
+		join_full(c, r, PERC_ERR_CONFLICT);
 		return;
 	}
 	if (leg->whip != NULL) {

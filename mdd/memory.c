@@ -33,7 +33,8 @@ mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 	m->fixed = MEM_PROGRAM + MEM_INTAKE +
 	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8;
 	m->leg = sizeof(struct mdd_leg) + sizeof(struct mdd_plan) +
-	    3 * MEM_SLOT + lines * sizeof(struct mdd_sent) +
+	    sizeof(struct mdd_cc) + 3 * MEM_SLOT +
+	    lines * sizeof(struct mdd_sent) +
 	    sources * (sizeof(struct mdd_flow) + sizeof(struct mdd_tally)) +
 	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
 	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;

@@ -3,6 +3,11 @@
  * A leaky bucket that may go into debt by one packet (and by all sound): the
  * next waits until it is paid. The queue is in order, for a late packet is
  * worth less to a decoder than a lost one to be asked for.
+ *
+ * What is dropped here leaves a gap in the outer SEQ, on purpose. What a
+ * receiver did not want is taken out of its numbering (mdd/flow.h), for it
+ * misses nothing; who loses a part of a picture must see that, or it decodes
+ * rubbish instead of asking for a key frame.
  */
 #include "mdd/pace.h"
 

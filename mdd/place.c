@@ -140,6 +140,36 @@ ctl_room_get(
 	return room_make(p, w, rp);
 }
 
+static bool
+ssrcs_meet(const struct ctl_leg *leg, const struct mdd_token *t)
+{
+	unsigned i, k;
+
+	for (i = 0; i < leg->nssrcs; i++)
+		for (k = 0; k < t->nssrcs; k++)
+			if (leg->ssrcs[i] == t->ssrcs[k])
+				return true;
+	return false;
+}
+
+/* Whose SSRC it is, a worker knows of its own legs (mdd/room.c). Of those that
+ * other workers have of the same conference only we do; and a member's legs
+ * are never of two. */
+bool
+ctl_ssrc_elsewhere(
+    const struct ctl *c, const struct ctl_room *room, const struct mdd_token *t)
+{
+	const struct ctl_leg *leg;
+
+	if (room->party->first->next == NULL)
+		return false;
+	for (leg = c->first; leg != NULL; leg = leg->next)
+		if (leg->room != room && leg->room->party == room->party &&
+		    ssrcs_meet(leg, t))
+			return true;
+	return false;
+}
+
 void
 ctl_room_changed(struct ctl *c, struct ctl_room *room)
 {

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "perc/double.h"
 #include "perc/loop.h"
@@ -476,6 +477,78 @@ test_feedback_crosses(void **state)
 	peer_close(&c);
 }
 
+/* a, a link, a link, c; all know all. */
+static void
+line_open(struct web *x, struct peer *a, struct peer *c)
+{
+	struct node *ka = web_node(x), *kb = web_node(x), *kc = web_node(x);
+
+	member(x, ka, a, "m_a", SSRC_A);
+	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
+	web_link(x, kc, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
+	member(x, kc, c, "m_c", SSRC_C);
+	assert_true(web_learns(x, kc, SSRC_A, true));
+	assert_true(web_learns(x, ka, SSRC_C, true));
+}
+
+/* RFC 5104 section 4.3.1: each hop counts its requests for itself. */
+static void
+test_fir_crosses(void **state)
+{
+	static const uint8_t fir[] = { 0x84, 206, 0, 4, 0x0c, 0x0c, 0x0c, 0x0c,
+		0, 0, 0, 0, 0x0a, 0x0a, 0x0a, 0x0a, 77, 0, 0, 0 };
+	struct web *x = *state;
+	struct peer a = { 0 }, c = { 0 };
+	uint8_t d[PEER_PACKET];
+	const uint8_t *k;
+
+	line_open(x, &a, &c);
+	web_run(x, 600); /* as in test_feedback_crosses */
+	while (rtcp_hear(&a, d, 206, 50) != NULL)
+		;
+	rtcp_send(&c, SSRC_C, fir, sizeof(fir));
+	k = rtcp_hear(&a, d, 206, 2000);
+	assert_non_null(k);
+	assert_int_equal(k[0], 0x84);
+	assert_memory_equal(k + 4, fir + 4, 12);
+	assert_in_range(k[16], 1, 76);
+	peer_close(&a);
+	peer_close(&c);
+}
+
+/* What is lost between the first MDD and the second the second asks for, and
+ * it comes to all behind. */
+static void
+test_nack_over_a_link(void **state)
+{
+	struct web *x = *state;
+	struct peer a = { 0 }, c = { 0 };
+	uint8_t d[PEER_PACKET];
+	unsigned lost = 0;
+	struct node *kb;
+
+	line_open(x, &a, &c);
+	kb = &x->node[1];
+	say(&a, SSRC_A, 1);
+	assert_int_equal(hears_once(&c, SSRC_A), 1);
+	say(&a, SSRC_A, 2);
+	web_pump_one(&x->node[0]);
+	while (recv(kb->udp, d, sizeof(d), MSG_DONTWAIT) > 0)
+		lost++;
+	assert_true(lost > 0);
+	hears_nothing(&c);
+	assert_int_equal(total(x, MDD_RTX_SENT), 0);
+	say(&a, SSRC_A, 3);
+	assert_true(peer_recv(&c, d, 128, 191, 2000) > 0);
+	assert_int_equal(d[2] << 8 | d[3], 3);
+	assert_int_equal(hears_once(&c, SSRC_A), 2);
+	assert_true(kb->w.count[MDD_NACK_ASKED] > 0);
+	assert_int_equal(x->node[0].w.count[MDD_RTX_SENT], 1);
+	assert_int_equal(x->node[0].w.count[MDD_NACK_ASKED], 0);
+	peer_close(&a);
+	peer_close(&c);
+}
+
 /* ---- a far side that lies --------------------------------------------- */
 
 /* One announcement of one SSRC by this path. */
@@ -574,6 +647,8 @@ main(void)
 		T(test_star_and_peer),
 		T(test_ohb_keeps_the_first_original),
 		T(test_feedback_crosses),
+		T(test_fir_crosses),
+		T(test_nack_over_a_link),
 		T(test_REQ_F_8_1c_hostile_peer),
 		T(test_REQ_F_8_2_1b_hostile_flood),
 	};

@@ -359,6 +359,42 @@ test_conference_outgrows_a_worker(void **state)
 	metric_reaches("perch_mdd_conferences", NULL, 0);
 }
 
+static void
+asks(struct member *m, const char *conference, uint32_t ssrc, int status,
+    const char *code)
+{
+	m->conference = conference;
+	m->ssrc = ssrc;
+	free(m->token);
+	m->token = sign(claims(m));
+	expect(http("POST", "/v1/join", m->token, BODY), status, code);
+}
+
+/* Who names an SSRC that a member on another worker has is refused, as on the
+ * same worker; until that member has left. */
+static void
+test_ssrc_of_another_worker(void **state)
+{
+	struct member a, b, x = { .name = "m_x" };
+
+	mdd_conf(0, 0, "workers = 2\nlegs_per_worker = 1\n", "");
+	assert_int_equal(stage_start(0), 0);
+	come(0, &a, "m_a", "c_ssrc", SSRC_A);
+	come(0, &b, "m_b", "c_ssrc", SSRC_B);
+	assert_int_not_equal(a.port, b.port);
+	peer_open(&x.p);
+	asks(&x, "c_ssrc", SSRC_A, 409, "ssrc_taken");
+	asks(&x, "c_ssrc", SSRC_B, 409, "ssrc_taken");
+	asks(&x, "c_other", SSRC_A, 201, NULL);
+	expect(http("POST", "/v1/join", a.token, BODY), 201, NULL);
+	reaches(&b, &a);
+	leave(0, &b);
+	metric_reaches("perch_mdd_legs_up", NULL, 1);
+	asks(&x, "c_ssrc", SSRC_B, 201, NULL);
+	member_end(&a);
+	member_end(&x);
+}
+
 /* The root dies: its legs are lost, the others find together again. */
 static void
 test_root_worker_killed(void **state)
@@ -548,6 +584,7 @@ main(void)
 		T(test_line),
 		T(test_peer_killed_and_back),
 		T(test_conference_outgrows_a_worker),
+		T(test_ssrc_of_another_worker),
 		T(test_root_worker_killed),
 		T(test_who_may_not_link),
 		T(test_by_token),

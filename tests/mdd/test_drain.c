@@ -67,8 +67,10 @@ test_drain(void **state)
 	while (http("GET", "/readyz", NULL, NULL).status == 200 &&
 	    perc_now_ms() < began + 2000)
 		(void)usleep(20000);
+	assert_int_equal(http("GET", "/readyz", NULL, NULL).status, 503);
 	assert_string_equal(
 	    http("GET", "/readyz", NULL, NULL).text, "draining\n");
+	assert_int_equal(http("GET", "/healthz", NULL, NULL).status, 200);
 	peer_open(&late.p);
 	late.token = sign(claims(&late));
 	expect(http("POST", "/v1/join", late.token, BODY), 503, "draining");

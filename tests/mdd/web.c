@@ -82,8 +82,8 @@ web_teardown(void **state)
 	return 0;
 }
 
-static void
-node_pump(struct node *k)
+void
+web_pump_one(struct node *k)
 {
 	uint8_t buf[MDD_OUT_MAX];
 	struct mdd_addr from;
@@ -110,7 +110,7 @@ web_pump(void *web)
 
 	for (i = 0; i < x->n; i++)
 		if (x->node[i].loop != NULL)
-			node_pump(&x->node[i]);
+			web_pump_one(&x->node[i]);
 }
 
 void

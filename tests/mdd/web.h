@@ -28,6 +28,7 @@ int web_teardown(void **state);
 struct node *web_node(struct web *x);
 void node_end(struct node *k); /* as if its process died */
 void web_pump(void *web);
+void web_pump_one(struct node *k);
 void web_run(struct web *x, int ms);
 /* A leg for p, as control would ask for; peer_open()s it if need be. kind: of
  * a link that p is the far end of. */

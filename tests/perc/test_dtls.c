@@ -13,6 +13,8 @@
 
 #include "config.h"
 #include "perc/dtls.h"
+#include "perc/dtls_id.h"
+#include "perc/loop.h"
 
 #define QUEUE 64
 
@@ -279,6 +281,70 @@ test_reordering(void **state)
 	close_pair(&c, &s);
 }
 
+/* A ClientHello for new keys inside the old association: refused by either
+ * side, and what there is goes on. New keys are a new handshake's business
+ * (RFC 5764 section 5.2, mdd/rekey.c). */
+static void
+renegotiates(bool server)
+{
+	struct end c, s, *who = server ? &s : &c;
+	SSL *asks;
+
+	open_pair(&c, &s, NULL, 0, NULL, 0);
+	run(&c, &s, 1000);
+	check_keys(&c, &s, PERC_AEAD_AES_256_GCM);
+	asks = who->peer->d->ssl;
+	SSL_clear_options(asks, SSL_OP_NO_RENEGOTIATION);
+	assert_int_equal(SSL_renegotiate(asks), 1);
+	(void)SSL_do_handshake(asks);
+	assert_true(who->qn > 0);
+	who->sent = 0;
+	wire_deliver(who);
+	assert_int_equal(SSL_in_init(who->d->ssl), 0);
+	assert_int_equal(SSL_is_init_finished(who->d->ssl), 1);
+	assert_true(who->sent <= 1); /* an alert, and no flight */
+	assert_int_equal(perc_dtls_state(who->d), PERC_DTLS_UP);
+	close_pair(&c, &s);
+}
+
+static void
+test_no_renegotiation(void **state)
+{
+	renegotiates(true);
+	renegotiates(false);
+}
+
+/* RFC 6347 section 4.2.4.1 says a second; for a call we ask again after 100
+ * ms, then each time after twice as long. */
+static void
+test_first_retransmission(void **state)
+{
+	unsigned want = 100, i;
+	int64_t began;
+	struct end c, s;
+	int ms;
+
+	open_pair(&c, &s, NULL, 0, NULL, 0);
+	assert_int_equal(perc_dtls_next_ms(c.d), -1);
+	began = perc_now_ms();
+	assert_int_equal(perc_dtls_start(c.d), 0);
+	for (i = 1; i <= 3; i++, want *= 2) {
+		assert_int_equal(c.sent, i);
+		ms = perc_dtls_next_ms(c.d);
+		assert_in_range(ms, want / 2, want);
+		(void)poll(NULL, 0, ms / 2);
+		assert_int_equal(perc_dtls_timeout(c.d), 0);
+		assert_int_equal(c.sent, i); /* not before its time */
+		while ((ms = perc_dtls_next_ms(c.d)) > 0)
+			(void)poll(NULL, 0, ms);
+		assert_in_range(perc_now_ms() - began, want - 5, want + 400);
+		assert_int_equal(perc_dtls_timeout(c.d), 0);
+		began = perc_now_ms();
+	}
+	assert_int_equal(c.sent, 4);
+	close_pair(&c, &s);
+}
+
 /* Today's browsers send a ClientHello in two fragments; here every octet
  * string is cut by the peer, so cut one by hand: RFC 6347 section 4.2.3. */
 static void
@@ -418,6 +484,8 @@ main(void)
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_last_flight_lost),
 		cmocka_unit_test(test_reordering),
+		cmocka_unit_test(test_no_renegotiation),
+		cmocka_unit_test(test_first_retransmission),
 		cmocka_unit_test(test_fragmented_hello),
 		cmocka_unit_test(test_garbage_is_survived),
 		cmocka_unit_test(test_split),
