@@ -14,6 +14,7 @@
  *	frontleave.c  the way out
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
+ *	frontmdds.c   which distributor of several
  *	frontleg.c    ICE and DTLS of one leg; frontpump.c: its packets
  *	frontlogin.c  login at the organisation's identity provider; more
  *	              files in frontlogin.h
@@ -124,7 +125,7 @@ struct front_conf {
 	char id[FRONT_ID_MAX], member[FRONT_ID_MAX];
 	char *kmf, *resource, *token_endpoint, *mdd;
 	char *title, *name, *starts_at, *ends_at;
-	json_t *media, *policy;
+	json_t *media, *policy, *mdds;
 
 	/* the KMF's side */
 	struct front_nonces nonces;
@@ -317,6 +318,13 @@ void front_mdd_start(struct front_conf *c);
 void front_mdd_lost(struct front_conf *c, const char *why);
 void front_mdd_up(struct front_conf *c);
 void front_mdd_stop(struct front_conf *c); /* DELETE join too */
+/* frontmdds.c: mdd and mdds of the descriptor; try the next one, if there is
+ * one; what an MDD answered to the join, or the KMF to the question for its
+ * token2: is that a reason to? */
+void front_mdds_take(struct front_conf *c, const json_t *descriptor);
+void front_mdds_next(struct front_conf *c);
+void front_mdds_joined(struct front_conf *c, const struct perc_httpc_answer *a);
+void front_mdds_named(struct front_conf *c, const struct perc_httpc_answer *a);
 /* frontsubscribe.c: answers r; tell a new leg; it is over. */
 void front_subscribe(
     struct front_conf *c, struct local_req *r, const json_t *wanted);

@@ -301,7 +301,7 @@ on_conference(const struct perc_httpc_answer *a, void *arg)
 	keep(&c->title, j, "title");
 	keep(&c->starts_at, j, "starts_at");
 	keep(&c->ends_at, j, "ends_at");
-	keep(&c->mdd, j, "mdd");
+	front_mdds_take(c, j);
 	keep(&c->name, json_object_get(j, "you"), "name");
 	json_decref(c->media);
 	json_decref(c->policy);

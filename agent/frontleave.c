@@ -300,6 +300,7 @@ front_conf_free(struct front_conf *c)
 	free(c->receipt);
 	json_decref(c->media);
 	json_decref(c->policy);
+	json_decref(c->mdds);
 	json_decref(c->roster);
 	json_decref(c->roster_state);
 	free(c);

@@ -143,9 +143,7 @@ leg_replace(struct front_conf *c, const struct front_join *j)
 	c->leg = leg;
 	free(c->leg_url);
 	c->leg_url = text_new("%s/v1/join/%s", c->mdd, j->leg);
-	if (perc_timer_set(
-		c->agent->loop, &c->token2_timer, renew_ms, on_renew, c) != 0)
-		fatalx("no memory for a timer");
+	renew_plan(c, renew_ms);
 }
 
 static void
@@ -155,6 +153,7 @@ on_join(const struct perc_httpc_answer *a, void *arg)
 	struct front_join j;
 
 	c->join_req = NULL;
+	front_mdds_joined(c, a);
 	if (a->err != 0 || a->status != 201)
 		retry_answer(c, a, "the distributor does not let us in");
 	else if (front_join_parse(&j, a->body, a->len) != 0)
@@ -269,10 +268,12 @@ on_token2(const struct perc_httpc_answer *a, void *arg)
 	bool renewal = c->leg != NULL && c->leg_url != NULL;
 
 	if (a->err != 0 || a->status != 200) {
-		if (renewal)
+		if (renewal) {
 			renew_again(c, a);
-		else
-			retry_answer(c, a, "no token for the distributor");
+			return;
+		}
+		front_mdds_named(c, a);
+		retry_answer(c, a, "no token for the distributor");
 	} else if (token2_take(c, a) != 0) {
 		retry(c, "the token for the distributor is malformed");
 	} else if (renewal) {
@@ -359,6 +360,8 @@ front_mdd_lost(struct front_conf *c, const char *why)
 	perc_timer_stop(c->agent->loop, &c->token2_timer);
 	if (!wanted(c))
 		return;
+	if (c->state == FRONT_CONNECTING) /* it never carried anything */
+		front_mdds_next(c);
 	c->state = FRONT_CONNECTING;
 	retry(c, why);
 }

@@ -294,14 +294,14 @@ descriptor_json(struct kmf_job *j)
 	const struct db_member *m = &j->me;
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:s, s:o, "
-			 "s:{s:s, s:s, s:s, s:s, s:o}}",
+			 "s:o, s:{s:s, s:s, s:s, s:s, s:o}}",
 	    "id", c->id, "title", c->title, "starts_at",
 	    kmf_time_json(c->starts_ms), "ends_at", kmf_time_json(c->ends_ms),
 	    "state", kmf_conf_state_text(c), "locked", (int)(c->locked_ms != 0),
 	    "policy", json_loads(c->policy, 0, NULL), "mdd",
-	    kmf_mdd_of(j->k, c, m->id), "media", kmf_media_json(), "you",
-	    "member", m->id, "name", m->name, "role", m->role, "kind", m->kind,
-	    "ssrcs", kmf_ssrcs_json(m));
+	    kmf_mdd_of(j->k, c, m->id), "mdds", kmf_mdds_json(j->k, c, m->id),
+	    "media", kmf_media_json(), "you", "member", m->id, "name", m->name,
+	    "role", m->role, "kind", m->kind, "ssrcs", kmf_ssrcs_json(m));
 }
 
 int

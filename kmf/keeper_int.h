@@ -475,6 +475,9 @@ json_t *kmf_policy_json(const struct kmf_policy *p);
 const char *kmf_mdd_pick(const struct kmf_keeper *k, const char *id);
 const char *kmf_mdd_of(const struct kmf_keeper *k, const struct db_conf *c,
     const char *member);
+/* All that it may be at, its own first. */
+json_t *kmf_mdds_json(const struct kmf_keeper *k, const struct db_conf *c,
+    const char *member);
 const char *kmf_mdd_find(const struct kmf_keeper *k, const struct db_conf *c,
     const char *url);
 PERC_MUST int kmf_mdd_name_others(

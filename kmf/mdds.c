@@ -32,6 +32,31 @@ kmf_mdd_of(
 	return k->cascade ? kmf_mdd_pick(k, member) : c->mdd;
 }
 
+json_t *
+kmf_mdds_json(
+    const struct kmf_keeper *k, const struct db_conf *c, const char *member)
+{
+	const char *own = kmf_mdd_of(k, c, member);
+	json_t *list = json_array();
+	size_t n = 0, at = 0;
+
+	if (list == NULL || json_array_append_new(list, json_string(own)) != 0)
+		goto fail;
+	if (!k->cascade)
+		return list;
+	for (; k->mdds[n] != NULL; n++)
+		if (strcmp(k->mdds[n], own) == 0)
+			at = n;
+	for (size_t i = 1; i < n; i++)
+		if (json_array_append_new(
+			list, json_string(k->mdds[(at + i) % n])) != 0)
+			goto fail;
+	return list;
+fail:
+	json_decref(list);
+	return NULL;
+}
+
 static bool
 same_url(const char *a, const char *b)
 {

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # People of one conference at two media distributors that nobody trusts: the
-# KMF spreads them, the distributors link, and everybody hears everybody.
+# KMF spreads them, the distributors link, and everybody hears everybody. Then
+# one of the two dies: who was there goes to the other.
 import json
 import os
 import pathlib
+import signal
 import sys
 import time
 import types
@@ -80,7 +82,7 @@ class Cascade:
                          and s.get("sdp")), None)
         return world.wait_for(seen, 15, say=f"{of.name} at {at.name}")
 
-    def hears(self, at, of):
+    def hears(self, at, of, how="over the link"):
         ear = Ear(self.stream(at, of)["port"])
         into = next(i for i in state(of)["in"] if i["media"] == "audio")
         voice = Voice(into["port"])
@@ -92,11 +94,21 @@ class Cascade:
             time.sleep(0.5)
             lost = ear.missing(first, last)
             tap.ok(not lost and last - first > 20,
-                   f"{at.name} hears {of.name} over the link, every one of "
+                   f"{at.name} hears {of.name} {how}, every one of "
                    f"{last - first} frames", lost)
         finally:
             voice.stop()
             ear.running = False
+
+    def dies(self, a, b):
+        """The distributor of a is killed, for good."""
+        mine = next(m for m in self.mdds if m.url == a.mdd)
+        os.killpg(mine.proc.p.pid, signal.SIGKILL)
+        mine.proc.p.wait()
+        s = world.wait_for(lambda: state(a)["mdd"] == b.mdd and up(a), 25,
+                           say=f"{a.name} at the other distributor")
+        tap.ok(s["mdd"] == b.mdd and s["mdd_trouble"] == "",
+               f"{a.name} comes up at the other distributor", s)
 
 
 with world.World("perch-cascade-") as w:
@@ -105,4 +117,7 @@ with world.World("perch-cascade-") as w:
     world.wait_for(lambda: up(a) and up(b), 10, say="both legs")
     c.hears(b, a)
     c.hears(a, b)
+    c.dies(a, b)
+    c.hears(b, a, "again")
+    c.hears(a, b, "again")
 tap.done()

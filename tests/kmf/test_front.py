@@ -126,6 +126,7 @@ def test_REQ_F_5b_token1_is_this_endpoint(s):
     assert c["exp"] - c["iat"] <= 300 and c["scope"] == "member"
     d = e.descriptor()
     assert d["you"]["member"] == e.member and d["mdd"] == MDD
+    assert d["mdds"] == [MDD]
 
 
 def test_REQ_WS_6_2_token2_is_another_token(s):
