@@ -179,11 +179,17 @@ db_bind_row(struct db *db, enum stmt st, const struct cols *c, const void *row)
 	return db_err(rc);
 }
 
+/* When the transaction is lost, whatever else its owner writes would stand
+ * alone and at once, and SAVEPOINT would begin another: nothing does. */
 int
 db_run(struct db *db, enum stmt st)
 {
 	int rc;
 
+	if (db_broken(db)) {
+		stmt_done(db->st[st]);
+		return PERC_ERR_SYS;
+	}
 	db->ran++;
 	while ((rc = sqlite3_step(db->st[st])) == SQLITE_ROW)
 		;
