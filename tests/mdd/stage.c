@@ -190,7 +190,9 @@ http(const char *method, const char *path, const char *token, const char *body)
 		assert_non_null(auth);
 		(void)sprintf(auth, "Authorization: Bearer %s", token);
 		headers[0] = auth;
-		headers[1] = "Content-Type: application/json";
+		headers[1] = body != NULL && strncmp(body, "v=0", 3) == 0
+		    ? "Content-Type: application/sdp"
+		    : "Content-Type: application/json";
 	}
 	last.err = perc_httpc_once(&conf, method, url, headers, body,
 	    body == NULL ? 0 : strlen(body), on_answer, &last);

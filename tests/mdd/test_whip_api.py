@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # POST, PATCH, DELETE and OPTIONS of WHIP (RFC 9725) on a running perch-mdd, by
 # a client that has a pen and no media: every refusal says what to do.
+import http.client
+import json
 import os
 import pathlib
 import socket
@@ -147,6 +149,34 @@ def check_old(answer):
     return check(answer, "127.0.0.1", socket.AF_INET)
 
 
+def over6(mdd, key):
+    """The join API at ::1, by somebody who has no other family."""
+    def ask(method, path, token, body):
+        c = http.client.HTTPSConnection("localhost", mdd.port, timeout=10,
+                                        context=world.tls(mdd.cert))
+        raw = socket.create_connection(("::1", mdd.port), 10)
+        c.sock = world.tls(mdd.cert).wrap_socket(
+            raw, server_hostname="localhost")
+        c.request(method, path, body, {"Authorization": "Bearer " + token})
+        a = c.getresponse()
+        text = a.read().decode()
+        c.close()
+        return a.status, text
+    body = json.dumps({"ufrag": "mine", "pwd": "x" * 24})
+    status, text = ask("POST", "/v1/join", mdd.token(key), body)
+    leg = json.loads(text)
+    tap.ok(status == 201 and leg["host6"] == "::1",
+           "listen = [::1]: a join", status, text)
+    status, text = ask("PUT", f"/v1/join/{json.loads(text)['leg']}",
+                       mdd.token(key), None)
+    tap.ok(status == 200, "and its renewal", status, text)
+    try:
+        socket.create_connection(("127.0.0.1", mdd.port), 2).close()
+        tap.ok(False, "and nowhere else")
+    except OSError:
+        tap.ok(True, "and nowhere else")
+
+
 def main():
     key = jose.Key()
     with world.World("perch-whip-") as w:
@@ -161,6 +191,10 @@ def main():
         refusals(mdd)
         preflight(mdd)
         session(mdd)
+        mdd.proc.stop()
+        mdd.spawn("perch-mdd-6", workers=1, media_host6="::1",
+                  listen=f"[::1]:{mdd.port}")
+        over6(mdd, key)
         mdd.proc.stop()
         for more in ({"media_host6": "127.0.0.1"}, {"media_host6": "::"},
                      {"media_host6": "::1", "media_host": "::1"},
