@@ -8,6 +8,7 @@
 
 #include "mdd/batch.h"
 #include "mdd/leg.h"
+#include "mdd/link.h"
 #include "mdd/role.h"
 #include "mdd/worker.h"
 #include "perc/srtp.h"
@@ -19,6 +20,24 @@
 #define MEM_KEPT_8THS 9		  /* kept packets, and where they are */
 #define MEM_SLOT      16	  /* of a table, at most */
 
+/* mdd_links_init, and the hop contexts of links, which are legs beside. */
+static size_t
+links_memory(const struct mdd_conf *c)
+{
+	size_t n = mdd_conf_links(c), slots = 16,
+	       sources = (size_t)c->max_link_sources;
+
+	if (n == 0)
+		return 0;
+	while (slots < 2 * sources)
+		slots *= 2;
+	return n *
+	    (sizeof(struct mdd_link) + slots * sizeof(struct mdd_link_source)) +
+	    (n * MDD_LINK_SHARE + sources) *
+	    (sizeof(struct mdd_inbound) + sizeof(void *)) +
+	    n * perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW);
+}
+
 void
 mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 {
@@ -26,12 +45,14 @@ mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 	       rooms = (size_t)c->max_conferences;
 	size_t sources = (size_t)c->max_conference_legs * MDD_SOURCES_PER_LEG;
 
+	if (mdd_conf_links(c) > 0)
+		sources += (size_t)c->max_link_sources;
 	if (sources > PERC_SRTP_STREAMS_MAX)
 		sources = PERC_SRTP_STREAMS_MAX;
 	while (lines < (size_t)c->rtx_packets)
 		lines *= 2;
 	m->fixed = MEM_PROGRAM + MEM_INTAKE +
-	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8;
+	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8 + links_memory(c);
 	m->leg = sizeof(struct mdd_leg) + sizeof(struct mdd_plan) +
 	    sizeof(struct mdd_cc) + 3 * MEM_SLOT +
 	    lines * sizeof(struct mdd_sent) +

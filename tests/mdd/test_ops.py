@@ -54,6 +54,12 @@ def checks(mdd):
     tap.ok(code == 0 and n and abs(int(n[1]) - int(m[1]) -
                                    4000 * int(m[2]) / 1024) < 8,
            "of five times the legs too", more)
+    code, more = mdd.run("check-config", legs_per_worker=50)
+    n = re.search(r"(\d+) MiB for each worker \((\d+) KiB a leg", more)
+    # 500 SSRCs more, of which a leg has a context, a flow and a count each
+    tap.ok(code == 0 and n and int(n[2]) > int(m[2]) + 100 and
+           int(n[1]) > int(m[1]) + 1000 * (int(n[2]) - int(m[2])) / 1024 + 15,
+           "and of links", more)
     mdd.conf()
     r = run(mdd, "--check-config")
     tap.ok(r.returncode == 0 and "good" in r.stdout,
