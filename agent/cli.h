@@ -19,6 +19,7 @@
  *	clitime.c  times as people write and read them
  *	clidoctor.c is the way to the KMF and its single sign-on in order?
  *	cliaudit.c, cliauditverify.c  audit ...
+ *	clisubscribe.c  what the distributor is to send
  *	cliout.c   tables and sentences
  */
 #pragma once
@@ -90,6 +91,9 @@ enum cli_opt {
 	CLI_MEMBER,
 	CLI_INVITATION,
 	CLI_NO_TTY,
+	CLI_AUDIO,
+	CLI_VIDEO,
+	CLI_LAST_N,
 	CLI_UTC,
 	CLI_HELP,
 	CLI_VERSION,
@@ -138,6 +142,8 @@ int cli_join(const struct cli *c);
 int cli_leave(const struct cli *c);
 int cli_status(const struct cli *c);
 int cli_roster(const struct cli *c);
+int cli_subscribe(const struct cli *c);
+int cli_unsubscribe(const struct cli *c);
 int cli_code(const struct cli *c);
 int cli_login(const struct cli *c);
 int cli_logout(const struct cli *c);

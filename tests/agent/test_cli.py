@@ -308,6 +308,8 @@ def test_completion(s):
     assert "--rrule" in complete(s, "perch conference create --")
     assert "--code" not in complete(s, "perch conference create --")
     assert "--follow" in complete(s, "perch events --")
+    assert complete(s, "perch unsub") == ["unsubscribe"]
+    assert "--last-n" in complete(s, "perch subscribe --")
     assert complete(s, "perch invite add c --kind r") == ["room", "recorder"]
     assert complete(s, "perch --client f conference lis") == ["list"]
     assert complete(s, "perch webhooks ") == ["dead", "redeliver"]

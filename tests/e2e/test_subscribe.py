@@ -157,8 +157,44 @@ class Two:
         tap.ok(r.get("error", {}).get("code") == "usage",
                "without subscriptions it is no such command", r)
 
+    def flows(self, yes, *args):
+        """Bob's command, and whether Alice's sound arrives from then on."""
+        said = self.bob.perch(*args).stdout
+        time.sleep(0.3)
+        n = len(self.ear.seqs)
+        time.sleep(0.7)
+        came = len(self.ear.seqs) - n
+        told = " ".join(args).replace(self.stream["member"], "ID")
+        told = told.replace(self.conf["id"], "CONFERENCE")
+        tap.ok("Done" in said and (came > 10 if yes else came == 0),
+               f"perch {told}: Alice is "
+               f"{'' if yes else 'not '}heard", said, came)
+
+    def fails(self, words, *args):
+        r = self.bob.perch("subscribe", *args, check=False)
+        tap.ok(r.returncode == 2 and words in r.stderr,
+               f"perch subscribe {' '.join(args)} tells what to do", r)
+
+    def commands(self):
+        alice = self.stream["member"]
+        self.flows(False, "unsubscribe")
+        self.flows(True, "subscribe", self.conf["id"], "--member", "Alice")
+        self.flows(False, "unsubscribe", "--member", alice, "--audio")
+        self.flows(True, "unsubscribe", "--member", "Alice", "--video")
+        self.flows(False, "subscribe", "--video", "--last-n", "5")
+        self.flows(True, "subscribe", "--member", alice, "--audio")
+        self.flows(False, "subscribe", "--member", "Bob")
+        self.fails("nobody is called", "--member", "Mallory")
+        self.fails("1 to 255", "--last-n", "0")
+        self.fails("1 to 255", "--last-n", "5x")
+        r = self.bob.json("subscribe")
+        tap.ok(r == {"conference": self.conf["id"], "subscribed": True},
+               "perch subscribe --json prints the agent's answer", r)
+        self.flows(True, "subscribe")
+
     def run(self):
         self.talk()
+        self.commands()
         for what in ("again", "once more"):
             self.off()
             self.on(what)
