@@ -87,13 +87,14 @@ db_mail_event(struct db *db, char **textp, int64_t no)
 {
 	sqlite3_stmt *st = db->st[ST_MAIL_EVENT];
 	const unsigned char *text;
-	int r;
+	int rc, r;
 
 	if ((r = db_bind(db, ST_MAIL_EVENT, "i", no)) != 0)
 		return r;
-	r = PERC_ERR_NOTFOUND;
-	if (sqlite3_step(st) == SQLITE_ROW &&
-	    (text = sqlite3_column_text(st, 0)) != NULL)
+	rc = sqlite3_step(st);
+	r = rc == SQLITE_ROW || rc == SQLITE_DONE ? PERC_ERR_NOTFOUND
+						  : db_err(rc);
+	if (rc == SQLITE_ROW && (text = sqlite3_column_text(st, 0)) != NULL)
 		r = (*textp = strdup((const char *)text)) != NULL
 		    ? 0
 		    : PERC_ERR_NOMEM;

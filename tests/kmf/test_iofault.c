@@ -338,6 +338,24 @@ test_turn_is_done_or_not(void **state)
 	kit_close(&t);
 }
 
+/* "There is none" would make a letter spoilt for good. */
+static void
+test_letter_that_cannot_be_read_is_not_gone(void **state)
+{
+	struct faultvfs f = disks[5].f;
+	char *text = NULL;
+
+	kit_open(&t);
+	assert_int_equal(db_mail_event(t.k->db, &text, 1), PERC_ERR_NOTFOUND);
+	(void)sqlite3_db_release_memory(t.k->db->sql);
+	f.n = 1;
+	faultvfs_set(&f);
+	assert_int_equal(db_mail_event(t.k->db, &text, 1), PERC_ERR_SYS);
+	assert_int_equal(faultvfs_hits(), 1);
+	faultvfs_set(NULL);
+	kit_close(&t);
+}
+
 static void
 test_writes(void **state)
 {
@@ -375,6 +393,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turn_is_done_or_not),
+		cmocka_unit_test(test_letter_that_cannot_be_read_is_not_gone),
 		cmocka_unit_test(test_flushes),
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_reads),
