@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # People of one conference at two media distributors that nobody trusts: the
 # KMF spreads them, the distributors link, and everybody hears everybody. Then
-# one of the two dies: who was there goes to the other.
+# one of the two drains, then dies: who was there goes to the other.
 import json
 import os
 import pathlib
@@ -100,6 +100,21 @@ class Cascade:
             voice.stop()
             ear.running = False
 
+    def drains(self, a, b):
+        """The distributor of a takes nobody new (503): who is sent there by
+        the KMF comes up at b's."""
+        mine = next(m for m in self.mdds if m.url == a.mdd)
+        self.w.run([self.w.bin("perch-mdd"), "drain", "-c", mine.conf])
+        for n in range(12):     # each is sent there with even chances
+            late = self.join(f"Late{n}")
+            if "mdd_next" in late.proc.text():
+                break
+        log = late.proc.text()
+        tap.ok(f"from={a.mdd} to={b.mdd}" in log and "about to end" in log and
+               late.mdd == b.mdd and state(a)["mdd"] == a.mdd and up(a),
+               "who comes while a distributor drains goes to the other",
+               log[-500:])
+
     def dies(self, a, b):
         """The distributor of a is killed, for good."""
         mine = next(m for m in self.mdds if m.url == a.mdd)
@@ -117,6 +132,7 @@ with world.World("perch-cascade-") as w:
     world.wait_for(lambda: up(a) and up(b), 10, say="both legs")
     c.hears(b, a)
     c.hears(a, b)
+    c.drains(a, b)
     c.dies(a, b)
     c.hears(b, a, "again")
     c.hears(a, b, "again")
