@@ -274,7 +274,8 @@ def trouble(s):
     """What the log says that it should not."""
     return [line for line in s.k.proc.text().splitlines()
             if any(word in line for word in
-                   ("] error ", "op.failed", "died", "err=timeout", "Sanitizer",
+                   ("] error ", "op.failed", "front_died", "fetcher_died",
+                    "keeper_died", "err=timeout", "Sanitizer",
                     "runtime error", "front.stop", "keeper.stop"))]
 
 

@@ -154,9 +154,11 @@ test_flooding_leg_waits(void **state)
 	assert_true(peer_connect(&evil.p, 5000));
 	flood_on(&f, FLOOD_REPLAY, &evil);
 	f.leg_fd = evil.p.fd;
-	for (i = 0; i < FLOOD_SHOTS; i++)
-		f.len[i] = peer_rtp(&evil.p, f.shot[i], evil.ssrc,
-		    (uint16_t)(1 + i), "evil", 4, "", 1);
+	for (i = 0; i < FLOOD_SHOTS; i++) {
+		f.len[i] = peer_rtp(
+		    &evil.p, d, evil.ssrc, (uint16_t)(1 + i), "evil", 4, "", 1);
+		memcpy(f.shot[i], d, f.len[i]);
+	}
 	flood_open(&f);
 	/* in portions that its queue holds, were the worker late */
 	for (i = 1; i < 600; i++) {
