@@ -114,6 +114,7 @@ class Agent:
 
     def __init__(self, w, name, uid, kmf, mdd, *idps):
         self.w, self.name, self.uid = w, name, uid
+        self.base = self.ports()
         self.dir = w.mkdir(name.lower(), uid)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir),
                     "XDG_RUNTIME_DIR": str(self.dir), "LANG": "C.UTF-8"}
@@ -129,14 +130,14 @@ class Agent:
         # whose KMF counts is for root to say, where there is a root
         mine = "no" if uid is not None and os.geteuid() == 0 else "yes"
         vault = w.write(w.dir / f"{name.lower()}-vault.conf", "\n".join([
-            "require_protection = no", f"local_out_base = {self.ports()}",
+            "require_protection = no", f"local_out_base = {self.base}",
             "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}", ""]),
             mode=0o644)
         self.conf = w.write(self.dir / "perch-agent.conf", "\n".join([
             f"ca_file = {ca}", f"vault_conf = {vault}",
             f"vault_user_owned = {mine}", ""]), uid)
 
-    claims = []
+    claims = []     # (first port, sockets that hold the range)
 
     @staticmethod
     def claim(base):
@@ -161,7 +162,7 @@ class Agent:
             base = 10240 + (os.getpid() + i) % 10 * 2048
             held = cls.claim(base)
             if held:
-                cls.claims += held
+                cls.claims.append((base, held))
                 return base
             time.sleep(0.1 if i > 10 else 0)
         raise world.Broken("no range of ports is free for an agent")
@@ -177,6 +178,14 @@ class Agent:
         if not self.proc.alive():
             raise world.Broken("perch-agent: " + self.proc.text()[-2000:])
         return self
+
+    def gone(self):
+        """This person goes for good; another may have the ports."""
+        self.proc.stop()
+        for claim in [c for c in Agent.claims if c[0] == self.base]:
+            Agent.claims.remove(claim)
+            for s in claim[1]:
+                s.close()
 
     def perch(self, *args, check=True, seconds=60):
         return self.w.run([self.w.bin("perch"), *args], uid=self.uid,

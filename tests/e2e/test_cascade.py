@@ -71,6 +71,7 @@ class Cascade:
             other = self.join(name)
             if other.mdd != first.mdd:
                 break
+            other.gone()
         tap.ok({first.mdd, other.mdd} == {m.url for m in self.mdds},
                "the KMF spreads members over both", first.mdd, other.mdd)
         return first, other
@@ -109,6 +110,7 @@ class Cascade:
             late = self.join(f"Late{n}")
             if "mdd_next" in late.proc.text():
                 break
+            late.gone()         # ranges of ports are few
         log = late.proc.text()
         tap.ok(f"from={a.mdd} to={b.mdd}" in log and "about to end" in log and
                late.mdd == b.mdd and state(a)["mdd"] == a.mdd and up(a),
