@@ -317,10 +317,18 @@ kmf_roots_note(struct kmf_keeper *k)
 }
 
 /* A swap that a crash cut short: the new key is the database's, and stands
- * under its second name yet; or the old one is only to be destroyed. */
+ * under its second name yet; or the old one is only to be destroyed. And what
+ * a command left that was killed while it made a key: nothing is sealed by
+ * that one. */
 static void
 swap_late(struct kmf_keeper *k)
 {
+	char making[4096 + 8];
+
+	if (k->root_file[0] != '\0') {
+		snprintf(making, sizeof(making), "%s.making", k->root_file);
+		file_destroy(making);
+	}
 	if (k->root_file[0] != '\0' && k->root_old == NULL &&
 	    kmf_root_swap(k->root_file) != 0)
 		log_warn("root_key.not_swapped path=%s", k->root_file);

@@ -98,6 +98,15 @@ text_claims(struct load *l, const char *text, const char *typ, json_t **claims)
 	return r;
 }
 
+void
+load_good_clear(struct load *l)
+{
+	for (unsigned i = 0; i < LOAD_GOOD; i++) {
+		text_free(l->good[i].text);
+		json_decref(l->good[i].claims);
+	}
+}
+
 static int
 copy_open(struct load_seat *s, const char *sealed, int64_t epoch,
     const char *hash_text)

@@ -80,6 +80,8 @@ PERC_MUST int load_key_first(struct load_seat *s, const char *jwe, size_t len);
 PERC_MUST int load_key_next(struct load_seat *s, const json_t *event);
 PERC_MUST int load_roster_take(struct load_seat *s, const char *text);
 PERC_MUST int load_delta_take(struct load_seat *s, const char *text);
+/* Forget the texts that seats share. */
+void load_good_clear(struct load *l);
 PERC_MUST int load_roster_answer(
     struct load_seat *s, const char *body, size_t len);
 

@@ -198,6 +198,7 @@ main(int argc, char **argv)
 	for (i = 0; l.seats != NULL && i < l.n; i++)
 		if (l.seats[i].l != NULL)
 			load_seat_clear(&l.seats[i]);
+	load_good_clear(&l);
 	load_peer_clear(&l.admin);
 	load_kmf_remove(&l);
 	return r == 0 && l.count.bad_keys == 0 && l.count.bad_rosters == 0 ? 0
