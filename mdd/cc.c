@@ -26,6 +26,17 @@ now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+/*
+ * Nothing waits before the road has once shown that it is narrower than what
+ * comes: there is no probing (mdd/bwe.c), so the estimate of a leg that was
+ * quiet says nothing, and a stream that begins would be held to it.
+ */
+static void
+pace_set(struct mdd_leg *leg)
+{
+	mdd_pace_rate(&leg->cc->pace, leg->bwe.slow ? leg->bwe.bps : 0);
+}
+
 void
 mdd_cc_open(struct mdd_leg *leg)
 {
@@ -38,7 +49,7 @@ mdd_cc_open(struct mdd_leg *leg)
 	    (leg->cc = calloc(1, sizeof(*leg->cc))) == NULL)
 		return;
 	leg->cc->id = id;
-	mdd_pace_rate(&leg->cc->pace, leg->bwe.bps);
+	pace_set(leg);
 }
 
 void
@@ -166,7 +177,7 @@ mdd_cc_feedback(struct mdd_worker *w, struct mdd_leg *leg,
 	mdd_bwe_lost(&leg->bwe, lost);
 	leg->bwe.bps = mdd_bwe_update(&leg->bwe, now_ms,
 	    leg->report.rtt_ms > 0 ? leg->report.rtt_ms : 100);
-	mdd_pace_rate(&cc->pace, leg->bwe.bps);
+	pace_set(leg);
 	mdd_select_rate(leg, leg->bwe.bps);
 }
 

@@ -68,7 +68,8 @@ class Bench:
         self.kmf = stack.Kmf(w, None, None, self.mdd.url)
         self.kmf.serve()
         # one core's worth of packets of one leg is above the usual limit
-        self.mdd.configure(self.kmf, "max_leg_pps = 200000").serve()
+        self.mdd.configure(self.kmf, "max_leg_pps = 200000\n"
+                           "max_leg_kbps = 1000000").serve()
         self.admin = self.kmf.admin()
         now = time.time()
         stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
