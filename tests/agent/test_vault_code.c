@@ -8,51 +8,16 @@
 #include <string.h>
 
 #include "perc/json.h"
-#include "vaultkit.h"
+#include "vaultroom.h"
 
 #define CONF "c_code"
-
-struct world {
-	struct perc_loop *loop;
-	struct kit_kmf kmf, other;
-	struct kit_conf conf;
-	struct kit *m[3];
-};
 
 static int
 setup(void **state)
 {
-	static const char *const names[] = { "alice", "bob", "carol" };
-	struct world *w = calloc(1, sizeof(*w));
-	unsigned i;
+	struct vaultroom *w = vaultroom_open(CONF, 3);
 
-	assert_int_equal(perc_loop_new(&w->loop), 0);
-	kit_kmf_open(&w->kmf);
-	kit_kmf_open(&w->other);
-	kit_conf_init(&w->conf, CONF);
-	for (i = 0; i < 3; i++) {
-		w->m[i] = calloc(1, sizeof(*w->m[i]));
-		kit_open(w->m[i], w->loop, &w->kmf, names[i], i);
-		kit_join(w->m[i], &w->kmf, &w->conf);
-	}
 	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-	unsigned i;
-
-	for (i = 0; i < 3; i++) {
-		kit_close(w->m[i]);
-		free(w->m[i]);
-	}
-	kit_kmf_close(&w->kmf);
-	kit_kmf_close(&w->other);
-	perc_loop_free(w->loop);
-	free(w);
 	return 0;
 }
 
@@ -90,7 +55,7 @@ static void
 test_code_is_of_roster_and_epoch(void **state)
 {
 	char a[32], b[32], first[32], warn[96];
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 
 	look(w->m[0], a, warn);
 	assert_string_equal(a, ""); /* no roster yet */
@@ -118,7 +83,7 @@ static void
 test_two_keys_two_codes(void **state)
 {
 	char a[32], b[32], warn[96];
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_conf other;
 
 	kit_conf_rekey(&w->conf);
@@ -138,7 +103,7 @@ static void
 test_forked_roster_shows_in_the_code(void **state)
 {
 	char a[32], b[32], warn[96], *whole, *less;
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_conf forked = w->conf;
 
 	whole = kit_roster(w->kmf.key, &w->conf, w->m, 3, NULL);
@@ -168,7 +133,7 @@ test_code_covers_each_member_of_an_entry(void **state)
 		"{\"role\":\"member\"}" /* this one does not count */
 	};
 	json_t *list, *over;
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	char first[32], a[32], warn[96], *jws, *whole;
 	size_t i, n = sizeof(changes) / sizeof(changes[0]);
 	struct perc_jws j = { 0 };
@@ -213,7 +178,7 @@ expect(struct kit *k, const char *want)
 static void
 test_forked_is_flagged(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_conf twin = w->conf;
 	char *one, *two;
 
@@ -230,7 +195,7 @@ test_forked_is_flagged(void **state)
 static void
 test_stale_is_flagged(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	char *jws;
 
 	jws = kit_roster(w->kmf.key, &w->conf, w->m, 3,
@@ -246,7 +211,7 @@ test_stale_is_flagged(void **state)
 static void
 test_frozen_is_flagged(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct vault_slot *s = &w->m[0]->vault->slots[0];
 
 	kit_roster_all(&w->kmf, &w->conf, w->m, 3);
@@ -267,7 +232,7 @@ test_frozen_is_flagged(void **state)
 static void
 test_unsigned_is_flagged(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_conf c = w->conf;
 	char *jws = kit_roster(w->other.key, &c, w->m, 2, NULL);
 
@@ -284,7 +249,7 @@ test_unsigned_is_flagged(void **state)
 static void
 test_unlisted_is_flagged(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	char *jws = kit_roster(w->kmf.key, &w->conf, w->m + 1, 2, NULL);
 
 	assert_int_equal(give(w->m[0], jws), 0);
@@ -320,7 +285,7 @@ speaking(struct kit *k, char names[96])
 }
 
 static void
-talk(struct world *w, struct kit *from, unsigned n)
+talk(struct vaultroom *w, struct kit *from, unsigned n)
 {
 	while (n-- > 0) {
 		kit_app_send(from, VAULT_AUDIO, 111);
@@ -335,7 +300,7 @@ talk(struct world *w, struct kit *from, unsigned n)
 static void
 test_REQ_W_6_who_speaks(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint8_t quiet[13] = { 0x80, 111, 0, 9, 0, 0, 0, 9, 1, 2, 3, 4, 0 };
 	char names[96];
@@ -366,7 +331,7 @@ test_REQ_W_6_who_speaks(void **state)
 	assert_false(speaking(a, names));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, vaultroom_close)
 
 int
 main(void)

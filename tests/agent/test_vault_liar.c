@@ -11,51 +11,18 @@
 #include <string.h>
 
 #include "perc/json.h"
-#include "vaultkit.h"
+#include "vaultroom.h"
 
 #define CONF "c_liar"
 #define HEAD 13 /* slot and RTP header in front of the ciphertext */
 
-struct world {
-	struct perc_loop *loop;
-	struct kit_kmf kmf;
-	struct kit_conf conf;
-	struct kit *m[3];
-};
-
 static int
 setup(void **state)
 {
-	static const char *const names[] = { "alice", "bob", "carol" };
-	struct world *w = calloc(1, sizeof(*w));
-	unsigned i;
+	struct vaultroom *w = vaultroom_open(CONF, 3);
 
-	assert_int_equal(perc_loop_new(&w->loop), 0);
-	kit_kmf_open(&w->kmf);
-	kit_conf_init(&w->conf, CONF);
-	for (i = 0; i < 3; i++) {
-		w->m[i] = calloc(1, sizeof(*w->m[i]));
-		kit_open(w->m[i], w->loop, &w->kmf, names[i], i);
-		kit_join(w->m[i], &w->kmf, &w->conf);
-	}
 	kit_roster_all(&w->kmf, &w->conf, w->m, 3);
 	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-	unsigned i;
-
-	for (i = 0; i < 3; i++) {
-		kit_close(w->m[i]);
-		free(w->m[i]);
-	}
-	kit_kmf_close(&w->kmf);
-	perc_loop_free(w->loop);
-	free(w);
 	return 0;
 }
 
@@ -100,7 +67,7 @@ field_len(const struct kit_msg *m)
 }
 
 static void
-rekey(struct world *w)
+rekey(struct vaultroom *w)
 {
 	unsigned i;
 
@@ -115,7 +82,7 @@ rekey(struct world *w)
 static void
 test_drops_packets(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	unsigned i, heard = 0;
 	struct kit_msg m;
 
@@ -133,7 +100,7 @@ test_drops_packets(void **state)
 static void
 test_REQ_F_8_2_2a_replays(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_msg m[8];
 	unsigned i, n = 0;
 
@@ -157,7 +124,7 @@ test_REQ_F_8_2_2a_replays(void **state)
 static void
 test_REQ_F_8_2_2a_replays_to_who_came_again(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_msg old = said(w->m[0]);
 	char *jws;
@@ -178,7 +145,7 @@ test_REQ_F_8_2_2a_replays_to_who_came_again(void **state)
 static void
 test_REQ_F_8_2_4a_swaps_ssrcs(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_msg a, c = said(w->m[2]), lie;
 	size_t body;
@@ -207,7 +174,7 @@ test_REQ_F_8_2_4a_swaps_ssrcs(void **state)
 static void
 test_REQ_F_8_2_1a_swaps_payloads(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_msg one = said(w->m[0]), two = said(w->m[0]),
 		       carol = said(w->m[2]), lie;
@@ -230,7 +197,7 @@ test_REQ_F_8_2_1a_swaps_payloads(void **state)
 static void
 test_renumbers(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_msg a = said(w->m[0]), lie;
 	size_t ohb = a.len - field_len(&a) - 1;
@@ -255,7 +222,7 @@ test_renumbers(void **state)
 static void
 test_REQ_W_6_hides_a_member(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_msg m;
 	json_t *st;
 	unsigned i;
@@ -281,7 +248,7 @@ test_REQ_W_6_hides_a_member(void **state)
 static void
 test_REQ_F_8_2_1b_brings_in_a_stranger(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_msg m = said(w->m[0]);
 
 	m.data[12] ^= 0x55;
@@ -296,7 +263,7 @@ test_REQ_F_8_2_1b_brings_in_a_stranger(void **state)
 static void
 test_REQ_F_8_2_3a_delays_a_stream(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_msg first = said(w->m[0]), late, later, wanted;
 
@@ -319,7 +286,7 @@ test_REQ_F_8_2_3a_delays_a_stream(void **state)
 static void
 test_replays_an_old_epoch(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_msg m[10];
 	unsigned i, n = 0;
 
@@ -339,7 +306,7 @@ test_replays_an_old_epoch(void **state)
 static void
 test_mixes_conferences(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit_conf other;
 	struct kit_msg m = said(w->m[0]);
 
@@ -358,7 +325,7 @@ test_mixes_conferences(void **state)
 static void
 test_REQ_WC_4_8g_shows_an_old_roster(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	struct kit_conf other = w->conf;
 	char *with, *without, *foreign;
@@ -384,7 +351,7 @@ test_REQ_WC_4_8g_shows_an_old_roster(void **state)
 static void
 test_REQ_F_4_5e_hands_in_an_old_epoch(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 	char *statement, *box, *jwe;
 
@@ -418,7 +385,7 @@ test_REQ_F_4_5e_hands_in_an_old_epoch(void **state)
 static void
 test_REQ_F_8_4a_a_member_can_forge_a_member(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct perc_enckey k = { .spi = w->conf.spi,
 		.keylen = w->conf.keylen,
 		.ttl_s = 300,
@@ -454,7 +421,7 @@ test_REQ_F_8_4a_a_member_can_forge_a_member(void **state)
 	perc_ekt_free(ekt);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, vaultroom_close)
 
 int
 main(void)

@@ -12,56 +12,23 @@
 #include <sys/socket.h>
 
 #include "perc/b64.h"
-#include "vaultkit.h"
+#include "vaultroom.h"
 
 #define CONF "c_media"
-
-struct world {
-	struct perc_loop *loop;
-	struct kit_kmf kmf;
-	struct kit_conf conf;
-	struct kit *m[3];
-};
 
 static int
 world_open(void **state)
 {
-	static const char *const names[] = { "alice", "bob", "carol" };
-	struct world *w = calloc(1, sizeof(*w));
-	unsigned i;
+	struct vaultroom *w = vaultroom_open(CONF, 3);
 
-	assert_int_equal(perc_loop_new(&w->loop), 0);
-	kit_kmf_open(&w->kmf);
-	kit_conf_init(&w->conf, CONF);
-	for (i = 0; i < 3; i++) {
-		w->m[i] = calloc(1, sizeof(*w->m[i]));
-		kit_open(w->m[i], w->loop, &w->kmf, names[i], i);
-		kit_join(w->m[i], &w->kmf, &w->conf);
-	}
 	kit_roster_all(&w->kmf, &w->conf, w->m, 3);
 	*state = w;
 	return 0;
 }
 
-static int
-world_close(void **state)
-{
-	struct world *w = *state;
-	unsigned i;
-
-	for (i = 0; i < 3; i++) {
-		kit_close(w->m[i]);
-		free(w->m[i]);
-	}
-	kit_kmf_close(&w->kmf);
-	perc_loop_free(w->loop);
-	free(w);
-	return 0;
-}
-
 /* Alice speaks n packets, 20 ms apart in her time; all others get them. */
 static void
-speak(struct world *w, unsigned n)
+speak(struct vaultroom *w, unsigned n)
 {
 	while (n-- > 0) {
 		kit_app_send(w->m[0], VAULT_AUDIO, 111);
@@ -98,7 +65,7 @@ heard(struct kit *k, unsigned from, uint32_t ssrc)
 static void
 test_REQ_F_4_2a_two_hear_one(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 
 	kit_listen(b, kit_port(b, a->ssrc[0]));
@@ -114,7 +81,7 @@ test_REQ_F_4_2a_two_hear_one(void **state)
 static void
 test_REQ_F_4_5d_rekey_loses_nothing(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 
 	json_t *st;
@@ -144,7 +111,7 @@ test_REQ_F_4_5d_rekey_loses_nothing(void **state)
 static void
 test_unknown_spi_is_asked_for_once(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct kit_msg m;
 
@@ -168,7 +135,7 @@ test_unknown_spi_is_asked_for_once(void **state)
 static void
 test_wiped_epoch_is_not_asked_for(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct kit_msg late, m;
 
@@ -190,7 +157,7 @@ test_wiped_epoch_is_not_asked_for(void **state)
 static void
 test_burst_of_rekeys(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	json_t *st;
 	unsigned i;
@@ -214,7 +181,7 @@ test_burst_of_rekeys(void **state)
 static void
 test_REQ_F_4_5c_salt_is_the_delivered(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct kit_conf other;
 
@@ -237,7 +204,7 @@ test_REQ_F_4_5c_salt_is_the_delivered(void **state)
 static void
 test_REQ_W_1_1_no_plaintext_on_the_channel(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	unsigned i, k, sealed = 0;
 	struct kit *end;
@@ -270,7 +237,7 @@ test_REQ_W_1_1_no_plaintext_on_the_channel(void **state)
 static void
 test_evicted_opens_nothing(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1], *c = w->m[2];
 	int64_t before;
 
@@ -292,7 +259,7 @@ test_evicted_opens_nothing(void **state)
 static void
 test_unlisted_is_dropped(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct kit *stay[2] = { w->m[1], w->m[2] };
 
@@ -309,7 +276,7 @@ test_unlisted_is_dropped(void **state)
 static void
 test_REQ_J_6_2_1_foreign_payload_type(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint8_t p[VAULT_PACKET_MAX];
 	struct kit_msg m;
@@ -338,7 +305,7 @@ test_REQ_J_6_2_1_foreign_payload_type(void **state)
 static void
 test_REQ_F_8_2_1a_changed_packet(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct kit_msg m;
 
@@ -365,7 +332,7 @@ test_REQ_F_8_2_1a_changed_packet(void **state)
 static void
 test_REQ_F_4_3c_header_is_made_anew(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	const uint8_t p[] = { 0x91, 0x80 | 13, 0x12, 0x34, 0, 0, 0, 9, 1, 2, 3,
 		4, 0x11, 0x22, 0x33, 0x44, 0xbe, 0xde, 0, 1, 0x10, 0x8f, 0, 0,
@@ -392,7 +359,7 @@ test_REQ_F_4_3c_header_is_made_anew(void **state)
 static void
 test_audio_level_leaves(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	const uint8_t p[] = { 0x90, 111, 0x12, 0x34, 0, 0, 0, 9, 1, 2, 3, 4,
 		0xbe, 0xde, 0, 2, 0x20, 0x77, 0x50, 0x9e, 0x31, 1, 2, 0, 'h',
@@ -426,7 +393,7 @@ test_audio_level_leaves(void **state)
 static void
 test_extensions_are_delivered(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	const uint8_t p[] = { 0x90, 111, 0x12, 0x34, 0, 0, 0, 9, 1, 2, 3, 4,
 		0xbe, 0xde, 0, 1, 0x50, 0x9e, 0, 0, 'h', 'i' };
@@ -450,7 +417,7 @@ test_extensions_are_delivered(void **state)
 static void
 test_key_frame_carries_key(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	uint8_t p[] = { 0x90, 96, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 0xbe, 0xde, 0,
 		1, 0x72, 0x80, 0, 0, 'h', 'i' };
@@ -506,7 +473,7 @@ expect_numbers(struct kit *a, uint16_t seq, uint32_t ts_low, uint32_t ts_high)
 static void
 test_restart_of_the_application(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	struct kit_msg m;
 
@@ -532,7 +499,7 @@ test_restart_of_the_application(void **state)
 static void
 test_REQ_W_2_fail_closed(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	struct kit_msg m;
 
@@ -555,7 +522,7 @@ test_REQ_W_2_fail_closed(void **state)
 static void
 test_REQ_F_4_1a_rtcp_says_nothing_confidential(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint8_t p[] = { 0x82, 200, 0, 18, 1, 2, 3, 4, /* SR, two reports */
 		9, 9, 9, 9, 8, 8, 8, 8, 0, 0, 1, 0, 0, 0, 0, 5, 0, 0, 1, 0,
@@ -586,7 +553,7 @@ test_REQ_F_4_1a_rtcp_says_nothing_confidential(void **state)
 static void
 test_rtcp_on_the_rtp_port(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	const uint8_t p[] = { 0x80, 201, 0, 1, 1, 2, 3, 4, 0x81, 202, 0, 3, 1,
 		2, 3, 4, 1, 5, 'a', 'l', 'i', 'c', 'e', 0 };
@@ -622,7 +589,7 @@ feedback(
 static void
 test_REQ_F_8_2_5a_key_frame_storm(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	uint8_t fir[8] = { 0 }, p[64];
 	unsigned i;
@@ -647,7 +614,7 @@ test_REQ_F_8_2_5a_key_frame_storm(void **state)
 static void
 test_key_frame_request_arrives(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	uint8_t rr[8] = { 0x80, 201, 0, 1, 0xab, 0xcd, 0xef, 1 }, p[64];
 	size_t n;
@@ -665,7 +632,7 @@ test_key_frame_request_arrives(void **state)
 /* One feedback packet of Bob's application about Alice, and what became of
  * it: octets that left, 0 none. */
 static size_t
-asked(struct world *w, const char *hex, uint32_t media, uint8_t *got)
+asked(struct vaultroom *w, const char *hex, uint32_t media, uint8_t *got)
 {
 	struct kit *b = w->m[1];
 	struct kit_msg m;
@@ -692,7 +659,7 @@ asked(struct world *w, const char *hex, uint32_t media, uint8_t *got)
 static void
 test_feedback_of_the_application(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	uint32_t a = w->m[0]->ssrc[0];
 	char fir[64];
 	uint8_t got[128];
@@ -728,7 +695,7 @@ test_feedback_of_the_application(void **state)
 static void
 test_feedback_of_a_receiver(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint8_t pli[12] = { 0x81, 206, 0, 2, 9, 9, 9, 9 }, p[256];
 	struct sockaddr_in from;
@@ -765,7 +732,7 @@ test_feedback_of_a_receiver(void **state)
 static void
 test_new_player_asks_for_a_key_frame(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint16_t port = kit_port(b, a->ssrc[1]);
 	struct kit_msg m;
@@ -796,7 +763,7 @@ test_new_player_asks_for_a_key_frame(void **state)
 static void
 test_remote_report_is_delivered(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0], *b = w->m[1];
 	uint8_t p[1 + 28 + 16] = { 0, 0x80, 200, 0, 6 }, got[64];
 
@@ -811,7 +778,7 @@ test_remote_report_is_delivered(void **state)
 	assert_int_equal(kit_recv(b, got, sizeof(got)), 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, vaultroom_close)
 
 int
 main(void)

@@ -15,56 +15,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vaultkit.h"
+#include "vaultroom.h"
 
 #define CONF   "c_owner"
 #define NOBODY 65534
 
 enum act { SPEAK, HEAR };
 
-struct world {
-	struct perc_loop *loop;
-	struct kit_kmf kmf;
-	struct kit_conf conf;
-	struct kit *m[2]; /* Alice, Bob */
-};
-
 static int
 setup(void **state)
 {
-	static const char *const names[] = { "alice", "bob" };
-	struct world *w = calloc(1, sizeof(*w));
+	struct vaultroom *w = vaultroom_open(CONF, 2); /* Alice, Bob */
 	unsigned i;
 
-	assert_int_equal(perc_loop_new(&w->loop), 0);
-	kit_kmf_open(&w->kmf);
-	kit_conf_init(&w->conf, CONF);
-	for (i = 0; i < 2; i++) {
-		w->m[i] = calloc(1, sizeof(*w->m[i]));
-		kit_open(w->m[i], w->loop, &w->kmf, names[i], i);
+	for (i = 0; i < 2; i++)
 		vault_owner_init(w->m[i]->vault,
 		    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
 			NETLINK_SOCK_DIAG));
-		kit_join(w->m[i], &w->kmf, &w->conf);
-	}
 	kit_roster_all(&w->kmf, &w->conf, w->m, 2);
 	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		kit_close(w->m[i]);
-		free(w->m[i]);
-	}
-	perc_loop_free(w->loop);
-	kit_kmf_close(&w->kmf);
-	free(w);
 	return 0;
 }
 
@@ -135,7 +104,7 @@ other_end(struct other *o)
 }
 
 static void
-speaks(struct world *w, uid_t uid)
+speaks(struct vaultroom *w, uid_t uid)
 {
 	struct other o;
 
@@ -147,7 +116,7 @@ speaks(struct world *w, uid_t uid)
 static void
 test_another_user_does_not_speak(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 
 	if (getuid() != 0)
@@ -172,7 +141,7 @@ test_another_user_does_not_speak(void **state)
 static void
 test_strangers_do_not_push_us_out(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 	struct vault_peer k = { 0 };
 	struct sockaddr_in who = { .sin_family = AF_INET,
@@ -195,7 +164,7 @@ test_strangers_do_not_push_us_out(void **state)
 }
 
 static bool
-hears(struct world *w, uid_t uid)
+hears(struct vaultroom *w, uid_t uid)
 {
 	struct kit *a = w->m[0], *b = w->m[1];
 	struct other o;
@@ -213,7 +182,7 @@ hears(struct world *w, uid_t uid)
 static void
 test_another_user_does_not_hear(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *b = w->m[1];
 
 	if (getuid() != 0)
@@ -231,7 +200,7 @@ test_another_user_does_not_hear(void **state)
 static void
 test_without_an_answer(void **state)
 {
-	struct world *w = *state;
+	struct vaultroom *w = *state;
 	struct kit *a = w->m[0];
 
 	vault_owner_clear(a->vault);
@@ -245,7 +214,7 @@ test_without_an_answer(void **state)
 int
 main(void)
 {
-#define t(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define t(f) cmocka_unit_test_setup_teardown(f, setup, vaultroom_close)
 	const struct CMUnitTest tests[] = {
 		t(test_another_user_does_not_speak),
 		t(test_strangers_do_not_push_us_out),

@@ -20,38 +20,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
-
-static char dir[64], path[96], why[256];
-
-static int
-setup(void **state)
-{
-	snprintf(dir, sizeof(dir), "/tmp/perch-db.XXXXXX");
-	if (mkdtemp(dir) == NULL)
-		return -1;
-	snprintf(path, sizeof(path), "%s/perch.db", dir);
-	*state = NULL;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
-	return system(cmd);
-}
-
-static struct db *
-open_db(void)
-{
-	struct db *db = NULL;
-
-	if (db_open(&db, path, why, sizeof(why)) != 0)
-		fail_msg("%s", why);
-	return db;
-}
+#include "tests/db/place.h"
 
 static struct db_conf
 sample(const char *id)

@@ -743,3 +743,12 @@ kit_on_disk(struct kit *t, const void *needle, size_t n)
 	closedir(dir);
 	return found;
 }
+
+int64_t
+kit_num(const json_t *o, const char *name)
+{
+	int64_t v = -1;
+
+	assert_int_equal(perc_json_int(&v, o, name, 0, INT64_MAX), 0);
+	return v;
+}

@@ -142,3 +142,5 @@ bool kit_epoch_open(struct kit *t, struct kit_end *e,
 json_t *kit_verify(struct kit *t, const char *jws, const char *typ);
 /* Is the needle anywhere in the database's files? */
 bool kit_on_disk(struct kit *t, const void *needle, size_t n);
+/* A member that is a number, 0 or more; fails the test. */
+int64_t kit_num(const json_t *o, const char *name);

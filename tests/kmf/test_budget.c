@@ -2,7 +2,7 @@
 /*
  * Coming and going costs something, and a person has so many endpoints.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -10,24 +10,6 @@
 #include <unistd.h>
 
 #include "perc/proc.h"
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 static struct db_conf
 row(void)

@@ -4,7 +4,7 @@
  * and has lost nothing that it acknowledged; on a full disk every call of the
  * turn hears 503, nothing is half done, and the process goes on.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,24 +20,6 @@
 
 #define ROUNDS 4 /* 200 calls each: below KMF_INVITATIONS_MAX */
 #define CALLS  400
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 /* --- kill -9 ----------------------------------------------------------- */
 

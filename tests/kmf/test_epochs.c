@@ -35,15 +35,6 @@ teardown(void **state)
 	return 0;
 }
 
-static int64_t
-num(const json_t *o, const char *name)
-{
-	int64_t v = -1;
-
-	assert_int_equal(perc_json_int(&v, o, name, 0, INT64_MAX), 0);
-	return v;
-}
-
 /* All events of a stream so far, their names with blanks between. */
 static void
 names(uint32_t stream, char *out, size_t cap, uint64_t *last)
@@ -97,8 +88,8 @@ test_unknown_event_id_is_reset(void **state)
 		s = kit_stream_after(&t, &alice, odd[i]);
 		e = kit_event(&t, s, "reset");
 		assert_non_null(e);
-		assert_int_equal(num(e->data, "epoch"), 1);
-		assert_true(num(e->data, "seq") >= 1);
+		assert_int_equal(kit_num(e->data, "epoch"), 1);
+		assert_true(kit_num(e->data, "seq") >= 1);
 		assert_non_null(kit_event(&t, s, "roster"));
 	}
 	s = kit_stream(&t, &alice);
@@ -113,8 +104,8 @@ lag_of(struct kit_end *e, int64_t live, int64_t current)
 	size_t i;
 
 	assert_int_equal(r->status, 200);
-	assert_int_equal(num(r->json, "live"), live);
-	assert_int_equal(num(r->json, "current"), current);
+	assert_int_equal(kit_num(r->json, "live"), live);
+	assert_int_equal(kit_num(r->json, "current"), current);
 	json_array_foreach(json_object_get(r->json, "items"), i,
 	    m) if (strcmp(perc_json_str(m, "member"), e->member) ==
 	    0) return json_object_get(m, "lag");
@@ -182,7 +173,7 @@ test_clock_set_back_makes_no_epoch_younger(void **state)
 	}
 	kit_pass(&t, 2000);
 	assert_int_equal(
-	    num(kit_admin(&t, KMF_OP_MEMBER_LIST, conf, "", NULL)->json,
+	    kit_num(kit_admin(&t, KMF_OP_MEMBER_LIST, conf, "", NULL)->json,
 		"epoch"),
 	    2);
 }

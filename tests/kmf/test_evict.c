@@ -3,27 +3,9 @@
  * REQ-W-5: a person is put out in one call, with everything they came by and
  * might come by, for good.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <string.h>
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 static void
 end_open(struct kit_end *e, const char *sub, const char *email, bool direct)

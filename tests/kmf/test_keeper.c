@@ -42,15 +42,6 @@ teardown(void **state)
 	return 0;
 }
 
-static int64_t
-num(const json_t *o, const char *name)
-{
-	int64_t v = -1;
-
-	assert_int_equal(perc_json_int(&v, o, name, 0, INT64_MAX), 0);
-	return v;
-}
-
 /* Newest roster event of a stream, verified. */
 static json_t *
 last_roster(uint32_t stream)
@@ -301,7 +292,7 @@ test_REQ_W_5_joiner_gets_a_new_epoch(void **state)
 	assert_true(kit_epoch_open(&t, &alice, e));
 	assert_int_equal(alice.epoch, 2);
 	assert_memory_equal(alice.key, bob.key, 28);
-	assert_int_not_equal(alice.spi, num(alice.claims, "spi"));
+	assert_int_not_equal(alice.spi, kit_num(alice.claims, "spi"));
 }
 
 /* REQ-V-3: a burst of joins is one rekey. */
@@ -371,9 +362,9 @@ test_REQ_WC_4_8e_lease_runs_out(void **state)
 		kit_pass(&t, 5000);
 		r = kit_as(&t, &alice, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}");
 		assert_int_equal(r->status, 200);
-		assert_int_equal(num(r->json, "expires_in"), 15);
+		assert_int_equal(kit_num(r->json, "expires_in"), 15);
 	}
-	assert_int_equal(num(r->json, "epoch"), 2);
+	assert_int_equal(kit_num(r->json, "epoch"), 2);
 	r = kit_as(&t, &bob, KMF_OP_LEASE_RENEW, "{\"epoch\": 1}");
 	assert_int_equal(r->status, 409);
 	assert_int_equal(kit_keys(&t, &bob)->status, 200); /* comes back */
@@ -398,7 +389,7 @@ test_epochs_are_renewed_by_age(void **state)
 		assert_true(kit_epoch_open(&t, &alice, e));
 		assert_int_equal(alice.epoch, i);
 	}
-	assert_int_equal(num(alice.claims, "ttl"), 10);
+	assert_int_equal(kit_num(alice.claims, "ttl"), 10);
 }
 
 /* REQ-WC-4.8h: with rekey_on_join off a late joiner shares the key. */
@@ -436,13 +427,13 @@ test_REQ_W_6_roster_is_the_set_of_grants(void **state)
 	    perc_json_str(json_object_get(m, "identity"), "sub"), "a-1");
 	assert_true(json_equal(json_object_get(m, "ssrcs"),
 	    json_object_get(alice.claims, "ssrcs")));
-	assert_int_equal(num(a, "exp") - num(a, "iat"), 75);
+	assert_int_equal(kit_num(a, "exp") - kit_num(a, "iat"), 75);
 	kit_join(&t, &bob, conf);
 	kit_pass(&t, 200);
 	r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
 	b = kit_verify(&t, r->text, "perch-roster+jwt");
 	assert_true(on_roster(b, bob.member));
-	assert_int_equal(num(b, "seq"), num(a, "seq") + 1);
+	assert_int_equal(kit_num(b, "seq"), kit_num(a, "seq") + 1);
 	assert_int_equal(perc_sha256(hash, first, strlen(first)), 0);
 	perc_b64_put(hash_text, hash, 32);
 	assert_string_equal(perc_json_str(b, "prev"), hash_text);
@@ -458,7 +449,7 @@ test_REQ_W_6_roster_is_the_set_of_grants(void **state)
 	kit_pass(&t, 4000);
 	r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
 	a = kit_verify(&t, r->text, "perch-roster+jwt");
-	assert_true(num(a, "iat") * 1000 > t.now_ms - 31000);
+	assert_true(kit_num(a, "iat") * 1000 > t.now_ms - 31000);
 	json_decref(a);
 }
 
@@ -491,7 +482,7 @@ test_big_roster_is_announced_only(void **state)
 	assert_null(json_object_get(last->data, "roster"));
 	r = kit_as(&t, &alice, KMF_OP_ROSTER, NULL);
 	v = kit_verify(&t, r->text, "perch-roster+jwt");
-	assert_int_equal(num(v, "seq"), num(last->data, "seq"));
+	assert_int_equal(kit_num(v, "seq"), kit_num(last->data, "seq"));
 	for (i = 0; i < n; i++) {
 		assert_true(on_roster(v, crowd[i].member));
 		kit_end_close(&crowd[i]);

@@ -2,28 +2,10 @@
 /*
  * Refusals in the audit chain: all of them, and no flood.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 /* "refused" records of this actor, and the refusals that they stand for. */
 static void

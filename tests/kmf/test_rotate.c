@@ -2,7 +2,7 @@
 /*
  * Rotation of the signing keys, step by step and across restarts.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,24 +10,6 @@
 #include "kmf/control.h"
 
 #define HOUR_MS 3600000LL
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 static void
 hear(void) /* what the keeper told the front */

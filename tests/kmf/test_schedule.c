@@ -4,7 +4,7 @@
  * that point at the member, explanations that are the decision itself, and
  * an audit trail that shows any change made to it.
  */
-#include "tests/kmf/kit.h"
+#include "tests/kmf/kitroom.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -12,24 +12,6 @@
 #include <string.h>
 
 #include "perc/b64.h"
-
-static struct kit t;
-static char conf[40];
-
-static int
-setup(void **state)
-{
-	kit_open(&t);
-	kit_conf(&t, conf, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	kit_close(&t);
-	return 0;
-}
 
 static void
 test_errors_point_at_the_member(void **state)

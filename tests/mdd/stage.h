@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/types.h>
 
 #include "tests/mdd/peer.h"
 

@@ -17,26 +17,8 @@
 #include "perc/double.h"
 #include "perc/loop.h"
 #include "perc/tail.h"
+#include "tests/mdd/inner.h"
 #include "tests/mdd/stage.h"
-
-/* The conference's EKT key: endpoints have it, the MDD never sees it. */
-static struct perc_ekt *
-ekt(void)
-{
-	struct perc_enckey k = { .keyid = "c.1",
-		.keylen = 16,
-		.cipher = PERC_AESKW128,
-		.profile = PERC_DOUBLE_128,
-		.spi = 4660,
-		.ttl_s = 300 };
-	struct perc_ekt *e = NULL;
-
-	memset(k.key, 0x42, 16);
-	memset(k.salt, 0x17, sizeof(k.salt));
-	assert_int_equal(perc_ekt_new(&e), 0);
-	assert_int_equal(perc_ekt_add(e, &k, perc_now_ms() + 300000), 0);
-	return e;
-}
 
 static const char speech[] = "this is what was said in the conference";
 
@@ -134,7 +116,7 @@ test_REQ_F_6_3b_hop_keys_end_at_the_outer_layer(void **state)
 {
 	struct perc_double_tx *tx = NULL;
 	struct perc_ekt_plain sender = { .keylen = 0 };
-	struct perc_ekt *e = ekt();
+	struct perc_ekt *e = inner_ekt();
 	struct perc_tail t;
 	struct member a, b;
 	uint8_t d[PEER_PACKET], ekt_key[16], salt[12];
@@ -198,7 +180,7 @@ test_end_to_end_through_the_mdd(void **state)
 	uint8_t d[PEER_PACKET], e[PEER_PACKET], plain[128], back[PEER_PACKET];
 	struct perc_double_tx *tx = NULL;
 	struct perc_double_rx *rx = NULL;
-	struct perc_ekt *ea = ekt(), *eb = ekt();
+	struct perc_ekt *ea = inner_ekt(), *eb = inner_ekt();
 	struct perc_double_in info;
 	struct member a, b;
 	const uint32_t listed[] = { SSRC_A };

@@ -19,25 +19,8 @@
 #include "perc/double.h"
 #include "perc/hdrext.h"
 #include "perc/loop.h"
+#include "tests/mdd/inner.h"
 #include "tests/mdd/stage.h"
-
-static struct perc_ekt *
-ekt(void)
-{
-	struct perc_enckey k = { .keyid = "c.1",
-		.keylen = 16,
-		.cipher = PERC_AESKW128,
-		.profile = PERC_DOUBLE_128,
-		.spi = 4660,
-		.ttl_s = 300 };
-	struct perc_ekt *e = NULL;
-
-	memset(k.key, 0x42, 16);
-	memset(k.salt, 0x17, sizeof(k.salt));
-	assert_int_equal(perc_ekt_new(&e), 0);
-	assert_int_equal(perc_ekt_add(e, &k, perc_now_ms() + 300000), 0);
-	return e;
-}
 
 struct talk { /* from a to b */
 	struct member a, b;
@@ -57,8 +40,8 @@ talk_open(struct talk *t, const char *conference)
 
 	memset(t, 0, sizeof(*t));
 	t->seq = 65500;
-	t->ea = ekt();
-	t->eb = ekt();
+	t->ea = inner_ekt();
+	t->eb = inner_ekt();
 	two(&t->a, &t->b, conference);
 	assert_int_equal(
 	    perc_double_tx_new(&t->tx, t->ea, SSRC_A, PERC_FULL_AUDIO), 0);

@@ -17,127 +17,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mdd/worker.h"
-#include "tests/mdd/peer.h"
-
-#define SSRC_A	0x11111111u
-#define SSRC_A2 0x11112222u
-#define SSRC_B	0x22222222u
-#define SSRC_C	0x33333333u
+#include "tests/mdd/world.h"
 
 static const uint8_t short_tail[1] = { 0x00 };
 /* Full, 40 octets of ciphertext: nobody here can open it. */
 static uint8_t full_tail[47];
 
-struct world {
-	struct perc_loop *loop;
-	struct mdd_worker w;
-	int udp;
-	struct sockaddr_in at;
-	struct peer a, b, c;
-};
-
-static void
-pump(void *arg)
-{
-	struct world *x = arg;
-	uint8_t buf[MDD_OUT_MAX];
-	struct mdd_addr from;
-	ssize_t n;
-
-	for (;;) {
-		from.len = sizeof(from.u);
-		n = recvfrom(x->udp, buf, PERC_MTU_MAX + 1, MSG_DONTWAIT,
-		    &from.u.sa, &from.len);
-		if (n < 0)
-			break;
-		mdd_worker_input(&x->w, &from, buf, (size_t)n, perc_now_ms());
-		mdd_media_flush(&x->w); /* buf is used again */
-	}
-	mdd_worker_flush(&x->w);
-	assert_int_equal(perc_loop_turn(x->loop, 0), 0);
-}
-
 static int
 setup(void **state)
 {
-	static const struct mdd_setup limits = { .max_legs = 8,
-		.max_conferences = 2,
-		.max_conference_legs = 4,
-		.max_leg_pps = 2000,
-		.max_leg_kbps = 1000000,
-		.idle_ms = 30000 };
-	struct world *x = calloc(1, sizeof(*x));
-	socklen_t len = sizeof(x->at);
-
-	assert_non_null(x);
-	assert_int_equal(perc_srtcp_warm_up(), 0);
-	assert_int_equal(perc_loop_new(&x->loop), 0);
-	x->udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	x->at.sin_family = AF_INET;
-	x->at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(x->udp, (struct sockaddr *)&x->at, len), 0);
-	assert_int_equal(
-	    getsockname(x->udp, (struct sockaddr *)&x->at, &len), 0);
-	x->w.segments = true;
-	assert_int_equal(mdd_worker_init(&x->w, x->loop, x->udp, &limits), 0);
 	memset(full_tail, 0x5a, sizeof(full_tail));
 	full_tail[44] = 0;
 	full_tail[45] = 47;
 	full_tail[46] = 2;
-	*state = x;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *x = *state;
-
-	peer_close(&x->a);
-	peer_close(&x->b);
-	peer_close(&x->c);
-	mdd_worker_clear(&x->w);
-	perc_loop_free(x->loop);
-	(void)close(x->udp);
-	free(x);
-	return 0;
-}
-
-/* A leg for p, as control would ask for it. */
-static struct mdd_leg *
-join(struct world *x, struct peer *p, const char *member, uint32_t ssrc)
-{
-	static unsigned n;
-	struct mdd_join j = { .nssrcs = 1, .live_ms = 600000 };
-	struct mdd_leg *leg = NULL;
-
-	if (p->id == NULL)
-		peer_open(p);
-	(void)snprintf(j.leg, sizeof(j.leg), "l_%u", ++n);
-	strcpy(j.conference, "k/c_1");
-	strcpy(j.member, member);
-	memcpy(j.pin, p->fp, sizeof(j.pin));
-	strcpy(j.ufrag, PEER_UFRAG);
-	strcpy(j.pwd, PEER_PWD);
-	j.ssrcs[0] = ssrc;
-	if (ssrc == SSRC_A)
-		j.ssrcs[j.nssrcs++] = SSRC_A2;
-	assert_int_equal(mdd_leg_join(&x->w.legs, &j, perc_now_ms(), &leg), 0);
-	strcpy(p->ufrag, leg->ufrag);
-	strcpy(p->pwd, leg->pwd);
-	perc_dtls_id_fingerprint(x->w.id, p->mdd_fp);
-	p->mdd = x->at;
-	p->pump = pump;
-	p->arg = x;
-	return leg;
+	world_limits.max_leg_pps = 2000;
+	return world_open(state);
 }
 
 static void
 connect_ab(struct world *x)
 {
-	join(x, &x->a, "m_a", SSRC_A);
-	join(x, &x->b, "m_b", SSRC_B);
+	world_join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->b, "m_b", SSRC_B);
 	assert_true(peer_connect(&x->a, 3000));
 	assert_true(peer_connect(&x->b, 3000));
 	assert_int_equal(x->w.legs.up, 2);
@@ -334,9 +235,9 @@ test_REQ_J_3_1_1_malformed_flood(void **state)
 		peer_send(i % 2 ? &evil : &x->a, junk, n);
 		sent += n;
 		if (i % 16 == 0)
-			pump(x);
+			world_pump(x);
 	}
-	pump(x);
+	world_pump(x);
 	check_sum(x);
 	assert_true(x->w.count[MDD_DROP_KIND] > 0);
 	assert_true(x->w.count[MDD_DROP_STRANGER] > 0);
@@ -361,10 +262,10 @@ test_strangers_get_little(void **state)
 	uint64_t tx;
 	size_t n;
 
-	join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->a, "m_a", SSRC_A);
 	peer_open(&evil);
 	evil.mdd = x->at;
-	evil.pump = pump;
+	evil.pump = world_pump;
 	evil.arg = x;
 	memcpy(evil.mdd_fp, x->a.mdd_fp, sizeof(evil.mdd_fp));
 	tx = x->w.count[MDD_TX_DATAGRAMS];
@@ -405,10 +306,10 @@ test_wrong_certificate(void **state)
 	struct peer evil;
 	unsigned i;
 
-	join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->a, "m_a", SSRC_A);
 	peer_open(&evil); /* a certificate of its own, all else is A's */
 	evil.mdd = x->at;
-	evil.pump = pump;
+	evil.pump = world_pump;
 	evil.arg = x;
 	strcpy(evil.ufrag, x->a.ufrag);
 	strcpy(evil.pwd, x->a.pwd);
@@ -431,7 +332,7 @@ test_REQ_F_8_1c_fake_mdd(void **state)
 {
 	struct world *x = *state;
 
-	join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->a, "m_a", SSRC_A);
 	x->a.mdd_fp[5] ^= 1;
 	assert_true(peer_stun(&x->a, x->a.pwd, true));
 	assert_false(peer_handshake(&x->a, 500));
@@ -446,11 +347,11 @@ test_no_keys_no_media(void **state)
 	struct world *x = *state;
 	uint8_t junk[80] = { 0x80, 111 };
 
-	join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->a, "m_a", SSRC_A);
 	assert_true(peer_stun(&x->a, x->a.pwd, true));
 	memcpy(junk + 8, "\x11\x11\x11\x11", 4);
 	peer_send(&x->a, junk, sizeof(junk));
-	pump(x);
+	world_pump(x);
 	assert_int_equal(x->w.count[MDD_DROP_NO_KEYS], 1);
 	check_sum(x);
 }
@@ -471,7 +372,7 @@ test_rejoin_goes_on(void **state)
 	connect_ab(x);
 	forwarded_as_it_was(x, 40000, short_tail, 1);
 	forwarded_as_it_was(x, 40001, short_tail, 1);
-	join(x, &again, "m_a", SSRC_A);
+	world_join(x, &again, "m_a", SSRC_A);
 	assert_int_equal(x->w.legs.n, 3); /* the thief's token throws nobody */
 	forwarded_as_it_was(x, 40002, short_tail, 1);
 	assert_true(peer_connect(&again, 3000));
@@ -513,7 +414,7 @@ test_REQ_J_7a_roc_per_receiver(void **state)
 		forwarded_as_it_was(x, (uint16_t)(65532 + i), short_tail, 1);
 	assert_int_equal(perc_srtp_roc_get(x->b.rx, SSRC_A, &roc), 0);
 	assert_int_equal(roc, 1);
-	join(x, &x->c, "m_c", SSRC_C);
+	world_join(x, &x->c, "m_c", SSRC_C);
 	assert_true(peer_connect(&x->c, 3000));
 	n = peer_rtp(&x->a, d, SSRC_A, 10, "x", 1, short_tail, 1);
 	peer_send(&x->a, d, n);
@@ -645,7 +546,7 @@ test_REQ_F_8_1_amplification(void **state)
 	unsigned i;
 	size_t n;
 
-	join(x, &x->a, "m_a", SSRC_A);
+	world_join(x, &x->a, "m_a", SSRC_A);
 	x->a.mute = true;
 	before = x->w.count[MDD_TX_OCTETS];
 	assert_true(peer_stun(&x->a, x->a.pwd, true));
@@ -654,7 +555,7 @@ test_REQ_F_8_1_amplification(void **state)
 	    0);
 	assert_int_equal(perc_dtls_start(x->a.dtls), 0);
 	for (i = 0; i < 40; i++) { /* and the victim says nothing more */
-		pump(x);
+		world_pump(x);
 		(void)usleep(50000);
 	}
 	in = x->w.count[MDD_RX_OCTETS];
@@ -679,7 +580,7 @@ test_address_of_another_is_not_taken(void **state)
 	int fd;
 
 	connect_ab(x);
-	join(x, &x->c, "m_c", SSRC_C);
+	world_join(x, &x->c, "m_c", SSRC_C);
 	assert_true(peer_connect(&x->c, 3000));
 	fd = x->c.fd;
 	x->c.fd = x->b.fd;
@@ -709,7 +610,7 @@ test_replayed_check_moves_nothing(void **state)
 	assert_true(peer_recv(&x->b, d, 0, 3, 1000) > 0);
 	peer_open(&evil);
 	evil.mdd = x->at;
-	evil.pump = pump;
+	evil.pump = world_pump;
 	evil.arg = x;
 	evil.mute = true; /* the password it has not */
 	peer_send(&evil, q, n);
@@ -843,7 +744,7 @@ test_rtcp_bye(void **state)
 	    d, "\x82\xcb\0\2\x11\x11\x11\x11\x11\x11\x22\x22", 12);
 }
 
-#define WITH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define WITH(t) cmocka_unit_test_setup_teardown(t, setup, world_close)
 
 int
 main(void)

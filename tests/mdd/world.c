@@ -16,6 +16,15 @@
 #include "perc/wire.h"
 #include "tests/mdd/world.h"
 
+struct mdd_setup world_limits = { .max_legs = 8,
+	.max_conferences = 2,
+	.max_conference_legs = 4,
+	.max_leg_pps = 20000,
+	.max_leg_kbps = 1000000,
+	.idle_ms = 30000,
+	.rtx_packets = 512,
+	.rtx_kib = 1024 };
+
 void
 world_pump(void *world)
 {
@@ -40,14 +49,6 @@ world_pump(void *world)
 int
 world_open(void **state)
 {
-	static const struct mdd_setup limits = { .max_legs = 8,
-		.max_conferences = 2,
-		.max_conference_legs = 4,
-		.max_leg_pps = 20000,
-		.max_leg_kbps = 1000000,
-		.idle_ms = 30000,
-		.rtx_packets = 512,
-		.rtx_kib = 1024 };
 	struct world *x = calloc(1, sizeof(*x));
 	socklen_t len = sizeof(x->at);
 
@@ -60,7 +61,9 @@ world_open(void **state)
 	assert_int_equal(bind(x->udp, (struct sockaddr *)&x->at, len), 0);
 	assert_int_equal(
 	    getsockname(x->udp, (struct sockaddr *)&x->at, &len), 0);
-	assert_int_equal(mdd_worker_init(&x->w, x->loop, x->udp, &limits), 0);
+	x->w.segments = true;
+	assert_int_equal(
+	    mdd_worker_init(&x->w, x->loop, x->udp, &world_limits), 0);
 	*state = x;
 	return 0;
 }
@@ -96,6 +99,8 @@ world_join(struct world *x, struct peer *p, const char *member, uint32_t ssrc)
 	strcpy(j.ufrag, PEER_UFRAG);
 	strcpy(j.pwd, PEER_PWD);
 	j.ssrcs[0] = ssrc;
+	if (ssrc == SSRC_A)
+		j.ssrcs[j.nssrcs++] = SSRC_A2;
 	assert_int_equal(mdd_leg_join(&x->w.legs, &j, perc_now_ms(), &leg), 0);
 	strcpy(p->ufrag, leg->ufrag);
 	strcpy(p->pwd, leg->pwd);

@@ -7,9 +7,10 @@
 #include "mdd/worker.h"
 #include "tests/mdd/peer.h"
 
-#define SSRC_A 0x11111111u
-#define SSRC_B 0x22222222u
-#define SSRC_C 0x33333333u
+#define SSRC_A	0x11111111u
+#define SSRC_A2 0x11112222u /* listed with SSRC_A, like video with audio */
+#define SSRC_B	0x22222222u
+#define SSRC_C	0x33333333u
 
 struct world {
 	struct perc_loop *loop;
@@ -18,6 +19,8 @@ struct world {
 	struct sockaddr_in at;
 	struct peer a, b, c;
 };
+
+extern struct mdd_setup world_limits; /* of the next world */
 
 /* cmocka set-up and tear-down of one test; *state is the world. */
 int world_open(void **state);
