@@ -122,12 +122,12 @@ do_tsan()
 do_fuzz()
 (
 	tree fuzz --enable-fuzzing --enable-sanitizers CC=clang CFLAGS="-O1 -g" &&
-		make -s -j"$jobs" check TESTS= || exit 1
+		make -s -j"$jobs" fuzzers || exit 1
 	../../tests/fuzz/campaign.sh --seconds 5 .
 )
 do_distcheck()
 (
-	tree gcc && make -s distcheck "$(units)"
+	tree gcc && make -s -j"$jobs" distcheck "$(units)"
 )
 
 phase install "packages that are missing" do_install || only=,none,
