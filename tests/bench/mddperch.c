@@ -254,4 +254,5 @@ perch_stop(struct rig *r)
 	kmf_key = NULL;
 }
 
-const struct sut sut_perch = { "perch-mdd", true, perch_start, perch_stop };
+const struct sut sut_perch = { "perch-mdd", true, perch_start, perch_stop,
+	NULL };

@@ -211,4 +211,4 @@ plain_stop(struct rig *r)
 	(void)waitpid(r->pid, NULL, 0);
 }
 
-const struct sut sut_plain = { "plain", true, plain_start, plain_stop };
+const struct sut sut_plain = { "plain", true, plain_start, plain_stop, NULL };

@@ -31,11 +31,10 @@
 #define SAMPLES	   (1u << 20)
 
 void
-need(bool good)
+rig_fail(const char *what, const char *file, int line)
 {
-	if (good)
-		return;
-	perror("bench: last error");
+	fprintf(stderr, "bench: %s:%d: not so: %s (last error: %s)\n", file,
+	    line, what, strerror(errno));
 	abort();
 }
 
@@ -342,6 +341,8 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 		out->p50_us = e.us10[e.n / 2] / 10.0;
 		out->p99_us = e.us10[(uint64_t)e.n * 99 / 100] / 10.0;
 	}
+	if (out->delivered < out->expected && r->sut->revive != NULL)
+		r->sut->revive(r);
 	free(t.octets);
 	free(t.sent_ns);
 }

@@ -38,6 +38,8 @@ struct sut { /* system under test */
 	 * false: it is not installed. */
 	bool (*start)(struct rig *r);
 	void (*stop)(struct rig *r);
+	/* After packets were lost; NULL: nothing needs to be done. */
+	void (*revive)(struct rig *r);
 };
 extern const struct sut sut_perch, sut_plain, sut_rtpengine;
 
@@ -102,7 +104,10 @@ struct flood_opt {
 void flood_bench(struct rig *r, const struct flood_opt *o);
 void memory_bench(struct rig *r);
 
-void need(bool good); /* or abort, saying errno */
+/* Or abort, saying where and what, and errno if that was set. */
+#define need(good) ((good) ? (void)0 : rig_fail(#good, __FILE__, __LINE__))
+void rig_fail(const char *what, const char *file, int line)
+    __attribute__((noreturn));
 void rig_random(void *p, size_t n);
 /* The processor that forwarders have for themselves. */
 void rig_pin(pid_t pid, int cpu);

@@ -3,6 +3,10 @@
  * rtpengine in user space: every member publishes under an SDES key of
  * AEAD_AES_128_GCM and subscribes to all others, which is how it fans out. Its
  * control protocol is bencode behind a cookie, in datagrams.
+ *
+ * A socket that had more than 50 packets waiting for the sixth time is never
+ * read again ("UDP receive queue exceeded", edge-triggered): after losses the
+ * members therefore meet in a new conference.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +31,7 @@ struct bencode {
 };
 
 static int control = -1;
-static unsigned cookie;
+static unsigned cookie, call;
 
 static void
 put(struct bencode *b, const char *fmt, ...)
@@ -53,6 +57,19 @@ put_pair(struct bencode *b, const char *name, const char *value)
 	put_str(b, value);
 }
 
+/* A request about the conference of now. */
+static void
+put_request(struct bencode *b, const char *command)
+{
+	char id[16];
+
+	(void)snprintf(id, sizeof(id), "bench%u", call);
+	b->n = 0;
+	put(b, "d");
+	put_pair(b, "command", command);
+	put_pair(b, "call-id", id);
+}
+
 /* Ask, and give the answer's SDP ("" when it has none). */
 static void
 ask(struct bencode *q, char sdp[static TEXT])
@@ -67,7 +84,10 @@ ask(struct bencode *q, char sdp[static TEXT])
 	n = recv(control, answer, sizeof(answer) - 1, 0);
 	need(n > 0);
 	answer[n] = '\0';
-	need(strstr(answer, "6:result2:ok") != NULL);
+	if (strstr(answer, "6:result2:ok") == NULL) {
+		fprintf(stderr, "rtpengine: \"%s\" to \"%s\"\n", answer, m.buf);
+		need(!"rtpengine does as it is told");
+	}
 	sdp[0] = '\0';
 	if ((p = strstr(answer, "3:sdp")) == NULL)
 		return;
@@ -122,15 +142,13 @@ sdp_media(struct bencode *s, const struct rig_member *m, const char *way)
 static void
 publish(struct rig *r, unsigned i)
 {
-	struct bencode q = { .n = 0 }, s = { .n = 0 };
+	struct bencode q, s = { .n = 0 };
 	char tag[8], sdp[TEXT], *p;
 
 	sdp_head(&s);
 	sdp_media(&s, &r->m[i], "sendonly");
 	(void)snprintf(tag, sizeof(tag), "p%u", i);
-	put(&q, "d");
-	put_pair(&q, "command", "publish");
-	put_pair(&q, "call-id", "bench");
+	put_request(&q, "publish");
 	put_pair(&q, "from-tag", tag);
 	put_pair(&q, "sdp", s.buf);
 	put_pair(&q, "transport-protocol", "RTP/SAVP");
@@ -141,6 +159,9 @@ publish(struct rig *r, unsigned i)
 	r->m[i].to.sin_family = AF_INET;
 	r->m[i].to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	r->m[i].to.sin_port = htons((uint16_t)atoi(p + 8));
+	perc_srtp_free(r->m[i].tx); /* of an earlier conference */
+	r->m[i].tx = NULL;
+	r->m[i].seq = 0;
 	need(perc_srtp_new(&r->m[i].tx, PERC_AEAD_AES_128_GCM, r->m[i].key,
 		 r->m[i].salt, 1, 64) == 0);
 }
@@ -149,14 +170,12 @@ publish(struct rig *r, unsigned i)
 static void
 subscribe(struct rig *r, unsigned i)
 {
-	struct bencode q = { .n = 0 }, s = { .n = 0 };
+	struct bencode q, s = { .n = 0 };
 	char tag[8], to[8], sdp[TEXT], *p;
 	unsigned k;
 
 	(void)snprintf(to, sizeof(to), "s%u", i);
-	put(&q, "d");
-	put_pair(&q, "command", "subscribe request");
-	put_pair(&q, "call-id", "bench");
+	put_request(&q, "subscribe request");
 	put_pair(&q, "to-tag", to);
 	put_str(&q, "from-tags");
 	put(&q, "l");
@@ -173,10 +192,7 @@ subscribe(struct rig *r, unsigned i)
 	sdp_head(&s);
 	for (p = sdp; (p = strstr(p, "m=audio ")) != NULL; p++)
 		sdp_media(&s, &r->m[i], "recvonly");
-	q.n = 0;
-	put(&q, "d");
-	put_pair(&q, "command", "subscribe answer");
-	put_pair(&q, "call-id", "bench");
+	put_request(&q, "subscribe answer");
 	put_pair(&q, "to-tag", to);
 	put_pair(&q, "sdp", s.buf);
 	put_pair(&q, "transport-protocol", "RTP/SAVP");
@@ -226,10 +242,36 @@ engine_run(const struct rig *r, unsigned port)
 	_exit(127);
 }
 
+static void
+meet(struct rig *r)
+{
+	unsigned i;
+
+	call++;
+	for (i = 0; i < r->senders; i++)
+		publish(r, i);
+	for (i = 0; i < r->n; i++)
+		if (r->senders > 1 || i > 0) /* who hears nobody cannot */
+			subscribe(r, i);
+}
+
+static void
+rtpengine_revive(struct rig *r)
+{
+	struct bencode q;
+	char sdp[TEXT];
+
+	put_request(&q, "delete");
+	put_str(&q, "delete-delay");
+	put(&q, "i0ee");
+	ask(&q, sdp);
+	meet(r);
+}
+
 static bool
 rtpengine_start(struct rig *r)
 {
-	unsigned i, port;
+	unsigned port;
 	int status;
 
 	port = control_open();
@@ -242,10 +284,7 @@ rtpengine_start(struct rig *r)
 		(void)close(control);
 		return false; /* not installed */
 	}
-	for (i = 0; i < r->senders; i++)
-		publish(r, i);
-	for (i = 0; i < r->n; i++)
-		subscribe(r, i);
+	meet(r);
 	return true;
 }
 
@@ -258,4 +297,4 @@ rtpengine_stop(struct rig *r)
 }
 
 const struct sut sut_rtpengine = { "rtpengine", false, rtpengine_start,
-	rtpengine_stop };
+	rtpengine_stop, rtpengine_revive };
