@@ -246,6 +246,7 @@ read_secret(const char *prompt, char *out, size_t cap)
 		off.c_lflag &= ~(tcflag_t)ECHO;
 		(void)tcsetattr(0, TCSAFLUSH, &off);
 	}
+	setvbuf(stdin, NULL, _IONBF, 0); /* else it stays in the buffer */
 	ok = fgets(out, (int)cap, stdin) != NULL;
 	if (tty) {
 		(void)tcsetattr(0, TCSAFLUSH, &old);
@@ -256,8 +257,10 @@ read_secret(const char *prompt, char *out, size_t cap)
 	return ok;
 }
 
+/* The code is wiped as soon as it was said: the view that follows may stay
+ * for hours, and ps shows the command line all that time. */
 static int
-join(const struct cli *c, const char *uri, const char *code)
+join(const struct cli *c, const char *uri, char *code)
 {
 	int64_t wait_s =
 	    c->opt[CLI_WAIT] != NULL ? atoi(c->opt[CLI_WAIT]) : WAIT_S;
@@ -267,6 +270,8 @@ join(const struct cli *c, const char *uri, const char *code)
 	struct talk t;
 	int r;
 
+	if (code != NULL)
+		perc_wipe(code, strlen(code));
 	if ((r = talk_open(&t, c)) == CLI_OK) {
 		t.deadline_ms = perc_now_ms() + wait_s * 1000;
 		r = talk_ask(&t, ask, &j);
@@ -306,7 +311,7 @@ join_asking(const struct cli *c, const char *uri)
 int
 cli_join(const struct cli *c)
 {
-	const char *code = c->opt[CLI_CODE];
+	char *code = (char *)(uintptr_t)c->opt[CLI_CODE];
 	char line[CODE_MAX] = "";
 	int r;
 

@@ -13,6 +13,7 @@
 
 #include "agent/cliqr.h"
 #include "agent/text.h"
+#include "perc/json.h"
 #include "perc/loop.h"
 
 int
@@ -167,13 +168,13 @@ int
 talk_ask(struct talk *t, json_t *ask, json_t **result)
 {
 	struct asking a = { .talk = t, .status = CLI_UNREACHABLE };
-	char *members = json_dumps(ask, JSON_COMPACT);
+	char *members = perc_json_text(ask);
 	int id = members == NULL
 	    ? -1
 	    : perch_client_request(
 		  t->client, cli_get(ask, "cmd"), members, on_answer, &a);
 
-	text_free(members);
+	perc_json_free(members);
 	if (id < 0)
 		cli_complain("%s", perch_client_error(t->client));
 	else if (perch_client_wait(t->client, id, left_ms(t)) != 0 &&

@@ -170,19 +170,37 @@ ask_find(struct perch_client *c, int id)
 	return NULL;
 }
 
+/* What we ask may have an invitation code inside: jansson frees strings as
+ * they are, and its own writer leaves copies in buffers that it outgrew. */
+static void
+request_free(json_t *o)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(o, name, v)
+	{
+		if (json_is_string(v))
+			explicit_bzero((char *)(uintptr_t)json_string_value(v),
+			    json_string_length(v));
+	}
+	json_decref(o);
+}
+
 /* A line is short beside the socket's buffer: it goes whole or not at all. */
 static int
 line_send(struct perch_client *c, const json_t *o)
 {
-	char *text = json_dumps(o, JSON_COMPACT);
-	size_t n = text == NULL ? 0 : strlen(text);
+	size_t n = json_dumpb(o, NULL, 0, JSON_COMPACT);
+	char *text = n == 0 ? NULL : malloc(n + 1);
 	ssize_t sent;
 
 	if (text == NULL)
 		return fail(c, ENOMEM, "out of memory");
-	text[n] = '\n'; /* in the place of the NUL */
+	(void)json_dumpb(o, text, n, JSON_COMPACT);
+	text[n] = '\n';
 	sent = send(c->fd, text, n + 1, MSG_NOSIGNAL);
-	explicit_bzero(text, n); /* an invitation code, perhaps */
+	explicit_bzero(text, n);
 	free(text);
 	if (sent != (ssize_t)n + 1)
 		return fail(c, EPIPE, "perch-agent does not listen");
@@ -212,7 +230,7 @@ request(struct perch_client *c, const char *cmd, json_t *o, perch_answer_fn fn,
 			r = a->id;
 		}
 	}
-	json_decref(o);
+	request_free(o);
 	return r;
 }
 

@@ -138,12 +138,14 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: example URI SECONDS < code\n");
 		return 2;
 	}
+	setvbuf(stdin, NULL, _IONBF, 0); /* no copy of the code in a buffer */
 	if (fgets(code, sizeof(code), stdin) != NULL)
 		code[strcspn(code, "\r\n")] = '\0';
 	if (perch_client_open(&c, NULL) != 0)
 		goto out;
 	id = perch_client_join(
 	    c, argv[1], code[0] != '\0' ? code : NULL, on_answer, &g);
+	explicit_bzero(code, sizeof(code));
 	if (perch_client_wait(c, id, 30000) != 0 || !g.joined)
 		goto out;
 	if (perch_client_watch(c, 0, on_answer, &g) < 0)

@@ -248,8 +248,10 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	struct kmf_keeper *k;
 	int r;
 
-	if ((k = calloc(1, sizeof(*k))) == NULL)
+	/* keys of the nonces, of root.gen and the journal are inside */
+	if ((k = perc_secmem_alloc(sizeof(*k))) == NULL)
 		return PERC_ERR_NOMEM;
+	memset(k, 0, sizeof(*k));
 	k->loop = l;
 	k->out_tail = &k->out;
 	k->mdds = o->mdds;
@@ -324,5 +326,5 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_json_free(k->jwks);
 	db_close(k->db);
 	perc_wipe(k, sizeof(*k));
-	free(k);
+	perc_secmem_free(k);
 }

@@ -16,41 +16,23 @@
  * Memory from memfd_secret cannot be read by anybody: it counts as unreadable.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/aes.h>
 
-#define KEY   16
-#define CHUNK (1u << 20)
+#include "tests/tools/memread.h"
+
+#define KEY 16
 
 struct scan {
 	uint8_t salt[12], session_salt[12], iv[12], want[KEY];
 	uint8_t find[KEY];
 	size_t find_len;
-	uint64_t octets, unreadable, tried, found;
+	uint64_t tried, found;
 };
-
-static size_t
-unhex(uint8_t *out, size_t cap, const char *s)
-{
-	size_t n = strlen(s) / 2;
-
-	if (n > cap || strlen(s) % 2)
-		exit(2);
-	for (size_t i = 0; i < n; i++) {
-		unsigned v;
-
-		if (sscanf(s + 2 * i, "%2x", &v) != 1)
-			exit(2);
-		out[i] = (uint8_t)v;
-	}
-	return n;
-}
 
 /* Is this the session key: does it turn the counter block into `want`? */
 static int
@@ -96,8 +78,9 @@ try_window(struct scan *s, const uint8_t *p)
 }
 
 static void
-look(struct scan *s, const uint8_t *p, size_t n)
+look(void *arg, const uint8_t *p, size_t n, uint64_t at, const char *mapping)
 {
+	struct scan *s = arg;
 	size_t width = s->find_len ? s->find_len : KEY;
 
 	for (size_t i = 0; i + width <= n; i++) {
@@ -108,90 +91,40 @@ look(struct scan *s, const uint8_t *p, size_t n)
 	}
 }
 
-/* One mapping, in chunks that overlap by one window. */
-static void
-read_map(struct scan *s, int fd, uint64_t from, uint64_t to)
-{
-	static uint8_t buf[CHUNK + 64];
-	size_t keep = 0;
-
-	while (from < to) {
-		size_t want = to - from < CHUNK ? to - from : CHUNK;
-		ssize_t n = pread(fd, buf + keep, want, (off_t)from);
-
-		if (n <= 0) {
-			s->unreadable += to - from;
-			return;
-		}
-		s->octets += (uint64_t)n;
-		look(s, buf, keep + (size_t)n);
-		from += (uint64_t)n;
-		n += (ssize_t)keep;
-		keep = n < KEY - 1 ? (size_t)n : KEY - 1;
-		memmove(buf, buf + n - keep, keep);
-	}
-}
-
-static int
-scan(struct scan *s, const char *pid)
-{
-	char path[64], line[512];
-	FILE *maps;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%s/mem", pid);
-	fd = open(path, O_RDONLY);
-	snprintf(path, sizeof path, "/proc/%s/maps", pid);
-	maps = fopen(path, "r");
-	if (fd < 0 || maps == NULL)
-		return 2;
-	while (fgets(line, sizeof line, maps)) {
-		uint64_t from, to;
-		char perm[5];
-
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to,
-			perm) == 3 &&
-		    perm[1] == 'w')
-			read_map(s, fd, from, to);
-	}
-	fclose(maps);
-	close(fd);
-	return s->octets == 0 ? 2 : s->found != 0;
-}
-
 int
 main(int argc, char **argv)
 {
 	struct scan s = { 0 };
+	struct mem m = { .overlap = KEY - 1, .look = look, .arg = &s };
 	uint8_t pt[KEY];
-	int r;
 
 	if (argc == 4 && strcmp(argv[2], "find") == 0) {
-		s.find_len = unhex(s.find, sizeof s.find, argv[3]);
+		s.find_len = mem_unhex(s.find, sizeof s.find, argv[3]);
 	} else if (argc == 9) {
 		uint32_t ssrc = (uint32_t)strtoul(argv[4], NULL, 10);
 		uint32_t roc = (uint32_t)strtoul(argv[5], NULL, 10);
 		unsigned seq = (unsigned)strtoul(argv[6], NULL, 10);
 
-		unhex(s.salt, sizeof s.salt, argv[2]);
-		unhex(s.session_salt, sizeof s.session_salt, argv[3]);
+		mem_unhex(s.salt, sizeof s.salt, argv[2]);
+		mem_unhex(s.session_salt, sizeof s.session_salt, argv[3]);
 		for (int i = 0; i < 4; i++) {
 			s.iv[2 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
 			s.iv[6 + i] = (uint8_t)(roc >> (24 - 8 * i));
 		}
 		s.iv[10] = (uint8_t)(seq >> 8);
 		s.iv[11] = (uint8_t)seq;
-		unhex(s.want, sizeof s.want, argv[7]);
-		unhex(pt, sizeof pt, argv[8]);
+		mem_unhex(s.want, sizeof s.want, argv[7]);
+		mem_unhex(pt, sizeof pt, argv[8]);
 		for (int i = 0; i < KEY; i++)
 			s.want[i] ^= pt[i];
 	} else {
 		fputs("usage: see the head of keyscan.c\n", stderr);
 		return 2;
 	}
-	r = scan(&s, argv[1]);
+	if (mem_read(&m, argv[1]) != 0)
+		return 2;
 	printf("octets=%" PRIu64 " unreadable=%" PRIu64 " tried=%" PRIu64
 	       " found=%" PRIu64 "\n",
-	    s.octets, s.unreadable, s.tried, s.found);
-	return r;
+	    m.octets, m.unreadable, s.tried, s.found);
+	return s.found != 0;
 }
