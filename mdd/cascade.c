@@ -174,7 +174,7 @@ cascade_dial(struct ctl *c, struct ctl_link *k, const struct mdd_dial *d)
 		log_warnx("worker %u does not hear us", k->room->worker->index);
 	perc_wipe(buf, sizeof(buf));
 	log_info("link dialled leg=%s conference=%s to=%s host=%s port=%u",
-	    k->leg, k->party->key, k->peer != NULL ? k->peer->conf->name : "-",
+	    k->leg, k->party->key, k->peer != NULL ? k->peer->conf.name : "-",
 	    d->host, d->port);
 }
 
@@ -183,7 +183,7 @@ link_kind(const struct ctl_link *k)
 {
 	if (k->peer == NULL)
 		return MDD_LINK_LOCAL;
-	return k->peer->conf->transit ? MDD_LINK_TRANSIT : MDD_LINK_PEER;
+	return k->peer->conf.transit ? MDD_LINK_TRANSIT : MDD_LINK_PEER;
 }
 
 /* A member's id has no colon. */
@@ -198,7 +198,7 @@ cascade_join_fill(const struct ctl_link *k, bool dial, struct mdd_join *j)
 	w = k->far == NULL ? NULL : dial ? k->far->worker : k->room->worker;
 	if (k->peer != NULL)
 		(void)snprintf(j->member, sizeof(j->member), "peer:%.40s",
-		    k->peer->conf->name);
+		    k->peer->conf.name);
 	else
 		(void)snprintf(j->member, sizeof(j->member), "worker:%u",
 		    w == NULL ? 0 : w->index);
@@ -336,32 +336,19 @@ party_passes(
 
 	for (k = c->cascade->first; k != NULL; k = k->next)
 		if (k->party == p && k->peer != NULL && k->peer != to &&
-		    k->peer->conf->transit && !k->dial && k->state == LINK_LIVE)
+		    k->peer->conf.transit && !k->dial && k->state == LINK_LIVE)
 			return true;
 	return false;
 }
 
-bool
-cascade_allows(
-    const struct ctl *c, const struct ctl_party *p, const struct ctl_peer *peer)
-{
-	bool all = peer->conf->conferences == MDD_PEER_ALL;
-
-	if (p == NULL)
-		return peer->conf->transit && all;
-	return ctl_key_divisible(p->key) &&
-	    (all || (p->named >> (peer - c->cascade->peer) & 1) != 0);
-}
-
 static bool
-peer_wanted(struct ctl *c, const struct ctl_party *p, unsigned i)
+peer_wanted(
+    struct ctl *c, const struct ctl_party *p, const struct ctl_peer *peer)
 {
-	const struct ctl_peer *peer = &c->cascade->peer[i];
-
-	if (!cascade_allows(c, p, peer))
+	if (peer->http == NULL || !cascade_allows(p, peer))
 		return false;
 	return party_legs(p) > 0 ||
-	    (peer->conf->transit && party_passes(c, p, peer));
+	    (peer->conf.transit && party_passes(c, p, peer));
 }
 
 static bool
@@ -376,9 +363,9 @@ link_wanted(struct ctl *c, const struct ctl_link *k)
 	if (k->room != p->first)
 		return false;
 	/* Who came to us through an MDD in the middle goes by himself. */
-	if (!k->dial && k->peer->conf->transit && k->state != LINK_WAITS)
+	if (!k->dial && k->peer->conf.transit && k->state != LINK_WAITS)
 		return true;
-	return peer_wanted(c, p, (unsigned)(k->peer - c->cascade->peer));
+	return peer_wanted(c, p, k->peer);
 }
 
 static void
@@ -402,6 +389,7 @@ cascade_changed(struct ctl *c, struct ctl_party *p)
 {
 	struct ctl_link *k, *next;
 	struct ctl_room *r, *root;
+	struct ctl_peer *peer;
 	unsigned i;
 
 	root = p->first;
@@ -414,24 +402,13 @@ cascade_changed(struct ctl *c, struct ctl_party *p)
 	for (r = root->next; r != NULL && !c->stopping; r = r->next)
 		if (r->legs > 0 && link_of_room(c, r) == NULL)
 			link_make(c, r, root, NULL);
-	for (i = 0; i < c->cascade->peers && !c->stopping; i++)
-		if (peer_wanted(c, p, i) &&
-		    cascade_find(c, p, &c->cascade->peer[i]) == NULL)
-			link_make(c, root, NULL, &c->cascade->peer[i]);
+	for (i = 0; i < MDD_PEER_MAX && !c->stopping; i++) {
+		peer = &c->cascade->peer[i];
+		if (peer_wanted(c, p, peer) && cascade_find(c, p, peer) == NULL)
+			link_make(c, root, NULL, peer);
+	}
 	root->links--;
 	ctl_room_put(c, root);
-}
-
-void
-cascade_named(struct ctl *c, struct ctl_party *p, const struct mdd_token *t)
-{
-	unsigned i, n;
-
-	for (i = 0; i < c->cascade->peers; i++)
-		for (n = 0; n < t->ncascade; n++)
-			if (strcmp(t->cascade[n],
-				c->cascade->peer[i].conf->url) == 0)
-				p->named |= 1u << i;
 }
 
 /* Its legs are gone already; a party whose root it was has another now. */
@@ -439,7 +416,6 @@ void
 cascade_worker_lost(struct ctl *c, struct ctl_worker *w)
 {
 	struct ctl_link *k, *next;
-	const struct ctl_leg *leg;
 
 	for (k = c->cascade->first; k != NULL; k = next) {
 		next = k->next;
@@ -451,13 +427,33 @@ cascade_worker_lost(struct ctl *c, struct ctl_worker *w)
 			continue;
 		cascade_end(c, k);
 	}
-	/* Parts that are left are linked to another root. */
-	c->cascade->stamp++;
+	cascade_changed_all(c); /* those that are left have another root */
+}
+
+/* Only those with links alone can go while we look at them: then we begin
+ * again. */
+void
+cascade_changed_all(struct ctl *c)
+{
+	unsigned stamp = ++c->cascade->stamp;
+	const struct ctl_leg *leg;
+	struct ctl_link *k;
+
 	for (leg = c->first; leg != NULL && !c->stopping; leg = leg->next) {
-		if (leg->room->party->stamp == c->cascade->stamp)
+		if (leg->room->party->stamp == stamp)
 			continue;
-		leg->room->party->stamp = c->cascade->stamp;
+		leg->room->party->stamp = stamp;
 		cascade_changed(c, leg->room->party);
+	}
+	k = c->cascade->first;
+	while (k != NULL && !c->stopping) {
+		if (k->party->stamp == stamp) {
+			k = k->next;
+			continue;
+		}
+		k->party->stamp = stamp;
+		cascade_changed(c, k->party);
+		k = c->cascade->first;
 	}
 }
 
@@ -491,6 +487,7 @@ cascade_tick(struct ctl *c, int64_t now_ms)
 {
 	struct ctl_link *k, *next;
 
+	cascade_clients_tick(c, now_ms);
 	for (k = c->cascade->first; k != NULL; k = next) {
 		next = k->next;
 		if (c->stopping) /* the peers are told */
@@ -518,62 +515,4 @@ cascade_print(FILE *f, const struct ctl *c)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		fprintf(f, "perch_mdd_link_total{result=\"%s\"} %llu\n",
 		    t[i].result, (unsigned long long)t[i].v);
-}
-
-/* ---- start and end ---------------------------------------------------- */
-
-static void
-key_load(struct ctl *c)
-{
-	struct perc_conf_error e = { "" };
-	char *text = NULL;
-	size_t len = 0;
-	int r;
-
-	if ((r = perc_conf_read_file(
-		 &text, &len, c->conf->link_key, MDD_JWKS_MAX, &e)) != 0 ||
-	    (r = perc_jwk_from_json(&c->cascade->key, text, len, false)) != 0 ||
-	    !perc_jwk_is_private(c->cascade->key))
-		fatalx("link_key = %s: %s", c->conf->link_key,
-		    e.text[0] != '\0' ? e.text
-			: r != 0      ? perc_strerror(r)
-				      : "not a private key");
-	perc_wipe(text, len);
-	free(text);
-}
-
-void
-cascade_open(struct ctl *c)
-{
-	struct perc_httpc_conf h = { .user_agent = "perch-mdd",
-		.max_body = 8192 };
-	unsigned i;
-	int r;
-
-	if ((c->cascade = calloc(1, sizeof(*c->cascade))) == NULL)
-		fatal("cannot start");
-	if (c->conf->peers == 0)
-		return;
-	key_load(c);
-	for (i = 0; i < c->conf->peers; i++) {
-		c->cascade->peer[i].conf = &c->conf->peer[i];
-		h.ca_file = c->conf->peer[i].ca;
-		if ((r = perc_httpc_new(
-			 &c->cascade->peer[i].http, c->loop, &h)) != 0)
-			fatalx("peer %s: %s", c->conf->peer[i].name,
-			    perc_strerror(r));
-		c->cascade->peers++;
-	}
-}
-
-void
-cascade_close(struct ctl *c)
-{
-	unsigned i;
-
-	for (i = 0; i < c->cascade->peers; i++)
-		perc_httpc_free(c->cascade->peer[i].http);
-	perc_jwk_free(c->cascade->key);
-	free(c->cascade);
-	c->cascade = NULL;
 }

@@ -19,20 +19,28 @@
 #define LINK_REFUSED_MS 300000 /* ... and of who is not let in */
 #define LINK_HELD_MS	30000  /* a link that stood so long was good */
 #define LINK_NOBODY_MS	30000
-#define LINK_PROOFS	1024 /* remembered, so that each is good once */
-#define LINK_PROOF_S	30   /* clocks may differ by this */
+#define LINK_CLIENT_MS	20000 /* goodbyes take no longer (perc/httpc.h) */
+#define LINK_PROOFS	1024  /* remembered, so that each is good once */
+#define LINK_PROOF_S	30    /* clocks may differ by this */
 
 struct ctl_party { /* a conference, whichever workers have a part of it */
 	struct mdd_node by_key;
 	char key[MDD_CONF_KEY_MAX + 1];
-	struct ctl_room *first; /* the root, then the others */
-	uint32_t named;		/* bits: peers that a token2 named */
+	struct ctl_room *first;	      /* the root, then the others */
+	uint64_t named[MDD_PEER_MAX]; /* URLs that a token2 named, hashed */
+	unsigned nnamed;
 	unsigned stamp;
 };
 
+/* A peer keeps its place while it is configured. */
 struct ctl_peer {
-	struct mdd_peer_conf *conf;
+	struct mdd_peer_conf conf; /* its texts are control's conf's */
+	struct perc_httpc *http;   /* NULL: the place is free */
+};
+
+struct ctl_client { /* of a peer that went: its goodbyes may be under way */
 	struct perc_httpc *http;
+	int64_t until_ms;
 };
 
 enum ctl_link_state {
@@ -64,7 +72,8 @@ struct ctl_proof {
 
 struct ctl_cascade {
 	struct ctl_peer peer[MDD_PEER_MAX];
-	unsigned peers;
+	struct ctl_client old[MDD_PEER_MAX];
+	struct perc_httpc *fresh[MDD_PEER_MAX]; /* between ready and take */
 	struct perc_jwk *key; /* of our proofs; NULL without peers */
 	struct ctl_link *first;
 	struct ctl_proof proof[LINK_PROOFS];
@@ -89,15 +98,10 @@ void ctl_room_changed(struct ctl *c, struct ctl_room *room);
 
 /* ---- cascade.c -------------------------------------------------------- */
 
-/* Before the cage: link key, clients of peers. Fatal when they are no good. */
-void cascade_open(struct ctl *c);
-void cascade_close(struct ctl *c);
 /* Legs came or went: make the links that are missing, end what is idle. May
  * free rooms without legs, and the party. */
 void cascade_changed(struct ctl *c, struct ctl_party *p);
-/* A token2 of this conference said so. */
-void
-cascade_named(struct ctl *c, struct ctl_party *p, const struct mdd_token *t);
+void cascade_changed_all(struct ctl *c); /* for each conference */
 /* A worker's words on legs that are no member's. */
 void
 cascade_joined(struct ctl *c, struct ctl_worker *w, const struct mdd_joined *a);
@@ -113,15 +117,29 @@ struct ctl_link *cascade_find(
 struct ctl_link *cascade_new(struct ctl *c, struct ctl_room *room);
 /* A join of either end, with a leg id. */
 void cascade_join_fill(const struct ctl_link *k, bool dial, struct mdd_join *j);
-/* May it be carried to this peer at all? p NULL: nobody of ours is in it. */
-bool cascade_allows(const struct ctl *c, const struct ctl_party *p,
-    const struct ctl_peer *peer);
 void cascade_fail(struct ctl *c, struct ctl_link *k, int64_t least_ms);
 /* Forget it; what it had at workers and peer is told to end. */
 void cascade_end(struct ctl *c, struct ctl_link *k);
 void cascade_dial(struct ctl *c, struct ctl_link *k, const struct mdd_dial *d);
 PERC_MUST int
 cascade_ask_worker(struct ctl *c, struct ctl_link *k, const struct mdd_join *j);
+
+/* ---- cascade_peer.c: which peers there are ---------------------------- */
+
+/* Before the cage: link key, clients of peers. Fatal when they are no good. */
+void cascade_open(struct ctl *c);
+void cascade_close(struct ctl *c);
+/* SIGHUP, in these steps. All that can go wrong, and nothing has changed. */
+PERC_MUST int cascade_peers_ready(struct ctl *c, const struct mdd_conf *next);
+/* Links end whose peer is not in next, or is another there. */
+void cascade_peers_take(struct ctl *c, const struct mdd_conf *next);
+/* Once next is control's: links come that are missing, or wanted no more. */
+void cascade_peers_settle(struct ctl *c);
+/* A token2 of this conference names other MDDs. True: one more than before. */
+bool cascade_named(struct ctl_party *p, const struct mdd_token *t);
+/* May it be carried to this peer at all? p NULL: nobody of ours is in it. */
+bool cascade_allows(const struct ctl_party *p, const struct ctl_peer *peer);
+void cascade_clients_tick(struct ctl *c, int64_t now_ms);
 
 /* ---- cascade_http.c: between MDDs ------------------------------------- */
 

@@ -68,17 +68,18 @@ peer_of(struct ctl *c, struct perc_httpd_req *r)
 	proof = perc_httpd_header(r, "DPoP", &count);
 	if (proof == NULL || count != 1)
 		return refuse(c, r, "none");
-	if (c->cascade->peers == 0)
+	if (c->conf->peers == 0)
 		return refuse(c, r, "no peers");
 	if (snprintf(url, sizeof(url), "%s%s", c->conf->base_url,
 		perc_httpd_path(r)) >= (int)sizeof(url) ||
 	    perc_dpop_check(&d, proof, strlen(proof), perc_httpd_method(r), url,
 		NULL, now_s, LINK_PROOF_S, &why) != 0)
 		return refuse(c, r, why != NULL ? why : "proof");
-	for (i = 0; i < c->cascade->peers; i++)
-		if (strcmp(c->cascade->peer[i].conf->key, d.jkt) == 0)
+	for (i = 0; i < MDD_PEER_MAX; i++)
+		if (c->cascade->peer[i].http != NULL &&
+		    strcmp(c->cascade->peer[i].conf.key, d.jkt) == 0)
 			break;
-	if (i == c->cascade->peers)
+	if (i == MDD_PEER_MAX)
 		return refuse(c, r, "not a peer's key");
 	if (!proof_fresh(c->cascade, &d, now_s))
 		return refuse(c, r, "proof was here before");
@@ -164,14 +165,14 @@ link_place(struct ctl *c, struct perc_httpd_req *r, struct ctl_peer *peer,
 	struct ctl_link *k = p == NULL ? NULL : cascade_find(c, p, peer);
 	struct ctl_room *room = NULL;
 
-	if (!cascade_allows(c, p, peer)) {
+	if (!cascade_allows(p, peer)) {
 		join_problem(
 		    r, 404, "conference_unknown", "Nobody is in it here");
 		return NULL;
 	}
 	if (k != NULL && k->dial &&
 	    (k->state == LINK_OURS || k->state == LINK_THEIRS) &&
-	    strcmp(c->conf->base_url, peer->conf->url) < 0) {
+	    strcmp(c->conf->base_url, peer->conf.url) < 0) {
 		join_problem(r, 409, "link_dialled", "We are dialling you");
 		return NULL;
 	}
@@ -275,7 +276,7 @@ cascade_answer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
 	k->due_ms = k->live_ms + LINK_RENEW_MS;
 	c->cascade->accepted++;
 	log_info("link accepted leg=%s conference=%s from=%s worker=%u", k->leg,
-	    k->party->key, k->peer->conf->name, w->index);
+	    k->party->key, k->peer->conf.name, w->index);
 	reply(r, 201,
 	    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i}", "leg", k->leg,
 		"host", c->conf->media_host, "port", (int)w->port,
@@ -354,7 +355,7 @@ ask(struct ctl *c, struct ctl_link *k, struct perc_httpc_req **rp,
 	int r = PERC_ERR_NOMEM;
 
 	(void)snprintf(
-	    url, sizeof(url), "%s/v1/link%s", k->peer->conf->url, path);
+	    url, sizeof(url), "%s/v1/link%s", k->peer->conf.url, path);
 	if ((r = perc_dpop_make(&proof, c->cascade->key, method, url, NULL,
 		 NULL, NULL, perc_wall_ms() / 1000)) != 0)
 		return r;
@@ -417,7 +418,7 @@ on_peer(const struct perc_httpc_answer *a, void *arg)
 	struct ctl_link *k = arg;
 	struct ctl *c = k->room->worker->ctl;
 	struct mdd_dial d = { .odd = strcmp(c->conf->base_url,
-					 k->peer->conf->url) > 0 };
+					 k->peer->conf.url) > 0 };
 	int64_t expires_s = 0;
 
 	k->ask = NULL;
@@ -428,7 +429,7 @@ on_peer(const struct perc_httpc_answer *a, void *arg)
 		/* Nobody there is no fault of anybody's. */
 		if (a->err != 0 || (a->status != 404 && a->status != 409))
 			log_warnx("no link to=%s status=%d why=\"%s\"",
-			    k->peer->conf->name, a->err != 0 ? 0 : a->status,
+			    k->peer->conf.name, a->err != 0 ? 0 : a->status,
 			    a->err != 0 ? a->why : "refused");
 		cascade_fail(c, k, wait_ms(a));
 	}
@@ -500,5 +501,5 @@ cascade_bye(struct ctl *c, struct ctl_link *k)
 
 	(void)snprintf(path, sizeof(path), "/%s", k->far_leg);
 	if (ask(c, k, NULL, "DELETE", path, "", on_bye, NULL) != 0)
-		log_warnx("no goodbye to=%s", k->peer->conf->name);
+		log_warnx("no goodbye to=%s", k->peer->conf.name);
 }

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of settings, and the checks that a table cannot do: files that
- * must be there, a key file that must be private, a media address that
- * endpoints can be told. They run before any port is opened, so that every
- * mistake is one line on the terminal.
+ * The table of settings, and which of them a daemon can change while it runs.
  */
 #include "mdd/conf.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "perc/jose.h"
 #include "perc/log.h"
 
 #define O(m) offsetof(struct mdd_conf, m)
@@ -248,18 +240,25 @@ static const struct perc_conf_item kmf_items[] = {
 	{ 0 },
 };
 
+int
+mdd_conf_label(char **namep, const char *label)
+{
+	if (strlen(label) > MDD_LABEL_MAX)
+		return PERC_ERR_FORMAT;
+	return (*namep = strdup(label)) == NULL ? PERC_ERR_NOMEM : 0;
+}
+
 static int
 kmf_open(void *conf, const char *label, void **targetp)
 {
 	struct mdd_conf *c = conf;
 	struct mdd_kmf_conf *k = &c->kmf[c->kmfs];
+	int r;
 
 	if (c->kmfs == MDD_KMF_MAX)
 		return PERC_ERR_LIMIT;
-	if (strlen(label) > 32)
-		return PERC_ERR_FORMAT;
-	if ((k->name = strdup(label)) == NULL)
-		return PERC_ERR_NOMEM;
+	if ((r = mdd_conf_label(&k->name, label)) != 0)
+		return r;
 	c->kmfs++;
 	*targetp = k;
 	return 0;
@@ -298,119 +297,6 @@ mdd_conf_clear(struct mdd_conf *c)
 	perc_conf_clear(c, items);
 }
 
-static int PERC_PRINTF(3, 4)
-    complain(struct perc_conf_error *e, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	va_end(ap);
-	return r;
-}
-
-static bool
-is_family(int family, const char *t)
-{
-	uint8_t raw[16];
-
-	return inet_pton(family, t, raw) == 1;
-}
-
-static bool
-is_address(const char *t)
-{
-	return is_family(AF_INET, t) || is_family(AF_INET6, t);
-}
-
-/* One socket for both families: it must be of IPv6, and open to all. */
-static int
-check_media6(struct mdd_conf *c, struct perc_conf_error *e)
-{
-	if (!is_family(AF_INET6, c->media_host6) ||
-	    strcmp(c->media_host6, "::") == 0 ||
-	    !is_family(AF_INET, c->media_host))
-		return complain(e, PERC_ERR_FORMAT,
-		    "media_host6 = %s: give an IPv6 address here and one of "
-		    "IPv4 as media_host",
-		    c->media_host6);
-	if (c->media_listen == NULL && (c->media_listen = strdup("::")) == NULL)
-		return PERC_ERR_NOMEM;
-	if (strcmp(c->media_listen, "::") != 0)
-		return complain(e, PERC_ERR_FORMAT,
-		    "media_listen = %s: with media_host6 it must be ::",
-		    c->media_listen);
-	return 0;
-}
-
-static int
-check_media(struct mdd_conf *c, struct perc_conf_error *e)
-{
-	if (!is_address(c->media_host) ||
-	    strcmp(c->media_host, "0.0.0.0") == 0 ||
-	    strcmp(c->media_host, "::") == 0)
-		return complain(e, PERC_ERR_FORMAT,
-		    "media_host = %s: give the one address that endpoints "
-		    "can reach",
-		    c->media_host);
-	if (c->media_host6 != NULL)
-		return check_media6(c, e);
-	if (c->media_listen == NULL &&
-	    (c->media_listen = strdup(c->media_host)) == NULL)
-		return PERC_ERR_NOMEM;
-	if (!is_address(c->media_listen))
-		return complain(e, PERC_ERR_FORMAT,
-		    "media_listen = %s: an address, not a name, is needed",
-		    c->media_listen);
-	return 0;
-}
-
-static int
-check_kmf(const struct mdd_kmf_conf *k, struct perc_conf_error *e)
-{
-	struct perc_jwks *set = NULL;
-	char *text = NULL;
-	size_t len;
-	int r;
-
-	if ((r = perc_conf_read_file(&text, &len, k->keys, MDD_JWKS_MAX, e)) !=
-	    0)
-		return r;
-	if ((r = perc_jwks_from_json(&set, text, len)) != 0)
-		(void)complain(e, r, "%s: no usable key in this JWK set (%s)",
-		    k->keys, perc_strerror(r));
-	perc_jwks_free(set);
-	free(text);
-	return r;
-}
-
-static int
-check_files(const struct mdd_conf *c, struct perc_conf_error *e)
-{
-	unsigned i, j;
-	int fd = -1, r;
-
-	if (access(c->tls_cert, R_OK) != 0)
-		return complain(e, PERC_ERR_SYS, "tls_cert = %s: %s",
-		    c->tls_cert, strerror(errno));
-	if ((r = perc_conf_open_secret(&fd, c->tls_key, e)) != 0)
-		return r;
-	(void)close(fd);
-	if (c->kmfs == 0)
-		return complain(e, PERC_ERR_FORMAT,
-		    "no [kmf NAME] section: nobody's tokens would count");
-	for (i = 0; i < c->kmfs; i++) {
-		for (j = 0; j < i; j++)
-			if (strcmp(c->kmf[i].url, c->kmf[j].url) == 0)
-				return complain(e, PERC_ERR_EXISTS,
-				    "[kmf %s] has the url of [kmf %s]",
-				    c->kmf[i].name, c->kmf[j].name);
-		if ((r = check_kmf(&c->kmf[i], e)) != 0)
-			return r;
-	}
-	return 0;
-}
-
 int
 mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 {
@@ -419,7 +305,7 @@ mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 
 	memset(c, 0, sizeof(*c));
 	if ((r = perc_conf_load(c, file, sections, e)) != 0 ||
-	    (r = check_media(c, e)) != 0)
+	    (r = mdd_conf_check_media(c, e)) != 0)
 		return r;
 	if (c->workers == 0) {
 		n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -428,9 +314,9 @@ mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 					  : n;
 	}
 	if (c->media_port != 0 && c->media_port + c->workers - 1 > 65535)
-		return complain(e, PERC_ERR_FORMAT,
+		return perc_conf_complain(e, PERC_ERR_FORMAT,
 		    "media_port leaves no ports for all workers");
-	return 0;
+	return mdd_peers_check(c, e);
 }
 
 int
@@ -439,11 +325,12 @@ mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 	int r = mdd_conf_read(c, file, e);
 
 	if (r == 0)
-		r = check_files(c, e);
-	return r != 0 ? r : mdd_peers_check(c, e);
+		r = mdd_conf_check_files(c, e);
+	return r != 0 ? r : mdd_peers_check_ca(c, e);
 }
 
-/* What SIGHUP can change; all else is in sockets, pools and cages. */
+/* What SIGHUP can change, beside the sections; all else is in sockets, pools
+ * and cages. */
 static const char *const live[] = { "max_leg_pps", "max_leg_kbps", "idle_s",
 	"grace_s", "drain_s", "metrics_legs", "metrics_open", "log_level" };
 
@@ -474,12 +361,6 @@ mdd_conf_frozen(const struct mdd_conf *now, const struct mdd_conf *next,
 		if (at < cap)
 			at += (size_t)snprintf(names + at, cap - at, "%s%s",
 			    at > 0 ? ", " : "", i->name);
-	}
-	if (!mdd_peers_same(now, next)) { /* clients, and links that stand */
-		n++;
-		if (at < cap)
-			(void)snprintf(names + at, cap - at, "%s[peer]",
-			    at > 0 ? ", " : "");
 	}
 	return n;
 }

@@ -15,6 +15,7 @@
 #define MDD_KMF_MAX	16
 #define MDD_WORKERS_MAX 56
 #define MDD_JWKS_MAX	(256u << 10) /* octets of one key file */
+#define MDD_LABEL_MAX	32	     /* of a section */
 
 struct mdd_kmf_conf { /* one "[kmf NAME]" */
 	char *name;   /* the section's label */
@@ -68,11 +69,27 @@ unsigned mdd_conf_frozen(const struct mdd_conf *now,
     const struct mdd_conf *next, char *names, size_t cap);
 void mdd_conf_clear(struct mdd_conf *c);
 void mdd_conf_print_help(void);
-/* mdd/conf_peer.c: the sections of that name, for mdd/conf.c. */
+/* A section's label, copied. */
+PERC_MUST int mdd_conf_label(char **namep, const char *label);
+
+/* ---- conf_check.c ----------------------------------------------------- */
+
+/* Fills media_listen when it is not set. */
+PERC_MUST int
+mdd_conf_check_media(struct mdd_conf *c, struct perc_conf_error *e);
+PERC_MUST int
+mdd_conf_check_files(const struct mdd_conf *c, struct perc_conf_error *e);
+
+/* ---- conf_peer.c: the sections of that name --------------------------- */
+
 extern const struct perc_conf_item mdd_peer_items[];
 int mdd_peer_open(void *conf, const char *label, void **targetp);
 PERC_MUST int
 mdd_peers_check(const struct mdd_conf *c, struct perc_conf_error *e);
-bool mdd_peers_same(const struct mdd_conf *a, const struct mdd_conf *b);
+PERC_MUST int
+mdd_peers_check_ca(const struct mdd_conf *c, struct perc_conf_error *e);
+/* Are links to the one links to the other too? */
+bool
+mdd_peer_same(const struct mdd_peer_conf *a, const struct mdd_peer_conf *b);
 /* Links that a worker must have room for: none if there can be none. */
 uint32_t mdd_conf_links(const struct mdd_conf *c);

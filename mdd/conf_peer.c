@@ -4,9 +4,7 @@
  * of one key would be one peer that is two, so that is refused here.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,89 +47,95 @@ mdd_peer_open(void *conf, const char *label, void **targetp)
 {
 	struct mdd_conf *c = conf;
 	struct mdd_peer_conf *p = &c->peer[c->peers];
+	int r;
 
 	if (c->peers == MDD_PEER_MAX)
 		return PERC_ERR_LIMIT;
-	if (strlen(label) > 32)
-		return PERC_ERR_FORMAT;
-	if ((p->name = strdup(label)) == NULL)
-		return PERC_ERR_NOMEM;
+	if ((r = mdd_conf_label(&p->name, label)) != 0)
+		return r;
 	c->peers++;
 	*targetp = p;
 	return 0;
 }
 
-static int PERC_PRINTF(3, 4)
-    complain(struct perc_conf_error *e, int r, const char *fmt, ...)
+static int
+check_peer(const struct mdd_conf *c, unsigned i, struct perc_conf_error *e)
 {
-	va_list ap;
+	const struct mdd_peer_conf *p = &c->peer[i];
+	unsigned j;
 
-	va_start(ap, fmt);
-	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	va_end(ap);
-	return r;
+	if (strlen(p->key) != PERC_JKT_LEN)
+		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		    "[peer %s] key: the 43 characters that 'perch-mdd "
+		    "link-key' prints there",
+		    p->name);
+	if (strcmp(p->url, c->base_url) == 0)
+		return perc_conf_complain(e, PERC_ERR_EXISTS,
+		    "[peer %s] url is our own base_url", p->name);
+	for (j = 0; j < i; j++)
+		if (strcmp(p->url, c->peer[j].url) == 0 ||
+		    strcmp(p->key, c->peer[j].key) == 0)
+			return perc_conf_complain(e, PERC_ERR_EXISTS,
+			    "[peer %s] has the url or key of [peer %s]",
+			    p->name, c->peer[j].name);
+	return 0;
 }
 
 int
 mdd_peers_check(const struct mdd_conf *c, struct perc_conf_error *e)
 {
-	const struct mdd_peer_conf *p;
-	unsigned i, j;
-	int fd = -1, r;
+	unsigned i;
+	int r;
 
-	if (c->peers == 0)
-		return 0;
-	if (c->link_key == NULL)
-		return complain(e, PERC_ERR_FORMAT,
+	if (c->peers > 0 && c->link_key == NULL)
+		return perc_conf_complain(e, PERC_ERR_FORMAT,
 		    "[peer %s] needs link_key: make one by 'perch-mdd link-key "
 		    "FILE'",
 		    c->peer[0].name);
-	if ((r = perc_conf_open_secret(&fd, c->link_key, e)) != 0)
-		return r;
-	(void)close(fd);
+	for (i = 0; i < c->peers; i++)
+		if ((r = check_peer(c, i, e)) != 0)
+			return r;
+	return 0;
+}
+
+/* By opening them: a cage lets access(2) through and open(2) not. */
+int
+mdd_peers_check_ca(const struct mdd_conf *c, struct perc_conf_error *e)
+{
+	unsigned i;
+	int fd;
+
 	for (i = 0; i < c->peers; i++) {
-		p = &c->peer[i];
-		if (strlen(p->key) != PERC_JKT_LEN)
-			return complain(e, PERC_ERR_FORMAT,
-			    "[peer %s] key: the 43 characters that 'perch-mdd "
-			    "link-key' prints there",
-			    p->name);
-		if (p->ca != NULL && access(p->ca, R_OK) != 0)
-			return complain(e, PERC_ERR_SYS,
-			    "[peer %s] ca = %s: %s", p->name, p->ca,
-			    strerror(errno));
-		if (strcmp(p->url, c->base_url) == 0)
-			return complain(e, PERC_ERR_EXISTS,
-			    "[peer %s] url is our own base_url", p->name);
-		for (j = 0; j < i; j++)
-			if (strcmp(p->url, c->peer[j].url) == 0 ||
-			    strcmp(p->key, c->peer[j].key) == 0)
-				return complain(e, PERC_ERR_EXISTS,
-				    "[peer %s] has the url or key of [peer %s]",
-				    p->name, c->peer[j].name);
+		if (c->peer[i].ca == NULL)
+			continue;
+		fd = open(c->peer[i].ca, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			return perc_conf_complain(e, PERC_ERR_SYS,
+			    "[peer %s] ca = %s: %s", c->peer[i].name,
+			    c->peer[i].ca, strerror(errno));
+		(void)close(fd);
 	}
 	return 0;
 }
 
+/* With a link key peers may come at any SIGHUP, so there is room for them. */
 uint32_t
 mdd_conf_links(const struct mdd_conf *c)
 {
-	return c->peers > 0 || (c->workers > 1 && c->legs_per_worker > 0)
+	return c->link_key != NULL || (c->workers > 1 && c->legs_per_worker > 0)
 	    ? (uint32_t)c->max_links
 	    : 0;
 }
 
-bool
-mdd_peers_same(const struct mdd_conf *a, const struct mdd_conf *b)
+static bool
+text_same(const char *a, const char *b)
 {
-	const struct perc_conf_item *item;
-	unsigned i;
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
 
-	if (a->peers != b->peers)
-		return false;
-	for (i = 0; i < a->peers; i++)
-		for (item = mdd_peer_items; item->name != NULL; item++)
-			if (!perc_conf_equal(&a->peer[i], &b->peer[i], item))
-				return false;
-	return true;
+bool
+mdd_peer_same(const struct mdd_peer_conf *a, const struct mdd_peer_conf *b)
+{
+	return strcmp(a->url, b->url) == 0 && strcmp(a->key, b->key) == 0 &&
+	    text_same(a->ca, b->ca) && a->transit == b->transit;
 }

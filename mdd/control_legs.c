@@ -119,7 +119,7 @@ ctl_join(struct ctl *c, const struct mdd_token *t, const struct ctl_ice *ice,
 		ctl_room_put(c, room);
 		return PERC_ERR_CONFLICT;
 	}
-	cascade_named(c, room->party, t);
+	(void)cascade_named(room->party, t); /* links follow the leg */
 	if ((leg = calloc(1, sizeof(*leg))) == NULL) {
 		ctl_room_put(c, room);
 		return PERC_ERR_NOMEM;
@@ -187,6 +187,8 @@ ctl_leg_renew(struct ctl *c, struct ctl_leg *leg, const struct mdd_token *t)
 	leg->exp_s = t->exp_s;
 	worker_tell(
 	    leg->room->worker, MDD_MSG_RENEW, buf, mdd_renew_put(buf, &m));
+	if (cascade_named(leg->room->party, t))
+		ctl_room_changed(c, leg->room);
 }
 
 void

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mdd/control.h"
+#include "mdd/cascade.h"
 #include "perc/log.h"
 #include "perc/secret.h"
 
@@ -102,6 +102,10 @@ settings_read(struct ctl *c, struct mdd_conf *next)
 	char frozen[256];
 	int r = mdd_conf_read(next, c->conf_file, &e);
 
+	if (r == 0)
+		r = mdd_peers_check_ca(next, &e);
+	if (r == 0)
+		r = cascade_peers_ready(c, next);
 	if (r != 0) {
 		log_warnx("settings stay as they were: %s",
 		    e.text[0] != '\0' ? e.text : perc_strerror(r));
@@ -119,9 +123,11 @@ settings_read(struct ctl *c, struct mdd_conf *next)
 static void
 settings_take(struct ctl *c, struct mdd_conf *next)
 {
+	cascade_peers_take(c, next);
 	mdd_conf_clear(c->conf);
 	*c->conf = *next;
 	memset(next, 0, sizeof(*next));
+	cascade_peers_settle(c);
 	perc_log_level_set((enum perc_log_level)c->conf->log_level);
 	ctl_limits_send(c);
 	ctl_tell(c, (char)(MDD_CONTROL_LEVEL + c->conf->log_level));

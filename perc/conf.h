@@ -61,6 +61,9 @@ PERC_MUST int perc_conf_load(void *conf, const char *file,
 PERC_MUST int perc_conf_load_from(void *conf, const char *file,
     const char *from, const struct perc_conf_section *sections,
     struct perc_conf_error *e);
+/* For checks that a table cannot do: the words into *e; r again. */
+PERC_PRINTF(3, 4)
+int perc_conf_complain(struct perc_conf_error *e, int r, const char *fmt, ...);
 /* Has this item the same value in a and b? */
 bool perc_conf_equal(const void *a, const void *b,
     const struct perc_conf_item *item);

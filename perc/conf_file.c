@@ -19,13 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int PERC_PRINTF(3, 4)
-    complain(struct perc_conf_error *e, int r, const char *fmt, ...)
+int
+perc_conf_complain(struct perc_conf_error *e, int r, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	return r;
 }
@@ -37,12 +37,12 @@ open_regular(
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return complain(e,
+		return perc_conf_complain(e,
 		    errno == ENOENT ? PERC_ERR_NOTFOUND : PERC_ERR_SYS,
 		    "%.300s: %s", path, strerror(errno));
 	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
 		close(fd);
-		return complain(
+		return perc_conf_complain(
 		    e, PERC_ERR_DENIED, "%.300s: not a regular file", path);
 	}
 	*fdp = fd;
@@ -58,12 +58,12 @@ perc_conf_open_secret(int *fdp, const char *path, struct perc_conf_error *e)
 	if ((r = open_regular(&fd, &st, path, e)) != 0)
 		return r;
 	if (st.st_uid != geteuid() && st.st_uid != 0)
-		r = complain(e, PERC_ERR_DENIED,
+		r = perc_conf_complain(e, PERC_ERR_DENIED,
 		    "%.200s: belongs to somebody else; run: chown %u %.200s",
 		    path, (unsigned)geteuid(), path);
 	else if ((st.st_mode &
 		     (perc_systemd_is_credential(path) ? 037 : 077)) != 0)
-		r = complain(e, PERC_ERR_DENIED,
+		r = perc_conf_complain(e, PERC_ERR_DENIED,
 		    "%.200s: others may read it; run: chmod 0600 %.200s", path,
 		    path);
 	if (r != 0)
@@ -104,18 +104,22 @@ perc_conf_read_secret(struct perc_secret **sp, const char *path, size_t max,
 	if ((r = perc_conf_open_secret(&fd, path, e)) != 0)
 		return r;
 	if ((r = perc_secret_new(&all, max + 1)) != 0) {
-		complain(e, r, "%.300s: %s", path, perc_strerror(r));
+		(void)perc_conf_complain(
+		    e, r, "%.300s: %s", path, perc_strerror(r));
 		goto out;
 	}
 	if ((r = read_all(all->data, max + 1, &len, fd)) != 0)
-		complain(e, r, "%.300s: %s", path, strerror(errno));
+		(void)perc_conf_complain(
+		    e, r, "%.300s: %s", path, strerror(errno));
 	else if (len > max)
-		r = complain(e, PERC_ERR_LIMIT, "%.300s: more than %zu octets",
-		    path, max);
+		r = perc_conf_complain(e, PERC_ERR_LIMIT,
+		    "%.300s: more than %zu octets", path, max);
 	else if (len == 0)
-		r = complain(e, PERC_ERR_SHORT, "%.300s: empty", path);
+		r = perc_conf_complain(
+		    e, PERC_ERR_SHORT, "%.300s: empty", path);
 	else if ((r = perc_secret_from(sp, all->data, len)) != 0)
-		complain(e, r, "%.300s: %s", path, perc_strerror(r));
+		(void)perc_conf_complain(
+		    e, r, "%.300s: %s", path, perc_strerror(r));
 out:
 	perc_secret_free(all);
 	close(fd);
@@ -134,17 +138,19 @@ perc_conf_read_file(char **sp, size_t *lenp, const char *path, size_t max,
 		return r;
 	if (st.st_size < 0 || (size_t)st.st_size > max) {
 		close(fd);
-		return complain(e, PERC_ERR_LIMIT,
+		return perc_conf_complain(e, PERC_ERR_LIMIT,
 		    "%.300s: more than %zu octets", path, max);
 	}
 	/* One octet more than it had: growth while we read is seen. */
 	if ((text = malloc((size_t)st.st_size + 2)) == NULL)
-		r = complain(e, PERC_ERR_NOMEM, "%.300s: out of memory", path);
+		r = perc_conf_complain(
+		    e, PERC_ERR_NOMEM, "%.300s: out of memory", path);
 	else if ((r = read_all(
 		      (uint8_t *)text, (size_t)st.st_size + 1, lenp, fd)) != 0)
-		complain(e, r, "%.300s: %s", path, strerror(errno));
+		(void)perc_conf_complain(
+		    e, r, "%.300s: %s", path, strerror(errno));
 	else if (*lenp > (size_t)st.st_size)
-		r = complain(e, PERC_ERR_CONFLICT,
+		r = perc_conf_complain(e, PERC_ERR_CONFLICT,
 		    "%.300s: changed while it was read", path);
 	close(fd);
 	if (r != 0) {
