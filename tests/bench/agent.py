@@ -24,7 +24,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "tools")]
 
-import stack                                                # noqa: E402
+import meeting                                              # noqa: E402
 import world                                                # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -61,52 +61,19 @@ def memory(pids, what):
         if line.startswith(what + ":"))
 
 
-class Bench:
+class Bench(meeting.Meeting):
     def __init__(self, w, quick):
-        self.w, self.seconds = w, 2 if quick else 8
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
+        self.seconds = 2 if quick else 8
         # one core's worth of packets of one leg is above the usual limit
-        self.mdd.configure(self.kmf, "max_leg_pps = 200000\n"
-                           "max_leg_kbps = 1000000").serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "How fast", "starts_at": stamp[0], "ends_at": stamp[1],
-            "invitees": []}).body
-        self.alice, self.bob = (stack.Agent(w, n, None, self.kmf, self.mdd)
-                                for n in ("Alice", "Bob"))
-
-    def code(self, name):
-        return self.admin.call(
-            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
-            {"name": name}).body["code"]
-
-    def join(self, agent, name):
-        agent.perch("join", self.conf["uri"], "--code", self.code(name))
-
-    @staticmethod
-    def state(agent):
-        return agent.json("status")["conferences"][0]
-
-    def into(self):
-        return next(i["port"] for i in self.state(self.alice)["in"]
-                    if i["media"] == "video")
-
-    def heard_at(self):
-        def port():
-            return next((s["port"] for s in self.state(self.bob).get("out", [])
-                         if s["media"] == "video"), None)
-        return world.wait_for(port, 10, say="Alice's stream at Bob")
+        super().__init__(w, "How fast", mdd_extra="max_leg_pps = 200000\n"
+                         "max_leg_kbps = 1000000")
+        self.alice, self.bob = (self.agent(n) for n in ("Alice", "Bob"))
 
     def idle(self):
         for name, members in (("no conference", None), ("one", self.bob)):
             if members:
-                self.join(self.alice, "Alice")
-                self.join(self.bob, "Bob")
+                self.join(self.alice)
+                self.join(self.bob)
             pids = list(family(self.alice.proc).values())
             time.sleep(1)
             before = cpu(pids)
@@ -121,8 +88,8 @@ class Bench:
                 for a in (self.alice, self.bob)]
         before = [cpu(e) for e in ends]
         r = json.loads(self.w.run(
-            [world.BUILD / "tests/bench/agentapp", self.into(),
-             self.heard_at(), rate, octets, self.seconds, burst]).stdout)
+            [world.BUILD / "tests/bench/agentapp", meeting.into(self.alice, "video")["port"],
+             meeting.stream(self.bob, "Alice", "video")["port"], rate, octets, self.seconds, burst]).stdout)
         return r, [1e6 * (cpu(e) - b) / max(1, n) for e, b, n in zip(
             ends, before, (r["sent"], r["received"]))]
 
@@ -171,7 +138,7 @@ class Bench:
 
     def one_join(self, code, ears):
         app = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        app.connect(("127.0.0.1", self.into()))
+        app.connect(("127.0.0.1", meeting.into(self.alice, "video")["port"]))
         began = time.monotonic()
         p = self.w.spawn("join", [
             self.w.bin("perch"), "join", self.conf["uri"], "--code", code],

@@ -6,7 +6,6 @@ import re
 import http.client
 import urllib.parse
 
-import jose
 import openapi
 import world
 

@@ -92,7 +92,7 @@ class Mdd:
         self.conf = self.w.write(self.dir / "perch-mdd.conf", "\n".join([
             f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
             f"tls_cert = {self.ca}", f"tls_key = {self.key}",
-            f"media_host = 127.0.0.1", f"media_port = {self.media}",
+            "media_host = 127.0.0.1", f"media_port = {self.media}",
             "workers = 1", extra,
             "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}",
             ""]), self.uid)

@@ -17,10 +17,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
-import stack                                                # noqa: E402
+import meeting                                              # noqa: E402
+from people import Voice, children, state                   # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
-from people import Voice, children, state                   # noqa: E402
 
 SECONDS = 6     # that the example stays
 
@@ -66,28 +66,11 @@ class Terminal:
         return None
 
 
-class Programs:
+class Programs(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
-        self.mdd.configure(self.kmf).serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "Programs", "starts_at": stamp[0],
-            "ends_at": stamp[1], "invitees": []}).body
-        self.alice, self.bob = (
-            stack.Agent(w, n, None, self.kmf, self.mdd).start()
-            for n in ("Alice", "Bob"))
-
-    def code(self, name):
-        return self.admin.call(
-            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
-            {"name": name}).body["code"]
+        super().__init__(w, "Programs")
+        self.alice, self.bob = (self.agent(n).start()
+                                for n in ("Alice", "Bob"))
 
     def example(self):
         """Bob's own program; Alice hears it with a plain socket."""

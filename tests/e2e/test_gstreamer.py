@@ -14,10 +14,11 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
+import meeting                                              # noqa: E402
+from people import state                                    # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
-from people import state                                    # noqa: E402
 
 ELEMENTS = ("vp8enc", "vp8dec", "x264enc", "avdec_h264", "opusenc", "opusdec",
             "rtpbin", "rtph264pay", "videotestsrc")
@@ -151,32 +152,16 @@ class Person:
         return sum(frame) / len(frame)
 
 
-class Picture:
+class Picture(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
-        self.mdd.configure(self.kmf).serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "Pictures", "starts_at": stamp[0], "ends_at": stamp[1],
-            "invitees": []}).body
+        super().__init__(w, "Pictures")
         # what each shows is told apart by its brightness
         self.people = [Person(w, n, self.kmf, self.mdd, c, p)
                        for n, c, p in (("Alice", "VP8", "white"),
                                        ("Bob", "H264", "black"),
                                        ("Carol", "VP8", "smpte"))]
 
-    def code(self, name):
-        return self.admin.call(
-            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
-            {"name": name}).body["code"]
-
-    def enter(self, p, others):
+    def come(self, p, others):
         p.join(self.conf["uri"], self.code(p.name))
         for o in others:
             p.hear(o)
@@ -187,7 +172,7 @@ class Picture:
         alice.join(self.conf["uri"], self.code("Alice"))
         alice.send()
         time.sleep(2)       # her only key frame of her own is long gone
-        self.enter(bob, [alice])
+        self.come(bob, [alice])
         alice.hear(bob)
         self.seen(bob, alice, "the second sees the first: VP8, by a key frame "
                   "asked for")
@@ -195,7 +180,7 @@ class Picture:
         time.sleep(2)
         for p in (alice, bob):
             p.before = self.unopened(p)
-        self.enter(carol, [alice, bob])
+        self.come(carol, [alice, bob])
         for p in (alice, bob):
             p.hear(carol)
         for p, o in ((carol, alice), (carol, bob), (alice, carol),

@@ -4,9 +4,7 @@
 # a real KMF and real agents. Alice and Bob speak, Carol listens. Whatever it
 # does with what the operator of a distributor has, her applications get true
 # frames of the true sender or none, and her agent counts what it refused.
-import json
 import mmap
-import os
 import pathlib
 import shutil
 import struct
@@ -17,8 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import media                                                # noqa: E402
+import meeting                                              # noqa: E402
 from people import Ear, Voice, state                        # noqa: E402
-import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
@@ -115,52 +113,24 @@ class Listener(Ear):
         return bad + [b for a, b in zip(seqs, seqs[1:]) if b <= a]
 
 
-class Liar:
+class Liar(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
-        mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, mdd.url)
-        self.kmf.serve()
         home = w.mkdir("liar")
         program = shutil.copy(w.bin("tests/mdd/perch-mdd-liar"),
                               home / "perch-mdd")
         self.orders = Orders(home / "orders")
-        mdd.configure(self.kmf).serve(program)
-        self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
-                        PERCH_CLIENT=str(self.kmf.state /
-                                         "admin-client.jwk"))
-        self.admin("create", "--title", "Lies", "--policy",
-                   json.dumps(POLICY))
-        self.conf = json.loads(self.admin("list", "--json"))["items"][0]
+        super().__init__(w, "Lies", program=program, policy=POLICY)
         self.alice, self.bob, self.carol = (
-            self.enter(n, mdd) for n in ("Alice", "Bob", "Carol"))
+            self.enter(n) for n in ("Alice", "Bob", "Carol"))
         self.ears, self.voices = {}, {}
 
-    def admin(self, *args):
-        return self.w.run([self.w.bin("perch"), "conference", *args],
-                          env=self.env).stdout
-
-    def enter(self, name, mdd):
-        a = stack.Agent(self.w, name, None, self.kmf, mdd).start()
-        code = json.loads(self.admin("invite", self.conf["id"], "--name",
-                                     name, "--json"))["code"]
-        a.perch("join", self.conf["uri"], "--code", code)
-        return a
-
     def listen(self, name):
-        def stream():
-            return next((s for s in state(self.carol).get("out", [])
-                         if s["name"] == name and s["media"] == "audio"),
-                        None)
-        s = world.wait_for(stream, 10, say=f"{name}'s stream")
+        s = meeting.stream(self.carol, name)
         self.ears[name] = Listener(s["port"], s["ssrc"])
 
     def speak(self, agent):
-        into = world.wait_for(
-            lambda: next((i for i in state(agent).get("in", [])
-                          if i["media"] == "audio"), None), 10,
-            say="a place to speak to")
-        self.voices[agent.name] = Speaker(agent.name, into["port"])
+        self.voices[agent.name] = Speaker(
+            agent.name, meeting.into(agent)["port"])
 
     # --- what Carol has -------------------------------------------------
 
@@ -217,9 +187,9 @@ class Liar:
         time.sleep(0.1)
         self.flows("Alice", "Bob")
 
-    def rekey(self):
+    def change_keys(self):
         before = state(self.carol)["epoch"]
-        self.admin("rekey", self.conf["id"])
+        self.rekey()
         world.wait_for(lambda: state(self.carol)["epoch"] > before, 5,
                        say="the new epoch")
         return time.monotonic()
@@ -282,7 +252,7 @@ class Liar:
         self.honest()
 
     def replays_an_old_epoch(self):
-        at = self.rekey()
+        at = self.change_keys()
         time.sleep(max(0, at + OVERLAP + 1.0 - time.monotonic()))
         self.replays("an epoch that is over")
 
@@ -316,7 +286,7 @@ class Liar:
                max(prompt) < LATE,
                f"delays Alice by {DELAY} s: her own frames in their order, "
                "Bob's at once", min(late), max(prompt))
-        at, was = self.rekey(), self.counters()
+        at, was = self.change_keys(), self.counters()
         marks = self.marks()
         time.sleep(DELAY + 1.0)
         old = [(when - at, n) for when, n in

@@ -13,10 +13,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
-import stack                                                # noqa: E402
+import meeting                                              # noqa: E402
+from people import state                                    # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
-from people import state                                    # noqa: E402
 
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus
  Configuration 1.0//EN"
@@ -54,35 +54,16 @@ class Logind:
         self.p.wait(5)
 
 
-class Night:
+class Night(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
         self.logind = Logind(w)
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
-        self.mdd.configure(self.kmf).serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "A night", "starts_at": stamp[0], "ends_at": stamp[1],
-            "invitees": []}).body
-        self.alice = stack.Agent(w, "Alice", None, self.kmf, self.mdd)
-        self.alice.env["DBUS_SYSTEM_BUS_ADDRESS"] = \
-            os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
-        self.carol = stack.Agent(w, "Carol", None, self.kmf, self.mdd)
-        self.carol.env["DBUS_SYSTEM_BUS_ADDRESS"] = \
-            self.alice.env["DBUS_SYSTEM_BUS_ADDRESS"]
+        super().__init__(w, "A night")
+        self.alice, self.carol = (self.agent(n) for n in ("Alice", "Carol"))
+        for a in (self.alice, self.carol):
+            a.env["DBUS_SYSTEM_BUS_ADDRESS"] = \
+                os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
         with open(self.carol.conf, "a") as f:
             f.write("erase_on_lock = yes\nerase_on_suspend = no\n")
-
-    def join(self, agent):
-        code = self.admin.call(
-            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
-            {"name": agent.name}).body["code"]
-        agent.perch("join", self.conf["uri"], "--code", code)
 
     @staticmethod
     def until(agent, what, seconds=10):

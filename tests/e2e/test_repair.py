@@ -3,8 +3,6 @@
 # Real agents, a real distributor, and a road between them that loses three of
 # a hundred datagrams of media and its reports in each direction: what the
 # application is given is complete, though it asks for nothing.
-import json
-import os
 import pathlib
 import random
 import selectors
@@ -16,6 +14,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
+import meeting                                              # noqa: E402
 from people import Ear, Voice, state                        # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
@@ -74,42 +73,16 @@ class Road(threading.Thread):
                     pass
 
 
-class Lossy:
+class Lossy(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
         mdd = stack.Mdd(w)
         self.road = Road(mdd.media)
-        self.kmf = stack.Kmf(w, None, None, mdd.url)
-        self.kmf.serve()
-        mdd.configure(self.kmf, "media_listen = 127.0.0.2").serve()
-        self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
-                        PERCH_CLIENT=str(self.kmf.state /
-                                         "admin-client.jwk"))
-        self.admin("create", "--title", "A bad road")
-        self.conf = json.loads(self.admin("list", "--json"))["items"][0]
-        self.alice, self.bob = (self.enter(n, mdd) for n in ("Alice", "Bob"))
-
-    def admin(self, *args):
-        return self.w.run([self.w.bin("perch"), "conference", *args],
-                          env=self.env).stdout
-
-    def enter(self, name, mdd):
-        a = stack.Agent(self.w, name, None, self.kmf, mdd).start()
-        code = json.loads(self.admin(
-            "invite", self.conf["id"], "--name", name, "--email",
-            f"{name.lower()}@guests.example", "--json"))["code"]
-        a.perch("join", self.conf["uri"], "--code", code)
-        return a
+        super().__init__(w, "A bad road", mdd, "media_listen = 127.0.0.2")
+        self.alice, self.bob = (self.enter(n) for n in ("Alice", "Bob"))
 
     def talk(self):
-        def stream_of():
-            return next((s for s in state(self.bob).get("out", [])
-                         if s["name"] == "Alice" and s["media"] == "audio"),
-                        None)
-        stream = world.wait_for(stream_of, 10, say="Alice's stream")
-        into = next(i for i in state(self.alice)["in"]
-                    if i["media"] == "audio")
-        self.ear, self.voice = Ear(stream["port"]), Voice(into["port"])
+        self.ear = Ear(meeting.stream(self.bob, "Alice")["port"])
+        self.voice = Voice(meeting.into(self.alice)["port"])
         world.wait_for(lambda: len(self.ear.heard) > 30, 10, say="media")
 
     def lossy(self, seconds):
@@ -117,7 +90,7 @@ class Lossy:
         self.road.loss = LOSS
         time.sleep(seconds / 2)
         # keys change on the way: what was sent before goes again as it was
-        self.admin("rekey", self.conf["id"])
+        self.rekey()
         time.sleep(seconds / 2)
         self.road.loss = 0.0
         last = self.voice.n - 1

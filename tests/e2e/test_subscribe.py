@@ -4,7 +4,6 @@
 # change meanwhile, he wants to again. From then on he has every frame, each
 # one opens, and the numbers that he sees have no gap that he would ask for.
 import json
-import os
 import pathlib
 import socket
 import struct
@@ -15,8 +14,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import media                                                # noqa: E402
+import meeting                                              # noqa: E402
 from people import Ear, Voice, state                        # noqa: E402
-import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
@@ -73,42 +72,15 @@ def trouble(agent):
     return {k: counters[k] for k in TROUBLE}
 
 
-class Two:
+class Two(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
-        mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, mdd.url)
-        self.kmf.serve()
-        mdd.configure(self.kmf).serve()
-        self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
-                        PERCH_CLIENT=str(self.kmf.state /
-                                         "admin-client.jwk"))
-        self.admin("create", "--title", "Subscriptions")
-        self.conf = json.loads(self.admin("list", "--json"))["items"][0]
-        self.alice, self.bob = (self.enter(n, mdd) for n in ("Alice", "Bob"))
-
-    def admin(self, *args):
-        return self.w.run([self.w.bin("perch"), "conference", *args],
-                          env=self.env).stdout
-
-    def enter(self, name, mdd):
-        a = stack.Agent(self.w, name, None, self.kmf, mdd).start()
-        code = json.loads(self.admin(
-            "invite", self.conf["id"], "--name", name, "--email",
-            f"{name.lower()}@guests.example", "--json"))["code"]
-        a.perch("join", self.conf["uri"], "--code", code)
-        return a
+        super().__init__(w, "Subscriptions")
+        self.alice, self.bob = (self.enter(n) for n in ("Alice", "Bob"))
 
     def talk(self):
-        def stream_of():
-            return next((s for s in state(self.bob).get("out", [])
-                         if s["name"] == "Alice" and s["media"] == "audio"),
-                        None)
-        self.stream = world.wait_for(stream_of, 10, say="Alice's stream")
-        into = next(i for i in state(self.alice)["in"]
-                    if i["media"] == "audio")
+        self.stream = meeting.stream(self.bob, "Alice")
         self.ear = Exact(self.stream["port"])
-        self.voice = Loud(into["port"])
+        self.voice = Loud(meeting.into(self.alice)["port"])
         world.wait_for(lambda: len(self.ear.heard) > 30, 10, say="media")
 
     def off(self):
@@ -123,9 +95,9 @@ class Two:
         tap.ok(len(self.ear.seqs) == n, "no frame of Alice arrives any more",
                len(self.ear.seqs) - n)
 
-    def rekey(self):
+    def change_keys(self):
         before = state(self.bob)["epoch"]
-        self.admin("rekey", self.conf["id"])
+        self.rekey()
         world.wait_for(lambda: state(self.bob)["epoch"] > before, 5,
                        say="the new epoch")
         time.sleep(0.6)         # the old one is no longer sent under
@@ -199,7 +171,7 @@ class Two:
             self.off()
             self.on(what)
         self.off()
-        self.rekey()
+        self.change_keys()
         self.on("after a rekey")
         self.refusals()
         self.voice.stop()
