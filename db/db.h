@@ -322,6 +322,8 @@ enum db_member_state { /* KNOWN: has a token1, never had a key */
 	DB_MEMBER_KNOWN, DB_MEMBER_LIVE, DB_MEMBER_GONE, DB_MEMBER_EVICTED
 };
 
+#define DB_LAYERS_MAX 3 /* of a member's picture */
+
 struct db_member {
 	int64_t no;
 	char id[DB_ID_MAX], conf[DB_ID_MAX];
@@ -332,6 +334,7 @@ struct db_member {
 	char jkt[DB_BIND_MAX], via[DB_ID_MAX];
 	enum db_member_state state;
 	uint32_t ssrc_audio, ssrc_video;
+	uint32_t ssrc_video2, ssrc_video3; /* better layers; 0: none */
 	struct db_sealed delivery;
 	int64_t granted, held, joined_ms, lease_ms;
 };

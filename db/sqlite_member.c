@@ -24,6 +24,8 @@ static const struct col member_col[] = {
 	COL(COL_I64, db_member, held),
 	COL(COL_I64, db_member, joined_ms),
 	COL(COL_I64, db_member, lease_ms),
+	COL(COL_U32, db_member, ssrc_video2),
+	COL(COL_U32, db_member, ssrc_video3),
 };
 static const struct cols member_cols = COLS(member_col, db_member);
 

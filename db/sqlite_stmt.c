@@ -24,7 +24,7 @@
 #define MEMBER_COLS                                                            \
 	"no, id, conference, iss, sub, email, name, kind, role, jkt, via, "    \
 	"state, ssrc_audio, ssrc_video, sealed_delivery, granted, held, "      \
-	"joined_ms, lease_ms"
+	"joined_ms, lease_ms, ssrc_video2, ssrc_video3"
 #define AUDIT_FILTER                                                           \
 	"(?3 = '' OR conference = ?3) AND (?4 = '' OR kind = ?4) AND "         \
 	"(?5 = '' OR actor = ?5) AND (?6 = '' OR at >= ?6) AND "               \
@@ -226,13 +226,14 @@ const char *const db_statements[ST_MAX] = {
 	[ST_MEMBER_ADD] =
 	    "INSERT INTO member (" MEMBER_COLS ") VALUES (nullif(?1, 0), ?2, "
 	    "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
-	    "?17, ?18, ?19)",
+	    "?17, ?18, ?19, ?20, ?21)",
 	[ST_MEMBER_PUT] =
 	    "UPDATE member SET conference = ?3, iss = ?4, sub = ?5, "
 	    "email = ?6, name = ?7, kind = ?8, role = ?9, jkt = ?10, "
 	    "via = ?11, state = ?12, ssrc_audio = ?13, ssrc_video = ?14, "
 	    "sealed_delivery = ?15, granted = ?16, held = ?17, "
-	    "joined_ms = ?18, lease_ms = ?19 WHERE no = ?1 AND id = ?2",
+	    "joined_ms = ?18, lease_ms = ?19, ssrc_video2 = ?20, "
+	    "ssrc_video3 = ?21 WHERE no = ?1 AND id = ?2",
 	[ST_MEMBER_FIND] = "SELECT " MEMBER_COLS " FROM member WHERE id = ?",
 	[ST_MEMBER_FIND_KEY] =
 	    "SELECT " MEMBER_COLS " FROM member WHERE conference = ? "

@@ -85,7 +85,7 @@ kmf_conf_try(struct kmf_job *j, bool *have)
 	    "{\"rekey_on_leave\":true,\"rekey_on_join\":true,"
 	    "\"join_window_ms\":2000,\"leave_window_ms\":250,"
 	    "\"max_epoch_age_s\":300,\"overlap_ms\":2000,\"lease_s\":15,"
-	    "\"early_entry_s\":600,\"cipher\":\"AESKW128\","
+	    "\"early_entry_s\":600,\"video_layers\":1,\"cipher\":\"AESKW128\","
 	    "\"profile\":\"AEAD_AES_128_GCM\"}";
 	int r;
 

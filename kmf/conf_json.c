@@ -29,12 +29,60 @@ kmf_media_json(void)
 	    "codec", "H264/90000");
 }
 
+/* Sound, then the layers of the picture, worst first: that order is what a
+ * distributor knows of them. Old endpoints know no layers, so where there is
+ * one it has no number. */
+static unsigned
+ssrcs_of(const struct db_member *m, uint32_t out[static 1 + DB_LAYERS_MAX])
+{
+	const uint32_t all[] = { m->ssrc_audio, m->ssrc_video, m->ssrc_video2,
+		m->ssrc_video3 };
+	unsigned i, n = 0;
+
+	for (i = 0; i < 1 + DB_LAYERS_MAX; i++)
+		if (all[i] != 0)
+			out[n++] = all[i];
+	return n;
+}
+
 json_t *
 kmf_ssrcs_json(const struct db_member *m)
 {
-	return json_pack("[{s:I, s:s}, {s:I, s:s}]", "ssrc",
-	    (json_int_t)m->ssrc_audio, "media", "audio", "ssrc",
-	    (json_int_t)m->ssrc_video, "media", "video");
+	uint32_t ssrc[1 + DB_LAYERS_MAX];
+	unsigned i, n = ssrcs_of(m, ssrc);
+	json_t *list = json_array(), *o;
+	int bad = 0;
+
+	for (i = 0; i < n; i++) {
+		o = json_pack("{s:I, s:s}", "ssrc", (json_int_t)ssrc[i],
+		    "media", i == 0 ? "audio" : "video");
+		if (i > 0 && n > 2)
+			bad |= json_object_set_new(
+			    o, "layer", json_integer(i - 1));
+		bad |= json_array_append_new(list, o);
+	}
+	if (bad) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}
+
+json_t *
+kmf_ssrc_numbers_json(const struct db_member *m)
+{
+	uint32_t ssrc[1 + DB_LAYERS_MAX];
+	unsigned i, n = ssrcs_of(m, ssrc);
+	json_t *list = json_array();
+	int bad = 0;
+
+	for (i = 0; i < n; i++)
+		bad |= json_array_append_new(list, json_integer(ssrc[i]));
+	if (bad) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
 }
 
 const char *

@@ -484,6 +484,7 @@ PERC_MUST int kmf_mdd_name_others(
     const struct kmf_keeper *k, const char *mdd, json_t *claims);
 json_t *kmf_media_json(void);
 json_t *kmf_ssrcs_json(const struct db_member *m);
+json_t *kmf_ssrc_numbers_json(const struct db_member *m); /* as in token2 */
 const char *kmf_conf_state_name(enum db_conf_state s);
 const char *kmf_conf_state_text(const struct db_conf *c); /* cancelled, too */
 /* The door opens early_entry_s before the start. */

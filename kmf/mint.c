@@ -266,9 +266,8 @@ kmf_op_token2(struct kmf_job *j)
 	if (claims == NULL || kmf_mdd_name_others(j->k, mdd, claims) != 0 ||
 	    json_object_set_new(
 		claims, "conference", json_string(j->conf.id)) != 0 ||
-	    json_object_set_new(claims, "ssrcs",
-		json_pack("[I, I]", (json_int_t)m->ssrc_audio,
-		    (json_int_t)m->ssrc_video)) != 0 ||
+	    json_object_set_new(claims, "ssrcs", kmf_ssrc_numbers_json(m)) !=
+		0 ||
 	    json_object_set_new(claims, "cnf",
 		json_pack("{s:s}", "x5t#S256", j->call->arg2)) != 0) {
 		json_decref(claims);

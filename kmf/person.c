@@ -90,6 +90,19 @@ ssrc_assign(struct kmf_keeper *k, const char *conf, uint32_t *ssrc)
 }
 
 static int
+ssrcs_assign(struct kmf_job *j, struct db_member *m)
+{
+	uint32_t *const place[] = { &m->ssrc_audio, &m->ssrc_video,
+		&m->ssrc_video2, &m->ssrc_video3 };
+	unsigned i, n = 1 + j->policy.video_layers;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < n; i++)
+		r = ssrc_assign(j->k, m->conf, place[i]);
+	return r;
+}
+
+static int
 member_new(struct kmf_job *j, const struct kmf_person *p,
     const struct kmf_verdict *v, const char *binding, struct db_member *m)
 {
@@ -110,8 +123,7 @@ member_new(struct kmf_job *j, const struct kmf_person *p,
 	    (r = kmf_copy(m->sub, sizeof(m->sub), p->sub)) != 0 ||
 	    (r = kmf_copy(m->email, sizeof(m->email), p->email)) != 0 ||
 	    (r = kmf_copy(m->jkt, sizeof(m->jkt), binding)) != 0 ||
-	    (r = ssrc_assign(j->k, m->conf, &m->ssrc_audio)) != 0 ||
-	    (r = ssrc_assign(j->k, m->conf, &m->ssrc_video)) != 0 ||
+	    (r = ssrcs_assign(j, m)) != 0 ||
 	    (r = db_member_add(j->k->db, m)) != 0)
 		return r;
 	/* Read again: now with its number. */

@@ -31,6 +31,8 @@ static const struct {
 	{ "lease_s", NUMBER, offsetof(struct kmf_policy, lease_s), 15, 2, 300 },
 	{ "early_entry_s", NUMBER, offsetof(struct kmf_policy, early_entry_s),
 	    600, 0, 86400 },
+	{ "video_layers", NUMBER, offsetof(struct kmf_policy, video_layers), 1,
+	    1, DB_LAYERS_MAX },
 };
 #define NMEMBERS (sizeof(members) / sizeof(members[0]))
 

@@ -34,6 +34,7 @@ struct kmf_policy {
 	bool rekey_on_leave, rekey_on_join;
 	uint32_t join_window_ms, leave_window_ms;
 	uint32_t max_epoch_age_s, overlap_ms, lease_s, early_entry_s;
+	uint32_t video_layers; /* SSRCs of a newcomer's picture */
 	bool aes256; /* AESKW256 with AEAD_AES_256_GCM */
 };
 
