@@ -116,7 +116,10 @@ super_sockets_open(
 
 	for (int i = 0; i < SUPER_LOCAL_FDS; i++)
 		fds[i] = -1;
-	for (int i = 0; i < out; i += 2)
+	for (int i = 0; i < out; i += 2) {
+		/* Layers come on top: a configured range stays as it was. */
+		if (i >= VAULT_SLOTS * VAULT_BASE_STREAMS * 2)
+			base = 0;
 		if (!pair_bound(fds + i, base != 0 ? base + (unsigned)i : 0)) {
 			text_put(why, whycap,
 			    "cannot take UDP ports %u and %u on loopback: %s",
@@ -125,6 +128,7 @@ super_sockets_open(
 			super_sockets_close(fds);
 			return PERC_ERR_SYS;
 		}
+	}
 	/* Bound too: the kernel then lets nothing of it leave the machine. */
 	if ((fds[out] = udp_bound(0)) >= 0 && (fds[diag] = diag_socket()) >= 0)
 		return 0;

@@ -24,6 +24,7 @@
 #include "perc/ekt.h"
 #include "perc/jose.h"
 #include "perc/loop.h"
+#include "perc/rtp.h"
 #include "perc/secret.h"
 #include "perc/wire.h"
 
@@ -75,6 +76,8 @@ struct vault_listener { /* whoever would hear at a port */
 struct vault_local { /* what the local application sends */
 	struct vault_slot *slot;
 	enum vault_media media;
+	uint8_t layer; /* of the picture; 0 the worst */
+	bool layered;  /* the KMF gave it an SSRC for more than one */
 	int rtp_fd, rtcp_fd; /* -1: none */
 	uint16_t port, rtcp_port;
 	struct perc_io *rtp_io, *rtcp_io;
@@ -87,6 +90,24 @@ struct vault_local { /* what the local application sends */
 	int64_t last_ms;
 	struct vault_peer rtp_peer, rtcp_peer;
 	int64_t key_frame_ms;			/* last request passed on */
+	struct { /* the frame that is on its way; of a layer */
+		uint32_t ts;
+		bool have, started, key;
+	} frame;
+};
+
+/*
+ * A picture that comes in layers, each an SSRC of its own, and leaves as one
+ * stream: in the record of its worst layer, which is the stream that the
+ * application knows. vaultlayer.c.
+ */
+struct vault_merge {
+	uint32_t shown; /* SSRC of the layer that goes out; 0: none yet */
+	uint16_t seq_off, seq; /* out = in + off; newest that went out */
+	uint32_t ts_off, ts;
+	uint16_t begin; /* where the layer begins, as it came */
+	uint32_t since; /* packets that went out since then */
+	int64_t last_ms, asked_ms;
 };
 
 struct vault_stream { /* one SSRC of the roster that is not ours */
@@ -96,6 +117,12 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	uint8_t pt;    /* of the newest packet; 0: none came yet */
 	int64_t pt_ms; /* since then */
 	size_t member; /* index in the roster's members */
+	uint8_t layer; /* of a picture; 0 the worst */
+	size_t head;   /* index of its worst layer; itself when it is none */
+	bool layered;  /* there are others of its picture */
+	bool has_top;
+	uint16_t top; /* newest sequence number that came, of a layer */
+	struct vault_merge merge;
 	struct vault_listener rtp_ear, rtcp_ear;
 	int64_t heard_ms;
 	bool speaking;
@@ -123,7 +150,7 @@ struct vault_roster {
 struct vault_counters {
 	uint64_t sent, send_refused, local_dropped, delivered, not_delivered,
 	    pt_refused, key_wanted, rtcp_in, rtcp_out, rtcp_dropped, key_frames,
-	    key_frames_damped, local_strangers;
+	    key_frames_damped, local_strangers, layer_switches;
 };
 
 struct vault_wanted {
@@ -300,6 +327,32 @@ void vault_hold_put(struct vault_slot *s, int64_t now_ms, const uint8_t *p,
     size_t n, int err, uint16_t missing);
 /* A key came: try what waits of this SSRC; 0: of all. */
 void vault_hold_try(struct vault_slot *s, uint32_t ssrc);
+
+/* ---- vaultlayer.c: several layers of a picture are one stream ------------ */
+/* Does t, or the picture that it is of, have a port? The stream that has it. */
+struct vault_stream *
+vault_layer_head(const struct vault_slot *s, const struct vault_stream *t);
+/* The layer that is seen of head, or head. */
+const struct vault_stream *
+vault_layer_shown(const struct vault_slot *s, const struct vault_stream *head);
+/* The opened packet p (info) of layer t goes out, its header now being that of
+ * the one stream. False: another layer is shown. */
+bool vault_layer_follow(struct vault_slot *s, struct vault_stream *t,
+    const struct perc_double_in *info, uint8_t *p, int64_t now);
+/* RTCP between a player, who knows one stream with its own numbers, and the
+ * hop, which knows the layer that comes: a report block, what NACKs name, the
+ * body of an SR (as the application gets it). */
+#define VAULT_REPORT_LEN 24
+void vault_layer_report(const struct vault_slot *s,
+    const struct vault_stream *head, struct perc_wire *out,
+    const uint8_t block[static VAULT_REPORT_LEN]);
+void vault_layer_nacks(const struct vault_stream *head, struct perc_wire *out,
+    const uint8_t *p, size_t n);
+void vault_layer_sender(const struct vault_stream *head, struct perc_wire *out,
+    const uint8_t body[static 24]);
+/* What leaves with a packet of a layer besides: its frame marking. */
+uint8_t vault_layer_mark(struct vault_local *l, const char *codec,
+    const struct perc_rtp *h, const uint8_t *p, size_t n, bool *key);
 
 /* ---- vaultspeak.c ------------------------------------------------------- */
 /* A packet of this stream opened. */

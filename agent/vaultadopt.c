@@ -55,7 +55,12 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 	memset(s->port_used, 0, sizeof(s->port_used));
 	for (i = 0; i < f->nstreams; i++) {
 		old = vault_stream_find(s, f->streams[i].ssrc);
-		if (old == NULL || old->port == 0)
+		if (old == NULL)
+			continue;
+		f->streams[i].has_top = old->has_top;
+		f->streams[i].top = old->top;
+		f->streams[i].merge = old->merge;
+		if (old->port == 0)
 			continue;
 		f->streams[i].port = old->port;
 		f->streams[i].heard_ms = old->heard_ms;
@@ -65,7 +70,7 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 		s->port_used[(old->port - port_base(s)) / 2] = 1;
 	}
 	for (i = 0; i < f->nstreams; i++)
-		if (f->streams[i].port == 0) {
+		if (f->streams[i].port == 0 && f->streams[i].head == i) {
 			f->streams[i].port = port_take(s);
 			fresh = true;
 		}

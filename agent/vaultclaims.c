@@ -89,7 +89,20 @@ vault_ssrc_get(struct vault_ssrc *s, const json_t *o)
 	if ((r = media_get(&s->media, o)) != 0)
 		return r;
 	s->ssrc = (uint32_t)v;
-	return 0;
+	s->layer = 0;
+	if (json_object_get(o, "layer") == NULL)
+		return 0;
+	if (perc_json_int(&v, o, "layer", 0, UINT8_MAX) != 0 ||
+	    s->media != VAULT_VIDEO)
+		return PERC_ERR_FORMAT;
+	s->layer = (uint8_t)v;
+	return v < VAULT_LAYERS_MAX ? 0 : PERC_ERR_UNSUPPORTED;
+}
+
+unsigned
+vault_ssrc_place(const struct vault_ssrc *s)
+{
+	return s->media == VAULT_AUDIO ? 0 : 1u + s->layer;
 }
 
 int
@@ -242,7 +255,7 @@ static int
 lists_get(struct vault_answer *a, const json_t *claims, const char **why)
 {
 	const json_t *list = json_object_get(claims, "ssrcs"), *o;
-	size_t i;
+	size_t i, k;
 
 	if (!json_is_array(list) || json_array_size(list) > VAULT_LOCAL_STREAMS)
 		return fail(why, PERC_ERR_FORMAT, "ssrcs malformed");
@@ -250,10 +263,12 @@ lists_get(struct vault_answer *a, const json_t *claims, const char **why)
 	{
 		if (vault_ssrc_get(&a->ssrcs[i], o) != 0)
 			return fail(why, PERC_ERR_FORMAT, "ssrcs malformed");
-		if (i == 1 &&
-		    (a->ssrcs[0].ssrc == a->ssrcs[1].ssrc ||
-			a->ssrcs[0].media == a->ssrcs[1].media))
-			return fail(why, PERC_ERR_FORMAT, "ssrcs not distinct");
+		for (k = 0; k < i; k++)
+			if (a->ssrcs[k].ssrc == a->ssrcs[i].ssrc ||
+			    vault_ssrc_place(&a->ssrcs[k]) ==
+				vault_ssrc_place(&a->ssrcs[i]))
+				return fail(
+				    why, PERC_ERR_FORMAT, "ssrcs not distinct");
 		a->nssrcs++;
 	}
 	list = json_object_get(claims, "media");

@@ -38,6 +38,7 @@ struct vault_codec {
 struct vault_ssrc {
 	uint32_t ssrc;
 	enum vault_media media;
+	uint8_t layer; /* of a picture; 0 the worst, or the only one */
 };
 
 struct vault_answer { /* the caller wipes */
@@ -72,7 +73,10 @@ PERC_MUST int vault_statement_get(struct vault_statement *st,
 /* iss, conference and iat (not from the future) of any statement. */
 PERC_MUST int vault_claims_common(const json_t *claims, const char *iss,
     const char *conf, int64_t now_s, const char **why);
-/* {"ssrc", "media"} of an array's element. */
+/* {"ssrc", "media", "layer"?} of an array's element. PERC_ERR_UNSUPPORTED: of
+ * later days. */
 PERC_MUST int vault_ssrc_get(struct vault_ssrc *s, const json_t *o);
+/* Which of the local streams it is. */
+unsigned vault_ssrc_place(const struct vault_ssrc *s);
 /* 1..63 of A-Z a-z 0-9 - . _ ~ */
 bool vault_id_ok(const char *s);

@@ -67,6 +67,7 @@ stayers_copy(struct vault_slot *s, struct vault_fresh *f, const json_t *added,
 		f->streams[f->nstreams++] =
 		    (struct vault_stream){ .ssrc = h->streams[i].ssrc,
 			    .media = h->streams[i].media,
+			    .layer = h->streams[i].layer,
 			    .member = now[h->streams[i].member] };
 	}
 	free(now);

@@ -40,8 +40,10 @@ locals_wipe(struct vault_slot *s)
 		perc_double_tx_free(l->tx);
 		l->tx = NULL;
 		l->ssrc = 0;
+		l->layered = false;
 		l->started = false;
 		l->key_frame_ms = 0;
+		memset(&l->frame, 0, sizeof(l->frame));
 		memset(&l->rtp_peer, 0, sizeof(l->rtp_peer));
 		memset(&l->rtcp_peer, 0, sizeof(l->rtcp_peer));
 	}

@@ -36,14 +36,14 @@ app_id(const struct vault_ext *e, unsigned kind)
 	return (uint8_t) * (const int64_t *)at;
 }
 
-static size_t
-translate(const struct vault_ext *e, enum vault_media media, bool leave,
-    const struct perc_rtp *h, const uint8_t *p, uint8_t *out)
+static unsigned
+collect(const struct vault_ext *e, enum vault_media media, bool leave,
+    const struct perc_rtp *h, const uint8_t *p,
+    struct perc_hdrext_item x[static EXT_KINDS])
 {
-	struct perc_hdrext_item x[EXT_KINDS], found;
+	struct perc_hdrext_item found;
 	unsigned i, n = 0;
 	uint8_t app;
-	size_t len;
 
 	for (i = 0; i < EXT_KINDS; i++) {
 		app = app_id(e, i);
@@ -56,6 +56,17 @@ translate(const struct vault_ext *e, enum vault_media media, bool leave,
 		x[n] = found;
 		x[n++].id = leave ? kinds[i].id : app;
 	}
+	return n;
+}
+
+static size_t
+translate(const struct vault_ext *e, enum vault_media media, bool leave,
+    const struct perc_rtp *h, const uint8_t *p, uint8_t *out)
+{
+	struct perc_hdrext_item x[EXT_KINDS];
+	unsigned n = collect(e, media, leave, h, p, x);
+	size_t len;
+
 	if (perc_hdrext_put(out, PERC_HDREXT_MAX, x, n, &len) != 0)
 		return 0;
 	return len;
@@ -67,6 +78,36 @@ vault_ext_leave(const struct vault_ext *e, enum vault_media media,
     uint8_t out[static PERC_HDREXT_MAX])
 {
 	return h->extension ? translate(e, media, true, h, p, out) : 0;
+}
+
+size_t
+vault_ext_layer(const struct vault_ext *e, unsigned layer, uint8_t mark,
+    const struct perc_rtp *h, const uint8_t *p,
+    uint8_t out[static PERC_HDREXT_MAX])
+{
+	static const uint8_t mid[] = { 'v' }, rid[] = { '0', '1', '2' };
+	struct perc_hdrext_item x[EXT_KINDS + 3];
+	unsigned i, n = 0, all;
+	bool told = false;
+	size_t len;
+
+	all = h->extension ? collect(e, VAULT_VIDEO, true, h, p, x) : 0;
+	for (i = 0; i < all; i++) {
+		if (x[i].id == PERC_HDREXT_MID || x[i].id == PERC_HDREXT_RID)
+			continue; /* it cannot know our names */
+		told |=
+		    x[i].id == PERC_HDREXT_DD || x[i].id == PERC_HDREXT_MARKING;
+		x[n++] = x[i];
+	}
+	x[n++] = (struct perc_hdrext_item){ PERC_HDREXT_MID, 1, mid };
+	x[n++] = (struct perc_hdrext_item){ PERC_HDREXT_RID, 1,
+		&rid[layer % sizeof(rid)] };
+	if (!told)
+		x[n++] =
+		    (struct perc_hdrext_item){ PERC_HDREXT_MARKING, 1, &mark };
+	if (perc_hdrext_put(out, PERC_HDREXT_MAX, x, n, &len) != 0)
+		return 0;
+	return len;
 }
 
 size_t

@@ -34,16 +34,16 @@ answer_fresh(struct vault *v, const uint8_t hash[static PERC_SHA256_LEN],
 static int
 answer_constant(struct vault_slot *s, const struct vault_answer *a)
 {
-	uint32_t had[2] = { 0, 0 }, is[2] = { 0, 0 };
+	uint32_t is[VAULT_LOCAL_STREAMS] = { 0 };
+	bool same = true;
 	unsigned i;
 
-	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
-		had[s->local[i].media] = s->local[i].ssrc;
 	for (i = 0; i < a->nssrcs; i++)
-		is[a->ssrcs[i].media] = a->ssrcs[i].ssrc;
+		is[vault_ssrc_place(&a->ssrcs[i])] = a->ssrcs[i].ssrc;
+	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
+		same &= s->local[i].ssrc == is[i];
 	if (s->state == VAULT_SLOT_LIVE &&
-	    (strcmp(s->member, a->member) != 0 || had[0] != is[0] ||
-		had[1] != is[1]))
+	    (strcmp(s->member, a->member) != 0 || !same))
 		return vault_refuse(
 		    s->v, PERC_ERR_CONFLICT, "member or SSRCs changed");
 	return 0;
@@ -65,8 +65,10 @@ slot_prepare(struct vault_slot *s, const struct vault_answer *a)
 	    (r = vault_hold_init(&s->hold)) != 0)
 		return r;
 	for (i = 0; i < a->nssrcs; i++) {
-		l = &s->local[a->ssrcs[i].media];
+		l = &s->local[vault_ssrc_place(&a->ssrcs[i])];
 		l->ssrc = a->ssrcs[i].ssrc;
+		l->layered =
+		    l->media == VAULT_VIDEO && a->nssrcs > VAULT_BASE_STREAMS;
 		if ((r = perc_double_tx_new(&l->tx, s->ekt, l->ssrc,
 			 l->media == VAULT_VIDEO ? PERC_FULL_VIDEO
 						 : PERC_FULL_AUDIO)) != 0)

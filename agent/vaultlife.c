@@ -72,12 +72,13 @@ port_of(int fd)
 }
 
 static void
-local_init(struct vault_slot *s, unsigned media, const int fd[2])
+local_init(struct vault_slot *s, unsigned place, const int fd[2])
 {
-	struct vault_local *l = &s->local[media];
+	struct vault_local *l = &s->local[place];
 
 	l->slot = s;
-	l->media = media == 0 ? VAULT_AUDIO : VAULT_VIDEO;
+	l->media = place == 0 ? VAULT_AUDIO : VAULT_VIDEO;
+	l->layer = (uint8_t)(place == 0 ? 0 : place - 1);
 	l->rtp_fd = fd[0];
 	l->rtcp_fd = fd[1];
 	l->port = port_of(fd[0]);

@@ -95,11 +95,9 @@ numbering_follow(
 /* The header as the conference sees it, then the payload; returns octets. */
 static size_t
 packet_rewrite(const struct vault_local *l, const struct perc_rtp *h,
-    uint8_t pt, const uint8_t *p, size_t n, uint8_t *out)
+    uint8_t pt, const uint8_t *p, size_t n, const uint8_t *ext, size_t len,
+    uint8_t *out)
 {
-	uint8_t ext[PERC_HDREXT_MAX];
-	size_t len =
-	    vault_ext_leave(&l->slot->v->config->ext, l->media, h, p, ext);
 	struct perc_wire w;
 
 	perc_wire_writer(&w, out, VAULT_PACKET_MAX);
@@ -114,6 +112,23 @@ packet_rewrite(const struct vault_local *l, const struct perc_rtp *h,
 	return perc_wire_end(&w) == 0 ? w.pos : 0;
 }
 
+/* What leaves in the clear of the hop, into ext; *key: a picture begins. The
+ * forwarder chooses among layers by what they tell (docs/wire/join.md). */
+static size_t
+extensions(struct vault_local *l, const struct vault_codec *c,
+    const struct perc_rtp *h, const uint8_t *p, size_t n,
+    uint8_t ext[static PERC_HDREXT_MAX], bool *key)
+{
+	const struct vault_ext *e = &l->slot->v->config->ext;
+	uint8_t mark;
+
+	*key = vault_ext_key_frame(e, h, p);
+	if (!l->layered)
+		return vault_ext_leave(e, l->media, h, p, ext);
+	mark = vault_layer_mark(l, c->name, h, p, n, key);
+	return vault_ext_layer(e, l->layer, mark, h, p, ext);
+}
+
 static int
 packet_send(struct vault_local *l, const uint8_t *p, size_t n, int64_t now)
 {
@@ -121,7 +136,8 @@ packet_send(struct vault_local *l, const uint8_t *p, size_t n, int64_t now)
 	struct vault *v = s->v;
 	const struct vault_codec *c;
 	struct perc_rtp h;
-	uint8_t plain[VAULT_PACKET_MAX];
+	uint8_t plain[VAULT_PACKET_MAX], ext[PERC_HDREXT_MAX];
+	bool key;
 	size_t len;
 	int r;
 
@@ -134,10 +150,11 @@ packet_send(struct vault_local *l, const uint8_t *p, size_t n, int64_t now)
 	if (n + PERC_DOUBLE_ROOM > VAULT_PACKET_MAX - PERC_GCM_TAG_LEN)
 		return PERC_ERR_LIMIT;
 	numbering_follow(l, &h, c->rate, now);
+	len = extensions(l, c, &h, p, n, ext, &key);
 	/* Its key goes with a picture that begins (RFC 8870 section 4.4). */
-	if (vault_ext_key_frame(&v->config->ext, &h, p))
+	if (key)
 		perc_double_tx_key_frame(l->tx);
-	len = packet_rewrite(l, &h, c->pt, p, n, plain);
+	len = packet_rewrite(l, &h, c->pt, p, n, ext, len, plain);
 	if (len == 0 ||
 	    (r = perc_double_tx_seal(
 		 l->tx, now, plain, len, v->work, sizeof(v->work), &len)) != 0)

@@ -91,15 +91,26 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 	uint8_t *p = s->v->work;
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons(t->port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	bool heard;
 
-	if (t->port == 0 || info->len < PERC_RTP_MIN) {
+	if (info->len < PERC_RTP_MIN) {
 		s->count.not_delivered++;
 		return;
 	}
+	p[1] = (p[1] & 0x80) | info->outer_pt;
+	p[2] = (uint8_t)(info->outer_seq >> 8);
+	p[3] = (uint8_t)info->outer_seq;
+	if (t->layered && !vault_layer_follow(s, t, info, p, now))
+		return;
+	t = vault_layer_head(s, t);
+	codec_follow(s, t, info->outer_pt, now);
+	if (t->port == 0) {
+		s->count.not_delivered++;
+		return;
+	}
+	to.sin_port = htons(t->port);
 	heard = t->rtp_ear.ours;
 	if (!vault_listener_ours(s->v, &t->rtp_ear, t->port, now)) {
 		s->count.not_delivered++;
@@ -107,10 +118,7 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 	}
 	/* A player has just come, and not every one asks for a beginning. */
 	if (!heard && t->rtp_ear.ours && t->media == VAULT_VIDEO)
-		vault_key_frame_ask(s, t);
-	p[1] = (p[1] & 0x80) | info->outer_pt;
-	p[2] = (uint8_t)(info->outer_seq >> 8);
-	p[3] = (uint8_t)info->outer_seq;
+		vault_key_frame_ask(s, vault_layer_shown(s, t));
 	vault_out_put(s->v, &to, p, extend(s, t, info->len, in, n));
 	s->count.delivered++;
 }
@@ -126,7 +134,6 @@ opened(struct vault_slot *s, const struct perc_double_in *info, int64_t now_ms,
 	else if (vault_codec_find(s, t->media, info->outer_pt) == NULL)
 		s->count.pt_refused++;
 	else {
-		codec_follow(s, t, info->outer_pt, now_ms);
 		deliver(s, t, info, now_ms, p, n);
 		vault_speak_heard(s, t, info->len - PERC_RTP_MIN);
 	}

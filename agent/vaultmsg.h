@@ -103,7 +103,9 @@ enum vault_proof_flag {
 };
 
 #define VAULT_SLOTS	    4 /* conferences at once */
-#define VAULT_LOCAL_STREAMS 2 /* audio, video of one conference */
+#define VAULT_LAYERS_MAX    3 /* of one picture (docs/wire/join.md) */
+#define VAULT_LOCAL_STREAMS (1 + VAULT_LAYERS_MAX) /* audio, a picture's layers */
+#define VAULT_BASE_STREAMS  2 /* audio and video: in every conference */
 #define VAULT_MSG_MAX	    (1u << 20)
 #define VAULT_PACKET_MAX    2048
 
@@ -118,8 +120,9 @@ enum vault_proof_flag {
  * and pinned keys owned by the calling user instead of root.
  *
  * Descriptors: PERC_PROC_FD the channel to the front, then per slot RTP and
- * RTCP socket of each local stream (bound to loopback; stream 0 is audio, 1
- * video), then one UDP socket, bound to loopback, for sending to receivers, then
+ * RTCP socket of audio and of video, then per slot those of the further layers
+ * of a picture (all bound to loopback; stream 0 is audio, 1 video and its worst
+ * layer, 2 and 3 the better ones), then one UDP socket, bound to loopback, for sending to receivers, then
  * a netlink socket (NETLINK_SOCK_DIAG), or any other where there is none.
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
@@ -127,8 +130,15 @@ enum vault_proof_flag {
 #define VAULT_OUT_BASE	  20000 /* of the first range, */
 #define VAULT_OUT_RANGES  6	/* all below Linux' ephemeral ports */
 #define VAULT_FD_LOCAL(slot, stream, rtcp)                                     \
-	(PERC_PROC_FD + 1 + ((slot)*VAULT_LOCAL_STREAMS + (stream)) * 2 +      \
+	(PERC_PROC_FD + 1 +                                                    \
+	    ((stream) < VAULT_BASE_STREAMS                                     \
+		    ? (slot)*VAULT_BASE_STREAMS + (stream)                     \
+		    : (VAULT_SLOTS - 1) * VAULT_BASE_STREAMS +                 \
+			(slot) * (VAULT_LOCAL_STREAMS - VAULT_BASE_STREAMS) +  \
+			(stream)) *                                            \
+		2 +                                                            \
 	    (rtcp))
-#define VAULT_FD_OUT VAULT_FD_LOCAL(VAULT_SLOTS, 0, 0)
+#define VAULT_FD_OUT                                                           \
+	(PERC_PROC_FD + 1 + VAULT_SLOTS * VAULT_LOCAL_STREAMS * 2)
 #define VAULT_FD_DIAG (VAULT_FD_OUT + 1)
 #define VAULT_FDS    (VAULT_FD_DIAG - PERC_PROC_FD + 1) /* for perc_proc_spawn */

@@ -81,9 +81,11 @@ ssrcs_read(struct vault_slot *s, struct vault_fresh *f, const json_t *list)
 			return PERC_ERR_FORMAT;
 		if (f->nstreams == VAULT_SSRCS_MAX)
 			return PERC_ERR_LIMIT;
-		f->streams[f->nstreams++] = (struct vault_stream){
-			.ssrc = v.ssrc, .media = v.media, .member = f->nmembers
-		};
+		f->streams[f->nstreams++] =
+		    (struct vault_stream){ .ssrc = v.ssrc,
+			    .media = v.media,
+			    .layer = v.layer,
+			    .member = f->nmembers };
 	}
 	return 0;
 }
@@ -164,15 +166,43 @@ out:
 	return r;
 }
 
+/* Better layers of a picture go out with the worst one of their member. */
+static int
+pictures_join(struct vault_fresh *f)
+{
+	struct vault_stream *t;
+	size_t i, *worst; /* of a member: index + 1 */
+
+	if ((worst = calloc(f->nmembers + 1, sizeof(*worst))) == NULL)
+		return PERC_ERR_NOMEM;
+	for (i = 0; i < f->nstreams; i++)
+		if (f->streams[i].media == VAULT_VIDEO &&
+		    f->streams[i].layer == 0)
+			worst[f->streams[i].member] = i + 1;
+	for (i = 0; i < f->nstreams; i++) {
+		t = &f->streams[i];
+		t->head = i;
+		if (t->layer == 0 || worst[t->member] == 0)
+			continue;
+		t->head = worst[t->member] - 1;
+		t->layered = f->streams[t->head].layered = true;
+	}
+	free(worst);
+	return 0;
+}
+
 int
 vault_fresh_end(struct vault_fresh *f)
 {
 	size_t i;
+	int r;
 
 	qsort(f->streams, f->nstreams, sizeof(*f->streams), stream_cmp);
 	for (i = 1; i < f->nstreams; i++)
 		if (f->streams[i - 1].ssrc == f->streams[i].ssrc)
 			return PERC_ERR_FORMAT; /* one voice, two names */
+	if ((r = pictures_join(f)) != 0)
+		return r;
 	return head_put(f);
 }
 

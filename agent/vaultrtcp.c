@@ -20,7 +20,7 @@
 enum { RTCP_SR = 200, RTCP_RR = 201, RTCP_RTPFB = 205, RTCP_PSFB = 206 };
 enum { FB_NACK = 1, FB_PLI = 1, FB_FIR = 4 };
 
-#define REPORT_LEN 24
+#define REPORT_LEN VAULT_REPORT_LEN
 #define SENDER_LEN 20 /* NTP, RTP timestamp, packets, octets */
 #define NACKS_MAX  64
 
@@ -60,6 +60,7 @@ static unsigned
 reports_put(const struct vault_slot *s, struct perc_wire *out,
     struct perc_wire *in, unsigned count)
 {
+	const struct vault_stream *t;
 	struct perc_wire one;
 	const uint8_t *p;
 	unsigned n = 0;
@@ -67,9 +68,10 @@ reports_put(const struct vault_slot *s, struct perc_wire *out,
 	while (
 	    count-- > 0 && (p = perc_wire_get_bytes(in, REPORT_LEN)) != NULL) {
 		perc_wire_reader(&one, p, REPORT_LEN);
-		if (vault_stream_find(s, perc_wire_get_u32(&one)) == NULL)
+		t = vault_stream_find(s, perc_wire_get_u32(&one));
+		if (t == NULL)
 			continue;
-		perc_wire_put_bytes(out, p, REPORT_LEN);
+		vault_layer_report(s, t, out, p);
 		n++;
 	}
 	return n;
@@ -113,6 +115,7 @@ out_feedback(struct vault_local *l, const struct part *p, struct perc_wire *out)
 	bool nack = p->type == RTCP_RTPFB && p->count == FB_NACK;
 	bool pli = p->type == RTCP_PSFB && p->count == FB_PLI;
 	bool fir = p->type == RTCP_PSFB && p->count == FB_FIR;
+	const struct vault_stream *t;
 	struct perc_wire in;
 	uint32_t media;
 	size_t fci;
@@ -128,11 +131,18 @@ out_feedback(struct vault_local *l, const struct part *p, struct perc_wire *out)
 		perc_wire_reader(&in, p->body + 8, fci);
 		media = perc_wire_get_u32(&in);
 	}
-	if (vault_stream_find(l->slot, media) == NULL)
+	if ((t = vault_stream_find(l->slot, media)) == NULL)
 		return;
+	media = vault_layer_shown(l->slot, t)->ssrc;
 	head_put(out, p->count, p->type, p->len);
 	perc_wire_put_u32(out, l->ssrc);
-	perc_wire_put_bytes(out, p->body + 4, p->len - 4);
+	perc_wire_put_u32(out, fir ? 0 : media);
+	if (fir) {
+		perc_wire_put_u32(out, media);
+		perc_wire_put_bytes(out, p->body + 12, 4);
+	} else if (nack) {
+		vault_layer_nacks(t, out, p->body + 8, fci);
+	}
 }
 
 static void
@@ -252,22 +262,25 @@ in_report(struct vault_slot *s, const struct part *p)
 {
 	uint8_t buf[8 + SENDER_LEN];
 	struct sockaddr_in to = { .sin_family = AF_INET };
-	struct vault_stream *t;
+	struct vault_stream *t, *head;
 	struct perc_wire in, out;
 
 	perc_wire_reader(&in, p->body, p->len);
 	t = vault_stream_find(s, perc_wire_get_u32(&in));
-	if (t == NULL || t->port == 0 || perc_wire_left(&in) < SENDER_LEN) {
+	head = t != NULL ? vault_layer_head(s, t) : NULL;
+	if (head == NULL || head->port == 0 ||
+	    perc_wire_left(&in) < SENDER_LEN ||
+	    vault_layer_shown(s, head) != t) {
 		s->count.rtcp_dropped++;
 		return;
 	}
-	if (!vault_listener_ours(
-		s->v, &t->rtcp_ear, (uint16_t)(t->port + 1), perc_boot_ms()))
+	if (!vault_listener_ours(s->v, &head->rtcp_ear,
+		(uint16_t)(head->port + 1), perc_boot_ms()))
 		return; /* nobody, or somebody else's */
 	perc_wire_writer(&out, buf, sizeof(buf));
 	head_put(&out, 0, RTCP_SR, 4 + SENDER_LEN);
-	perc_wire_put_bytes(&out, p->body, 4 + SENDER_LEN);
-	to.sin_port = htons((uint16_t)(t->port + 1));
+	vault_layer_sender(head, &out, p->body);
+	to.sin_port = htons((uint16_t)(head->port + 1));
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	vault_out_put(s->v, &to, buf, sizeof(buf));
 	s->count.rtcp_in++;

@@ -88,18 +88,29 @@ vault_send_wanted(struct vault_slot *s, uint16_t spi)
 
 /* ---- JSON ---------------------------------------------------------------- */
 
+static void
+layer_add(json_t *o, const struct vault_local *l)
+{
+	if (l->layered)
+		json_object_set_new(o, "layer", json_integer(l->layer));
+}
+
 static json_t *
 ssrcs_json(const struct vault_slot *s)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *o;
+	const struct vault_local *l;
 	unsigned i;
 
-	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
-		if (s->local[i].ssrc != 0)
-			json_array_append_new(list,
-			    json_pack("{s:I, s:s}", "ssrc",
-				(json_int_t)s->local[i].ssrc, "media",
-				vault_media_name(s->local[i].media)));
+	for (i = 0; i < VAULT_LOCAL_STREAMS; i++) {
+		l = &s->local[i];
+		if (l->ssrc == 0)
+			continue;
+		o = json_pack("{s:I, s:s}", "ssrc", (json_int_t)l->ssrc,
+		    "media", vault_media_name(l->media));
+		layer_add(o, l);
+		json_array_append_new(list, o);
+	}
 	return list;
 }
 
@@ -183,6 +194,7 @@ in_json(const struct vault_slot *s)
 		    vault_media_name(l->media), "port", (int)l->port,
 		    "rtcp_port", (int)l->rtcp_port, "ssrc",
 		    (json_int_t)l->ssrc);
+		layer_add(o, l);
 		codec_add(o, s, l->media, -1);
 		json_object_set_new(o, "codecs", codecs_json(s, l->media));
 		json_array_append_new(list, o);
@@ -278,6 +290,7 @@ counters_json(const struct vault_slot *s)
 	COUNT(o, c, rtcp_dropped);
 	COUNT(o, c, key_frames);
 	COUNT(o, c, key_frames_damped);
+	COUNT(o, c, layer_switches);
 	COUNT(o, c, local_strangers);
 	COUNT(o, d, opened);
 	COUNT(o, d, replayed);
@@ -342,11 +355,11 @@ vault_report_text(const struct vault *v, const char *base)
 			l = &v->slots[i].local[k];
 			if (l->rtp_fd >= 0)
 				json_array_append_new(in,
-				    json_pack("{s:i, s:s, s:i, s:i}", "slot",
-					(int)i, "media",
-					vault_media_name(l->media), "port",
-					(int)l->port, "rtcp_port",
-					(int)l->rtcp_port));
+				    json_pack("{s:i, s:s, s:i, s:i, s:i}",
+					"slot", (int)i, "media",
+					vault_media_name(l->media), "layer",
+					(int)l->layer, "port", (int)l->port,
+					"rtcp_port", (int)l->rtcp_port));
 		}
 	json_object_set_new(
 	    j, "local_owner", json_boolean(vault_owner_known(v)));

@@ -23,7 +23,8 @@ test_ready_tells_how_well_it_is_kept(void **state)
 	assert_true(json_is_boolean(json_object_get(report, "landlock")));
 	assert_non_null(
 	    json_string_value(json_object_get(report, "secret_memory")));
-	assert_int_equal(json_array_size(json_object_get(report, "in")), 8);
+	assert_int_equal(json_array_size(json_object_get(report, "in")),
+	    VAULT_SLOTS * VAULT_LOCAL_STREAMS);
 	assert_string_equal(json_string_value(json_array_get(
 				json_object_get(report, "kmf"), 0)),
 	    KIT_KMF);

@@ -108,9 +108,9 @@ setup_sockets(struct kit *k, struct vault_setup *s)
 	unsigned i, m;
 
 	for (i = 0; i < VAULT_SLOTS; i++)
-		for (m = 0; m < 2; m++)
+		for (m = 0; m < VAULT_LOCAL_STREAMS; m++)
 			s->local_fd[i][m][0] = s->local_fd[i][m][1] = -1;
-	for (m = 0; m < 2; m++) {
+	for (m = 0; m < VAULT_LOCAL_STREAMS; m++) {
 		s->local_fd[0][m][0] = udp(&k->port[m][0]);
 		s->local_fd[0][m][1] = udp(&k->port[m][1]);
 	}
@@ -170,6 +170,7 @@ kit_open(struct kit *k, struct perc_loop *l, const struct kit_kmf *kmf,
 {
 	struct vault_setup s = { .config = &kmf->config,
 		.report = "{\"secret_memory\":\"none\"}" };
+	unsigned i;
 	int sv[2];
 
 	memset(k, 0, sizeof(*k));
@@ -177,8 +178,8 @@ kit_open(struct kit *k, struct perc_loop *l, const struct kit_kmf *kmf,
 	k->rx = -1;
 	snprintf(k->name, sizeof(k->name), "%s", name);
 	snprintf(k->member, sizeof(k->member), "m_%s", name);
-	k->ssrc[0] = 0x10000000u * (number + 1) + 1;
-	k->ssrc[1] = 0x10000000u * (number + 1) + 2;
+	for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
+		k->ssrc[i] = 0x10000000u * (number + 1) + 1 + i;
 	perc_random(k->delivery, sizeof(k->delivery));
 	range_take(k);
 	setup_sockets(k, &s);
@@ -412,9 +413,20 @@ put_b64(json_t *o, const char *name, const void *p, size_t n)
 static json_t *
 ssrcs_of(const struct kit *k)
 {
-	return json_pack("[{s:I,s:s},{s:I,s:s}]", "ssrc",
+	json_t *list = json_pack("[{s:I,s:s},{s:I,s:s}]", "ssrc",
 	    (json_int_t)k->ssrc[0], "media", "audio", "ssrc",
 	    (json_int_t)k->ssrc[1], "media", "video");
+	unsigned i;
+
+	for (i = 0; i < k->layers; i++) {
+		if (i > 0)
+			json_array_append_new(list,
+			    json_pack("{s:I,s:s}", "ssrc",
+				(json_int_t)k->ssrc[1 + i], "media", "video"));
+		json_object_set_new(
+		    json_array_get(list, 1 + i), "layer", json_integer(i));
+	}
+	return list;
 }
 
 static void

@@ -53,10 +53,11 @@ struct kit { /* one endpoint: vault, front, application */
 	struct perc_jwk *seal; /* the vault's public sealing key */
 	char *sign;	       /* its public signing key, JSON */
 	char member[VAULT_ID_MAX], name[64];
-	uint32_t ssrc[2];
+	uint32_t ssrc[VAULT_LOCAL_STREAMS];
+	unsigned layers; /* of its picture; 0: told without */
 	uint8_t delivery[VAULT_DELIVERY_LEN];
 	uint16_t base;	     /* of its out ports */
-	uint16_t port[2][2]; /* slot 0: [media][rtcp] */
+	uint16_t port[VAULT_LOCAL_STREAMS][2]; /* slot 0: [stream][rtcp] */
 	int app;	     /* the application's sending socket */
 	uint16_t seq;
 	uint32_t ts;
