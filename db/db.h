@@ -314,6 +314,8 @@ PERC_MUST int db_mail_put(struct db *db, const struct db_mail *m);
 PERC_MUST int db_mail_event(struct db *db, char **textp, int64_t no);
 /* What still waits shall not be sent. */
 PERC_MUST int db_mail_drop(struct db *db, const char *about);
+/* What waits for its next try is due now. */
+PERC_MUST int db_mail_hurry(struct db *db, int64_t now_ms);
 PERC_MUST int db_mail_purge(struct db *db, int64_t before_ms);
 
 /* --- members ---------------------------------------------------------- */

@@ -110,6 +110,12 @@ db_mail_drop(struct db *db, const char *about)
 }
 
 int
+db_mail_hurry(struct db *db, int64_t now_ms)
+{
+	return db_exec(db, ST_MAIL_HURRY, "i", now_ms);
+}
+
+int
 db_mail_purge(struct db *db, int64_t before_ms)
 {
 	return db_exec(db, ST_MAIL_PURGE, "i", before_ms);

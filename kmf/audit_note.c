@@ -62,8 +62,6 @@ kmf_audit_program(
 	if ((r = kmf_audit(k, kind, "", "", "", detail)) == 0 &&
 	    kind == KMF_AUDIT_STOPPED)
 		r = kmf_checkpoint(k);
-	if (kind == KMF_AUDIT_CONFIGURED)
-		return r; /* the turn's end commits */
 	if (r == 0)
 		r = kmf_turn_commit(k);
 	if (r != 0)

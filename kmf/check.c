@@ -139,6 +139,18 @@ check_listen(const char *listen)
 	return 0;
 }
 
+static int
+check_mail(const struct kmf_mail_conf *m)
+{
+	int bad = 0;
+
+	if (m->url != NULL && m->password_file != NULL)
+		bad += check_secret(m->password_file);
+	if (m->url != NULL && m->ca_file != NULL)
+		bad += check_file(m->ca_file, "the CA");
+	return bad;
+}
+
 int
 kmf_conf_check(const struct kmf_conf *c)
 {
@@ -157,6 +169,7 @@ kmf_conf_check(const struct kmf_conf *c)
 		bad += check_ca(c->client_ca, NULL);
 	for (i = 0; i < c->nissuers; i++)
 		bad += check_issuer(&c->issuers[i]);
+	bad += check_mail(&c->mail);
 	for (i = 0; i < c->nhooks; i++) {
 		bad += check_hook_secret(c->hooks[i].secret_file);
 		if (c->hooks[i].ca_file != NULL)

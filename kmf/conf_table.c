@@ -11,26 +11,31 @@
 #include <unistd.h>
 
 #include "kmf/conf_hook.h"
+#include "kmf/conf_table.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
+#include "perc/secret.h"
 #include "perc/systemd.h"
 
 #define AT(m) offsetof(struct kmf_conf, m)
 
-static const struct perc_conf_item main_items[] = {
+const struct perc_conf_item kmf_main_items[] = {
 	{ .name = "base_url",
 	    .type = PERC_CONF_URL,
 	    .offset = AT(base_url),
 	    .required = true,
+	    .fixed = true,
 	    .help = "public base URL of this KMF, as users reach it" },
 	{ .name = "listen",
 	    .type = PERC_CONF_HOSTPORT,
 	    .offset = AT(listen),
 	    .def = "0.0.0.0:8443",
+	    .fixed = true,
 	    .help = "where to serve HTTPS" },
 	{ .name = "metrics_listen",
 	    .type = PERC_CONF_HOSTPORT,
 	    .offset = AT(metrics_listen),
+	    .fixed = true,
 	    .help = "serve /metrics there (HTTPS) instead of publicly" },
 	{ .name = "tls_cert",
 	    .type = PERC_CONF_PATH,
@@ -48,18 +53,22 @@ static const struct perc_conf_item main_items[] = {
 	    .type = PERC_CONF_PATH,
 	    .offset = AT(state_dir),
 	    .def = ".",
+	    .fixed = true,
 	    .help = "database and keys; relative to this file" },
 	{ .name = "root_key",
 	    .type = PERC_CONF_PATH,
 	    .offset = AT(root_key),
+	    .fixed = true,
 	    .help = "file, mode 0600, or credential:NAME; default root.key" },
 	{ .name = "guard_dir",
 	    .type = PERC_CONF_PATH,
 	    .offset = AT(guard_dir),
+	    .fixed = true,
 	    .help = "root.gen and revoked.log; default state_dir" },
 	{ .name = "user",
 	    .type = PERC_CONF_STR,
 	    .offset = AT(user),
+	    .fixed = true,
 	    .help = "run as this user when started by root" },
 	{ .name = "mdds",
 	    .type = PERC_CONF_LIST,
@@ -77,6 +86,7 @@ static const struct perc_conf_item main_items[] = {
 	    .def = "0",
 	    .min = 0,
 	    .max = KMF_FRONTS_MAX,
+	    .fixed = true,
 	    .help = "front processes; 0 is one per processor" },
 	{ .name = "max_conns",
 	    .type = PERC_CONF_INT,
@@ -166,6 +176,7 @@ static const struct perc_conf_item main_items[] = {
 	    .type = PERC_CONF_BOOL,
 	    .offset = AT(syslog),
 	    .def = "no",
+	    .fixed = true,
 	    .help = "log to syslog instead of stderr" },
 	{ .name = "log_level",
 	    .type = PERC_CONF_ENUM,
@@ -184,7 +195,7 @@ static const struct perc_conf_item main_items[] = {
 
 #define MAIL(m) offsetof(struct kmf_conf, mail.m)
 
-static const struct perc_conf_item mail_items[] = {
+const struct perc_conf_item kmf_mail_items[] = {
 	{ .name = "url",
 	    .type = PERC_CONF_STR,
 	    .offset = MAIL(url),
@@ -213,14 +224,15 @@ static const struct perc_conf_item mail_items[] = {
 	{ 0 }
 };
 
-static const struct perc_conf_section sections[] = { { .name = NULL,
-							 .items = main_items },
+static const struct perc_conf_section sections[] = {
+	{ .name = NULL, .items = kmf_main_items },
 	{ .name = "issuer",
 	    .items = kmf_issuer_items,
 	    .open = kmf_issuer_open },
-	{ .name = "mail", .items = mail_items },
+	{ .name = "mail", .items = kmf_mail_items },
 	{ .name = "webhook", .items = kmf_hook_items, .open = kmf_hook_open },
-	{ 0 } };
+	{ 0 }
+};
 
 static int
 beside(char **pathp, const char *dir, const char *name)
@@ -322,15 +334,15 @@ conf_complete(struct kmf_conf *c, char *why, size_t whycap)
 }
 
 int
-kmf_conf_load_from(struct kmf_conf *c, const char *file, const char *from,
-    char *why, size_t whycap)
+kmf_conf_load_text(struct kmf_conf *c, const char *file, const char *text,
+    size_t len, char *why, size_t whycap)
 {
 	struct perc_conf_error e;
 	int r;
 
 	memset(c, 0, sizeof(*c));
 	c->file = file;
-	if ((r = perc_conf_load_from(c, file, from, sections, &e)) != 0)
+	if ((r = perc_conf_load_text(c, file, text, len, sections, &e)) != 0)
 		snprintf(why, whycap, "%s", e.text);
 	else {
 		snprintf(why, whycap, "%s: out of memory", file);
@@ -342,83 +354,29 @@ kmf_conf_load_from(struct kmf_conf *c, const char *file, const char *from,
 }
 
 int
+kmf_conf_load_from(struct kmf_conf *c, const char *file, const char *from,
+    char *why, size_t whycap)
+{
+	struct perc_conf_error e;
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	if ((r = perc_conf_read_file(&text, &len, from, KMF_CONF_MAX, &e)) !=
+	    0) {
+		snprintf(why, whycap, "%s", e.text);
+		return r;
+	}
+	r = kmf_conf_load_text(c, file, text, len, why, whycap);
+	perc_secmem_free(text);
+	return r;
+}
+
+int
 kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap)
 {
 	return kmf_conf_load_from(c, file, file, why, whycap);
-}
-
-/* What only fronts and the fetcher read; the keeper reads the rest, once. */
-static bool
-is_live(const char *name)
-{
-	static const char *const live[] = { "tls_cert", "tls_key", "client_ca",
-		"max_conns", "max_conns_per_ip", "rate_address", "rate_person",
-		"log_level", "log_format" };
-	size_t i;
-
-	for (i = 0; i < sizeof(live) / sizeof(live[0]); i++)
-		if (strcmp(live[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-same_hooks(const struct kmf_conf *a, const struct kmf_conf *b)
-{
-	const struct perc_conf_item *i;
-	size_t n;
-
-	if (a->nhooks != b->nhooks)
-		return false;
-	for (n = 0; n < a->nhooks; n++)
-		for (i = kmf_hook_items; i->name != NULL; i++)
-			if (strcmp(a->hooks[n].label, b->hooks[n].label) != 0 ||
-			    !perc_conf_equal(&a->hooks[n], &b->hooks[n], i))
-				return false;
-	return true;
-}
-
-static void
-frozen_add(struct kmf_frozen *f, const char *name)
-{
-	if (f->n < KMF_FROZEN_MAX)
-		f->name[f->n++] = name;
-}
-
-void
-kmf_conf_frozen(
-    struct kmf_frozen *f, const struct kmf_conf *a, const struct kmf_conf *b)
-{
-	const struct perc_conf_item *i;
-
-	f->n = 0;
-	for (i = main_items; i->name != NULL; i++)
-		if (!is_live(i->name) && !perc_conf_equal(a, b, i))
-			frozen_add(f, i->name);
-	for (i = mail_items; i->name != NULL; i++)
-		if (!perc_conf_equal(a, b, i)) {
-			frozen_add(f, "[mail");
-			break;
-		}
-	if (!same_hooks(a, b))
-		frozen_add(f, "[webhook");
-}
-
-bool
-kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b)
-{
-	const struct perc_conf_item *i;
-	size_t n;
-
-	if (a->nissuers != b->nissuers)
-		return false;
-	for (n = 0; n < a->nissuers; n++)
-		for (i = kmf_issuer_items; i->name != NULL; i++)
-			if (strcmp(a->issuers[n].label, b->issuers[n].label) !=
-				0 ||
-			    !perc_conf_equal(&a->issuers[n], &b->issuers[n], i))
-				return false;
-	return true;
 }
 
 void
@@ -434,8 +392,8 @@ kmf_conf_clear(struct kmf_conf *c)
 		perc_conf_clear(&c->hooks[i], kmf_hook_items);
 		free(c->hooks[i].label);
 	}
-	perc_conf_clear(c, mail_items);
-	perc_conf_clear(c, main_items);
+	perc_conf_clear(c, kmf_mail_items);
+	perc_conf_clear(c, kmf_main_items);
 	memset(c, 0, sizeof(*c));
 }
 

@@ -118,6 +118,56 @@ kmf_errand_wake(struct kmf_keeper *k, enum kmf_errand_kind kind)
 	k->errands.wake |= 1u << kind;
 }
 
+/* --- under way ------------------------------------------------------------ */
+static struct kmf_flight *
+flight_find(struct kmf_errands *e, enum kmf_errand_kind kind, uint64_t job)
+{
+	size_t i;
+
+	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
+		if (e->flights[i].chan != NULL && e->flights[i].kind == kind &&
+		    e->flights[i].job == job)
+			return &e->flights[i];
+	return NULL;
+}
+
+bool
+kmf_errand_flies(
+    const struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job)
+{
+	struct kmf_errands *e = (struct kmf_errands *)(uintptr_t)&k->errands;
+
+	return flight_find(e, kind, job) != NULL;
+}
+
+unsigned
+kmf_errands_count(
+    const struct kmf_keeper *k, enum kmf_errand_kind kind, bool present)
+{
+	const struct kmf_errands *e = &k->errands;
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
+		n += e->flights[i].chan != NULL && e->flights[i].kind == kind &&
+		    (!present || e->flights[i].chan == e->chan);
+	return n;
+}
+
+static int
+flight_add(struct kmf_errands *e, enum kmf_errand_kind kind, uint64_t job)
+{
+	size_t i;
+
+	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
+		if (e->flights[i].chan == NULL) {
+			e->flights[i] =
+			    (struct kmf_flight){ kind, job, e->chan };
+			return 0;
+		}
+	return PERC_ERR_LIMIT;
+}
+
 int
 kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job,
     const void *body, size_t len)
@@ -125,28 +175,33 @@ kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job,
 	const struct kmf_errand m = {
 		.kind = kind, .job = job, .body = body, .body_len = len
 	};
+	struct kmf_errands *e = &k->errands;
 	uint8_t *buf = NULL;
 	size_t n;
 	int r;
 
-	if (k->errands.chan == NULL)
+	if (e->chan == NULL)
 		return PERC_ERR_CLOSED;
 	if ((r = kmf_errand_encode(&buf, &n, &m)) != 0)
 		return r;
-	r = perc_chan_send(k->errands.chan, KMF_MSG_ERRAND, 0, buf, n);
+	if ((r = flight_add(e, kind, job)) == 0 &&
+	    (r = perc_chan_send(e->chan, KMF_MSG_ERRAND, 0, buf, n)) != 0)
+		flight_find(e, kind, job)->chan = NULL;
 	perc_secmem_free(buf);
 	return r;
 }
 
 static void
-lose(struct kmf_keeper *k, unsigned bits)
+lose(struct kmf_keeper *k, const struct perc_chan *chan)
 {
-	unsigned i;
+	struct kmf_flight *f = k->errands.flights;
+	size_t i;
 
-	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if ((bits & 1u << i) != 0 && known((enum kmf_errand_kind)i)) {
-			kinds[i]->lost(k);
-			k->errands.wake |= 1u << i;
+	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
+		if (f[i].chan != NULL && f[i].chan == chan) {
+			f[i].chan = NULL;
+			kinds[f[i].kind]->lost(k, f[i].job);
+			k->errands.wake |= 1u << f[i].kind;
 		}
 }
 
@@ -155,12 +210,17 @@ on_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct kmf_keeper *k = arg;
 	struct kmf_errand_end e;
+	struct kmf_flight *f;
 	int r;
 
 	if ((r = kmf_errand_end_decode(&e, m->data, m->len)) != 0)
 		return r;
 	if (!known(e.kind))
 		return PERC_ERR_DENIED;
+	f = flight_find(&k->errands, e.kind, e.job);
+	if (f == NULL || f->chan != c)
+		return 0; /* none of its errands */
+	f->chan = NULL;
 	kmf_errand_wake(k, e.kind);
 	if ((r = kmf_turn_begin(k)) == 0 && (r = kmf_mark(k)) == 0) {
 		if ((r = kinds[e.kind]->end(k, &e)) == 0)
@@ -171,7 +231,7 @@ on_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	if (r != 0) {
 		log_warnx("errand.end kind=%u err=\"%s\"", (unsigned)e.kind,
 		    perc_strerror(r));
-		lose(k, 1u << e.kind);
+		kinds[e.kind]->lost(k, e.job);
 		kmf_errands_later(k);
 	}
 	return 0;
@@ -181,15 +241,49 @@ static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_ERRAND_END, ~0u, 4096, on_end },
 };
 
+/* --- fetchers ------------------------------------------------------------- */
+static void
+chan_drop(struct kmf_keeper *k, struct perc_chan *c)
+{
+	struct kmf_errands *e = &k->errands;
+	size_t i;
+
+	if (c == NULL)
+		return;
+	if (e->chan == c)
+		e->chan = NULL;
+	for (i = 0; i < KMF_FETCHERS_OLD; i++)
+		if (e->old[i] == c)
+			e->old[i] = NULL;
+	lose(k, c);
+	perc_chan_free(c);
+}
+
 static void
 on_gone(struct perc_chan *c, int why, void *arg)
 {
 	struct kmf_keeper *k = arg;
 
-	log_info("fetcher.gone why=\"%s\"", perc_strerror(why));
-	k->errands.chan = NULL;
-	perc_chan_free(c);
-	lose(k, ~0u);
+	if (c == k->errands.chan)
+		log_info("fetcher.gone why=\"%s\"", perc_strerror(why));
+	chan_drop(k, c);
+	if (!db_in_transaction(k->db))
+		kmf_errands_pump(k);
+}
+
+/* The eldest that still finishes, when there are too many, has had long. */
+void
+kmf_errands_rest(struct kmf_keeper *k)
+{
+	struct kmf_errands *e = &k->errands;
+	size_t last = KMF_FETCHERS_OLD - 1;
+
+	if (e->chan == NULL)
+		return;
+	chan_drop(k, e->old[last]);
+	memmove(&e->old[1], &e->old[0], last * sizeof(e->old[0]));
+	e->old[0] = e->chan;
+	e->chan = NULL;
 }
 
 int
@@ -198,11 +292,7 @@ kmf_keeper_fetcher_add(struct kmf_keeper *k, int fd)
 	struct kmf_errands *e = &k->errands;
 	int r;
 
-	if (e->chan != NULL) {
-		perc_chan_free(e->chan);
-		e->chan = NULL;
-		lose(k, ~0u);
-	}
+	kmf_errands_rest(k);
 	if ((r = perc_chan_new(&e->chan, k->loop, fd, rules,
 		 sizeof(rules) / sizeof(rules[0]), on_gone, k)) != 0)
 		return r;
@@ -215,7 +305,14 @@ kmf_keeper_fetcher_add(struct kmf_keeper *k, int fd)
 void
 kmf_errands_stop(struct kmf_keeper *k)
 {
-	perc_timer_stop(k->loop, &k->errands.timer);
-	perc_chan_free(k->errands.chan);
-	k->errands.chan = NULL;
+	struct kmf_errands *e = &k->errands;
+	size_t i;
+
+	perc_timer_stop(k->loop, &e->timer);
+	perc_chan_free(e->chan);
+	e->chan = NULL;
+	for (i = 0; i < KMF_FETCHERS_OLD; i++) {
+		perc_chan_free(e->old[i]);
+		e->old[i] = NULL;
+	}
 }

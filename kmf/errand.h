@@ -7,9 +7,10 @@
  *   fetcher -> keeper   ERRAND_END  kind, job, how it ended, why in words
  *
  * `job` is the kind's own number (a row of the database), `body` a JSON
- * object whose members the two ends of the kind agree on. Each errand gets exactly one end, unless the fetcher dies first: then
- * the keeper's side of the kind hears lost() and gives the same job again to
- * the next fetcher. So an errand may be run twice and must say what it is
+ * object whose members the two ends of the kind agree on. Each errand gets
+ * exactly one end, unless the fetcher dies first: then the keeper's side of
+ * the kind hears lost() and gives the same job again to the next fetcher. One
+ * that is replaced in good order, at a reload, finishes what it has and goes. So an errand may be run twice and must say what it is
  * (an event id, a Message-ID), and what has to survive stands in the
  * database before it is sent: this channel forgets.
  *
@@ -49,13 +50,24 @@ struct kmf_errand_kind_ops {
 	 * may not write. It begins the turn when there is something; NULL:
 	 * there never is. */
 	int (*settle)(struct kmf_keeper *k);
-	/* Nobody knows what became of those under way: forget that they are.
+	/* Nobody knows what became of this one: forget that it is under way.
 	 */
-	void (*lost)(struct kmf_keeper *k);
+	void (*lost)(struct kmf_keeper *k, uint64_t job);
+};
+
+#define KMF_FLIGHTS_MAX 128 /* errands under way */
+#define KMF_FETCHERS_OLD 4
+
+struct kmf_flight {
+	enum kmf_errand_kind kind;
+	uint64_t job;
+	struct perc_chan *chan; /* whose it is; NULL: a free place */
 };
 
 struct kmf_errands { /* within struct kmf_keeper */
 	struct perc_chan *chan; /* NULL: no fetcher at present */
+	struct perc_chan *old[KMF_FETCHERS_OLD]; /* that only finish */
+	struct kmf_flight flights[KMF_FLIGHTS_MAX];
 	unsigned wake;		/* bits 1 << kind: pump at the next commit */
 	int64_t next_ms[KMF_ERRAND_LAST];
 	struct perc_timer timer;
@@ -63,9 +75,19 @@ struct kmf_errands { /* within struct kmf_keeper */
 
 /* Something of this kind may be due once this turn is committed. */
 void kmf_errand_wake(struct kmf_keeper *k, enum kmf_errand_kind kind);
-/* From pump() alone. PERC_ERR_CLOSED: no fetcher; it will be asked again. */
+/* From pump() alone. PERC_ERR_CLOSED: no fetcher; it will be asked again. The
+ * numbers of a kind's jobs under way must differ. */
 PERC_MUST int kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind,
     uint64_t job, const void *body, size_t len);
+/* Is this job under way? */
+bool kmf_errand_flies(const struct kmf_keeper *k, enum kmf_errand_kind kind,
+    uint64_t job);
+/* How many are, of a kind; at the present fetcher alone, or at all. */
+unsigned kmf_errands_count(const struct kmf_keeper *k,
+    enum kmf_errand_kind kind, bool present);
+/* What is to be done outside has changed: nothing more for this fetcher, its
+ * heir is on the way. */
+void kmf_errands_rest(struct kmf_keeper *k);
 /* keeper.c: after a commit, and after one that failed. */
 void kmf_errands_pump(struct kmf_keeper *k);
 void kmf_errands_later(struct kmf_keeper *k);
@@ -76,7 +98,8 @@ void kmf_errands_stop(struct kmf_keeper *k);
 struct kmf_runner { /* what runs errands; passed to every kind */
 	struct perc_loop *loop;
 	const struct kmf_conf *conf;
-	struct perc_chan *chan;		/* to the keeper */
+	struct perc_chan *chan;		/* to the keeper; NULL: it is gone */
+	unsigned flying;		/* errands that have not ended */
 	void *state[KMF_ERRAND_LAST];	/* a kind's own */
 };
 

@@ -20,6 +20,8 @@
 #include "perc/proc.h"
 #include "perc/sandbox.h"
 
+#define RETIRED_LOOK_MS 100
+
 /* --- from the fronts ------------------------------------------------------ */
 static int
 on_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
@@ -94,6 +96,23 @@ on_handover(unsigned n, int fd, void *arg)
 
 	if (n >= KMF_FRONTS_MAX || front_take(f, n, fd) != 0)
 		log_warnx("fetch.front n=%u err=refused", n);
+}
+
+/* The supervisor has closed it: an heir has our place, and is given what is
+ * new. What we have been given is ours to finish, for who began it would else
+ * begin it again elsewhere, and a mail come twice. */
+static void
+on_retired(void *arg)
+{
+	struct fetch *f = arg;
+
+	if (f->runner.chan != NULL)
+		perc_chan_flush(f->runner.chan);
+	if (f->runner.chan == NULL ||
+	    (f->runner.flying == 0 && !kmf_asker_busy(&f->asker)) ||
+	    perc_timer_set(
+		f->loop, &f->retired, RETIRED_LOOK_MS, on_retired, f) != 0)
+		perc_loop_stop(f->loop);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -182,8 +201,11 @@ fetch_open(struct fetch *f)
 		log_warnx("fetch.start err=\"%s\"", why);
 		return r;
 	}
+	/* Secrets are read before privileges are dropped. */
 	if ((r = perc_loop_new(&f->loop)) != 0 ||
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f->loop)) != 0 ||
+	    (r = kmf_runner_open(&f->runner, f->loop, f->conf,
+		 PERC_PROC_FD + (int)n + 1)) != 0 ||
 	    (r = perc_proc_drop(f->conf->user, NULL)) != 0 ||
 	    (r = perc_process_harden()) != 0)
 		return r;
@@ -196,9 +218,7 @@ fetch_open(struct fetch *f)
 		if ((r = front_take(f, i, PERC_PROC_FD + (int)i)) != 0)
 			return r;
 	if ((r = kmf_handover_watch(&f->handover, f->loop,
-		 PERC_PROC_FD + (int)n, on_handover, f)) != 0 ||
-	    (r = kmf_runner_open(&f->runner, f->loop, f->conf,
-		 PERC_PROC_FD + (int)n + 1)) != 0 ||
+		 PERC_PROC_FD + (int)n, on_handover, on_retired, f)) != 0 ||
 	    (r = cage(f->conf)) != 0)
 		return r;
 	for (i = 0; i < f->conf->nissuers; i++)
@@ -219,6 +239,7 @@ fetch_close(struct fetch *f)
 	kmf_asker_close(&f->asker);
 	for (i = 0; i < KMF_FRONTS_MAX; i++)
 		perc_chan_free(f->fronts[i].chan);
+	perc_timer_stop(f->loop, &f->retired);
 	kmf_handover_stop(&f->handover);
 	kmf_runner_close(&f->runner);
 	perc_loop_free(f->loop);

@@ -342,6 +342,17 @@ no:
 	answer(chan, id, &no);
 }
 
+bool
+kmf_asker_busy(const struct kmf_asker *a)
+{
+	size_t i;
+
+	for (i = 0; i < KMF_ASKS_MAX; i++)
+		if (a->ask[i].chan != NULL)
+			return true;
+	return false;
+}
+
 void
 kmf_asker_drop(struct kmf_asker *a, const struct perc_chan *chan)
 {

@@ -47,6 +47,8 @@ void kmf_asker_ask(struct kmf_asker *a, struct perc_chan *chan, uint32_t id,
     const struct kmf_question *q);
 /* This channel is going away. */
 void kmf_asker_drop(struct kmf_asker *a, const struct perc_chan *chan);
+/* Is any question under way? */
+bool kmf_asker_busy(const struct kmf_asker *a);
 /* Would this issuer's credential do? */
 PERC_MUST int
 kmf_asker_check(const struct kmf_issuer *i, char *why, size_t whycap);

@@ -31,6 +31,7 @@ kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind, uint64_t job,
 	size_t n;
 
 	snprintf(text, sizeof(text), "%s", why);
+	u->flying--;
 	if (u->chan == NULL)
 		return;
 	if (kmf_errand_end_encode(&buf, &n, &e) != 0 ||
@@ -62,6 +63,7 @@ on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 
 	if ((r = kmf_errand_decode(&e, m->data, m->len)) != 0)
 		return r;
+	u->flying++;
 	if (kinds[e.kind] == NULL) {
 		kmf_run_end(u, e.kind, e.job, KMF_ERRAND_REFUSED,
 		    "this fetcher knows no such errand");

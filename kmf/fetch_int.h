@@ -46,6 +46,7 @@ struct fetch {
 	struct kmf_handover handover;
 	struct kmf_runner runner;
 	struct kmf_asker asker;
+	struct perc_timer retired; /* an heir is there: finish and go */
 };
 
 /* fetch_keys.c: fetch i's keys, unless that is under way; then every front

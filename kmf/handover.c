@@ -75,15 +75,19 @@ on_readable(int sock, uint32_t events, void *arg)
 	if (r == PERC_ERR_AGAIN)
 		return;
 	kmf_handover_stop(h);
-	perc_loop_stop(h->loop);
+	if (h->gone != NULL)
+		h->gone(h->arg);
+	else
+		perc_loop_stop(h->loop);
 }
 
 int
 kmf_handover_watch(struct kmf_handover *h, struct perc_loop *l, int sock,
-    kmf_handover_fn fn, void *arg)
+    kmf_handover_fn fn, void (*gone)(void *arg), void *arg)
 {
 	h->loop = l;
 	h->fn = fn;
+	h->gone = gone;
 	h->arg = arg;
 	return perc_loop_add(l, &h->io, sock, EPOLLIN, on_readable, h);
 }

@@ -14,101 +14,6 @@
 #include "kmf/event.h"
 #include "perc/conf.h"
 
-/* --- secrets -------------------------------------------------------------- */
-static int
-secret_line(struct perc_secret **out, const char *p, size_t n)
-{
-	while (n > 0 && (p[n - 1] == '\r' || p[n - 1] == ' '))
-		n--;
-	if (n < KMF_HOOK_SECRET_MIN || n > KMF_HOOK_SECRET_MAX)
-		return PERC_ERR_FORMAT;
-	return perc_secret_from(out, p, n);
-}
-
-static int
-secret_lines(struct perc_secret *out[static 2], const char *p, size_t left)
-{
-	const char *end;
-	size_t i, n;
-	int r;
-
-	for (i = 0; left > 0; i++) {
-		end = memchr(p, '\n', left);
-		n = end != NULL ? (size_t)(end - p) : left;
-		if (i == 2)
-			return PERC_ERR_LIMIT;
-		if ((r = secret_line(&out[i], p, n)) != 0)
-			return r;
-		p += n;
-		left -= n;
-		if (left > 0) {
-			p++;
-			left--;
-		}
-	}
-	return i > 0 ? 0 : PERC_ERR_FORMAT;
-}
-
-int
-kmf_hook_secrets_read(struct perc_secret *secrets[static 2], const char *file,
-    char *why, size_t cap)
-{
-	struct perc_conf_error e = { "" };
-	struct perc_secret *s = NULL;
-	int r;
-
-	if ((r = perc_conf_read_secret(
-		 &s, file, 2 * KMF_HOOK_SECRET_MAX + 4, &e)) != 0) {
-		snprintf(why, cap, "%s", e.text);
-		return r;
-	}
-	if ((r = secret_lines(secrets, (const char *)s->data, s->len)) != 0) {
-		snprintf(why, cap,
-		    "%s: must have one line, or two while changing over, of "
-		    "%d octets or more; make one with: openssl rand -hex 32",
-		    file, KMF_HOOK_SECRET_MIN);
-		perc_secret_free(secrets[0]);
-		perc_secret_free(secrets[1]);
-		secrets[0] = secrets[1] = NULL;
-	}
-	perc_secret_free(s);
-	return r;
-}
-
-static int
-mac_put(char *out, const struct perc_secret *s, const char *text)
-{
-	uint8_t mac[PERC_SHA256_LEN];
-	size_t i;
-	int r;
-
-	if ((r = perc_hmac_sha256(mac, s->data, s->len, text, strlen(text))) !=
-	    0)
-		return r;
-	for (i = 0; i < sizeof(mac); i++)
-		snprintf(out + 2 * i, 3, "%02x", mac[i]);
-	return 0;
-}
-
-int
-kmf_hook_sign(char out[static KMF_HOOK_SIGNATURE_MAX], const struct kmf_hook *h,
-    int64_t now_s, const char *body)
-{
-	char mac[2 * PERC_SHA256_LEN + 1], *text = NULL;
-	size_t i, n;
-	int r = 0;
-
-	if (asprintf(&text, "%" PRId64 ".%s", now_s, body) < 0)
-		return PERC_ERR_NOMEM;
-	n = (size_t)snprintf(out, KMF_HOOK_SIGNATURE_MAX, "t=%" PRId64, now_s);
-	for (i = 0; r == 0 && i < 2 && h->secrets[i] != NULL; i++)
-		if ((r = mac_put(mac, h->secrets[i], text)) == 0)
-			n += (size_t)snprintf(
-			    out + n, KMF_HOOK_SIGNATURE_MAX - n, ",v1=%s", mac);
-	free(text);
-	return r;
-}
-
 /* --- life ----------------------------------------------------------------- */
 static int
 hook_take(struct kmf_hook *h, const struct kmf_hook_opts *o)
@@ -129,7 +34,7 @@ hook_take(struct kmf_hook *h, const struct kmf_hook_opts *o)
 
 /* A new one begins with what comes; an old one may have missed something. */
 static int
-row_ready(struct kmf_keeper *k, const struct kmf_hook *h)
+row_ready(struct kmf_keeper *k, const struct kmf_hook *h, bool now)
 {
 	struct db_hook row = { .cursor = 0 };
 	int64_t oldest, newest;
@@ -153,44 +58,138 @@ row_ready(struct kmf_keeper *k, const struct kmf_hook *h)
 		    h->name);
 		row.cursor = oldest;
 	}
+	if (now)
+		row.next_ms = 0;
 	return db_hook_put(k->db, &row);
 }
 
 int
-kmf_hooks_open(struct kmf_keeper *k, const struct kmf_hook_opts *o, size_t n)
+kmf_hooks_make(struct kmf_hooks **hp, struct kmf_keeper *k,
+    const struct kmf_hook_opts *o, size_t n, bool now)
 {
+	struct kmf_hooks *w;
 	size_t i;
 	int r = 0;
 
 	if (n > KMF_HOOKS_MAX)
 		return PERC_ERR_LIMIT;
-	if ((k->hooks = calloc(1, sizeof(*k->hooks))) == NULL)
+	if ((w = calloc(1, sizeof(*w))) == NULL)
 		return PERC_ERR_NOMEM;
-	if (n == 0)
-		return 0;
-	if ((r = kmf_turn_begin(k)) != 0)
-		return r;
+	w->n = n;
 	for (i = 0; r == 0 && i < n; i++)
-		if ((r = hook_take(&k->hooks->h[i], &o[i])) == 0)
-			r = row_ready(k, &k->hooks->h[i]);
-	k->hooks->n = r == 0 ? n : 0;
+		if ((r = hook_take(&w->h[i], &o[i])) == 0)
+			r = row_ready(k, &w->h[i], now);
 	if (r == 0)
-		return kmf_turn_commit(k);
-	db_rollback(k->db);
+		*hp = w;
+	else
+		kmf_hooks_free(w);
 	return r;
 }
 
-void
-kmf_hooks_close(struct kmf_keeper *k)
+static void
+secrets_free(struct kmf_hook *h)
 {
 	size_t i;
 
-	for (i = 0; k->hooks != NULL && i < KMF_HOOKS_MAX; i++) {
-		perc_secret_free(k->hooks->h[i].secrets[0]);
-		perc_secret_free(k->hooks->h[i].secrets[1]);
+	for (i = 0; i < 2; i++) {
+		perc_secret_free(h->secrets[i]);
+		h->secrets[i] = NULL;
 	}
-	free(k->hooks);
-	k->hooks = NULL;
+}
+
+static struct kmf_hook *
+by_name(struct kmf_hook *list, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < KMF_HOOKS_MAX; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
+	return NULL;
+}
+
+/* What was looked through with other types has to be looked through again. */
+static void
+go_on(struct kmf_hook *h, const struct kmf_hook *was)
+{
+	h->flying = was->flying;
+	h->job = was->job;
+	h->again = was->again;
+	if (strcmp(h->types, was->types) == 0)
+		h->seen = was->seen;
+}
+
+static void
+leave(struct kmf_hooks *next, struct kmf_hook *list)
+{
+	struct kmf_hook *h, *to;
+	size_t i;
+
+	for (i = 0; i < KMF_HOOKS_MAX; i++) {
+		h = &list[i];
+		if (h->name[0] == '\0')
+			continue;
+		if ((to = by_name(next->h, h->name)) != NULL) {
+			go_on(to, h);
+			continue;
+		}
+		to = by_name(next->leaving, "");
+		if (h->flying == 0 || to == NULL)
+			continue;
+		*to = *h;
+		h->secrets[0] = h->secrets[1] = NULL;
+	}
+}
+
+void
+kmf_hooks_take(struct kmf_keeper *k, struct kmf_hooks *next)
+{
+	struct kmf_hooks *was = k->hooks;
+
+	if (was != NULL) {
+		next->jobs = was->jobs;
+		leave(next, was->h);
+		leave(next, was->leaving);
+	}
+	k->hooks = next;
+	kmf_hooks_free(was);
+}
+
+void
+kmf_hooks_free(struct kmf_hooks *w)
+{
+	size_t i;
+
+	for (i = 0; w != NULL && i < KMF_HOOKS_MAX; i++) {
+		secrets_free(&w->h[i]);
+		secrets_free(&w->leaving[i]);
+	}
+	free(w);
+}
+
+struct kmf_hook *
+kmf_hook_of_job(struct kmf_keeper *k, uint64_t job)
+{
+	struct kmf_hooks *w = k->hooks;
+	size_t i;
+
+	for (i = 0; w != NULL && i < KMF_HOOKS_MAX; i++) {
+		if (w->h[i].flying != 0 && w->h[i].job == job)
+			return &w->h[i];
+		if (w->leaving[i].flying != 0 && w->leaving[i].job == job)
+			return &w->leaving[i];
+	}
+	return NULL;
+}
+
+void
+kmf_hook_landed(struct kmf_keeper *k, struct kmf_hook *h)
+{
+	h->flying = 0;
+	if (h >= k->hooks->leaving && h < k->hooks->leaving + KMF_HOOKS_MAX) {
+		secrets_free(h);
+		memset(h, 0, sizeof(*h));
+	}
 }
 
 int64_t

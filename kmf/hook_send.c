@@ -73,10 +73,12 @@ post(struct kmf_keeper *k, size_t at, const struct db_event *e, int64_t now)
 	int r = PERC_ERR_NOMEM;
 
 	if (text != NULL)
-		r = kmf_errand_send(k, KMF_ERRAND_HOOK,
-		    (uint64_t)e->seq * KMF_HOOKS_MAX + at, text, strlen(text));
-	if (r == 0)
+		r = kmf_errand_send(
+		    k, KMF_ERRAND_HOOK, k->hooks->jobs + 1, text, strlen(text));
+	if (r == 0) {
+		h->job = ++k->hooks->jobs;
 		h->flying = e->seq;
+	}
 	perc_json_free(text);
 	json_decref(o);
 	return r;
@@ -231,16 +233,12 @@ again_end(struct kmf_keeper *k, struct kmf_hook *h, struct db_hook *row,
 }
 
 static int
-end(struct kmf_keeper *k, const struct kmf_errand_end *e)
+landed(struct kmf_keeper *k, struct kmf_hook *h, const struct kmf_errand_end *e)
 {
-	struct kmf_hook *h = &k->hooks->h[e->job % KMF_HOOKS_MAX];
-	int64_t seq = (int64_t)(e->job / KMF_HOOKS_MAX);
+	int64_t seq = h->flying;
 	struct db_hook row;
 	int r;
 
-	if (e->job % KMF_HOOKS_MAX >= k->hooks->n || h->flying != seq)
-		return 0; /* of a fetcher before this one */
-	h->flying = 0;
 	if ((r = db_hook_find(k->db, &row, h->name)) != 0)
 		return r;
 	if (h->again)
@@ -252,13 +250,26 @@ end(struct kmf_keeper *k, const struct kmf_errand_end *e)
 	return db_hook_put(k->db, &row);
 }
 
-static void
-lost(struct kmf_keeper *k)
+static int
+end(struct kmf_keeper *k, const struct kmf_errand_end *e)
 {
-	size_t i;
+	struct kmf_hook *h = kmf_hook_of_job(k, e->job);
+	int r;
 
-	for (i = 0; k->hooks != NULL && i < k->hooks->n; i++)
-		k->hooks->h[i].flying = 0;
+	if (h == NULL)
+		return 0;
+	r = landed(k, h, e);
+	kmf_hook_landed(k, h);
+	return r;
+}
+
+static void
+lost(struct kmf_keeper *k, uint64_t job)
+{
+	struct kmf_hook *h = kmf_hook_of_job(k, job);
+
+	if (h != NULL)
+		kmf_hook_landed(k, h);
 }
 
 const struct kmf_errand_kind_ops kmf_hook_errands = { pump, end, NULL, lost };

@@ -8,6 +8,7 @@
 #include "kmf/event.h"
 #include "kmf/hook.h"
 #include "kmf/rosterlist.h"
+#include "kmf/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,12 @@ turn_end(struct kmf_keeper *k)
 	kmf_control_turn(k);
 }
 
+void
+kmf_turn_finish(struct kmf_keeper *k)
+{
+	turn_end(k);
+}
+
 /* Fronts that are gone, once no answer names them any more. */
 static void
 fronts_bury(struct kmf_keeper *k)
@@ -226,21 +233,6 @@ dir_put(struct kmf_keeper *k, const char *db_file)
 	return n >= 0 && (size_t)n < sizeof(k->dir) ? 0 : PERC_ERR_LIMIT;
 }
 
-static int64_t
-limit(int64_t n, int64_t max)
-{
-	return n > 0 && n < max ? n : max;
-}
-
-static void
-limits_set(struct kmf_keeper *k, const struct kmf_keeper_opts *o)
-{
-	k->limit_conferences =
-	    limit(o->limit_conferences, KMF_LIMIT_CONFERENCES);
-	k->limit_invitees = limit(o->limit_invitees, KMF_INVITEES_MAX);
-	k->limit_invitations = limit(o->limit_invitations, KMF_INVITATIONS_MAX);
-}
-
 int
 kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
     const struct kmf_keeper_opts *o, char *why, size_t cap)
@@ -254,17 +246,10 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	memset(k, 0, sizeof(*k));
 	k->loop = l;
 	k->out_tail = &k->out;
-	k->mdds = o->mdds;
-	k->cascade = o->cascade;
-	limits_set(k, o);
-	snprintf(k->mail_from, sizeof(k->mail_from), "%s",
-	    o->mail_from != NULL ? o->mail_from : "");
 	k->clock = o->clock != NULL ? o->clock : wall;
 	k->steady = o->steady != NULL ? o->steady : steady;
 	k->clock_arg = o->clock_arg;
 	k->audit_new = 1; /* what a crash left unsigned */
-	k->events_keep_ms =
-	    o->events_keep_ms != 0 ? o->events_keep_ms : KMF_EVENTS_KEEP_MS;
 	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
@@ -281,11 +266,9 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	    (r = kmf_roots_open(k, o, why, cap)) != 0 ||
 	    (r = kmf_keys_load(k, why, cap)) != 0 ||
 	    (r = kmf_guard_open(k, o->guard_dir, why, cap)) != 0 ||
-	    (r = recover(k)) != 0 ||
-	    (r = kmf_hooks_open(k, o->hooks, o->nhooks)) != 0 ||
+	    (r = recover(k)) != 0 || (r = kmf_settings_open(k, o)) != 0 ||
 	    (r = timers_start(k)) != 0 || (r = kmf_control_start(k)) != 0 ||
-	    (r = kmf_purge_start(k, &o->keep)) != 0 ||
-	    (r = kmf_rewrap_resume(k)) != 0)
+	    (r = kmf_purge_start(k)) != 0 || (r = kmf_rewrap_resume(k)) != 0)
 		goto out;
 	kmf_due_arm(k);
 	*kp = k;
@@ -308,7 +291,7 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_timer_stop(k->loop, &k->look);
 	kmf_errands_stop(k);
 	kmf_feed_stop(k);
-	kmf_hooks_close(k);
+	kmf_settings_close(k);
 	kmf_out_clear(k);
 	kmf_lists_forget(k, NULL);
 	for (f = k->fronts; f != NULL; f = next) {

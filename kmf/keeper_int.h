@@ -131,11 +131,10 @@ struct kmf_keeper {
 	struct perc_loop *loop;
 	struct db *db;
 	char base[DB_URL_MAX];
-	char *const *mdds;
+	char **mdds; /* NULL-terminated */
 	bool cascade;
 	int64_t limit_conferences, limit_invitees, limit_invitations;
 	char mail_from[DB_EMAIL_MAX]; /* "": no mail goes out */
-	int64_t mail_flying[4];	      /* numbers under way; 0: free */
 	int64_t mail_spoilt;	      /* one that cannot be composed; 0 */
 	struct perc_secret *root;     /* seals */
 	struct perc_secret *root_old; /* opens too, while rewrapping */
@@ -403,8 +402,8 @@ int kmf_op_audit(struct kmf_job *j);
 #define KMF_REFUSED_MS	10000
 PERC_MUST int kmf_login_failed(
     struct kmf_front *f, const struct kmf_refused *x);
-/* Of the program itself: started and stopped (with a checkpoint) in a
- * transaction of their own, configured in the turn's. Takes detail over. */
+/* Of the program itself: started and stopped (with a checkpoint), in a
+ * transaction of their own. Takes detail over. */
 PERC_MUST int kmf_audit_program(
     struct kmf_keeper *k, enum kmf_audit_kind kind, json_t *detail);
 
@@ -770,8 +769,7 @@ int kmf_rewrap_begin(struct kmf_keeper *k, char *text, size_t cap);
 
 /* --- purge.c --------------------------------------------------------------- */
 
-PERC_MUST int kmf_purge_start(struct kmf_keeper *k,
-    const struct kmf_keep *keep);
+PERC_MUST int kmf_purge_start(struct kmf_keeper *k);
 
 /* --- keeper.c -------------------------------------------------------------- */
 
@@ -779,5 +777,7 @@ PERC_MUST int kmf_purge_start(struct kmf_keeper *k,
 void kmf_keeper_welcome_all(struct kmf_keeper *k);
 /* Open the turn's transaction if it is not open yet. */
 PERC_MUST int kmf_turn_begin(struct kmf_keeper *k);
+/* Commit it, if there is one, as the loop does at the end of a turn. */
+void kmf_turn_finish(struct kmf_keeper *k);
 /* Look at due_ms again. */
 void kmf_due_arm(struct kmf_keeper *k);

@@ -13,10 +13,8 @@
 #include <unistd.h>
 
 #include "kmf/handover.h"
-#include "kmf/hook.h"
+#include "kmf/keeper_conf.h"
 #include "kmf/root.h"
-#include "perc/b64.h"
-#include "perc/conf.h"
 #include "perc/proc.h"
 #include "perc/sandbox.h"
 
@@ -48,73 +46,6 @@ roots_read(struct perc_secret *root[static 2], const struct kmf_conf *c)
 		fatalx("root_key.refused why=\"%s\"", why);
 }
 
-struct hooks {
-	struct kmf_hook_opts o[KMF_HOOKS_MAX];
-	struct perc_secret *secrets[KMF_HOOKS_MAX][2];
-};
-
-static void
-hooks_read(struct kmf_keeper_opts *o, struct hooks *w, const struct kmf_conf *c)
-{
-	char why[512];
-	size_t i;
-
-	memset(w, 0, sizeof(*w));
-	for (i = 0; i < c->nhooks; i++) {
-		const struct kmf_webhook *h = &c->hooks[i];
-
-		if (kmf_hook_secrets_read(
-			w->secrets[i], h->secret_file, why, sizeof(why)) != 0)
-			fatalx("webhook.refused name=%s why=\"%s\"", h->label,
-			    why);
-		w->o[i] = (struct kmf_hook_opts){ .name = h->label,
-			.types = h->types,
-			.url = h->url,
-			.secrets = { w->secrets[i][0], w->secrets[i][1] },
-			.give_up_ms = h->give_up_s * 1000 };
-	}
-	o->hooks = w->o;
-	o->nhooks = c->nhooks;
-	o->events_keep_ms = c->events_keep_s * 1000;
-}
-
-static void
-hooks_forget(struct hooks *w)
-{
-	size_t i;
-
-	for (i = 0; i < KMF_HOOKS_MAX; i++) {
-		perc_secret_free(w->secrets[i][0]);
-		perc_secret_free(w->secrets[i][1]);
-	}
-}
-
-/* Which configuration this is, for who compares: base64url SHA-256, "" when
- * it cannot be read. */
-static void
-conf_hash(char out[static PERC_JKT_LEN + 1], int fd)
-{
-	static char text[1 << 20];
-	uint8_t hash[PERC_SHA256_LEN];
-	ssize_t n = pread(fd, text, sizeof(text), 0);
-
-	out[0] = '\0';
-	if (n >= 0 && perc_sha256(hash, text, (size_t)n) == 0)
-		perc_b64_put(out, hash, sizeof(hash));
-}
-
-static void
-configured(struct kmf_keeper *k, int fd)
-{
-	char hash[PERC_JKT_LEN + 1];
-
-	conf_hash(hash, fd);
-	if (kmf_audit_program(k, KMF_AUDIT_CONFIGURED,
-		json_pack("{s:s}", "config", hash)) != 0)
-		log_warnx("audit.lost kind=configured");
-	close(fd);
-}
-
 static void
 ping(int fd)
 {
@@ -127,16 +58,19 @@ ping(int fd)
 static void
 on_heir(unsigned n, int fd, void *arg)
 {
+	struct kmf_heir_conf *h = arg;
 	int r = 0;
 
 	if (n == KMF_HANDOVER_CONF)
-		configured(arg, fd);
+		kmf_heir_conf_text(h, fd);
 	else if (n == KMF_HANDOVER_PING)
 		ping(fd);
 	else if (n == KMF_HANDOVER_FETCHER)
-		r = kmf_keeper_fetcher_add(arg, fd);
+		r = kmf_keeper_fetcher_add(h->k, fd);
+	else if (n >= KMF_HANDOVER_SECRET && n < KMF_HANDOVER_FETCHER)
+		kmf_heir_conf_secret(h, n - KMF_HANDOVER_SECRET, fd);
 	else
-		r = kmf_keeper_front_add(arg, fd);
+		r = kmf_keeper_front_add(h->k, fd);
 	if (r != 0)
 		log_warnx("front.refused index=%u", n);
 }
@@ -170,53 +104,56 @@ cage(const struct kmf_conf *c)
 static void
 note_start(struct kmf_keeper *k, const struct kmf_conf *c)
 {
-	char hash[PERC_JKT_LEN + 1] = "";
+	char hash[KMF_CONF_HASH_LEN + 1] = "";
 
-	conf_hash(hash, c->snapshot);
+	kmf_conf_hash(hash, c->snapshot);
 	if (kmf_audit_program(k, KMF_AUDIT_STARTED,
 		json_pack("{s:s, s:s, s:s}", "version", PACKAGE_VERSION,
 		    "config", hash, "memory", perc_secmem_level_name())) != 0)
 		log_warnx("audit.lost kind=started");
 }
 
-int
-kmf_keeper_main(const struct kmf_conf *c)
+static void
+keeper_open(
+    struct kmf_keeper **kp, struct perc_loop *l, const struct kmf_conf *c)
 {
 	struct kmf_keeper_opts o = { .base_url = c->base_url,
-		.mdds = c->mdds,
-		.cascade = c->cascade,
-		.mail_from = c->mail.url != NULL ? c->mail.from : NULL,
-		.limit_conferences = c->limit_conferences,
-		.limit_invitees = c->limit_invitees,
-		.limit_invitations = c->limit_invitations,
-		.keep = { .ended_ms = c->keep_ended_days * KMF_DAY_MS,
-		    .gone_ms = c->keep_gone_days * KMF_DAY_MS,
-		    .revoked_ms = c->keep_revoked_days * KMF_DAY_MS } };
-	struct kmf_keeper *k = NULL;
-	struct kmf_handover handover = { 0 };
-	struct perc_loop *l = NULL;
+		.root_file = c->root_credential ? NULL : c->root_key,
+		.guard_dir = c->guard_dir };
 	struct perc_secret *root[2] = { NULL, NULL };
-	struct hooks hooks;
+	struct kmf_hook_set hooks;
 	char file[4096], why[512] = "";
-	int i, r;
 
-	secmem_start();
 	roots_read(root, c);
-	hooks_read(&o, &hooks, c);
+	if (kmf_keeper_opts_put(&o, &hooks, c, NULL, why, sizeof(why)) != 0)
+		fatalx("webhook.refused why=\"%s\"", why);
 	if (perc_proc_drop(c->user, NULL) != 0)
 		fatal("user.refused name=%s", c->user);
 	snprintf(file, sizeof(file), "%s/%s", c->state_dir, KMF_DB_FILE);
 	o.db_file = file;
 	o.root = root[0] != NULL ? root[0]->data : NULL;
 	o.root_new = root[1] != NULL ? root[1]->data : NULL;
-	o.root_file = c->root_credential ? NULL : c->root_key;
-	o.guard_dir = c->guard_dir;
-	if (perc_loop_new(&l) != 0 ||
-	    kmf_keeper_new(&k, l, &o, why, sizeof(why)) != 0)
+	if (kmf_keeper_new(kp, l, &o, why, sizeof(why)) != 0)
 		fatalx("keeper.refused why=\"%s\"", why);
 	perc_secret_free(root[0]);
 	perc_secret_free(root[1]);
-	hooks_forget(&hooks);
+	kmf_hook_set_forget(&hooks);
+}
+
+/* Descriptors in the order of roles.c: fronts, supervisor, fetcher. */
+int
+kmf_keeper_main(const struct kmf_conf *c)
+{
+	int i, r, sup = PERC_PROC_FD + (int)c->fronts;
+	struct kmf_handover handover = { 0 };
+	struct kmf_heir_conf heir;
+	struct kmf_keeper *k = NULL;
+	struct perc_loop *l = NULL;
+
+	secmem_start();
+	if (perc_loop_new(&l) != 0)
+		fatal("loop.failed");
+	keeper_open(&k, l, c);
 	if (perc_loop_signal(l, SIGTERM, on_term, l) != 0 ||
 	    perc_loop_signal(l, SIGINT, on_term, l) != 0)
 		fatal("signal.failed");
@@ -225,10 +162,10 @@ kmf_keeper_main(const struct kmf_conf *c)
 	for (i = 0; i < c->fronts; i++)
 		if (kmf_keeper_front_add(k, PERC_PROC_FD + i) != 0)
 			fatalx("front.refused index=%d", i);
-	if (kmf_handover_watch(
-		&handover, l, PERC_PROC_FD + (int)c->fronts, on_heir, k) != 0)
+	kmf_heir_conf_init(&heir, k, c, sup);
+	if (kmf_handover_watch(&handover, l, sup, on_heir, NULL, &heir) != 0)
 		fatalx("supervisor.missing");
-	if (kmf_keeper_fetcher_add(k, PERC_PROC_FD + (int)c->fronts + 1) != 0)
+	if (kmf_keeper_fetcher_add(k, sup + 1) != 0)
 		fatalx("fetcher.refused");
 	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
@@ -237,6 +174,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 		json_pack("{s:s}", "why", r == 0 ? "told" : "failed")) != 0)
 		log_warnx("audit.lost kind=stopped");
 	kmf_keeper_free(k);
+	kmf_heir_conf_clear(&heir);
 	perc_loop_free(l);
 	return r == 0 ? 0 : 1;
 }

@@ -93,6 +93,8 @@ struct kmf_webhook { /* "[webhook label]" */
 	bool allow_link_local;
 };
 
+#define KMF_CONF_MAX (1u << 20) /* octets of the file */
+
 struct kmf_mail_conf { /* "[mail]" */
 	char *url;  /* NULL: no mail goes out */
 	char *from; /* also the organizer of what calendars show */
@@ -140,16 +142,22 @@ kmf_conf_load(struct kmf_conf *c, const char *file, char *why, size_t whycap);
 /* The same, of a text that stands in `from`; paths are relative to file. */
 PERC_MUST int kmf_conf_load_from(struct kmf_conf *c, const char *file,
     const char *from, char *why, size_t whycap);
-/* What b has otherwise and a running program cannot take over: names of
- * settings, and "[mail", "[webhook" for whole sections. */
-#define KMF_FROZEN_MAX 48
+PERC_MUST int kmf_conf_load_text(struct kmf_conf *c, const char *file,
+    const char *text, size_t len, char *why, size_t whycap);
+/* conf_same.c: what b has otherwise and a running program cannot take over,
+ * the names of settings. */
+#define KMF_FROZEN_MAX 16
 struct kmf_frozen {
 	const char *name[KMF_FROZEN_MAX];
 	size_t n;
 };
 void kmf_conf_frozen(struct kmf_frozen *f, const struct kmf_conf *a,
     const struct kmf_conf *b);
+/* What check-config says at last; it names what needs a restart. */
+void kmf_conf_print_good(const struct kmf_conf *c);
 bool kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b);
+/* Mail and webhooks. */
+bool kmf_conf_same_errands(const struct kmf_conf *a, const struct kmf_conf *b);
 void kmf_conf_clear(struct kmf_conf *c);
 void kmf_conf_print_help(void);
 

@@ -17,17 +17,6 @@
 #define RETRY_MAX_MS (3600 * 1000LL)
 #define CODE_LEN     KMF_MAIL_CODE_LEN
 
-static bool
-flies(const struct kmf_keeper *k, int64_t no)
-{
-	size_t i;
-
-	for (i = 0; i < BATCH; i++)
-		if (k->mail_flying[i] == no)
-			return true;
-	return false;
-}
-
 /* kind is empty when the calendar was addressed before it was queued. */
 static int
 calendar_get(char **textp, struct kmf_keeper *k, const struct db_mail *m)
@@ -84,7 +73,7 @@ passes(int r)
 }
 
 static int
-send(struct kmf_keeper *k, const struct db_mail *m, size_t place)
+send(struct kmf_keeper *k, const struct db_mail *m)
 {
 	char *body = NULL;
 	int r;
@@ -94,34 +83,32 @@ send(struct kmf_keeper *k, const struct db_mail *m, size_t place)
 		    "mail.spoilt id=%s err=\"%s\"", m->id, perc_strerror(r));
 		k->mail_spoilt = m->no;
 		r = 0;
-	} else if (r == 0 &&
-	    (r = kmf_errand_send(
-		 k, KMF_ERRAND_MAIL, (uint64_t)m->no, body, strlen(body))) == 0)
-		k->mail_flying[place] = m->no;
+	} else if (r == 0)
+		r = kmf_errand_send(
+		    k, KMF_ERRAND_MAIL, (uint64_t)m->no, body, strlen(body));
 	perc_json_free(body);
 	return r;
 }
 
+/* Those of a fetcher before this one hold up nobody. */
 static int
 pump(struct kmf_keeper *k, int64_t *next_ms)
 {
 	int64_t now = k->clock(k->clock_arg);
 	struct db_mail *list = NULL, next;
-	size_t i, n, place;
+	size_t i, n;
 	int r;
 
 	if (k->mail_from[0] == '\0')
 		return 0;
-	if ((r = db_mail_due(k->db, &list, &n, now, 2 * BATCH)) != 0)
+	if ((r = db_mail_due(k->db, &list, &n, now,
+		 BATCH + kmf_errands_count(k, KMF_ERRAND_MAIL, false))) != 0)
 		return r;
 	for (i = 0; r == 0 && i < n; i++) {
-		for (place = 0; place < BATCH; place++)
-			if (k->mail_flying[place] == 0)
-				break;
-		if (place == BATCH)
+		if (kmf_errands_count(k, KMF_ERRAND_MAIL, true) >= BATCH)
 			break;
-		if (!flies(k, list[i].no))
-			r = send(k, &list[i], place);
+		if (!kmf_errand_flies(k, KMF_ERRAND_MAIL, (uint64_t)list[i].no))
+			r = send(k, &list[i]);
 	}
 	free(list);
 	if (k->mail_spoilt != 0)
@@ -173,12 +160,8 @@ static int
 end(struct kmf_keeper *k, const struct kmf_errand_end *e)
 {
 	struct db_mail m;
-	size_t i;
 	int r;
 
-	for (i = 0; i < BATCH; i++)
-		if (k->mail_flying[i] == (int64_t)e->job)
-			k->mail_flying[i] = 0;
 	if ((r = db_mail_find(k->db, &m, (int64_t)e->job)) != 0 ||
 	    m.state != DB_MAIL_QUEUED) /* replaced while it flew */
 		return r == PERC_ERR_NOTFOUND ? 0 : r;
@@ -214,10 +197,10 @@ settle(struct kmf_keeper *k)
 	return over(k, &m);
 }
 
+/* The errands' own list is all that knew. */
 static void
-lost(struct kmf_keeper *k)
+lost(struct kmf_keeper *k, uint64_t job)
 {
-	memset(k->mail_flying, 0, sizeof(k->mail_flying));
 }
 
 const struct kmf_errand_kind_ops kmf_mail_errands = { pump, end, settle, lost };

@@ -204,7 +204,7 @@ run_check(int argc, char **argv, const struct args *a)
 	if (kmf_conf_check(&c) + kmf_conf_check_db(&c) != 0)
 		code = 1;
 	else
-		printf("%s: good\n", a->conf);
+		kmf_conf_print_good(&c);
 	kmf_conf_clear(&c);
 	return code;
 }

@@ -51,14 +51,7 @@ purge_fire(void *arg)
 }
 
 int
-kmf_purge_start(struct kmf_keeper *k, const struct kmf_keep *keep)
+kmf_purge_start(struct kmf_keeper *k)
 {
-	k->keep = *keep;
-	if (k->keep.ended_ms == 0)
-		k->keep.ended_ms = KMF_KEEP_ENDED_DAYS * KMF_DAY_MS;
-	if (k->keep.gone_ms == 0)
-		k->keep.gone_ms = KMF_KEEP_GONE_DAYS * KMF_DAY_MS;
-	if (k->keep.revoked_ms == 0)
-		k->keep.revoked_ms = KMF_KEEP_REVOKED_DAYS * KMF_DAY_MS;
 	return perc_timer_set(k->loop, &k->purge, KMF_PURGE_MS, purge_fire, k);
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,6 +187,7 @@ sup_start_all(struct sup *s)
 		    (r = perc_proc_pair(t[i])) != 0)
 			goto out;
 	if ((r = perc_proc_pair(errands)) != 0 ||
+	    (r = sup_files_stamp(s->outside, s->conf)) != 0 ||
 	    (r = inner_start(s, &s->keeper, "keeper", k, errands[0])) != 0 ||
 	    (r = inner_start(s, &s->fetcher, "fetcher", t, errands[1])) != 0)
 		goto out;
@@ -245,6 +247,7 @@ sup_roll_next(struct sup *s)
 		if (f->ready < 0 && s->nready > 0)
 			s->nready--;
 		sup_retire(s, f->pid);
+		(void)kill(f->pid, SIGUSR1);
 		f->pid = 0;
 	}
 	sup_front_start(f);
@@ -259,6 +262,20 @@ sup_roll(struct sup *s)
 	sup_roll_next(s);
 }
 
+/* Its handover stays open until the fronts have heirs that ask the new one. */
+void
+sup_fetcher_renew(struct sup *s)
+{
+	if (s->fetcher != 0)
+		sup_retire(s, s->fetcher);
+	s->fetcher = 0;
+	perc_timer_stop(s->loop, &s->refetch);
+	sup_close(&s->fetcher_was, 1);
+	s->fetcher_was = s->fetcher_sock;
+	s->fetcher_sock = -1;
+	sup_fetcher_start(s);
+}
+
 void
 sup_fetcher_start(void *arg)
 {
@@ -271,12 +288,12 @@ sup_fetcher_start(void *arg)
 	for (i = 0; i <= n && r == 0; i++)
 		r = perc_proc_pair(t[i]);
 	/* The fronts' places stay empty: our ends close below. */
-	if (r == 0 &&
+	if (r == 0 && (r = sup_files_stamp(s->outside, s->conf)) == 0 &&
 	    (r = kmf_handover_send(
 		 s->keeper_sock, KMF_HANDOVER_FETCHER, errands[0])) == 0)
 		r = inner_start(s, &s->fetcher, "fetcher", t, errands[1]);
 	if (r == 0) {
-		close(s->fetcher_sock);
+		sup_close(&s->fetcher_sock, 1);
 		s->fetcher_sock = dup(t[n][1]);
 		sup_roll(s);
 	} else

@@ -27,40 +27,19 @@ names(const char *line, const struct kmf_frozen *f)
 	return false;
 }
 
-/* "[webhook x]" and "[mail]" are named as "[webhook" and "[mail". */
-static bool
-heads(const char *line, const struct kmf_frozen *f)
-{
-	size_t i, n;
-
-	line += strspn(line, " \t");
-	n = strcspn(line, " \t]\n");
-	for (i = 0; i < f->n; i++)
-		if (f->name[i][0] == '[' && strlen(f->name[i]) == n &&
-		    strncmp(line, f->name[i], n) == 0)
-			return true;
-	return false;
-}
-
-/* The lines of text that are frozen, or those that are not; of the part
- * before the first section, or of the sections. */
+/* The lines before the first section that are frozen, or all the others. */
 static void
-part_put(FILE *o, const char *text, const struct kmf_frozen *f, bool frozen,
-    bool sections)
+part_put(FILE *o, const char *text, const struct kmf_frozen *f, bool frozen)
 {
-	bool in_section = false, kept = false;
+	bool in_section = false;
 	const char *end;
 	size_t n;
 
 	for (; *text != '\0'; text = end) {
 		n = strcspn(text, "\n");
 		end = text + n + (text[n] == '\n');
-		if (text[strspn(text, " \t")] == '[') {
-			in_section = true;
-			kept = heads(text, f);
-		} else if (!in_section)
-			kept = names(text, f);
-		if (kept == frozen && in_section == sections)
+		in_section = in_section || text[strspn(text, " \t")] == '[';
+		if ((!in_section && names(text, f)) == frozen)
 			fprintf(o, "%.*s\n", (int)n, text);
 	}
 }
@@ -75,10 +54,8 @@ sup_merge(
 
 	if (o == NULL)
 		return PERC_ERR_NOMEM;
-	part_put(o, was, f, true, false);
-	part_put(o, next, f, false, false);
-	part_put(o, next, f, false, true);
-	part_put(o, was, f, true, true);
+	part_put(o, was, f, true);
+	part_put(o, next, f, false);
 	if (fclose(o) != 0) {
 		free(text);
 		return PERC_ERR_NOMEM;

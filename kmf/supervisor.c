@@ -7,7 +7,7 @@
  * never reads a request.
  *
  * A front can read no file any more, so a new certificate or configuration
- * means new fronts, one after the other (sup_reload.c).
+ * means new fronts, one after the other, and a new fetcher (sup_reload.c).
  */
 #include "config.h"
 
@@ -91,11 +91,6 @@ fetcher_died(struct sup *s, int status)
 	s->fetcher = 0;
 	if (s->stopping)
 		return;
-	if (s->refetching) {
-		s->refetching = false;
-		sup_fetcher_start(s);
-		return;
-	}
 	log_warnx("kmf.fetcher_died status=%d signal=%d",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
@@ -219,7 +214,8 @@ supervise(struct sup *s)
 		    stderr, "perch-kmf: cannot start: %s\n", strerror(errno));
 		return PERC_ERR_SYS;
 	}
-	if (sup_start_all(s) != 0 || sup_watch_start(s) != 0)
+	if (sup_start_all(s) != 0 || sup_reload_start(s) != 0 ||
+	    sup_watch_start(s) != 0)
 		stop(s, 1);
 	else if (perc_loop_run(s->loop) != 0)
 		s->code = 1;
@@ -233,6 +229,8 @@ kmf_supervise(const char *file)
 		.metrics = -1,
 		.keeper_sock = -1,
 		.fetcher_sock = -1,
+		.fetcher_was = -1,
+		.next_fd = -1,
 		.pipe = { -1, -1 },
 		.code = 1 };
 	unsigned i;
@@ -243,10 +241,12 @@ kmf_supervise(const char *file)
 	}
 	if (sup_conf_open(&s, file) == 0 && supervise(&s) != 0)
 		s.code = 1;
+	sup_reload_stop(&s);
 	sup_close(s.listen, KMF_FRONTS_MAX);
 	sup_close(&s.metrics, 1);
 	sup_close(&s.keeper_sock, 1);
 	sup_close(&s.fetcher_sock, 1);
+	sup_close(&s.fetcher_was, 1);
 	sup_close(s.pipe, 2);
 	perc_loop_free(s.loop);
 	sup_conf_close(&s);

@@ -31,14 +31,18 @@ struct sup {
 	struct perc_loop *loop;
 	int listen[KMF_FRONTS_MAX], metrics;
 	int keeper_sock, fetcher_sock; /* handover */
+	int fetcher_was; /* of the fetcher before; closed, it finishes */
 	pid_t keeper, fetcher;
 	struct slot slots[KMF_FRONTS_MAX];
 	unsigned nready, deaths, rolling; /* fronts still to be renewed */
 	int64_t deaths_since_ms;
 	bool stopping, told;
-	bool reloading;	 /* until the last front has an heir */
-	bool refetching; /* the fetcher was told to make room */
-	pid_t retired[SUP_RETIRED_MAX]; /* fronts that only end */
+	bool reloading; /* until the last front has an heir */
+	struct kmf_conf *next; /* until the keeper has said its word */
+	int next_fd;
+	struct perc_io *word_io;
+	uint8_t outside[32]; /* the files that the fetcher has read */
+	pid_t retired[SUP_RETIRED_MAX]; /* fronts, fetchers that only end */
 	unsigned nretired;
 	/* systemd's watchdog */
 	int64_t watch_ms;
@@ -56,19 +60,34 @@ PERC_MUST int sup_start_all(struct sup *s);
 /* In the place of one that is gone; tries again by itself. */
 void sup_front_start(void *slot);
 void sup_fetcher_start(void *sup);
+/* Start its heir; it finishes when the fronts are renewed too. */
+void sup_fetcher_renew(struct sup *s);
 /* Renew the fronts one after the other: the next when an heir is ready. */
 void sup_roll(struct sup *s);
 void sup_roll_next(struct sup *s);
 void sup_close(int *fds, size_t n);
 
-/* sup_reload.c */
+/* sup_files.c: which files the fetcher reads, and of when they are. */
+PERC_MUST int sup_files_stamp(uint8_t out[static 32], const struct kmf_conf *c);
+
+/* sup_conf.c: the configuration as every process reads it. */
 PERC_MUST int sup_conf_open(struct sup *s, const char *file); /* told why */
 void sup_conf_close(struct sup *s);
 /* next with the frozen settings as they were; free() it. */
 PERC_MUST int sup_merge(char **textp, const char *was, const char *next,
     const struct kmf_frozen *f);
+PERC_MUST int sup_conf_next(struct kmf_conf **cp, int *fdp,
+    const struct kmf_conf *was, int was_fd, char *why, size_t cap);
+void sup_conf_drop(struct kmf_conf **cp, int *fdp);
+
+/* sup_reload.c */
 void sup_reload(struct sup *s);
 void sup_reload_done(struct sup *s); /* looks whether it is */
+/* Listen to what the keeper says of a configuration. */
+PERC_MUST int sup_reload_start(struct sup *s);
+void sup_reload_stop(struct sup *s);
 void sup_retire(struct sup *s, pid_t pid);
 bool sup_retired_died(struct sup *s, pid_t pid);
+
+/* sup_watch.c */
 PERC_MUST int sup_watch_start(struct sup *s);

@@ -271,6 +271,31 @@ load_text(struct loader *l, char *text, size_t len)
 }
 
 int
+perc_conf_load_text(void *conf, const char *file, const char *text, size_t len,
+    const struct perc_conf_section *sections, struct perc_conf_error *e)
+{
+	static const struct perc_conf_item no_items[1];
+	static const struct perc_conf_section none = { .items = no_items };
+	struct loader l = {
+		.conf = conf, .file = file, .sections = sections, .e = e
+	};
+	const struct perc_conf_section *top = section_find(sections, NULL);
+	char *copy;
+	int r;
+
+	e->text[0] = '\0';
+	if ((r = section_begin(&l, top != NULL ? top : &none, conf)) != 0)
+		return r;
+	if ((copy = malloc(len + 1)) == NULL)
+		return complain(&l, PERC_ERR_NOMEM, "out of memory");
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	r = load_text(&l, copy, len);
+	free(copy);
+	return r;
+}
+
+int
 perc_conf_load(void *conf, const char *file,
     const struct perc_conf_section *sections, struct perc_conf_error *e)
 {
@@ -281,22 +306,14 @@ int
 perc_conf_load_from(void *conf, const char *file, const char *from,
     const struct perc_conf_section *sections, struct perc_conf_error *e)
 {
-	static const struct perc_conf_item no_items[1];
-	static const struct perc_conf_section none = { .items = no_items };
-	struct loader l = {
-		.conf = conf, .file = file, .sections = sections, .e = e
-	};
-	const struct perc_conf_section *top = section_find(sections, NULL);
 	char *text = NULL;
 	size_t len = 0;
 	int r;
 
 	e->text[0] = '\0';
-	if ((r = section_begin(&l, top != NULL ? top : &none, conf)) != 0)
-		return r;
 	if ((r = perc_conf_read_file(&text, &len, from, FILE_MAX, e)) != 0)
 		return r;
-	r = load_text(&l, text, len);
+	r = perc_conf_load_text(conf, file, text, len, sections, e);
 	perc_secmem_free(text);
 	return r;
 }
@@ -333,8 +350,9 @@ perc_conf_print_help(const struct perc_conf_section *sections)
 		     i++) {
 			printf("# %s (", i->help != NULL ? i->help : "");
 			print_range(i);
-			printf("%s)\n%s%s = %s\n",
+			printf("%s%s)\n%s%s = %s\n",
 			    i->required ? ", required" : "",
+			    i->fixed ? ", a change needs a restart" : "",
 			    i->required ? "" : "#", i->name,
 			    i->def != NULL ? i->def : "");
 		}

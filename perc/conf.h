@@ -38,6 +38,7 @@ struct perc_conf_item {
 	int64_t min, max;    /* INT */
 	const char *choices; /* ENUM */
 	bool required;
+	bool fixed;	     /* for whoever runs; --help-config says so */
 	const char *help;    /* one line, shown by perc_conf_print_help */
 };
 
@@ -64,6 +65,10 @@ PERC_MUST int perc_conf_load_from(void *conf, const char *file,
 /* For checks that a table cannot do: the words into *e; r again. */
 PERC_PRINTF(3, 4)
 int perc_conf_complain(struct perc_conf_error *e, int r, const char *fmt, ...);
+/* The same, of a text without a file. */
+PERC_MUST int perc_conf_load_text(void *conf, const char *file,
+    const char *text, size_t len, const struct perc_conf_section *sections,
+    struct perc_conf_error *e);
 /* Has this item the same value in a and b? */
 bool perc_conf_equal(const void *a, const void *b,
     const struct perc_conf_item *item);
@@ -82,5 +87,8 @@ PERC_MUST int perc_conf_open_secret(int *fdp, const char *path,
 struct perc_secret;
 PERC_MUST int perc_conf_read_secret(struct perc_secret **sp, const char *path,
     size_t max, struct perc_conf_error *e);
+/* The same of what is open already, from its beginning; path is for *e. */
+PERC_MUST int perc_conf_read_secret_fd(struct perc_secret **sp, int fd,
+    const char *path, size_t max, struct perc_conf_error *e);
 PERC_MUST int perc_conf_read_file(char **sp, size_t *lenp, const char *path,
     size_t max, struct perc_conf_error *e);

@@ -92,23 +92,23 @@ read_all(uint8_t *p, size_t cap, size_t *lenp, int fd)
 }
 
 int
-perc_conf_read_secret(struct perc_secret **sp, const char *path, size_t max,
-    struct perc_conf_error *e)
+perc_conf_read_secret_fd(struct perc_secret **sp, int fd, const char *path,
+    size_t max, struct perc_conf_error *e)
 {
 	struct perc_secret *all = NULL;
 	size_t len;
-	int fd, r;
+	int r;
 
 	if (max >= PERC_SECRET_MAX)
 		max = PERC_SECRET_MAX - 1;
-	if ((r = perc_conf_open_secret(&fd, path, e)) != 0)
-		return r;
 	if ((r = perc_secret_new(&all, max + 1)) != 0) {
 		(void)perc_conf_complain(
 		    e, r, "%.300s: %s", path, perc_strerror(r));
 		goto out;
 	}
-	if ((r = read_all(all->data, max + 1, &len, fd)) != 0)
+	if (lseek(fd, 0, SEEK_SET) != 0)
+		r = PERC_ERR_SYS;
+	if (r != 0 || (r = read_all(all->data, max + 1, &len, fd)) != 0)
 		(void)perc_conf_complain(
 		    e, r, "%.300s: %s", path, strerror(errno));
 	else if (len > max)
@@ -122,6 +122,18 @@ perc_conf_read_secret(struct perc_secret **sp, const char *path, size_t max,
 		    e, r, "%.300s: %s", path, perc_strerror(r));
 out:
 	perc_secret_free(all);
+	return r;
+}
+
+int
+perc_conf_read_secret(struct perc_secret **sp, const char *path, size_t max,
+    struct perc_conf_error *e)
+{
+	int fd, r;
+
+	if ((r = perc_conf_open_secret(&fd, path, e)) != 0)
+		return r;
+	r = perc_conf_read_secret_fd(sp, fd, path, max, e);
 	close(fd);
 	return r;
 }

@@ -36,8 +36,12 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 with outer.lock:
                     word = outer.script.pop(0) if outer.script else "200"
+                    late = word in ("slow", "late")
+                    word = {"slow": "200", "late": "503"}.get(word, word)
                     outer.posts.append((word, dict(self.headers), body,
                                         self.path))
+                if late:
+                    outer.hanging.wait(1.5)
                 if word == "hang":
                     outer.hanging.wait(20)
                     self.close_connection = True

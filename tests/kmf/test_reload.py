@@ -179,11 +179,10 @@ def test_what_cannot_change_is_kept(s):
     had = s.admin.call("GET", "/v1/audit?type=configured").body["items"]
     for text, kept in (
             (good.replace(s.k.url, "https://other.example"), ["base_url"]),
-            (good + "limit_invitees = 7\n", ["limit_invitees"]),
+            (good + "guard_dir = elsewhere\n", ["guard_dir"]),
             (good.replace("fronts = 2", "fronts = 3") +
-             "limit_invitees = 7\nkeep_ended_days = 3\n[mail]\n"
-             "url = smtp://localhost\nfrom = a@b.example\n",
-             ["fronts", "limit_invitees", "keep_ended_days", "[mail]"])):
+             "syslog = yes\nuser = nobody\nkeep_ended_days = 3\n",
+             ["fronts", "syslog", "user"])):
         s.k.conf.write_text("log_level = debug\n" + text)
         out = hup(s)
         for name in kept:
@@ -201,6 +200,17 @@ def test_what_cannot_change_is_kept(s):
             "kmf.reloaded")[1]
     rows = s.admin.call("GET", "/v1/audit?type=configured").body["items"]
     assert len(rows) == len(had) + 6
+
+
+def test_check_config_names_what_needs_a_restart(s):
+    """And so does --help-config: what is kept is what is said to be."""
+    out = s.w.run([s.w.bin("perch-kmf"), "--help-config"]).stdout
+    if isinstance(out, bytes):
+        out = out.decode()
+    marked = [b.splitlines()[0].split(" ")[0].lstrip("#") for a, b in
+              zip(out.split("# "), out.split("a change needs a restart)\n")[1:])]
+    assert marked == ["base_url", "listen", "metrics_listen", "state_dir",
+                      "root_key", "guard_dir", "user", "fronts", "syslog"]
 
 
 def test_log_level_changes(s):
