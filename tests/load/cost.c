@@ -7,6 +7,8 @@
 
 #include "agent/text.h"
 
+#define EVENT_OCTETS 760 /* an epoch event; the roster's comes on top */
+
 struct cost { /* processor time of one rekey */
 	double all, keeper, front;
 };
@@ -75,16 +77,23 @@ rekey_cost(struct load *l, const char *what, bool alone, unsigned rounds)
 	return 0;
 }
 
+/* Before anybody joins: the seats' leases would end meanwhile. */
+int
+load_floor(struct load *l)
+{
+	char key[512];
+
+	text_put(key, sizeof(key), "%s/state/tls.key", l->dir);
+	return load_floor_measure(&l->floor, l->n, l->ca, key, EVENT_OCTETS);
+}
+
 int
 load_do_rekey(struct load *l)
 {
-	char key[512];
 	int r;
 
-	text_put(key, sizeof(key), "%s/state/tls.key", l->dir);
-	if (!l->own ||
-	    (r = load_floor_measure(&l->floor, l->ca, key, 760)) != 0)
-		return l->own ? r : PERC_ERR_UNSUPPORTED;
+	if (!l->own)
+		return PERC_ERR_UNSUPPORTED;
 	load_note(l, "floor: one AES-256-GCM seal", l->floor.seal_us, "us");
 	load_note(
 	    l, "floor: one TLS record, 760 octets", l->floor.record_us, "us");

@@ -101,8 +101,8 @@ void load_kmf_remove(struct load *l);
 struct load_floor {
 	double seal_us, record_us; /* processor time of one */
 };
-PERC_MUST int load_floor_measure(
-    struct load_floor *f, const char *cert, const char *key, size_t octets);
+PERC_MUST int load_floor_measure(struct load_floor *f, unsigned n,
+    const char *cert, const char *key, size_t octets);
 
 /* --- admin.c: the scheduler's side; each runs the loop until answered ---- */
 PERC_MUST int load_admin_login(struct load *l);
@@ -132,6 +132,7 @@ void load_report(struct load *l);
 PERC_MUST int load_relay_open(struct load *l);
 
 /* --- cost.c -------------------------------------------------------------- */
+PERC_MUST int load_floor(struct load *l);
 PERC_MUST int load_do_rekey(struct load *l);
 
 /* --- scenario.c ---------------------------------------------------------- */
@@ -149,7 +150,7 @@ struct load {
 	char base[256], dir[256], ca[512], client[512], kmf[512];
 	char conf[64], resource[512];
 	struct perc_jwks *jwks;
-	bool own, json, verbose;
+	bool own, json, verbose, costs;
 	bool react; /* seats answer news with requests, as agents do */
 	bool no_rosters;
 	bool whole_rosters; /* as plain clients: no differences */

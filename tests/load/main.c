@@ -127,6 +127,8 @@ args_get(struct load *l, int argc, char **argv)
 			return -1;
 	}
 	l->own = l->base[0] == '\0';
+	for (c = optind; c < argc; c++)
+		l->costs = l->costs || strcmp(argv[c], "rekey") == 0;
 	if (l->n < 2 || l->n > LOAD_SEATS_MAX || l->spread_s > 3600 ||
 	    optind == argc || strcmp(argv[optind], "join") != 0 ||
 	    (!l->own && (l->ca[0] == '\0' || l->client[0] == '\0')))
@@ -157,6 +159,8 @@ prepare(struct load *l)
 	if ((r = perc_loop_new(&l->loop)) != 0 ||
 	    (l->own &&
 		((r = load_kmf_init(l)) != 0 || (r = load_kmf_serve(l)) != 0)))
+		return r;
+	if (l->own && l->costs && (r = load_floor(l)) != 0)
 		return r;
 	if (l->lag_ms != 0 && (r = load_relay_open(l)) != 0)
 		return r;
