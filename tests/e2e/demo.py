@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import idp                                                  # noqa: E402
+import jose                                                 # noqa: E402
 import likeness                                             # noqa: E402
 import media                                                # noqa: E402
 import plain                                                # noqa: E402
@@ -190,7 +191,7 @@ class Demo:
     def sneak(self):
         """Carol's second endpoint: an openssl, some Python, and her key in
         plain sight."""
-        e = rest.Endpoint(self.kmf.url, self.kmf.ca, rest.jose.Key())
+        e = rest.Endpoint(self.kmf.url, self.kmf.ca, jose.Key())
         e.enter(self.conference["id"], self.codes["home-made"])
         self.old_key = e.keys()
         cert, key = self.w.certificate("carol-dtls")
@@ -202,8 +203,8 @@ class Demo:
         r = m.send("POST", self.mdd.url + "/v1/join",
                    {"Authorization": f"Bearer {token2}",
                     "Content-Type": "application/json"},
-                   rest.jose.compact({"ufrag": self.leg.ufrag,
-                                      "pwd": self.leg.pwd}))
+                   jose.compact({"ufrag": self.leg.ufrag,
+                                 "pwd": self.leg.pwd}))
         if r.status != 201:
             raise rest.Refused(r.status, r.body)
         self.leg.connect(r.body)

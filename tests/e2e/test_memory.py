@@ -20,6 +20,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
+import jose                                                 # noqa: E402
 import rest                                                 # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
@@ -148,7 +149,7 @@ class Memory:
             state(a)["vault"]["counters"]["opened"] > 20
             for a in self.agents.values()), 15, say="media both ways")
         # one who gets keys in the form of the draft, through the KMF's front
-        e = rest.Endpoint(self.kmf.url, self.kmf.ca, rest.jose.Key())
+        e = rest.Endpoint(self.kmf.url, self.kmf.ca, jose.Key())
         e.enter(self.conf["id"], self.code("Carol"))
         for i in range(REKEYS):
             self.plain = e.keys()
