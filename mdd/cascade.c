@@ -54,6 +54,7 @@ cascade_new(struct ctl *c, struct ctl_room *room)
 		return NULL;
 	k->party = room->party;
 	k->room = room;
+	k->renew_ms = LINK_RENEW_MS;
 	room->links++;
 	k->next = c->cascade->first;
 	k->linkp = &c->cascade->first;
@@ -166,7 +167,7 @@ cascade_dial(struct ctl *c, struct ctl_link *k, const struct mdd_dial *d)
 
 	k->state = LINK_LIVE;
 	k->live_ms = perc_now_ms();
-	k->due_ms = k->live_ms + LINK_RENEW_MS;
+	k->due_ms = k->live_ms + k->renew_ms;
 	c->cascade->dialled++;
 	if (n < 0 ||
 	    perc_chan_send(
@@ -475,7 +476,7 @@ link_tick(struct ctl *c, struct ctl_link *k, int64_t now_ms)
 			cascade_fail(c, k, 0);
 		break;
 	case LINK_LIVE:
-		k->due_ms = now_ms + LINK_RENEW_MS;
+		k->due_ms = now_ms + k->renew_ms;
 		if (k->dial && k->peer != NULL)
 			cascade_renew(c, k);
 		break;

@@ -13,7 +13,8 @@
 #include "perc/jose.h"
 
 #define LINK_TTL_S	120 /* a peer's word is good for */
-#define LINK_RENEW_MS	60000
+#define LINK_RENEW_MS	60000 /* or half of what the peer gave, if less */
+#define LINK_RETRY_MS	5000  /* of a renewal that was not answered */
 #define LINK_BACK_MS	1000 /* first wait before dialling again ... */
 #define LINK_BACK_MAX	60000
 #define LINK_REFUSED_MS 300000 /* ... and of who is not let in */
@@ -62,7 +63,7 @@ struct ctl_link {
 	struct perc_httpc_req *ask;
 	struct perc_httpd_req *req; /* the peer's POST, not yet answered */
 	unsigned tries;
-	int64_t due_ms, live_ms;
+	int64_t due_ms, live_ms, renew_ms;
 };
 
 struct ctl_proof {

@@ -400,6 +400,14 @@ answer_get(struct ctl_link *k, const struct perc_httpc_answer *a,
 	return ok;
 }
 
+static void
+renew_plan(struct ctl_link *k, int64_t expires_s)
+{
+	k->renew_ms = expires_s * 1000 / 2;
+	if (k->renew_ms > LINK_RENEW_MS)
+		k->renew_ms = LINK_RENEW_MS;
+}
+
 /* How long to leave it alone, by what it said. */
 static int64_t
 wait_ms(const struct perc_httpc_answer *a)
@@ -424,6 +432,7 @@ on_peer(const struct perc_httpc_answer *a, void *arg)
 	k->ask = NULL;
 	if (a->err == 0 && a->status == 201 &&
 	    answer_get(k, a, &d, &expires_s)) {
+		renew_plan(k, expires_s);
 		cascade_dial(c, k, &d);
 	} else {
 		/* Nobody there is no fault of anybody's. */
@@ -446,9 +455,13 @@ cascade_ask_peer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
 	memcpy(name, k->party->key, sizeof(name));
 	id = strchr(name, '/');
 	*id++ = '\0';
-	for (i = 0; i + 1 < c->conf->kmfs; i++)
+	for (i = 0; i < c->conf->kmfs; i++)
 		if (strcmp(c->issuer[i].name, name) == 0)
 			break;
+	if (i == c->conf->kmfs) { /* a reload took it out */
+		cascade_fail(c, k, LINK_BACK_MAX);
+		return;
+	}
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "issuer",
 	    c->issuer[i].issuer, "conference", id, "leg", k->leg, "ufrag",
 	    a->ufrag, "pwd", a->pwd, "fingerprint",
@@ -467,14 +480,24 @@ on_renewed(const struct perc_httpc_answer *a, void *arg)
 {
 	struct ctl_link *k = arg;
 	struct ctl *c = k->room->worker->ctl;
+	int64_t expires_s;
+	json_t *j = NULL;
 
 	k->ask = NULL;
-	if (a->err == 0 && a->status == 200) {
+	if (a->err == 0 && a->status == 200 &&
+	    perc_json_parse(&j, a->body, a->len, LINK_BODY_MAX, NULL, 0) == 0 &&
+	    perc_json_int(&expires_s, j, "expires_in", 1, 86400) == 0) {
+		renew_plan(k, expires_s);
+		k->due_ms = perc_now_ms() + k->renew_ms;
 		live_on(k);
 	} else if (a->err == 0 && (a->status == 404 || a->status == 401)) {
 		k->far_leg[0] = '\0';
 		cascade_fail(c, k, wait_ms(a) / 30);
-	} /* else it may answer the next time */
+	} else { /* it may answer the next time */
+		k->due_ms = perc_now_ms() +
+		    (k->renew_ms < LINK_RETRY_MS ? k->renew_ms : LINK_RETRY_MS);
+	}
+	json_decref(j);
 }
 
 void

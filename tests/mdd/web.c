@@ -214,3 +214,34 @@ web_learns(struct web *x, struct node *b, uint32_t ssrc, bool fed)
 	}
 	return false;
 }
+
+void
+web_member(struct web *x, struct node *k, struct peer *p, const char *name,
+    uint32_t ssrc)
+{
+	web_join(x, k, p, name, ssrc, MDD_LINK_NONE);
+	assert_true(peer_connect(p, 3000));
+}
+
+void
+web_rtcp_send(struct peer *p, uint32_t ssrc, const uint8_t *what, size_t n)
+{
+	uint8_t d[PEER_PACKET] = { 0x80, 201, 0, 1, (uint8_t)(ssrc >> 24),
+		(uint8_t)(ssrc >> 16), (uint8_t)(ssrc >> 8), (uint8_t)ssrc };
+	size_t len = 8 + n;
+
+	memcpy(d + 8, what, n);
+	assert_int_equal(perc_srtcp_protect(p->tx_rtcp, d, &len), 0);
+	peer_send(p, d, len);
+}
+
+void
+web_announce(struct peer *p, uint32_t ssrc, const struct mdd_link_path *path)
+{
+	uint8_t buf[MDD_HELLO_MAX];
+	struct mdd_hello h;
+
+	mdd_hello_begin(&h, buf);
+	assert_true(mdd_hello_add(&h, path, 1, &ssrc, 1));
+	web_rtcp_send(p, 1, buf, mdd_hello_end(&h));
+}

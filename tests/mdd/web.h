@@ -34,6 +34,15 @@ void web_run(struct web *x, int ms);
  * a link that p is the far end of. */
 struct mdd_leg *web_join(struct web *x, struct node *k, struct peer *p,
     const char *member, uint32_t ssrc, enum mdd_link_kind kind);
+/* The same of a member, and p comes up. */
+void web_member(struct web *x, struct node *k, struct peer *p, const char *name,
+    uint32_t ssrc);
+/* A compound for the MDD: empty RR of ssrc, then what; protected, sent. */
+void
+web_rtcp_send(struct peer *p, uint32_t ssrc, const uint8_t *what, size_t n);
+/* p, of a link, announces one SSRC by this path. */
+void
+web_announce(struct peer *p, uint32_t ssrc, const struct mdd_link_path *path);
 /* a dials b; waits until both are up. */
 void web_link(struct web *x, struct node *a, struct node *b,
     enum mdd_link_kind at_a, enum mdd_link_kind at_b);
