@@ -78,6 +78,15 @@ static const struct perc_conf_item items[] = {
 	    .offset = AT(erase_on_lock),
 	    .def = "no",
 	    .help = "erase all keys and leave when the screen is locked" },
+	{ .name = "idle_exit_s",
+	    .type = PERC_CONF_INT,
+	    .offset = AT(idle_exit_s),
+	    .def = "0",
+	    .min = 0,
+	    .max = 86400,
+	    .help = "end after so long without conference, login and client, "
+		    "where a service manager's socket starts the agent again; "
+		    "0: never" },
 	{ .name = "loopback_http",
 	    .type = PERC_CONF_BOOL,
 	    .offset = AT(loopback_http),

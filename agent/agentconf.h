@@ -22,6 +22,7 @@ struct agent_conf {
 	int64_t media_out_base; /* where remote streams go; 0: any free range */
 	int64_t login_port;	/* of the browser's loopback redirect; 0: any */
 	bool erase_on_suspend, erase_on_lock;
+	int64_t idle_exit_s;	/* with a given socket; 0: never */
 	bool loopback_http;	/* plain http to an IdP on loopback (tests) */
 	int log_level;		/* enum perc_log_level */
 };

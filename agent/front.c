@@ -75,7 +75,10 @@ on_ready(
 	a->seal_jwk = text_dup(seal_jwk);
 	a->vault_report = text_dup(report);
 	a->vault_ready = a->seal_jwk != NULL && a->vault_report != NULL;
-	log_info("ready socket=%s vault=%s", a->conf->socket, report);
+	if (local_open(a->local) != 0)
+		perc_loop_stop(a->loop);
+	log_info("ready socket=%s vault=%s",
+	    a->given >= 0 ? "given" : a->conf->socket, report);
 }
 
 static void
@@ -240,8 +243,9 @@ agent_open(struct agent *a, int vault_fd, char *why, size_t whycap)
 		 &a->vault, a->loop, vault_fd, &vault_events, a)) != 0 ||
 	    (r = perc_loop_after(a->loop, on_turn, a)) != 0)
 		return r;
-	return local_new(&a->local, a->loop, a->conf->socket, front_command,
-	    front_asker_gone, a, why, whycap);
+	front_idle_start(a);
+	return local_new(&a->local, a->loop, a->conf->socket, a->given,
+	    front_command, front_asker_gone, a, why, whycap);
 }
 
 /* Off the list first: whoever closes looks at the others. */
@@ -258,6 +262,7 @@ static void
 agent_close(struct agent *a)
 {
 	local_free(a->local);
+	perc_timer_stop(a->loop, &a->idle.timer);
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
 		confs_drop(a, i);
 	front_admins_free(a);
@@ -281,12 +286,13 @@ agent_close(struct agent *a)
  * does not have are left out.
  */
 static int
-cage(const struct agent_conf *conf)
+cage(const struct agent_conf *conf, bool given)
 {
 	static const char *const system[] = { "/etc", "/usr", "/lib", "/lib64",
 		"/run/systemd/resolve", "/run/resolvconf", "/dev/null" };
 	char socket_dir[4096];
-	const char *ro[16] = { 0 }, *rw[] = { conf->sdp_dir, socket_dir, NULL };
+	const char *ro[16] = { 0 };
+	const char *rw[] = { conf->sdp_dir, given ? NULL : socket_dir, NULL };
 	struct perc_cage_report report;
 	size_t n = 0;
 	int r;
@@ -311,9 +317,9 @@ cage(const struct agent_conf *conf)
 }
 
 int
-front_main(const struct agent_conf *conf, int vault_fd)
+front_main(const struct agent_conf *conf, int vault_fd, int given)
 {
-	struct agent a = { .conf = conf };
+	struct agent a = { .conf = conf, .given = given };
 	char why[FRONT_WORDS_MAX];
 	int r;
 
@@ -325,7 +331,7 @@ front_main(const struct agent_conf *conf, int vault_fd)
 	if ((r = agent_open(&a, vault_fd, why, sizeof(why))) != 0)
 		log_warnx("front_start what=\"%s\" err=\"%s\"", why,
 		    perc_strerror(r));
-	else if ((r = cage(conf)) != 0)
+	else if ((r = cage(conf, given >= 0)) != 0)
 		log_warnx("cage err=\"%s\"", perc_strerror(r));
 	else
 		r = perc_loop_run(a.loop);

@@ -193,10 +193,16 @@ struct agent {
 	char sign_jkt[PERC_JKT_LEN + 1]; /* of the vault's proofs */
 	bool vault_ready, stopping;
 	struct perc_timer stop_timer;
+	int given; /* the socket of a service manager; -1: none */
+	struct {
+		struct perc_timer timer;
+		int64_t since_ms; /* 0: busy when last looked */
+	} idle;
 };
 
 /* front.c */
-int front_main(const struct agent_conf *conf, int vault_fd);
+/* given: the socket that a service manager holds for us, or -1. */
+int front_main(const struct agent_conf *conf, int vault_fd, int given);
 /* The one with this id that is not over; NULL. */
 struct front_conf *front_conf_find(struct agent *a, const char *id);
 /* While stopping: end the process when all conferences are over. */
@@ -216,6 +222,9 @@ json_t *front_conf_json(const struct front_conf *c); /* for status; new */
 
 /* What `status` says; vault: its own part, borrowed. */
 json_t *front_status_json(struct agent *a, const json_t *vault);
+
+/* frontidle.c: go when nothing is to do, where somebody brings us back */
+void front_idle_start(struct agent *a);
 
 /* frontwatch.c */
 /* Tell r what `status` says as often as it changes, until r is gone. */

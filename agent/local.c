@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The socket is made under a name of its own and renamed into place, so that
- * it never stands there with the wrong mode and a stale one of a crashed
- * agent is replaced; a live one is not, since then connect() succeeds.
+ * Lines of JSON from programs of this user, and the answers. Nobody is let in
+ * before the vault is there: whoever is early waits in the kernel's queue
+ * instead of hearing that he is.
  */
 #include "agent/local.h"
 
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/text.h"
@@ -42,7 +40,7 @@ struct client {
 
 struct local {
 	struct perc_loop *loop;
-	char *path;
+	char *path; /* NULL: the socket was given, and stays */
 	int fd;
 	struct perc_io *io;
 	local_fn fn;
@@ -301,91 +299,13 @@ on_accept(int fd, uint32_t events, void *arg)
 		close(s);
 }
 
-/* The directory is ours alone, or made so. */
-static int
-directory_make(const char *path, char *why, size_t whycap)
-{
-	char *dir = text_dup(path), *slash;
-	struct stat st;
-	int r = 0;
-
-	if (dir == NULL)
-		return PERC_ERR_NOMEM;
-	if ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
-		*slash = '\0';
-		(void)mkdir(dir, 0700);
-		if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-			text_put(why, whycap, "%s: %s", dir, strerror(errno));
-			r = PERC_ERR_SYS;
-		} else if (st.st_uid != geteuid() && st.st_uid != 0) {
-			text_put(why, whycap, "%s belongs to uid %u", dir,
-			    (unsigned)st.st_uid);
-			r = PERC_ERR_DENIED;
-		}
-	}
-	free(dir);
-	return r;
-}
-
-static int
-name_set(struct sockaddr_un *un, const char *path)
-{
-	memset(un, 0, sizeof(*un));
-	un->sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(un->sun_path))
-		return PERC_ERR_LIMIT;
-	strcpy(un->sun_path, path);
-	return 0;
-}
-
-static bool
-somebody_listens(const struct sockaddr_un *un)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes = fd >= 0 &&
-	    connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return yes;
-}
-
-static int
-socket_bind(int fd, const char *path, char *why, size_t whycap)
-{
-	char *fresh = text_new("%s.%u", path, (unsigned)getpid());
-	struct sockaddr_un un;
-	mode_t mask = umask(0177);
-	int r = PERC_ERR_NOMEM;
-
-	if (fresh == NULL)
-		goto out;
-	if ((r = name_set(&un, path)) != 0 || somebody_listens(&un)) {
-		text_put(why, whycap, "%s: %s", path,
-		    r != 0 ? "the path is too long"
-			   : "another perch-agent is running");
-		r = r != 0 ? r : PERC_ERR_EXISTS;
-		goto out;
-	}
-	(void)unlink(fresh);
-	if ((r = name_set(&un, fresh)) != 0 ||
-	    bind(fd, (struct sockaddr *)&un, sizeof(un)) != 0 ||
-	    listen(fd, LOCAL_CLIENTS_MAX) != 0 || rename(fresh, path) != 0) {
-		text_put(why, whycap, "%s: %s", path, strerror(errno));
-		r = PERC_ERR_SYS;
-	}
-out:
-	umask(mask);
-	free(fresh);
-	return r;
-}
-
 int
 local_new(struct local **lp, struct perc_loop *loop, const char *path,
-    local_fn fn, local_gone_fn gone, void *arg, char *why, size_t whycap)
+    int given, local_fn fn, local_gone_fn gone, void *arg, char *why,
+    size_t whycap)
 {
 	struct local *l;
-	int r;
+	int r = 0;
 
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return PERC_ERR_NOMEM;
@@ -393,23 +313,36 @@ local_new(struct local **lp, struct perc_loop *loop, const char *path,
 	l->fn = fn;
 	l->gone = gone;
 	l->arg = arg;
-	text_put(why, whycap, "no local socket");
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = PERC_ERR_SYS;
-	if (l->fd < 0 || (r = directory_make(path, why, whycap)) != 0 ||
-	    (r = socket_bind(l->fd, path, why, whycap)) != 0)
-		goto out;
-	r = PERC_ERR_NOMEM;
-	if ((l->path = text_dup(path)) == NULL ||
-	    (r = perc_loop_add(loop, &l->io, l->fd, EPOLLIN, on_accept, l)) !=
-		0)
-		goto out;
-	*lp = l;
-	l = NULL;
-	r = 0;
-out:
-	local_free(l);
+	l->fd = given;
+	if (given < 0 && (l->path = text_dup(path)) == NULL)
+		r = PERC_ERR_NOMEM;
+	else if (given < 0 &&
+	    (r = local_listen(&l->fd, path, why, whycap)) != 0) {
+		free(l->path); /* another's, perhaps */
+		l->path = NULL;
+	}
+	if (r != 0)
+		local_free(l);
+	else
+		*lp = l;
 	return r;
+}
+
+int
+local_open(struct local *l)
+{
+	if (l->io != NULL)
+		return 0;
+	return perc_loop_add(l->loop, &l->io, l->fd, EPOLLIN, on_accept, l);
+}
+
+bool
+local_idle(const struct local *l)
+{
+	for (size_t i = 0; i < LOCAL_CLIENTS_MAX; i++)
+		if (l->clients[i] != NULL)
+			return false;
+	return true;
 }
 
 void

@@ -28,10 +28,18 @@ typedef void (*local_fn)(
 /* The asker went away; r is gone when this returns. */
 typedef void (*local_gone_fn)(struct local_req *r, void *arg);
 
+/* given: a socket that listens already, somebody else's, that is left where
+ * it is; -1: one is made at path, and unlinked at the end. Who connects waits
+ * until local_open(). */
 PERC_MUST int local_new(struct local **lp, struct perc_loop *l,
-    const char *path, local_fn fn, local_gone_fn gone, void *arg, char *why,
-    size_t whycap);
-void local_free(struct local *l); /* unlinks the socket */
+    const char *path, int given, local_fn fn, local_gone_fn gone, void *arg,
+    char *why, size_t whycap);
+PERC_MUST int local_open(struct local *l);
+bool local_idle(const struct local *l); /* is nobody connected? */
+void local_free(struct local *l);
+/* A listening socket at path, which is replaced if nobody listens there. */
+PERC_MUST int local_listen(
+    int *fdp, const char *path, char *why, size_t whycap);
 
 void local_progress(struct local_req *r, const char *text);
 /* More than text: an object of the sender's, borrowed. */

@@ -19,7 +19,7 @@
 
 struct options {
 	const char *file;
-	bool check, front;
+	bool check, front, given;
 };
 
 static const struct option longs[] = {
@@ -28,6 +28,7 @@ static const struct option longs[] = {
 	{ "help-config", no_argument, NULL, 'H' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "front", no_argument, NULL, 'F' }, /* our own exec alone */
+	{ "given", no_argument, NULL, 'G' }, /* the same, with a socket */
 	{ 0 },
 };
 
@@ -69,6 +70,9 @@ options_read(struct options *o, int argc, char *argv[])
 			break;
 		case 'F':
 			o->front = true;
+			break;
+		case 'G':
+			o->given = true;
 			break;
 		case 'H':
 			agent_conf_print_help();
@@ -113,7 +117,8 @@ main(int argc, char *argv[])
 	if (o.check)
 		puts("the configuration is good");
 	else if (o.front)
-		r = front_main(&conf, PERC_PROC_FD);
+		r = front_main(
+		    &conf, PERC_PROC_FD, o.given ? PERC_PROC_FD + 1 : -1);
 	else
 		r = super_main(&conf, o.file);
 	agent_conf_clear(&conf);

@@ -7,18 +7,13 @@
  */
 #include "agent/super.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netlink.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,153 +24,20 @@
 #include "perc/loop.h"
 #include "perc/proc.h"
 #include "perc/secret.h"
+#include "perc/systemd.h"
 
-#define FREE_TRIES 200	/* for an even port with a free one above */
-#define ERASE_MS   300	/* the vault needs a few */
-#define KILL_MS	   8000 /* the front's farewells take up to 6 s */
+#define ERASE_MS 300  /* the vault needs a few */
+#define KILL_MS	 8000 /* the front's farewells take up to 6 s */
 
 struct super {
 	struct perc_loop *loop;
 	pid_t vault, front; /* 0: ended */
 	const struct agent_conf *conf;
 	struct logind *logind; /* NULL: nobody tells */
+	int given; /* the socket that clients connect to; -1: none */
 	bool stopping, failed;
 	struct perc_timer late, erased;
 };
-
-static int
-udp_bound(unsigned port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) != 0) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-static unsigned
-port_of(int fd)
-{
-	struct sockaddr_in sin = { 0 };
-	socklen_t len = sizeof(sin);
-
-	return getsockname(fd, (struct sockaddr *)&sin, &len) == 0
-	    ? ntohs(sin.sin_port)
-	    : 0;
-}
-
-/* RTP on an even port, RTCP above it (RFC 3550 section 11). */
-static bool
-pair_bound(int pair[2], unsigned port)
-{
-	unsigned rtp;
-
-	for (int i = 0; i < (port != 0 ? 1 : FREE_TRIES); i++) {
-		if ((pair[0] = udp_bound(port)) < 0)
-			continue;
-		rtp = port_of(pair[0]);
-		if (rtp % 2 == 0 && (pair[1] = udp_bound(rtp + 1)) >= 0)
-			return true;
-		close(pair[0]);
-	}
-	pair[0] = pair[1] = -1;
-	return false;
-}
-
-/* Over it the vault asks whose a local socket is. A kernel without it: any
- * socket will do, for then the question has no answer either. */
-static int
-diag_socket(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    NETLINK_SOCK_DIAG);
-
-	return fd >= 0 ? fd : udp_bound(0);
-}
-
-void
-super_sockets_close(int fds[static SUPER_LOCAL_FDS])
-{
-	for (int i = 0; i < SUPER_LOCAL_FDS; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-		fds[i] = -1;
-	}
-}
-
-int
-super_sockets_open(
-    int fds[static SUPER_LOCAL_FDS], unsigned base, char *why, size_t whycap)
-{
-	int out = SUPER_LOCAL_FDS - 2, diag = SUPER_LOCAL_FDS - 1;
-
-	for (int i = 0; i < SUPER_LOCAL_FDS; i++)
-		fds[i] = -1;
-	for (int i = 0; i < out; i += 2) {
-		/* Layers come on top: a configured range stays as it was. */
-		if (i >= VAULT_SLOTS * VAULT_BASE_STREAMS * 2)
-			base = 0;
-		if (!pair_bound(fds + i, base != 0 ? base + (unsigned)i : 0)) {
-			text_put(why, whycap,
-			    "cannot take UDP ports %u and %u on loopback: %s",
-			    base + (unsigned)i, base + (unsigned)i + 1,
-			    strerror(errno));
-			super_sockets_close(fds);
-			return PERC_ERR_SYS;
-		}
-	}
-	/* Bound too: the kernel then lets nothing of it leave the machine. */
-	if ((fds[out] = udp_bound(0)) >= 0 && (fds[diag] = diag_socket()) >= 0)
-		return 0;
-	text_put(why, whycap, "cannot take a UDP port on loopback: %s",
-	    strerror(errno));
-	super_sockets_close(fds);
-	return PERC_ERR_SYS;
-}
-
-/*
- * Remote streams go to fixed ports, and whoever binds one hears what comes:
- * two agents of one machine must not share a range. A name in the abstract
- * namespace, held as long as we live, says that a range is taken; it binds
- * agents of all users and leaves nothing behind.
- */
-static bool
-range_claim(unsigned base)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
-
-	if (fd < 0)
-		return false;
-	n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
-	    "perch-agent/out/%u", base);
-	if (bind(fd, (struct sockaddr *)&sun,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-		    (size_t)n)) == 0)
-		return true; /* fd stays open: it is the claim */
-	close(fd);
-	return false;
-}
-
-int
-super_range_find(unsigned *base)
-{
-	for (unsigned i = 0; i < VAULT_OUT_RANGES; i++) {
-		*base = VAULT_OUT_BASE + i * VAULT_OUT_PORTS;
-		if (range_claim(*base))
-			return 0;
-	}
-	log_warnx(
-	    "no range of ports left for remote streams, %d agents run "
-	    "here: name one as local_out_base in the vault's configuration",
-	    VAULT_OUT_RANGES);
-	return PERC_ERR_LIMIT;
-}
 
 /* ---- children
  * ---------------------------------------------------------------- */
@@ -220,11 +82,20 @@ vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
 static int
 front_spawn(struct super *s, const char *file, int chan)
 {
-	char *argv[] = { (char *)"perch-agent", (char *)"--front",
-		file != NULL ? (char *)"-c" : NULL, (char *)file, NULL };
-	int r;
+	int fds[2] = { chan, s->given }, n = 0, r;
+	char *argv[8];
 
-	if ((r = perc_proc_spawn(&s->front, NULL, argv, &chan, 1)) != 0)
+	argv[n++] = (char *)"perch-agent";
+	argv[n++] = (char *)"--front";
+	if (s->given >= 0)
+		argv[n++] = (char *)"--given";
+	if (file != NULL) {
+		argv[n++] = (char *)"-c";
+		argv[n++] = (char *)file;
+	}
+	argv[n] = NULL;
+	n = s->given >= 0 ? 2 : 1;
+	if ((r = perc_proc_spawn(&s->front, NULL, argv, fds, n)) != 0)
 		log_warn("front_spawn");
 	return r;
 }
@@ -280,13 +151,16 @@ static void
 ended(struct super *s, const char *what, int status)
 {
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	/* The front had nothing to do (agent/frontidle.c), the vault follows,
+	 * perhaps seen first. A front that crashed is no clean end. */
+	bool meant = s->stopping || s->given >= 0;
 
-	if (!s->stopping || !clean)
+	if (!meant || !clean)
 		log_warnx("%s_ended %s=%d", what,
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status)
 					: WEXITSTATUS(status));
-	if (!s->stopping || !clean)
+	if (!meant || !clean)
 		s->failed = true;
 	stop(s);
 	if (s->front == 0 && s->vault == 0)
@@ -344,14 +218,44 @@ on_child(int signo, void *arg)
 	}
 }
 
+/* One Unix stream socket, or none. */
+static int
+socket_take(struct super *s)
+{
+	struct perc_systemd_socket all[PERC_SYSTEMD_SOCKETS_MAX];
+	char why[256] = "";
+	int domain = 0, r;
+	socklen_t len = sizeof(domain);
+	size_t n;
+
+	if ((r = perc_systemd_sockets(all, &n, why, sizeof(why))) == 0 &&
+	    n > 0) {
+		s->given = all[0].fd;
+		if (n != 1 ||
+		    getsockopt(
+			s->given, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 ||
+		    domain != AF_UNIX) {
+			text_put(why, sizeof(why),
+			    "one Unix socket is expected, as "
+			    "perch-agent.socket makes it");
+			r = PERC_ERR_FORMAT;
+		}
+	}
+	if (r != 0)
+		log_warnx("%s", why);
+	return r;
+}
+
 int
 super_main(const struct agent_conf *conf, const char *file)
 {
-	struct super s = { .conf = conf };
+	struct super s = { .conf = conf, .given = -1 };
 	int r;
 
 	if (perc_process_harden() != 0)
 		log_warn("harden");
+	if (socket_take(&s) != 0)
+		return 1;
 	if ((r = perc_loop_new(&s.loop)) != 0 ||
 	    (r = perc_loop_signal(s.loop, SIGCHLD, on_child, &s)) != 0 ||
 	    (r = perc_loop_signal(s.loop, SIGTERM, on_stop, &s)) != 0 ||

@@ -47,8 +47,10 @@ open_local(void)
 {
 	char why[256];
 
-	return local_new(
-	    &local, loop, path, on_ask, on_gone, NULL, why, sizeof(why));
+	int r = local_new(
+	    &local, loop, path, -1, on_ask, on_gone, NULL, why, sizeof(why));
+
+	return r != 0 ? r : local_open(local);
 }
 
 static int
@@ -192,8 +194,8 @@ test_second_agent_is_refused(void **state)
 	struct local *first = local;
 	char why[256];
 
-	assert_int_equal(local_new(&local, loop, path, on_ask, on_gone, NULL,
-			     why, sizeof(why)),
+	assert_int_equal(local_new(&local, loop, path, -1, on_ask, on_gone,
+			     NULL, why, sizeof(why)),
 	    PERC_ERR_EXISTS);
 	assert_non_null(strstr(why, "another perch-agent"));
 	local = first;

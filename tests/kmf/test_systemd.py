@@ -58,7 +58,7 @@ def test_exposure(s):
 def test_form(s):
     """Every line is one that systemd knows."""
     for unit in ("perch-kmf.service", "perch-mdd.service", "perch-kmf.socket",
-                 "perch-agent.service"):
+                 "perch-agent.service", "perch-agent.socket"):
         # where the programs would be, there is something
         f = s.w.dir / "units" / unit
         f.parent.mkdir(exist_ok=True)
