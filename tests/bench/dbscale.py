@@ -123,6 +123,12 @@ def measure(k, conf, n, size):
                                              f"/v1/conferences?{q}"
                                              + ("" if "limit=" in q
                                                 else "&limit=50"))
+    # one that is found at once, and one that is nowhere: a page of a search
+    # looks through so many rows and no more, then gives a cursor
+    out["title, found"] = line.median(
+        n, "GET", "/v1/conferences?title=conference&limit=50")
+    out["title, nowhere"] = line.median(
+        n, "GET", "/v1/conferences?title=nowhere&limit=50")
     out["a conference"] = line.median(n, "GET", "/v1/conferences/"
                                       f"c_{size - 1:022d}")
     out["its invitations"] = line.median(
