@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The keeper's answers on their way out.
+ * The keeper's answers on their way out. The keeper knows no HTTP but the
+ * status: it says what is wrong in one line, "/member: why" or "Field: why",
+ * and only here does that become a problem document with a pointer, for the
+ * front's own refusals, of which the keeper never hears, have to look alike.
  */
 #include "config.h"
 
