@@ -94,6 +94,7 @@ enum cli_opt {
 	CLI_AUDIO,
 	CLI_VIDEO,
 	CLI_LAST_N,
+	CLI_MAX_LAYER,
 	CLI_UTC,
 	CLI_HELP,
 	CLI_VERSION,

@@ -92,6 +92,8 @@ const struct cli_option cli_options[CLI_OPTS] = {
 	[CLI_AUDIO] = { "audio", NULL, NULL, "sound" },
 	[CLI_VIDEO] = { "video", NULL, NULL, "pictures" },
 	[CLI_LAST_N] = { "last-n", "N", NULL, "only who spoke last" },
+	[CLI_MAX_LAYER] = { "max-layer", "N", NULL,
+	    "best layer of pictures, 0 the smallest" },
 	[CLI_UTC] = { "utc", NULL, NULL, "show times in UTC" },
 	[CLI_HELP] = { "help", NULL, NULL, "tell the usage" },
 	[CLI_VERSION] = { "version", NULL, NULL, "tell the version" },
@@ -115,10 +117,10 @@ const struct cli_command cli_commands[] = {
 	    "digits to compare by voice: same code, same roster and key" },
 	{ NULL, "subscribe", 0, 1,
 	    AGENT_OPTS | BIT(CLI_MEMBER) | BIT(CLI_AUDIO) | BIT(CLI_VIDEO) |
-		BIT(CLI_LAST_N),
+		BIT(CLI_LAST_N) | BIT(CLI_MAX_LAYER),
 	    cli_subscribe,
 	    "subscribe [CONFERENCE] [--member NAME|MEMBER]... "
-	    "[--audio|--video]\n      [--last-n N]",
+	    "[--audio|--video]\n      [--last-n N] [--max-layer N]",
 	    "be sent this and nothing else; without options, everything" },
 	{ NULL, "unsubscribe", 0, 1,
 	    AGENT_OPTS | BIT(CLI_MEMBER) | BIT(CLI_AUDIO) | BIT(CLI_VIDEO),

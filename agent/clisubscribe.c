@@ -14,6 +14,7 @@
 
 #define RULES_MAX  48
 #define LAST_N_MAX 255
+#define LAYER_MAX  254
 
 static const char *
 conference(const struct cli *c)
@@ -81,21 +82,40 @@ rules_make(const struct cli *c, bool audio, bool video, json_t *rules)
 }
 
 static int
-last_n_take(const struct cli *c, json_t *wanted)
+number_take(const char *s, const char *option, int least, int most,
+    const char *name, json_t *to)
 {
-	const char *s = c->opt[CLI_LAST_N];
 	char *end;
 	long n;
 
 	if (s == NULL)
 		return CLI_OK;
 	n = strtol(s, &end, 10);
-	if (end == s || *end != '\0' || n < 1 || n > LAST_N_MAX) {
-		cli_complain("--last-n: a number from 1 to %d", LAST_N_MAX);
+	if (end == s || *end != '\0' || n < least || n > most) {
+		cli_complain("%s: a number from %d to %d", option, least, most);
 		return CLI_USAGE;
 	}
-	json_object_set_new(wanted, "last_n", json_integer(n));
+	json_object_set_new(to, name, json_integer(n));
 	return CLI_OK;
+}
+
+/* How many, and how good: of those that are named, or of all. */
+static int
+bounds_take(const struct cli *c, const json_t *rules, json_t *wanted)
+{
+	const char *layer = c->opt[CLI_MAX_LAYER];
+	size_t i;
+	int r;
+
+	r = number_take(
+	    c->opt[CLI_LAST_N], "--last-n", 1, LAST_N_MAX, "last_n", wanted);
+	if (r == CLI_OK && json_array_size(rules) == 0)
+		return number_take(
+		    layer, "--max-layer", 0, LAYER_MAX, "max_layer", wanted);
+	for (i = 0; r == CLI_OK && i < json_array_size(rules); i++)
+		r = number_take(layer, "--max-layer", 0, LAYER_MAX, "max_layer",
+		    json_array_get(rules, i));
+	return r;
 }
 
 /* `rest`: what is not named is wanted, and what is named is not. */
@@ -113,7 +133,7 @@ subscribe(const struct cli *c, bool rest)
 	int r = rules_make(c, audio, video, rules);
 
 	if (r == CLI_OK)
-		r = last_n_take(c, wanted);
+		r = bounds_take(c, rules, wanted);
 	if (r == CLI_OK)
 		r = talk_once(c,
 		    json_pack("{s:s, s:s*, s:O}", "cmd", "subscribe",

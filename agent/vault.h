@@ -124,6 +124,7 @@ struct vault_stream { /* one SSRC of the roster that is not ours */
 	uint16_t top; /* newest sequence number that came, of a layer */
 	struct vault_merge merge;
 	struct vault_listener rtp_ear, rtcp_ear;
+	int64_t begin_ms; /* a player waits for a key frame, asked for then */
 	int64_t heard_ms;
 	bool speaking;
 };
@@ -339,6 +340,10 @@ vault_layer_shown(const struct vault_slot *s, const struct vault_stream *head);
  * the one stream. False: another layer is shown. */
 bool vault_layer_follow(struct vault_slot *s, struct vault_stream *t,
     const struct perc_double_in *info, uint8_t *p, int64_t now);
+/* A player has just come (fresh), or waits: ask for a key frame until this
+ * packet (p, n octets, plain) begins one. */
+void vault_layer_begin(struct vault_slot *s, struct vault_stream *t, bool fresh,
+    const struct vault_codec *c, const uint8_t *p, size_t n, int64_t now);
 /* RTCP between a player, who knows one stream with its own numbers, and the
  * hop, which knows the layer that comes: a report block, what NACKs name, the
  * body of an SR (as the application gets it). */

@@ -60,6 +60,9 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 		f->streams[i].has_top = old->has_top;
 		f->streams[i].top = old->top;
 		f->streams[i].merge = old->merge;
+		f->streams[i].rtp_ear = old->rtp_ear;
+		f->streams[i].rtcp_ear = old->rtcp_ear;
+		f->streams[i].begin_ms = old->begin_ms;
 		if (old->port == 0)
 			continue;
 		f->streams[i].port = old->port;

@@ -63,6 +63,34 @@ show(struct vault_slot *s, struct vault_stream *head,
 	m->ts = ts + m->ts_off;
 }
 
+static void
+frame_look(struct vault_frame *f, const struct vault_codec *c, const uint8_t *p,
+    size_t n)
+{
+	size_t at = PERC_RTP_MIN + 4u * (p[0] & 0x0f);
+
+	vault_frame_look(f, c->name, p + at, n > at ? n - at : 0);
+}
+
+/* Not every player asks for a beginning, and a request may be lost, or damped
+ * on the way because of another one that came too early. */
+void
+vault_layer_begin(struct vault_slot *s, struct vault_stream *t, bool fresh,
+    const struct vault_codec *c, const uint8_t *p, size_t n, int64_t now)
+{
+	struct vault_frame f;
+
+	frame_look(&f, c, p, n);
+	if (!fresh && (f.key || !f.known)) {
+		t->begin_ms = 0;
+		return;
+	}
+	if (!fresh && now - t->begin_ms < ASK_MS)
+		return;
+	t->begin_ms = now;
+	vault_key_frame_ask(s, vault_layer_shown(s, t));
+}
+
 /* May t take over with this packet? What came behind it was not shown, so it
  * must be the newest. */
 static bool
@@ -70,13 +98,11 @@ may_show(struct vault_slot *s, const struct vault_stream *head,
     const struct perc_double_in *info, const uint8_t *p, bool newest,
     const struct vault_codec *c, int64_t now)
 {
-	size_t at = PERC_RTP_MIN + 4u * (p[0] & 0x0f);
 	struct vault_frame f;
 
 	if (head->merge.shown == 0)
 		return true;
-	vault_frame_look(
-	    &f, c->name, p + at, info->len > at ? info->len - at : 0);
+	frame_look(&f, c, p, info->len);
 	if (!f.known)
 		return now - head->merge.last_ms > SILENT_MS;
 	return f.key && newest;

@@ -116,9 +116,10 @@ deliver(struct vault_slot *s, struct vault_stream *t,
 		s->count.not_delivered++;
 		return;
 	}
-	/* A player has just come, and not every one asks for a beginning. */
-	if (!heard && t->rtp_ear.ours && t->media == VAULT_VIDEO)
-		vault_key_frame_ask(s, vault_layer_shown(s, t));
+	if (t->media == VAULT_VIDEO && (t->begin_ms != 0 || !heard))
+		vault_layer_begin(s, t, !heard,
+		    vault_codec_find(s, VAULT_VIDEO, info->outer_pt), p,
+		    info->len, now);
 	vault_out_put(s->v, &to, p, extend(s, t, info->len, in, n));
 	s->count.delivered++;
 }

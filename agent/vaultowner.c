@@ -168,7 +168,7 @@ vault_listener_ours(
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	if (!vault_owner_known(v) || v->config->local_any_user)
-		return true;
+		return k->ours = true;
 	if (now < k->until_ms)
 		return k->ours;
 	k->ours = peer_ours(v, v->out_port, &to);

@@ -365,6 +365,31 @@ test_beginning_that_is_late(void **state)
 	assert_int_equal(kit_counter(&w.b, CONF, "layer_switches"), 1);
 }
 
+/* A player has come: a key frame is asked for until it is there. */
+static void
+test_player_gets_a_beginning(void **state)
+{
+	unsigned i, n = 0;
+
+	give(made(0, DELTA, true)); /* shown, for there was nothing */
+	assert_int_equal(asked(), w.a.ssrc[1]);
+	give(made(0, DELTA, true));
+	assert_int_equal(asked(), 0);
+	kit_roster_all(&w.kmf, &w.conf, w.m, 2); /* the same player */
+	give(made(0, DELTA, true));
+	assert_int_equal(asked(), 0);
+	kit_settle(&w.b, 1000);
+	give(made(0, DELTA, true));
+	assert_int_equal(asked(), w.a.ssrc[1]); /* that one was lost */
+	give(made(0, KEY, true));
+	kit_settle(&w.b, 1000);
+	for (i = 0; i < 3; i++) {
+		give(made(0, DELTA, true));
+		n += asked() != 0;
+	}
+	assert_int_equal(n, 0);
+}
+
 /* ---- RTCP ---------------------------------------------------------------- */
 
 static size_t
@@ -516,6 +541,7 @@ main(void)
 		T(test_layers_are_one_stream),
 		T(test_late_packets),
 		T(test_beginning_that_is_late),
+		T(test_player_gets_a_beginning),
 		T(test_rtcp_speaks_of_the_layer),
 		T(test_sender_reports),
 		T(test_ssrcs_of_an_answer),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Local programs that speak and hear plain RTP, and what an agent says of the
 # conference that they are in.
+import json
 import pathlib
 import socket
 import struct
@@ -60,6 +61,14 @@ class Ear(threading.Thread):
 
     def missing(self, first, last):
         return [n for n in range(first, last) if n not in self.heard]
+
+
+def ask(agent, **members):
+    """One request on the agent's own socket, as a program would."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(agent.dir / "perch" / "agent.sock"))
+        s.sendall(json.dumps({"id": 1, **members}).encode() + b"\n")
+        return json.loads(s.makefile().readline())
 
 
 def state(agent):

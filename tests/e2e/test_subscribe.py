@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import media                                                # noqa: E402
 import meeting                                              # noqa: E402
-from people import Ear, Voice, state                        # noqa: E402
+from people import Ear, Voice, ask, state                       # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
@@ -53,14 +53,6 @@ class Exact(Ear):
             if p and p.payload.startswith(b"frame "):
                 self.seqs.append((int(p.payload[6:]), p.seq))
                 self.heard.setdefault(int(p.payload[6:]), time.monotonic())
-
-
-def ask(agent, **members):
-    """One request on the agent's own socket, as a program would."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(str(agent.dir / "perch" / "agent.sock"))
-        s.sendall(json.dumps({"id": 1, **members}).encode() + b"\n")
-        return json.loads(s.makefile().readline())
 
 
 def subscribe(agent, wanted):
@@ -159,6 +151,8 @@ class Two(meeting.Meeting):
         self.fails("nobody is called", "--member", "Mallory")
         self.fails("1 to 255", "--last-n", "0")
         self.fails("1 to 255", "--last-n", "5x")
+        self.fails("0 to 254", "--max-layer", "255")
+        self.fails("0 to 254", "--member", alice, "--max-layer", "-1")
         r = self.bob.json("subscribe")
         tap.ok(r == {"conference": self.conf["id"], "subscribed": True},
                "perch subscribe --json prints the agent's answer", r)
