@@ -87,9 +87,10 @@ cli_show_conference(const json_t *j)
 		cli_say("  again by %s in %s", cli_get(j, "rrule"),
 		    cli_get(j, "tzid"));
 	else
-		cli_say("  %lld members in it, epoch %lld, media at %s",
-		    cli_number(j, "members_live"), cli_number(j, "epoch"),
-		    cli_get(j, "mdd"));
+		cli_say("  %lld member%s in it, epoch %lld, media at %s",
+		    cli_number(j, "members_live"),
+		    cli_number(j, "members_live") == 1 ? "" : "s",
+		    cli_number(j, "epoch"), cli_get(j, "mdd"));
 	if (json_object_get(j, "series") != NULL)
 		cli_say("  of the series %s", cli_get(j, "series"));
 	show_invitees(j);

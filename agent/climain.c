@@ -37,7 +37,8 @@ usage(FILE *to)
 	      "then\n"
 	      "                 ~/.config/perch/ca.pem, then the system's)\n"
 	      "  --utc          show times in UTC, not in the zone here\n"
-	      "  --help, --version\n"
+	      "  --help         this, or after a command what it takes\n"
+	      "  --version\n"
 	      "\n"
 	      "A code on the command line can be seen by everybody on this "
 	      "machine: --code -\n"
@@ -45,6 +46,24 @@ usage(FILE *to)
 	      "or failed, 2 usage,\n"
 	      "3 agent or KMF out of reach, 4 log in first.\n",
 	    to);
+}
+
+static void
+command_usage(const struct cli_command *k)
+{
+	char name[40];
+
+	printf("usage: perch %s\n      %s\n\n", k->synopsis, k->help);
+	for (int o = 0; o < CLI_OPTS; o++) {
+		const struct cli_option *t = &cli_options[o];
+
+		if ((k->opts & CLI_BIT(o)) == 0)
+			continue;
+		snprintf(name, sizeof(name), "--%s%s%s", t->name,
+		    t->value != NULL ? " " : "",
+		    t->value != NULL ? t->value : "");
+		printf("  %-26s%s\n", name, t->help);
+	}
 }
 
 static int
@@ -102,9 +121,9 @@ command_find(char *argv[], int n, int *words)
 	return NULL;
 }
 
-/* "perch conference" alone, or with a word that it does not know. */
-static int
-group_help(const char *word)
+/* The commands of this group; how many. */
+static unsigned
+group_usage(FILE *to, const char *word)
 {
 	unsigned n = 0;
 
@@ -114,12 +133,39 @@ group_help(const char *word)
 		if (k->group == NULL || k->synopsis == NULL ||
 		    strcmp(k->group, word) != 0)
 			continue;
-		if (n++ == 0)
+		if (n++ == 0 && to == stderr)
 			cli_complain("%s what?", word);
-		fprintf(stderr, "  perch %s\n", k->synopsis);
+		fprintf(to, "  perch %s\n", k->synopsis);
+		if (to == stdout)
+			printf("      %s\n", k->help);
 	}
-	return n != 0 ? CLI_USAGE
-		      : usage_error("no such command: ", cli_clean(word));
+	return n;
+}
+
+/* "perch conference" alone, or with a word that it does not know. */
+static int
+group_help(const char *word)
+{
+	return group_usage(stderr, word) != 0
+	    ? CLI_USAGE
+	    : usage_error("no such command: ", cli_clean(word));
+}
+
+/* perch --help, perch conference --help, perch conference create --help */
+static int
+help(char *argv[], int n)
+{
+	const struct cli_command *k;
+	int words;
+
+	if (n == 0)
+		usage(stdout);
+	else if ((k = command_find(argv, n, &words)) != NULL &&
+	    k->synopsis != NULL)
+		command_usage(k);
+	else if (group_usage(stdout, argv[0]) == 0)
+		return usage_error("no such command: ", cli_clean(argv[0]));
+	return CLI_OK;
 }
 
 static int
@@ -159,10 +205,8 @@ cli_main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	if ((r = options_read(&c, argc, argv)) != CLI_OK)
 		return r;
-	if (c.opt[CLI_HELP] != NULL) {
-		usage(stdout);
-		return CLI_OK;
-	}
+	if (c.opt[CLI_HELP] != NULL)
+		return help(argv + optind, argc - optind);
 	if (c.opt[CLI_VERSION] != NULL) {
 		puts(PACKAGE_STRING);
 		return CLI_OK;

@@ -77,8 +77,8 @@ on_ready(
 	a->vault_ready = a->seal_jwk != NULL && a->vault_report != NULL;
 	if (local_open(a->local) != 0)
 		perc_loop_stop(a->loop);
-	log_info("ready socket=%s vault=%s",
-	    a->given >= 0 ? "given" : a->conf->socket, report);
+	log_info("ready socket=%s", a->given >= 0 ? "given" : a->conf->socket);
+	log_debug("vault report=%s", report);
 }
 
 static void

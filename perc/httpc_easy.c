@@ -378,7 +378,8 @@ cause_words(const struct perc_httpc_req *r, char *out, size_t cap)
 		snprintf(out, cap, "%s", r->errbuf);
 	else
 		snprintf(out, cap, "%s", curl_easy_strerror(r->code));
-	out[0] = (char)tolower((unsigned char)out[0]);
+	if (!isupper((unsigned char)out[1])) /* "SSL certificate ..." */
+		out[0] = (char)tolower((unsigned char)out[0]);
 }
 
 /* Long names are cut, that is all right in a message. */

@@ -320,6 +320,18 @@ def test_completion(s):
     assert helped == set(first), helped ^ set(first)
 
 
+def test_help(s):
+    r = s.perch("explain", "--help").stdout
+    assert r.startswith("usage: perch explain CONFERENCE"), r
+    assert "--invitation" in r and "--code" not in r, r
+    r = s.perch("conference", "--help").stdout
+    assert "conference create --title" in r and "invite add" not in r, r
+    r = s.perch("conference", "lock", "--help").stdout
+    assert "let nobody else in" in r and "--kmf URL" in r, r
+    r = s.perch("nonsense", "--help", code=2)
+    assert "no such command: nonsense" in r.stderr, r
+
+
 def test_completion_of_zsh(s):
     if subprocess.run(["sh", "-c", "command -v zsh"],
                       capture_output=True).returncode:

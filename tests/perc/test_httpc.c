@@ -331,7 +331,7 @@ test_untrusted(void **state)
 	client_open(&conf);
 	get(&s, "/echo");
 	assert_int_equal(s.err, PERC_ERR_AUTH);
-	assert_non_null(strstr(s.why, "not to be trusted"));
+	assert_non_null(strstr(s.why, "not to be trusted: SSL "));
 	assert_int_equal(s.status, 0);
 }
 
