@@ -39,6 +39,18 @@ struct model { /* who is in, and who may know which epoch */
 
 static uint64_t seed;
 
+/* A rekey at each coming and going, at most one in each window. */
+static struct kmf_policy
+windows(uint32_t join_ms, uint32_t leave_ms, uint32_t max_age_s)
+{
+	return (struct kmf_policy){ .rekey_on_leave = true,
+		.rekey_on_join = true,
+		.join_window_ms = join_ms,
+		.leave_window_ms = leave_ms,
+		.max_epoch_age_s = max_age_s,
+		.lease_s = 15 };
+}
+
 static uint32_t
 rnd(uint32_t n)
 {
@@ -314,8 +326,7 @@ test_REQ_V_3_burst(void **state)
 	memset(&m, 0, sizeof(m));
 	m.now = 1000;
 	m.r.spi_step = 1;
-	m.p =
-	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false };
+	m.p = windows(2000, 250, 300);
 	for (i = 0; i < PEOPLE; i++) {
 		join(&m, i);
 		pass(&m, 100);
@@ -351,7 +362,7 @@ test_no_window_no_past(void **state)
 	memset(&m, 0, sizeof(m));
 	m.now = 1000;
 	m.r.spi_step = 3;
-	m.p = (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0, false };
+	m.p = windows(0, 0, 300);
 	join(&m, 0);
 	join(&m, 1);
 	assert_int_equal(m.r.epoch, 2);
@@ -363,7 +374,7 @@ static void
 test_spi_walk_has_full_period(void **state)
 {
 	struct kmf_rekey r = { .spi_start = 0xbeef, .spi_step = 0x1235 };
-	struct kmf_policy p = { true, true, 0, 0, 300, 0, 15, 0, false };
+	struct kmf_policy p = windows(0, 0, 300);
 	static bool seen[KMF_SPIS];
 	int64_t now = 1;
 	int i;
@@ -484,12 +495,9 @@ test_spis_last_whatever_people_do(void **state)
 {
 	seed = 99;
 	/* alone: each coming opens the room anew */
-	marathon(1,
-	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false });
-	marathon(
-	    3, (struct kmf_policy){ true, true, 0, 0, 300, 0, 15, 0, false });
-	marathon(PEOPLE,
-	    (struct kmf_policy){ true, true, 2000, 250, 300, 0, 15, 0, false });
+	marathon(1, windows(2000, 250, 300));
+	marathon(3, windows(0, 0, 300));
+	marathon(PEOPLE, windows(2000, 250, 300));
 }
 
 int
