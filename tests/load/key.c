@@ -4,6 +4,7 @@
  * signature, the member's sealed copy, and its hash (docs/wire/tokens.md).
  */
 #include "tests/load/load.h"
+#include "tests/load/media.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -177,6 +178,8 @@ int
 load_roster_take(struct load_seat *s, const char *text)
 {
 	s->l->count.rosters++;
+	if (s->media != NULL)
+		load_media_roster(s, text);
 	return roster_held(s, text, "perch-roster+jwt", false);
 }
 
@@ -184,6 +187,8 @@ int
 load_delta_take(struct load_seat *s, const char *text)
 {
 	s->l->count.deltas++;
+	if (s->media != NULL && text != NULL)
+		load_media_roster(s, text);
 	return roster_held(s, text, "perch-roster-delta+jwt", true);
 }
 

@@ -19,45 +19,6 @@
 
 #include "agent/text.h"
 
-#define START_MS 20000
-
-/* argv[0] is run; its words go to DIR/kmf.log. */
-static pid_t
-run(struct load *l, const char *const argv[])
-{
-	char log[512];
-	pid_t pid = fork();
-	int fd;
-
-	if (pid != 0)
-		return pid;
-	text_put(log, sizeof(log), "%s/kmf.log", l->dir);
-	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd >= 0) {
-		(void)dup2(fd, STDOUT_FILENO);
-		(void)dup2(fd, STDERR_FILENO);
-	}
-	execv(argv[0], (char *const *)argv);
-	_exit(127);
-}
-
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unsigned port = 0;
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 &&
-	    getsockname(fd, (struct sockaddr *)&a, &n) == 0)
-		port = ntohs(a.sin_port);
-	if (fd >= 0)
-		close(fd);
-	return port;
-}
-
 static int
 conf_write(struct load *l, unsigned port)
 {
@@ -69,9 +30,9 @@ conf_write(struct load *l, unsigned port)
 		return PERC_ERR_SYS;
 	fprintf(f,
 	    "base_url = %s\nlisten = 127.0.0.1:%u\nstate_dir = %s/state\n"
-	    "mdds = https://localhost:1\nmax_conns_per_ip = 0\n"
-	    "rate_address = 0\n",
-	    l->base, port, l->dir);
+	    "mdds = %s\nmax_conns_per_ip = 0\nrate_address = 0\n",
+	    l->base, port, l->dir,
+	    l->nmedia > 0 ? l->mdd_base : "https://localhost:1");
 	return fclose(f) == 0 ? 0 : PERC_ERR_SYS;
 }
 
@@ -81,36 +42,19 @@ load_kmf_init(struct load *l)
 	char state[512];
 	const char *const argv[] = { l->kmf, "init", state, "--url", l->base,
 		NULL };
-	unsigned port = free_port();
-	int status = 0;
+	unsigned port = load_free_port();
+	int status = 0, r;
 
-	text_put(l->dir, sizeof(l->dir), "%s/perch-load.XXXXXX",
-	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
-	if (mkdtemp(l->dir) == NULL)
-		return PERC_ERR_SYS;
+	if (l->dir[0] == '\0' && (r = load_dir_make(l)) != 0)
+		return r;
 	text_put(l->base, sizeof(l->base), "https://localhost:%u", port);
 	text_put(state, sizeof(state), "%s/state", l->dir);
 	text_put(l->ca, sizeof(l->ca), "%s/state/tls.crt", l->dir);
 	text_put(
 	    l->client, sizeof(l->client), "%s/state/admin-client.jwk", l->dir);
-	if (waitpid(run(l, argv), &status, 0) < 0 || status != 0)
+	if (waitpid(load_run(l, "kmf", argv), &status, 0) < 0 || status != 0)
 		return PERC_ERR_SYS;
 	return conf_write(l, port);
-}
-
-static bool
-listens(const char *base)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes;
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	a.sin_port = htons((uint16_t)atoi(strrchr(base, ':') + 1));
-	yes = fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
-	if (fd >= 0)
-		close(fd);
-	return yes;
 }
 
 int
@@ -118,18 +62,11 @@ load_kmf_serve(struct load *l)
 {
 	char conf[512];
 	const char *const argv[] = { l->kmf, "serve", "-c", conf, NULL };
-	int64_t until = perc_now_ms() + START_MS;
 
 	text_put(conf, sizeof(conf), "%s/load.conf", l->dir);
-	if ((l->pid = run(l, argv)) < 0)
+	if ((l->pid = load_run(l, "kmf", argv)) < 0)
 		return PERC_ERR_SYS;
-	while (!listens(l->base)) {
-		if (perc_now_ms() > until ||
-		    waitpid(l->pid, NULL, WNOHANG) != 0)
-			return PERC_ERR_TIMEOUT;
-		usleep(20000);
-	}
-	return 0;
+	return load_listens(l->base, l->pid);
 }
 
 static size_t
@@ -182,7 +119,7 @@ load_kmf_kill(struct load *l)
 	for (i = 0; i < n; i++)
 		(void)kill(pids[i], SIGKILL);
 	(void)waitpid(l->pid, NULL, 0);
-	while (listens(l->base)) /* its children's sockets die after it */
+	while (load_answers(l->base)) /* its children's sockets die after it */
 		usleep(1000);
 	l->pid = 0;
 }
@@ -236,9 +173,6 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 void
 load_kmf_remove(struct load *l)
 {
-	const char *const argv[] = { "/bin/rm", "-rf", l->dir, NULL };
-
 	load_kmf_kill(l);
-	if (l->own && l->dir[0] != '\0')
-		(void)waitpid(run(l, argv), NULL, 0);
+	load_dir_remove(l);
 }

@@ -3,6 +3,7 @@
  * perch-load: many seats in one process against a real perch-kmf. A seat is
  * an endpoint without media: its own keys, connections, lease and stream, and
  * every key that it is given is opened and compared with the signed hash.
+ * Some may have media too, by a real perch-mdd: see media.h.
  * What a signature costs the client is paid once per text, not once per seat:
  * the seats of one process get the same octets.
  */
@@ -28,6 +29,7 @@
 
 struct load;
 struct load_call;
+struct load_media;
 
 /* --- call.c: one request with its proof, and the nonce dance ------------- */
 struct load_peer { /* who asks */
@@ -69,9 +71,13 @@ struct load_seat {
 	int64_t *held_us;  /* by epoch: since when it has that or a newer one */
 	struct front_sse sse;
 	struct perc_timer begin, lease, roster, again, end;
+	struct load_media *media; /* NULL: none */
 };
-PERC_MUST int load_seat_init(struct load_seat *s, struct load *l);
+PERC_MUST int load_seat_init(
+    struct load_seat *s, struct load *l, unsigned index);
 void load_seat_clear(struct load_seat *s);
+void load_seat_came_in(struct load_seat *s); /* it has its first key */
+void load_seat_keys_ask(struct load_seat *s);
 void load_seat_join(struct load_seat *s, int64_t in_ms);
 void load_seat_leave(struct load_seat *s, int64_t in_ms);
 
@@ -85,6 +91,16 @@ void load_good_clear(struct load *l);
 PERC_MUST int load_roster_answer(
     struct load_seat *s, const char *body, size_t len);
 
+/* --- proc.c: programs, their ports and files in l->dir --------------------- */
+/* argv[0] is run; its words go to NAME.log. -1: it did not start. */
+pid_t load_run(struct load *l, const char *name, const char *const argv[]);
+unsigned load_free_port(void);
+bool load_answers(const char *base); /* does anybody listen there? */
+/* Wait until pid does. */
+PERC_MUST int load_listens(const char *base, pid_t pid);
+PERC_MUST int load_dir_make(struct load *l);
+void load_dir_remove(struct load *l);
+
 /* --- kmfproc.c: the KMF as processes ------------------------------------- */
 struct load_usage {
 	double keeper_us, front_us, all_us; /* processor time */
@@ -94,8 +110,8 @@ struct load_usage {
 PERC_MUST int load_kmf_init(struct load *l); /* perch-kmf init, its files */
 PERC_MUST int load_kmf_serve(struct load *l);
 void load_kmf_kill(struct load *l); /* SIGKILL, all of it */
+void load_kmf_remove(struct load *l); /* the directory too */
 void load_kmf_usage(struct load *l, struct load_usage *u);
-void load_kmf_remove(struct load *l);
 
 /* --- floor.c ------------------------------------------------------------- */
 struct load_floor {
@@ -135,6 +151,12 @@ PERC_MUST int load_relay_open(struct load *l);
 PERC_MUST int load_floor(struct load *l);
 PERC_MUST int load_do_rekey(struct load *l);
 
+/* --- outs.c ---------------------------------------------------------------- */
+unsigned load_epochs_of(const json_t *rows); /* of the audit trail */
+/* Of all that happened since it was last read: those of this kind. */
+PERC_MUST int
+load_outs_report(struct load *l, const char *what, const char *kind);
+
 /* --- scenario.c ---------------------------------------------------------- */
 PERC_MUST int load_scenario(struct load *l, const char *name);
 /* Until nobody joins or leaves and all have the newest key. */
@@ -143,11 +165,13 @@ void load_settle(struct load *l, const char *what);
 struct load_count {
 	unsigned opened, bad_keys, bad_rosters, rosters, deltas, lost_streams, refused;
 	unsigned errors, leases, first_keys;
+	unsigned undecryptable, deaf, mixed_up, leg_troubles; /* media */
 };
 
 struct load {
 	struct perc_loop *loop;
 	char base[256], dir[256], ca[512], client[512], kmf[512];
+	char mdd[512], mdd_base[256]; /* the program; its URL */
 	char conf[64], resource[512];
 	struct perc_jwks *jwks;
 	bool own, json, verbose, costs;
@@ -158,6 +182,7 @@ struct load {
 	unsigned n, spread_s;
 	unsigned lag_ms; /* round trip of one seat in twenty; 0: none */
 	unsigned relay_port;
+	unsigned nmedia; /* the first so many seats have media */
 	struct load_seat *seats;
 	struct load_peer admin;
 	char admin_id[64], *admin_token;
@@ -170,7 +195,7 @@ struct load {
 	json_t *event; /* the newest that was not one seat's own */
 	char *event_data;
 	size_t event_len;
-	pid_t pid;
+	pid_t pid, mdd_pid;
 	struct load_floor floor;
 	struct load_count count;
 	json_t *notes;

@@ -3,6 +3,7 @@
  * perch-load: arguments, one conference, one scenario after the other.
  */
 #include "tests/load/load.h"
+#include "tests/load/media.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 
 static const char usage[] =
     "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [-l MS] [--json] [-v]\n"
-    "           [--whole-rosters] [--no-rosters]\n"
+    "           [--media SEATS] [--mdd PERCH-MDD] [--whole-rosters] "
+    "[--no-rosters]\n"
     "           [--url BASE --client FILE --ca FILE]\n"
     "           SCENARIO...\n"
     "scenarios, in the order given; join comes first:\n"
@@ -28,6 +30,9 @@ static const char usage[] =
     "  lag         five rekeys; with -l, bad lines are told apart\n"
     "  kill        SIGKILL in the middle of a rekey, then start again\n"
     "-l MS: one seat in twenty has a line with that round trip and 2 % loss.\n"
+    "--media: so many of the seats send 50 packets a second and receive, by a\n"
+    "perch-mdd (default ./perch-mdd); after each scenario it is told what of\n"
+    "that could not be opened, and until when by those who are out.\n"
     "--whole-rosters: seats ask for no differences, as plain clients do.\n"
     "--no-rosters: seats do not fetch the rosters that are too large for the\n"
     "event stream. Without --url it makes and starts a KMF of its own (-k, "
@@ -74,7 +79,8 @@ load_settled(struct load *l)
 		const struct load_seat *s = &l->seats[i];
 
 		if (s->state == SEAT_LIVE && !s->evicted &&
-		    (s->epoch != l->epoch || !s->stream_open))
+		    (s->epoch != l->epoch || !s->stream_open ||
+			!load_media_up(s)))
 			return false;
 	}
 	return true;
@@ -96,7 +102,9 @@ args_get(struct load *l, int argc, char **argv)
 		{ "client", required_argument, NULL, 'c' },
 		{ "ca", required_argument, NULL, 'a' },
 		{ "no-rosters", no_argument, NULL, 'r' },
-		{ "whole-rosters", no_argument, NULL, 'w' }, { 0 } };
+		{ "whole-rosters", no_argument, NULL, 'w' },
+		{ "media", required_argument, NULL, 'M' },
+		{ "mdd", required_argument, NULL, 'm' }, { 0 } };
 	int c;
 
 	while (
@@ -113,6 +121,10 @@ args_get(struct load *l, int argc, char **argv)
 			l->no_rosters = true;
 		else if (c == 'l')
 			l->lag_ms = (unsigned)atoi(optarg);
+		else if (c == 'M')
+			l->nmedia = (unsigned)atoi(optarg);
+		else if (c == 'm')
+			text_put(l->mdd, sizeof(l->mdd), "%s", optarg);
 		else if (c == 'w')
 			l->whole_rosters = true;
 		else if (c == 'j')
@@ -131,7 +143,9 @@ args_get(struct load *l, int argc, char **argv)
 		l->costs = l->costs || strcmp(argv[c], "rekey") == 0;
 	if (l->n < 2 || l->n > LOAD_SEATS_MAX || l->spread_s > 3600 ||
 	    optind == argc || strcmp(argv[optind], "join") != 0 ||
-	    (!l->own && (l->ca[0] == '\0' || l->client[0] == '\0')))
+	    (!l->own && (l->ca[0] == '\0' || l->client[0] == '\0')) ||
+	    l->nmedia > LOAD_MEDIA_MAX || l->nmedia > l->n ||
+	    (!l->own && l->nmedia > 0))
 		return -1;
 	return 0;
 }
@@ -149,6 +163,20 @@ fds_allow(void)
 }
 
 static int
+servers_start(struct load *l)
+{
+	int r;
+
+	if (!l->own)
+		return 0;
+	if ((r = load_dir_make(l)) != 0 ||
+	    (l->nmedia > 0 && (r = load_mdd_prepare(l)) != 0) ||
+	    (r = load_kmf_init(l)) != 0 || (r = load_kmf_serve(l)) != 0)
+		return r;
+	return l->nmedia > 0 ? load_mdd_serve(l) : 0;
+}
+
+static int
 prepare(struct load *l)
 {
 	unsigned i;
@@ -156,23 +184,44 @@ prepare(struct load *l)
 
 	if ((l->seats = calloc(l->n, sizeof(*l->seats))) == NULL)
 		return PERC_ERR_NOMEM;
-	if ((r = perc_loop_new(&l->loop)) != 0 ||
-	    (l->own &&
-		((r = load_kmf_init(l)) != 0 || (r = load_kmf_serve(l)) != 0)))
-		return r;
-	if (l->own && l->costs && (r = load_floor(l)) != 0)
-		return r;
-	if (l->lag_ms != 0 && (r = load_relay_open(l)) != 0)
+	if ((r = perc_loop_new(&l->loop)) != 0 || (r = servers_start(l)) != 0 ||
+	    (l->own && l->costs && (r = load_floor(l)) != 0) ||
+	    (l->lag_ms != 0 && (r = load_relay_open(l)) != 0))
 		return r;
 	for (i = 0; i < l->n; i++) {
-		if ((r = load_seat_init(&l->seats[i], l)) != 0)
+		if ((r = load_seat_init(&l->seats[i], l, i)) != 0)
 			return r;
 		l->seats[i].peer.lags = l->lag_ms != 0 && i % 20 == 7;
 	}
 	if ((r = load_admin_login(l)) != 0 ||
-	    (r = load_admin_conference(l)) != 0)
+	    (r = load_admin_conference(l)) != 0 ||
+	    (l->nmedia > 0 && (r = load_media_run(l)) != 0))
 		return r;
 	return load_admin_invite(l);
+}
+
+static bool
+all_well(const struct load *l)
+{
+	const struct load_count *c = &l->count;
+
+	return c->bad_keys == 0 && c->bad_rosters == 0 &&
+	    c->undecryptable == 0 && c->deaf == 0 && c->mixed_up == 0;
+}
+
+static void
+clear(struct load *l)
+{
+	unsigned i;
+
+	for (i = 0; l->seats != NULL && i < l->n; i++)
+		if (l->seats[i].l != NULL)
+			load_seat_clear(&l->seats[i]);
+	load_count_close();
+	load_good_clear(l);
+	load_peer_clear(&l->admin);
+	load_mdd_stop(l);
+	load_kmf_remove(l);
 }
 
 int
@@ -180,9 +229,9 @@ main(int argc, char **argv)
 {
 	struct load l = { .n = 50, .spread_s = 10, .react = true };
 	const char *what = "start";
-	unsigned i;
 	int r;
 
+	text_put(l.mdd, sizeof(l.mdd), "./perch-mdd");
 	text_put(l.kmf, sizeof(l.kmf), "./perch-kmf");
 	perc_log_init("perch-load", "", 0, PERC_LOG_WARN);
 	if (args_get(&l, argc, argv) != 0)
@@ -195,16 +244,12 @@ main(int argc, char **argv)
 		/* a scheduler's token lives 300 s */
 		if ((r = load_admin_login(&l)) == 0)
 			r = load_scenario(&l, what);
+		if (r == 0)
+			load_count_report(&l, what);
 	}
 	if (r != 0)
 		fprintf(stderr, "perch-load: %s: %s\n", what, perc_strerror(r));
 	load_report(&l);
-	for (i = 0; l.seats != NULL && i < l.n; i++)
-		if (l.seats[i].l != NULL)
-			load_seat_clear(&l.seats[i]);
-	load_good_clear(&l);
-	load_peer_clear(&l.admin);
-	load_kmf_remove(&l);
-	return r == 0 && l.count.bad_keys == 0 && l.count.bad_rosters == 0 ? 0
-									   : 1;
+	clear(&l);
+	return r == 0 && all_well(&l) ? 0 : 1;
 }

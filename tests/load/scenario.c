@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is done to the conference. Which epoch shut a leaver out is read from
- * the KMF's own audit trail (its rows are in the order of its commits), so no
- * leave is credited to an epoch that only happened to come after it.
+ * What is done to the conference, one function for each.
  */
 #include "tests/load/load.h"
+#include "tests/load/media.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,110 +35,6 @@ load_settle(struct load *l, const char *what)
 	load_pause(l, 1500);
 }
 
-static unsigned
-epochs_of(const json_t *rows)
-{
-	const json_t *row;
-	unsigned n = 0;
-	size_t i;
-
-	json_array_foreach((json_t *)rows, i,
-	    row) if (strcmp(perc_json_str(row, "kind"), "epoch") == 0) n++;
-	return n;
-}
-
-static struct load_seat *
-seat_of(struct load *l, const char *member)
-{
-	unsigned i;
-
-	for (i = 0; member != NULL && i < l->n; i++)
-		if (strcmp(l->seats[i].member, member) == 0)
-			return &l->seats[i];
-	return NULL;
-}
-
-/* The epoch that came next after row i. */
-static int64_t
-next_epoch(const json_t *rows, size_t i)
-{
-	const json_t *row;
-	int64_t e = 0;
-
-	for (; i < json_array_size(rows); i++) {
-		row = json_array_get(rows, i);
-		if (strcmp(perc_json_str(row, "kind"), "epoch") == 0 &&
-		    perc_json_int(&e, json_object_get(row, "detail"), "epoch",
-			1, INT64_MAX) == 0)
-			return e;
-	}
-	return 0;
-}
-
-/* From the leaver's word to each other's key, and to the last of them. */
-static void
-out_note(struct load *l, const struct load_seat *gone, int64_t epoch,
-    struct load_samples *each, struct load_samples *last, unsigned *missing)
-{
-	const struct load_seat *s;
-	double ms, worst = 0;
-	unsigned i;
-
-	for (i = 0; i < l->n; i++) {
-		s = &l->seats[i];
-		if (s == gone || s->state != SEAT_LIVE || s->evicted ||
-		    s->stream_us == 0 || s->stream_us > gone->gone_us)
-			continue;
-		if (epoch >= LOAD_EPOCHS_MAX || s->held_us[epoch] == 0) {
-			++*missing;
-			continue;
-		}
-		ms = (double)(s->held_us[epoch] - gone->gone_us) / 1000;
-		load_sample(each, ms);
-		worst = ms > worst ? ms : worst;
-	}
-	load_sample(last, worst);
-}
-
-static int
-outs_report(struct load *l, const char *what, const char *kind)
-{
-	struct load_samples each = { 0 }, last = { 0 };
-	json_t *rows = NULL, *row;
-	const struct load_seat *s;
-	unsigned missing = 0;
-	char text[128];
-	int64_t e;
-	size_t i;
-	int r;
-
-	if ((r = load_admin_audit(l, &rows)) != 0)
-		goto out;
-	json_array_foreach(rows, i, row)
-	{
-		if (strcmp(perc_json_str(row, "kind"), kind) != 0 ||
-		    (s = seat_of(l, perc_json_str(row, "subject"))) == NULL ||
-		    s->gone_us == 0 || (e = next_epoch(rows, i)) == 0)
-			continue;
-		out_note(l, s, e, &each, &last, &missing);
-	}
-	text_put(text, sizeof(text), "%s: out", what);
-	load_note(l, text, (double)last.n, "");
-	text_put(text, sizeof(text), "%s: epochs caused", what);
-	load_note(l, text, epochs_of(rows), "");
-	text_put(text, sizeof(text), "%s: each other holds the new key", what);
-	load_note_samples(l, text, &each);
-	text_put(text, sizeof(text), "%s: the last other does", what);
-	load_note_samples(l, text, &last);
-	if (missing > 0) {
-		text_put(text, sizeof(text), "%s: keys missing", what);
-		load_note(l, text, missing, "");
-	}
-out:
-	json_decref(rows);
-	return r;
-}
-
 /* Everybody who is out and may come back does, over ms. */
 static void
 fill(struct load *l, int64_t ms)
@@ -152,19 +47,46 @@ fill(struct load *l, int64_t ms)
 	load_settle(l, "joins");
 }
 
-/* Up to n live seats, chosen at random. */
 static unsigned
-pick(struct load *l, struct load_seat **out, unsigned n)
+live_media(const struct load *l)
 {
-	unsigned i, got = 0, left = load_live(l);
+	unsigned i, n = 0;
 
-	for (i = 0; i < l->n && got < n; i++) {
+	for (i = 0; i < l->nmedia; i++)
+		n += l->seats[i].state == SEAT_LIVE && !l->seats[i].evicted;
+	return n;
+}
+
+/* Up to n of the live seats from i to before end, chosen at random. */
+static unsigned
+pick_of(struct load *l, unsigned i, unsigned end, unsigned left,
+    struct load_seat **out, unsigned n)
+{
+	unsigned got = 0;
+
+	for (; i < end && got < n; i++) {
 		if (l->seats[i].state != SEAT_LIVE || l->seats[i].evicted)
 			continue;
 		if (perc_random_u32() % left-- < n - got)
 			out[got++] = &l->seats[i];
 	}
 	return got;
+}
+
+/* Up to n live seats; of those with media their share, and some at least. */
+static unsigned
+pick(struct load *l, struct load_seat **out, unsigned n)
+{
+	unsigned media = live_media(l), rest = load_live(l) - media;
+	unsigned share = media + rest > 0 ? media * n / (media + rest) : 0;
+
+	if (share < 2)
+		share = media / 2 < 2 ? media / 2 : 2;
+	if (share > n)
+		share = n;
+	share = pick_of(l, 0, l->nmedia, media, out, share);
+	return share +
+	    pick_of(l, l->nmedia, l->n, rest, out + share, n - share);
 }
 
 static int
@@ -204,7 +126,7 @@ do_join(struct load *l)
 	if ((r = load_admin_audit(l, &rows)) != 0)
 		goto out;
 	load_note(l, "join: seats live", load_live(l), "");
-	load_note(l, "join: epochs caused", epochs_of(rows), "");
+	load_note(l, "join: epochs caused", load_epochs_of(rows), "");
 	load_note_samples(l, "join: time to key", &key);
 	load_note_samples(l, "join: time to stream", &stream);
 	if (l->own) {
@@ -233,7 +155,7 @@ do_leave(struct load *l)
 		load_seat_leave(s[i], perc_random_u32() % (n * 100));
 	load_pause(l, n * 100 + 500);
 	load_settle(l, "leaves");
-	if ((r = outs_report(l, "leave", "left")) == 0)
+	if ((r = load_outs_report(l, "leave", "left")) == 0)
 		fill(l, 2000);
 	return r;
 }
@@ -251,7 +173,7 @@ do_mass_leave(struct load *l)
 		load_seat_leave(s[i], 0);
 	load_pause(l, 1000);
 	load_settle(l, "mass leave");
-	if ((r = outs_report(l, "mass leave", "left")) == 0)
+	if ((r = load_outs_report(l, "mass leave", "left")) == 0)
 		fill(l, 2000);
 	return r;
 }
@@ -266,11 +188,13 @@ do_evict(struct load *l)
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	for (i = 0; r == 0 && i < n; i++) {
+		if (s[i]->media != NULL)
+			load_media_gone(s[i]);
 		r = load_admin_evict(l, s[i]);
 		load_pause(l, 1500);
 	}
 	load_settle(l, "evictions");
-	return r == 0 ? outs_report(l, "evict", "evicted") : r;
+	return r == 0 ? load_outs_report(l, "evict", "evicted") : r;
 }
 
 /* One in twenty leaves, and comes back a second later, and so on. */
@@ -299,7 +223,7 @@ do_flap(struct load *l)
 	if ((r = load_admin_audit(l, &rows)) == 0) {
 		load_note(l, "flap: seats", n, "");
 		load_note(
-		    l, "flap: epochs caused in 10 s", epochs_of(rows), "");
+		    l, "flap: epochs caused in 10 s", load_epochs_of(rows), "");
 		load_note(l, "flap: keys that did not open",
 		    l->count.bad_keys - bad, "");
 	}
@@ -348,7 +272,7 @@ do_kill(struct load *l)
 	if ((r = load_admin_login(l)) == 0 &&
 	    (r = load_admin_audit(l, &rows)) == 0)
 		load_note(l, "kill: epochs, the rekey itself included",
-		    epochs_of(rows), "");
+		    load_epochs_of(rows), "");
 	load_note(
 	    l, "kill: keys that did not open", l->count.bad_keys - bad, "");
 	json_decref(rows);

@@ -5,6 +5,7 @@
  * key, then stream, lease and roster; a lease told anew after each epoch.
  */
 #include "tests/load/load.h"
+#include "tests/load/media.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,6 @@
 #define AGAIN_MAX 15000
 
 static void token_ask(void *arg);
-static void keys_ask(struct load_seat *s);
 static void stream_ask(void *arg);
 static void lease_ask(void *arg);
 static void roster_ask(void *arg);
@@ -84,8 +84,12 @@ on_epoch(struct load_seat *s, const json_t *j)
 			fprintf(stderr, "# %s: epoch event: %s\n", s->member,
 			    perc_strerror(r));
 		s->l->count.bad_keys++;
-		keys_ask(s);
-	} else if (s->epoch > had && s->l->react)
+		load_seat_keys_ask(s);
+		return;
+	}
+	if (s->media != NULL)
+		load_media_epoch(s, j);
+	if (s->epoch > had && s->l->react)
 		later(s, &s->lease,
 		    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
 		    lease_ask);
@@ -274,10 +278,10 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 		s->l->count.leases++;
 		if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
 		    epoch > s->epoch && !s->stream_open)
-			keys_ask(s);
+			load_seat_keys_ask(s);
 		json_decref(j);
 	} else if (a->err == 0 && a->status == 409)
-		keys_ask(s);
+		load_seat_keys_ask(s);
 	later(s, &s->lease, a->err == 0 ? LEASE_MS : backoff(s), lease_ask);
 }
 
@@ -300,8 +304,8 @@ lease_ask(void *arg)
 
 /* --- coming in -------------------------------------------------------------
  */
-static void
-came_in(struct load_seat *s)
+void
+load_seat_came_in(struct load_seat *s)
 {
 	s->state = SEAT_LIVE;
 	s->live_us = load_us();
@@ -329,12 +333,14 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 	}
 	if (load_key_first(s, a->body, a->len) != 0)
 		s->l->count.bad_keys++;
+	else if (s->media != NULL)
+		load_media_key(s, a->body); /* goes on when it is taken */
 	else if (s->state == SEAT_JOINING)
-		came_in(s);
+		load_seat_came_in(s);
 }
 
-static void
-keys_ask(struct load_seat *s)
+void
+load_seat_keys_ask(struct load_seat *s)
 {
 	char *body;
 
@@ -365,7 +371,7 @@ on_token(const struct perc_httpc_answer *a, void *arg)
 	if ((member = perc_json_str(j, "member")) != NULL)
 		text_put(s->member, sizeof(s->member), "%s", member);
 	json_decref(j);
-	keys_ask(s);
+	load_seat_keys_ask(s);
 }
 
 static void
@@ -400,6 +406,8 @@ load_seat_join(struct load_seat *s, int64_t in_ms)
 	s->epoch = s->roster_seq = s->live_us = s->stream_us = s->gone_us = 0;
 	s->tries = 0;
 	memset(s->held_us, 0, LOAD_EPOCHS_MAX * sizeof(*s->held_us));
+	if (s->media != NULL)
+		load_media_begin(s);
 	later(s, &s->begin, in_ms, token_ask);
 }
 
@@ -422,6 +430,8 @@ leave_ask(void *arg)
 		return;
 	s->state = SEAT_LEAVING;
 	s->gone_us = load_us();
+	if (s->media != NULL)
+		load_media_gone(s);
 	ask(s, "DELETE", "lease", NULL, NULL, on_left);
 }
 
@@ -432,7 +442,7 @@ load_seat_leave(struct load_seat *s, int64_t in_ms)
 }
 
 int
-load_seat_init(struct load_seat *s, struct load *l)
+load_seat_init(struct load_seat *s, struct load *l, unsigned index)
 {
 	int r;
 
@@ -441,8 +451,11 @@ load_seat_init(struct load_seat *s, struct load *l)
 	if ((s->held_us = calloc(LOAD_EPOCHS_MAX, sizeof(*s->held_us))) == NULL)
 		return PERC_ERR_NOMEM;
 	if ((r = perc_jwk_generate(&s->peer.key)) != 0 ||
-	    (r = perc_jwk_generate(&s->seal)) != 0 ||
-	    (r = perc_jwk_public_json(&s->seal_jwk, s->seal)) != 0)
+	    (r = perc_jwk_generate(&s->seal)) != 0)
+		return r;
+	if (index < l->nmedia && (r = load_media_init(s, index)) != 0)
+		return r;
+	if ((r = perc_jwk_public_json(&s->seal_jwk, s->seal)) != 0)
 		return r;
 	return perc_jwk_thumbprint(s->seal_jkt, s->seal);
 }
@@ -450,6 +463,8 @@ load_seat_init(struct load_seat *s, struct load *l)
 void
 load_seat_clear(struct load_seat *s)
 {
+	if (s->media != NULL)
+		load_media_clear(s);
 	seat_end(s);
 	perc_timer_stop(s->l->loop, &s->begin);
 	perc_timer_stop(s->l->loop, &s->end);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Media of some seats: the agent's own vault, its own front's leg and the
+ * channel between the two, towards a real perch-mdd; what an agent has in
+ * three processes each, here in one. Every packet says who sent it, which one
+ * it is and when it was sent, so whoever opens it can tell.
+ *
+ * A seat that left or was put out goes on listening for SPY_MS with all that
+ * it had, as somebody would who patched his vault to erase nothing.
+ */
+#pragma once
+
+#include "agent/front.h"
+#include "agent/vault.h"
+#include "tests/load/load.h"
+
+#define LOAD_MEDIA_MAX	 64
+#define LOAD_PACKETS_MAX 65536 /* of one sender: 20 minutes */
+#define LOAD_FRAME_MS	 20
+#define LOAD_LATE_MS	 3500 /* what did not open by then never does */
+#define LOAD_OUT_BOUND_MS 1000 /* who is out reads nothing sent after it */
+
+struct load_media {
+	struct load_seat *s;
+	unsigned index; /* among those with media */
+	struct vault *vault;
+	struct front_vault *front;
+	struct agent agent;
+	struct front_conf conf; /* what a leg wants to know of it */
+	int app_fd;		/* the local application: a tone */
+	uint32_t ssrc;		/* 0: no key yet */
+	uint32_t next;		/* number of the next packet */
+	int64_t *sent_us;	/* by number; 0: never */
+	int64_t up_us;		/* key, roster and leg are there */
+	int64_t first_us;	/* its first packet since then */
+	bool rostered, spying, key_busy;
+	struct perc_timer join, spy;
+	struct perc_httpc_req *req;
+};
+
+/* mddproc.c */
+PERC_MUST int load_mdd_prepare(struct load *l); /* before the KMF's files */
+PERC_MUST int load_mdd_serve(struct load *l);
+void load_mdd_stop(struct load *l);
+
+/* media.c */
+PERC_MUST int load_media_init(struct load_seat *s, unsigned index);
+PERC_MUST int load_media_run(struct load *l); /* once for all */
+void load_media_clear(struct load_seat *s);
+/* s, which has media, comes in; is given this; goes. */
+void load_media_begin(struct load_seat *s);
+void load_media_key(struct load_seat *s, const char *jwe);
+void load_media_epoch(struct load_seat *s, const json_t *event);
+void load_media_roster(struct load_seat *s, const char *text);
+void load_media_gone(struct load_seat *s);
+bool load_media_up(const struct load_seat *s); /* hears, or has no media */
+
+/* mediajoin.c: token2, POST /v1/join, the leg; again when it is lost */
+void load_media_join(void *media);
+void load_media_part(struct load_media *m); /* give the leg up */
+
+/* mediacount.c: what came of each packet */
+PERC_MUST int load_count_open(struct load *l);
+void load_count_close(void);
+void load_count_out(void); /* somebody left or was put out */
+/* m begins anew: nothing from before counts for or against it. */
+void load_count_restart(const struct load_media *m);
+/* Wait until all is opened that will be, then tell the scenario's figures. */
+void load_count_report(struct load *l, const char *what);

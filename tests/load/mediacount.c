@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What became of each packet, at every other seat with media: the linker puts
+ * this file around the one function by which a vault opens packets, so what
+ * is counted is what agents do, the second look at a packet that came before
+ * its key included. That a packet came at all is told by its sequence number,
+ * which is outside the encryption; so what the road lost and what was there
+ * and could not be opened are two numbers.
+ */
+#include "tests/load/media.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/text.h"
+#include "perc/wire.h"
+
+#define BYTES (LOAD_PACKETS_MAX / 8)
+
+struct pair { /* one sender at one receiver */
+	uint8_t came[BYTES], opened[BYTES];
+	bool heard;    /* since both are there */
+	uint32_t from; /* looked at below this number */
+};
+
+static struct {
+	struct load *l;
+	struct pair *pairs;		 /* nmedia * nmedia: receiver, sender */
+	struct load_samples late, heard; /* until first heard; milliseconds */
+	unsigned outs, out_packets, out_late;
+	double out_ms; /* the latest packet that one who was out could read */
+} c;
+
+int __real_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
+    const uint8_t *in, size_t n, uint8_t *out, struct perc_double_in *info,
+    uint16_t *unknown_spi);
+int __wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
+    const uint8_t *in, size_t n, uint8_t *out, struct perc_double_in *info,
+    uint16_t *unknown_spi);
+
+int
+load_count_open(struct load *l)
+{
+	c.l = l;
+	c.pairs = calloc((size_t)l->nmedia * l->nmedia, sizeof(*c.pairs));
+	return c.pairs != NULL ? 0 : PERC_ERR_NOMEM;
+}
+
+void
+load_count_close(void)
+{
+	free(c.pairs);
+	c.pairs = NULL;
+}
+
+static struct pair *
+pair_of(const struct load_media *to, const struct load_media *from)
+{
+	return &c.pairs[to->index * c.l->nmedia + from->index];
+}
+
+static void
+set(uint8_t *bits, uint32_t i)
+{
+	bits[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
+static bool
+get(const uint8_t *bits, uint32_t i)
+{
+	return (bits[i / 8] >> i % 8 & 1) != 0;
+}
+
+void
+load_count_restart(const struct load_media *m)
+{
+	unsigned i;
+
+	for (i = 0; i < c.l->nmedia; i++) {
+		const struct load_media *o = c.l->seats[i].media;
+
+		pair_of(m, o)->heard = pair_of(o, m)->heard = false;
+	}
+}
+
+/* --- each packet -----------------------------------------------------------
+ */
+static void
+first_heard(
+    struct pair *p, const struct load_media *to, const struct load_media *from)
+{
+	int64_t now = load_us();
+
+	if (to->spying || from->spying || to->up_us == 0)
+		return;
+	p->heard = true;
+	if (to->up_us > from->first_us)
+		load_sample(&c.late, (double)(now - to->up_us) / 1000);
+	else
+		load_sample(&c.heard, (double)(now - from->first_us) / 1000);
+}
+
+static void
+packet_read(struct load_media *to, const struct load_media *from,
+    const uint8_t *p, const struct perc_double_in *info)
+{
+	struct pair *pair = pair_of(to, from);
+	struct perc_wire w;
+	uint32_t number;
+	int64_t sent;
+	double ms;
+
+	perc_wire_reader(&w, p + PERC_RTP_MIN, info->len - PERC_RTP_MIN);
+	if (perc_wire_get_u32(&w) != from->index ||
+	    (number = perc_wire_get_u32(&w)) >= LOAD_PACKETS_MAX) {
+		c.l->count.mixed_up++;
+		return;
+	}
+	sent = (int64_t)perc_wire_get_u64(&w);
+	set(pair->opened, number);
+	if (!pair->heard) {
+		first_heard(pair, to, from);
+		pair->from = number;
+	}
+	if (to->spying && sent > to->s->gone_us) {
+		ms = (double)(sent - to->s->gone_us) / 1000;
+		c.out_packets++;
+		c.out_late += ms >= LOAD_OUT_BOUND_MS;
+		c.out_ms = ms > c.out_ms ? ms : c.out_ms;
+	}
+}
+
+int
+__wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
+    const uint8_t *in, size_t n, uint8_t *out, struct perc_double_in *info,
+    uint16_t *unknown_spi)
+{
+	int err = __real_perc_double_rx_open(
+	    r, now_ms, in, n, out, info, unknown_spi);
+	struct load_media *to = NULL, *from = NULL, *m;
+	struct perc_rtp h;
+	unsigned i;
+
+	if (c.pairs == NULL || perc_rtp_parse(&h, in, n) != 0)
+		return err;
+	for (i = 0; i < c.l->nmedia; i++) {
+		m = c.l->seats[i].media;
+		if (m->vault->slots[m->conf.slot].rx == r)
+			to = m;
+		if (m->ssrc == h.ssrc)
+			from = m;
+	}
+	if (to == NULL || from == NULL)
+		return err;
+	set(pair_of(to, from)->came, h.seq);
+	if (err == 0)
+		packet_read(to, from, out, info);
+	return err;
+}
+
+/* --- the account -----------------------------------------------------------
+ */
+struct account {
+	unsigned opened, shut, lost, deaf;
+};
+
+static bool
+stays(const struct load_media *m, int64_t before_us)
+{
+	return m->s->state == SEAT_LIVE && !m->s->evicted && !m->spying &&
+	    m->up_us != 0 && m->up_us < before_us;
+}
+
+static void
+pair_account(struct account *a, const struct load_media *to,
+    const struct load_media *from, int64_t before_us)
+{
+	struct pair *p = pair_of(to, from);
+	uint32_t k;
+
+	if (!p->heard) {
+		a->deaf++;
+		return;
+	}
+	for (k = p->from; k < from->next && from->sent_us[k] < before_us; k++) {
+		a->opened += get(p->opened, k);
+		a->shut += !get(p->opened, k) && get(p->came, k);
+		a->lost += !get(p->came, k);
+	}
+	p->from = k;
+}
+
+static void
+note(struct load *l, const char *what, const char *name, double v)
+{
+	char text[128];
+
+	text_put(text, sizeof(text), "%s: %s", what, name);
+	load_note(l, text, v, "");
+}
+
+static void
+note_times(
+    struct load *l, const char *what, const char *name, struct load_samples *s)
+{
+	char text[128];
+
+	text_put(text, sizeof(text), "%s: %s", what, name);
+	if (s->n > 0)
+		load_note_samples(l, text, s);
+}
+
+static void
+outs_note(struct load *l, const char *what)
+{
+	char text[128];
+
+	if (c.outs == 0)
+		return;
+	note(l, what, "media: put out or gone, still listening", c.outs);
+	text_put(text, sizeof(text),
+	    "%s: media: nothing sent is readable for them after", what);
+	load_note(l, text, c.out_ms, "ms");
+	note(l, what, "media: packets read by them past the bound", c.out_late);
+	c.outs = c.out_packets = c.out_late = 0;
+	c.out_ms = 0;
+}
+
+void
+load_count_out(void)
+{
+	c.outs++;
+}
+
+void
+load_count_report(struct load *l, const char *what)
+{
+	struct account a = { 0 };
+	int64_t before;
+	unsigned i, k;
+
+	if (l->nmedia == 0)
+		return;
+	before = load_us();
+	load_pause(l, LOAD_LATE_MS);
+	for (i = 0; i < l->nmedia; i++)
+		for (k = 0; k < l->nmedia; k++)
+			if (i != k && stays(l->seats[i].media, before) &&
+			    stays(l->seats[k].media, before))
+				pair_account(&a, l->seats[i].media,
+				    l->seats[k].media, before);
+	note(l, what, "media: packets opened at stayers", a.opened);
+	note(l, what, "media: packets undecryptable at stayers", a.shut);
+	note(l, what, "media: packets lost on the road", a.lost);
+	note(l, what, "media: stayers who do not hear each other", a.deaf);
+	l->count.undecryptable += a.shut;
+	l->count.deaf += a.deaf;
+	note_times(l, what, "media: whoever comes hears each other", &c.late);
+	note_times(l, what, "media: each other hears who comes", &c.heard);
+	outs_note(l, what);
+}
