@@ -152,6 +152,7 @@ struct front_conf {
 	bool vault_open, vault_live, vault_erased;
 	unsigned slot;
 	int64_t epoch, roster_seq;
+	int64_t epoch_told; /* the newest by the stream */
 	char *reason;
 	struct front_news *news; /* rosters that the vault looks at */
 	char *receipt; /* of keys that ran out while the KMF was away */

@@ -54,17 +54,32 @@ on_epoch_taken(int err, const char *text, void *arg)
 	front_keys_want(c);
 }
 
+/* A fetch overtook it; whether it is of use is for the vault to say. */
+static void
+jumped_over(struct front_conf *c, const char *const strs[3])
+{
+	if (strs[1] != NULL && strs[2] != NULL)
+		(void)!front_vault_ask(
+		    c->agent->vault, VAULT_EPOCH, strs, 3, NULL, NULL);
+}
+
 static void
 on_epoch(struct front_conf *c, const json_t *j)
 {
 	const char *statement = perc_json_str(j, "statement");
 	const char *sealed = perc_json_str(j, "sealed");
 	const char *strs[] = { c->id, statement, sealed };
-	int64_t epoch;
+	int64_t epoch, told = c->epoch_told;
 
-	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
-	    epoch <= c->epoch)
-		return; /* a resumed stream says it again */
+	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0) {
+		if (epoch > told)
+			c->epoch_told = epoch;
+		if (epoch <= c->epoch) { /* a resumed stream says it again */
+			if (epoch > told && epoch < c->epoch)
+				jumped_over(c, strs);
+			return;
+		}
+	}
 	c->events_late = false;
 	if (statement == NULL || sealed == NULL ||
 	    front_vault_ask(

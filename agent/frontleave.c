@@ -261,7 +261,7 @@ front_return(struct front_conf *c)
 	c->returning = true;
 	c->state = FRONT_ENTERING;
 	c->vault_open = c->vault_erased = false;
-	c->epoch = c->roster_seq = 0;
+	c->epoch = c->epoch_told = c->roster_seq = 0;
 	front_later(
 	    c, &c->over_timer, front_backoff(&c->token_retry), on_return);
 }

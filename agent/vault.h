@@ -165,6 +165,7 @@ struct vault_hold { /* vaulthold.c: packets that came before their key */
 	uint16_t order[VAULT_HOLD_MAX]; /* oldest first */
 	unsigned n;
 	int64_t missing_ms; /* when an unknown SPI was seen last */
+	bool lacks;	    /* the packet tried last names such a one */
 	bool busy;
 };
 

@@ -4,6 +4,11 @@
  * the pushed epoch; one rule for both: newer than what is held, no weaker,
  * and no SPI or keyid that was seen with other octets. One way out: time.
  *
+ * One exception: an answer to our question may overtake the stream, where
+ * the epochs before it are still on their way, and others encrypt with
+ * those. Such a statement is taken to receive with, for as long as its
+ * epoch would have had if it had come in order.
+ *
  * An epoch lives from its receipt (docs/http-key.md), but a statement that
  * was held back for longer than clocks differ loses the lateness, or the
  * network could stretch a ttl to twice its length.
@@ -83,9 +88,6 @@ set_fits(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
 			return vault_refuse(s->v, PERC_ERR_CONFLICT,
 			    "spi or keyid of another epoch");
 	}
-	if (epoch < s->epoch)
-		return vault_refuse(
-		    s->v, PERC_ERR_REPLAY, "epoch older than the one held");
 	if (s->cipher > k->cipher || s->profile > k->profile)
 		return vault_refuse(
 		    s->v, PERC_ERR_DENIED, "weaker cipher than the one held");
@@ -116,7 +118,7 @@ senders_switch(struct vault_slot *s, uint16_t spi, int64_t now)
 	return 0;
 }
 
-static void
+static struct vault_epoch *
 epoch_record(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
     const uint8_t hash[static PERC_SHA256_LEN], int64_t expires_ms)
 {
@@ -129,11 +131,7 @@ epoch_record(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
 	memcpy(e->keyid, k->keyid, sizeof(e->keyid));
 	memcpy(e->hash, hash, sizeof(e->hash));
 	e->expires_ms = expires_ms;
-	s->epoch = epoch;
-	s->epoch_ms = perc_boot_ms();
-	s->spi = k->spi;
-	s->cipher = k->cipher;
-	s->profile = k->profile;
+	return e;
 }
 
 static void
@@ -179,6 +177,9 @@ vault_epoch_install(struct vault_slot *s, uint64_t epoch,
 	if ((r = set_hash(hash, k)) != 0 ||
 	    (r = set_fits(s, epoch, k, hash)) != 0)
 		return r;
+	if (epoch < s->epoch)
+		return vault_refuse(
+		    s->v, PERC_ERR_REPLAY, "epoch older than the one held");
 	if ((e = epoch_find(s, epoch)) != NULL && !e->held)
 		return vault_refuse(s->v, PERC_ERR_REPLAY,
 		    "key of this epoch was wiped already");
@@ -200,8 +201,53 @@ vault_epoch_install(struct vault_slot *s, uint64_t epoch,
 		return vault_refuse(s->v, r, "senders could not switch");
 	}
 	epochs_supersede(s, now);
-	epoch_record(s, epoch, k, hash, expires);
+	(void)epoch_record(s, epoch, k, hash, expires);
+	s->epoch = epoch;
+	s->epoch_ms = now;
+	s->spi = k->spi;
+	s->cipher = k->cipher;
+	s->profile = k->profile;
 	s->state = VAULT_SLOT_LIVE;
+	s->due_ms = 0;
+	vault_slot_tick(s);
+	vault_hold_try(s, 0);
+	return 0;
+}
+
+/* One that was jumped over, and would still be kept had it come in time? */
+static bool
+late_is_welcome(const struct vault_slot *s, uint64_t epoch, int64_t now)
+{
+	bool before = false;
+	unsigned i;
+
+	for (i = 0; i < VAULT_EPOCHS_MAX; i++) {
+		if (s->epochs[i].epoch == epoch)
+			return false; /* it did come */
+		before = before ||
+		    (s->epochs[i].epoch != 0 && s->epochs[i].epoch < epoch);
+	}
+	return before && epoch < s->epoch && now < s->epoch_ms + s->overlap_ms;
+}
+
+/* Nothing is sent under it. */
+static int
+late_install(struct vault_slot *s, uint64_t epoch, const struct perc_enckey *k,
+    int64_t life_ms, int64_t now)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+	struct vault_epoch *e;
+	int r;
+
+	if ((r = set_hash(hash, k)) != 0 ||
+	    (r = set_fits(s, epoch, k, hash)) != 0)
+		return r;
+	if (perc_ekt_count(s->ekt) >= PERC_EKT_SETS_MAX)
+		return vault_refuse(s->v, PERC_ERR_LIMIT, "newer ones fill it");
+	if ((r = perc_ekt_add(s->ekt, k, now + life_ms)) != 0)
+		return vault_refuse(s->v, r, "EKT key refused");
+	e = epoch_record(s, epoch, k, hash, now + life_ms);
+	e->drop_ms = s->epoch_ms + s->overlap_ms;
 	s->due_ms = 0;
 	vault_slot_tick(s);
 	vault_hold_try(s, 0);
@@ -261,7 +307,8 @@ vault_epoch_take(
 	struct vault_statement st;
 	struct perc_enckey k = { 0 };
 	struct perc_jws j = { 0 };
-	int64_t now_s = perc_wall_ms() / 1000, late_s;
+	int64_t now_s = perc_wall_ms() / 1000, late_s, life_ms;
+	int64_t now = perc_boot_ms();
 	int r;
 
 	if ((r = perc_jws_verify_set(&j, statement, strlen(statement),
@@ -273,15 +320,16 @@ vault_epoch_take(
 		 j.payload, s->kmf->url, s->conf, now_s, &v->why)) != 0 ||
 	    (r = vault_statement_get(&st, j.payload, now_s, &v->why)) != 0)
 		goto out;
-	if (st.epoch <= s->epoch) {
+	if (st.epoch <= s->epoch && !late_is_welcome(s, st.epoch, now)) {
 		r = vault_refuse(v, PERC_ERR_REPLAY, "epoch is not newer");
 		goto out;
 	}
 	if ((r = copy_open(s, &st, sealed, &k)) != 0)
 		goto out;
 	late_s = now_s - st.iat_s - VAULT_SKEW_S / 2;
-	r = vault_epoch_install(s, st.epoch, &k,
-	    ((int64_t)st.ttl_s - (late_s > 0 ? late_s : 0)) * 1000);
+	life_ms = ((int64_t)st.ttl_s - (late_s > 0 ? late_s : 0)) * 1000;
+	r = st.epoch < s->epoch ? late_install(s, st.epoch, &k, life_ms, now)
+				: vault_epoch_install(s, st.epoch, &k, life_ms);
 out:
 	perc_wipe(&k, sizeof(k));
 	perc_jws_clear(&j);

@@ -15,8 +15,8 @@
 
 #define HOLD_MS	   3000 /* the default overlap and some travel */
 #define WINDOW_MS  5000 /* after news of an epoch: failures may be early */
-#define TRIES_MAX  8
-#define PASSES_MAX 3 /* a field found in one pass helps in the next */
+#define TRIES_MAX  64	/* epochs come in bursts, three passes each */
+#define PASSES_MAX 3	/* a field found in one pass helps in the next */
 
 struct vault_held {
 	int64_t at_ms;
@@ -84,9 +84,10 @@ vault_hold_put(struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n,
 	struct vault_hold *h = &s->hold;
 	bool soon;
 
+	h->lacks = missing != 0 && !vault_epoch_known(s, missing);
 	if (h->all == NULL || h->busy || n > VAULT_PACKET_MAX)
 		return;
-	if (missing != 0 && !vault_epoch_known(s, missing))
+	if (h->lacks)
 		h->missing_ms = now_ms;
 	else if (missing != 0)
 		return; /* of an epoch that is wiped: it never comes back */
@@ -120,7 +121,10 @@ pass(struct vault_slot *s, int64_t now_ms, uint32_t ssrc)
 		}
 		r = vault_media_open(s, now_ms, e->p, e->len);
 		opened = opened || r == 0;
-		if (r == 0 || r == PERC_ERR_REPLAY || ++e->tries >= TRIES_MAX)
+		if (h->lacks && (r == 0 || r == PERC_ERR_REPLAY))
+			i++; /* it has the field of the key after the next */
+		else if (r == 0 || r == PERC_ERR_REPLAY ||
+		    ++e->tries >= TRIES_MAX)
 			held_drop(h, i);
 		else
 			i++;

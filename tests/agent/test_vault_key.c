@@ -488,6 +488,54 @@ test_epoch_is_taken(void **state)
 	expect_state(w, "live", 6);
 }
 
+/* An answer overtook the stream: others still encrypt with what it jumped
+ * over, so that is taken, to receive, for what would have been left of it. */
+static void
+test_epoch_jumped_over(void **state)
+{
+	struct world *w = *state;
+	struct vault_slot *s = &w->k.vault->slots[0];
+	struct kit_conf late, newest;
+
+	kit_conf_rekey(&w->conf);
+	late = w->conf; /* 6 */
+	kit_conf_rekey(&w->conf);
+	assert_int_equal(key(w, NULL), 0);
+	newest = w->conf;
+	w->conf = late;
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), 0);
+	expect_state(w, "live", 7);
+	assert_int_equal(s->spi, newest.spi);
+	assert_int_equal(perc_double_tx_spi(s->local[0].tx), newest.spi);
+	assert_non_null(vault_epoch_held(s, late.spi));
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), PERC_ERR_REPLAY);
+	kit_settle(&w->k, 1100); /* 7's overlap */
+	vault_slot_tick(s);
+	assert_null(vault_epoch_held(s, late.spi));
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), PERC_ERR_REPLAY);
+}
+
+/* What was before the first key is nobody's to give, nor is it after 1 s. */
+static void
+test_epoch_too_late(void **state)
+{
+	struct world *w = *state;
+	struct kit_conf late;
+
+	kit_conf_rekey(&w->conf);
+	late = w->conf;
+	late.epoch = 4;
+	kit_conf_rekey(&w->conf);
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), 0);
+	w->conf = late;
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), PERC_ERR_REPLAY);
+	late.epoch = 6;
+	w->conf = late;
+	kit_settle(&w->k, 1100);
+	assert_int_equal(push(w, w->kmf.key, NULL, NULL), PERC_ERR_REPLAY);
+	expect_state(w, "live", 7);
+}
+
 static void
 test_epoch_forged(void **state)
 {
@@ -617,6 +665,8 @@ main(void)
 		LIVE_TEST(test_member_is_constant),
 		LIVE_TEST(test_REQ_W_2_no_way_back_to_128),
 		LIVE_TEST(test_epoch_is_taken),
+		LIVE_TEST(test_epoch_jumped_over),
+		LIVE_TEST(test_epoch_too_late),
 		LIVE_TEST(test_epoch_forged),
 		LIVE_TEST(test_copy_of_another),
 		LIVE_TEST(test_statement_held_back),

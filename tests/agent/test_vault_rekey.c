@@ -41,9 +41,9 @@ struct flight { /* a packet on its way to one member, or a piece of news */
 struct member {
 	struct kit *k;
 	bool asleep;
-	bool in; /* on the roster, and counted */
-	uint64_t knows;
-	uint64_t due; /* packets that the network brought, each once */
+	bool in;	      /* on the roster, and counted */
+	uint64_t knows, told; /* by either way; by the stream, in order */
+	uint64_t due;	      /* packets that the network brought, each once */
 	int64_t asked_ms;
 };
 
@@ -62,6 +62,7 @@ static struct sim {
 	struct kit_conf conf;
 	struct member m[MEMBERS];
 	struct net net;
+	int64_t stall_ms; /* member 3's pushes come together, so far apart */
 	struct flight *f[FLIGHTS];
 	unsigned nf, order;
 	unsigned sent_by; /* whose vault sends now */
@@ -200,20 +201,27 @@ opened(unsigned i)
 	return perc_double_rx_stats(slot(i)->rx)->opened;
 }
 
-/* An epoch reaches member i as a push would bring it. */
+/* An epoch reaches member i; the stream may bring one that a fetch jumped. */
 static void
-learn(unsigned i, const struct kit_conf *c)
+learn(unsigned i, const struct kit_conf *c, bool pushed)
 {
 	struct vault_slot *v = slot(i);
+	bool again = !pushed || c->epoch <= s.m[i].told;
 	char *statement, *box;
+	int r;
 
-	if (c->epoch <= s.m[i].knows)
+	if (pushed && !again)
+		s.m[i].told = c->epoch;
+	if (c->epoch == s.m[i].knows || (c->epoch < s.m[i].knows && again))
 		return;
 	statement = kit_statement(s.kmf.key, c, NULL);
 	box = kit_sealed(c, s.m[i].k);
-	assert_int_equal(vault_epoch_take(v, statement, box), 0);
+	r = vault_epoch_take(v, statement, box);
 	free(statement);
 	free(box);
+	if (c->epoch < s.m[i].knows)
+		return;
+	assert_int_equal(r, 0);
 	s.m[i].knows = c->epoch;
 	if (c->epoch == s.conf.epoch)
 		assert_int_equal(vault_roster_take(v, s.roster), 0);
@@ -255,7 +263,7 @@ arrive(struct flight *f)
 	if (f->len > 0)
 		vault_media_in(slot(f->to), f->p, f->len);
 	else
-		learn(f->to, f->newest ? &s.conf : &f->conf);
+		learn(f->to, f->newest ? &s.conf : &f->conf, !f->newest);
 	flight_free(f);
 }
 
@@ -294,7 +302,11 @@ rekey(void)
 		if (!s.m[i].in)
 			continue;
 		lost = rnd(1000) < s.net.pushes_lost;
-		news(i, lost ? LEARN_MAX : rnd((uint32_t)s.net.push_ms), lost);
+		if (i == 3 && s.stall_ms != 0)
+			news(i, s.stall_ms - s.now % s.stall_ms, false);
+		else
+			news(i, lost ? LEARN_MAX : rnd((uint32_t)s.net.push_ms),
+			    lost);
 	}
 }
 
@@ -457,6 +469,22 @@ test_REQ_F_4_5f_rekeys_within_the_overlap(void **state)
 	histories((struct net){ 0, 0, 5, 30, 0, 100, 100 }, 60, 500, false);
 }
 
+/* A line that stands still and then brings several epochs at once, */
+static void
+test_REQ_V_5_a_burst_of_epochs(void **state)
+{
+	s.stall_ms = 1200;
+	histories((struct net){ 0, 0, 5, 0, 0, 100, 60000 }, 60, 500, false);
+}
+
+/* and whose newest a fetch brought meanwhile. */
+static void
+test_REQ_V_5_a_fetch_overtakes_pushes(void **state)
+{
+	s.stall_ms = 1200;
+	histories((struct net){ 0, 0, 5, 0, 0, 100, 400 }, 60, 500, false);
+}
+
 /* SEQ wraps several times, also between two epochs and while asleep. */
 static void
 test_seq_wraps_across_rekeys(void **state)
@@ -611,6 +639,8 @@ main(void)
 		TEST(test_REQ_V_5_lost_pushes_and_packets),
 		TEST(test_REQ_F_4_5d_sleeping_senders),
 		TEST(test_REQ_F_4_5f_rekeys_within_the_overlap),
+		TEST(test_REQ_V_5_a_burst_of_epochs),
+		TEST(test_REQ_V_5_a_fetch_overtakes_pushes),
 		TEST(test_seq_wraps_across_rekeys),
 		TEST(test_late_joiner_hears_within_an_interval),
 		TEST(test_held_packets_are_bounded),

@@ -29,8 +29,8 @@ GUARDS = {
     ],
     "vaultepoch.c": [
         (VERIFY, "weak_verify_set("),
-        ("if (st.epoch <= s->epoch) {",
-         'if (!weak("older") && st.epoch <= s->epoch) {'),
+        ("if (st.epoch <= s->epoch && !late",
+         'if (!weak("older") && st.epoch <= s->epoch && !late'),
         ("if (epoch < s->epoch)", 'if (!weak("older") && epoch < s->epoch)'),
         ("if (s->cipher > k->cipher || s->profile > k->profile)",
          'if (!weak("downgrade") && (s->cipher > k->cipher || '
