@@ -63,6 +63,7 @@ struct load_seat {
 	bool evicted, stream_open, roster_busy, keys_busy, lease_busy;
 	uint8_t delivery[32];
 	int64_t epoch, roster_seq;
+	int64_t epoch_told; /* the newest by the stream */
 	unsigned tries;
 	int64_t due_us;	   /* when it was to begin */
 	int64_t live_us;   /* when it had its first key */
@@ -179,6 +180,7 @@ struct load {
 	bool no_rosters;
 	bool whole_rosters; /* as plain clients: no differences */
 	bool quiet; /* no leases for a moment */
+	bool quick; /* fewer rounds: a test of function */
 	unsigned n, spread_s;
 	unsigned lag_ms; /* round trip of one seat in twenty; 0: none */
 	unsigned relay_port;

@@ -16,8 +16,9 @@
 
 static const char usage[] =
     "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [-l MS] [--json] [-v]\n"
-    "           [--media SEATS] [--mdd PERCH-MDD] [--whole-rosters] "
-    "[--no-rosters]\n"
+    "           [--media SEATS] [--mdd PERCH-MDD] [--quick] "
+    "[--whole-rosters]\n"
+    "           [--no-rosters]\n"
     "           [--url BASE --client FILE --ca FILE]\n"
     "           SCENARIO...\n"
     "scenarios, in the order given; join comes first:\n"
@@ -33,6 +34,7 @@ static const char usage[] =
     "--media: so many of the seats send 50 packets a second and receive, by a\n"
     "perch-mdd (default ./perch-mdd); after each scenario it is told what of\n"
     "that could not be opened, and until when by those who are out.\n"
+    "--quick: fewer rounds of evict and lag.\n"
     "--whole-rosters: seats ask for no differences, as plain clients do.\n"
     "--no-rosters: seats do not fetch the rosters that are too large for the\n"
     "event stream. Without --url it makes and starts a KMF of its own (-k, "
@@ -103,6 +105,7 @@ args_get(struct load *l, int argc, char **argv)
 		{ "ca", required_argument, NULL, 'a' },
 		{ "no-rosters", no_argument, NULL, 'r' },
 		{ "whole-rosters", no_argument, NULL, 'w' },
+		{ "quick", no_argument, NULL, 'q' },
 		{ "media", required_argument, NULL, 'M' },
 		{ "mdd", required_argument, NULL, 'm' }, { 0 } };
 	int c;
@@ -121,6 +124,8 @@ args_get(struct load *l, int argc, char **argv)
 			l->no_rosters = true;
 		else if (c == 'l')
 			l->lag_ms = (unsigned)atoi(optarg);
+		else if (c == 'q')
+			l->quick = true;
 		else if (c == 'M')
 			l->nmedia = (unsigned)atoi(optarg);
 		else if (c == 'm')

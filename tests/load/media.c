@@ -187,11 +187,11 @@ load_media_key(struct load_seat *s, const char *jwe)
 }
 
 void
-load_media_epoch(struct load_seat *s, const json_t *event)
+load_media_epoch(struct load_seat *s, const json_t *event, bool late)
 {
 	if (s->media->conf.vault_live && !s->media->spying)
 		tell(s->media, VAULT_EPOCH, perc_json_str(event, "statement"),
-		    perc_json_str(event, "sealed"), on_epoch);
+		    perc_json_str(event, "sealed"), late ? NULL : on_epoch);
 }
 
 void

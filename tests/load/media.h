@@ -50,7 +50,8 @@ void load_media_clear(struct load_seat *s);
 /* s, which has media, comes in; is given this; goes. */
 void load_media_begin(struct load_seat *s);
 void load_media_key(struct load_seat *s, const char *jwe);
-void load_media_epoch(struct load_seat *s, const json_t *event);
+/* late: a fetched one overtook it. */
+void load_media_epoch(struct load_seat *s, const json_t *event, bool late);
 void load_media_roster(struct load_seat *s, const char *text);
 void load_media_gone(struct load_seat *s);
 bool load_media_up(const struct load_seat *s); /* hears, or has no media */

@@ -19,14 +19,19 @@
 
 struct pair { /* one sender at one receiver */
 	uint8_t came[BYTES], opened[BYTES];
-	bool heard;    /* since both are there */
-	uint32_t from; /* looked at below this number */
+	bool heard;   /* since both are there */
+	bool old_key; /* what came first was of a key before the receiver's */
+	int64_t came_us; /* the first packet that was short of a key alone */
+	uint32_t from;	 /* looked at below this number */
 };
 
 static struct {
 	struct load *l;
-	struct pair *pairs;		 /* nmedia * nmedia: receiver, sender */
-	struct load_samples late, heard; /* until first heard; milliseconds */
+	struct pair *pairs; /* nmedia * nmedia: receiver, sender */
+	/* Milliseconds until first heard: by who came, of who came; from the
+	 * first packet for which only a field lacked, or the sender's switch
+	 * to a key that the receiver may have. */
+	struct load_samples late, heard, field, turn;
 	unsigned outs, out_packets, out_late;
 	double out_ms; /* the latest packet that one who was out could read */
 } c;
@@ -71,6 +76,13 @@ get(const uint8_t *bits, uint32_t i)
 	return (bits[i / 8] >> i % 8 & 1) != 0;
 }
 
+static void
+pair_restart(struct pair *p)
+{
+	p->heard = p->old_key = false;
+	p->came_us = 0;
+}
+
 void
 load_count_restart(const struct load_media *m)
 {
@@ -79,7 +91,8 @@ load_count_restart(const struct load_media *m)
 	for (i = 0; i < c.l->nmedia; i++) {
 		const struct load_media *o = c.l->seats[i].media;
 
-		pair_of(m, o)->heard = pair_of(o, m)->heard = false;
+		pair_restart(pair_of(m, o));
+		pair_restart(pair_of(o, m));
 	}
 }
 
@@ -94,10 +107,24 @@ first_heard(
 	if (to->spying || from->spying || to->up_us == 0)
 		return;
 	p->heard = true;
+	load_sample(p->old_key ? &c.turn : &c.field,
+	    p->came_us == 0 ? 0 : (double)(now - p->came_us) / 1000);
 	if (to->up_us > from->first_us)
 		load_sample(&c.late, (double)(now - to->up_us) / 1000);
 	else
 		load_sample(&c.heard, (double)(now - from->first_us) / 1000);
+}
+
+/* It is listed, and did not open yet. */
+static void
+not_read(struct pair *p, int err)
+{
+	if (p->heard || err == PERC_ERR_DENIED || err == PERC_ERR_REPLAY)
+		return;
+	if (p->came_us == 0)
+		p->came_us = load_us();
+	p->old_key =
+	    p->old_key || err == PERC_ERR_AUTH || err == PERC_ERR_UNKNOWN_KEY;
 }
 
 static void
@@ -155,6 +182,8 @@ __wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 	set(pair_of(to, from)->came, h.seq);
 	if (err == 0)
 		packet_read(to, from, out, info);
+	else
+		not_read(pair_of(to, from), err);
 	return err;
 }
 
@@ -176,7 +205,8 @@ pair_account(struct account *a, const struct load_media *to,
     const struct load_media *from, int64_t before_us)
 {
 	struct pair *p = pair_of(to, from);
-	uint32_t k;
+	unsigned shut = a->shut;
+	uint32_t k, last = 0;
 
 	if (!p->heard) {
 		a->deaf++;
@@ -184,10 +214,15 @@ pair_account(struct account *a, const struct load_media *to,
 	}
 	for (k = p->from; k < from->next && from->sent_us[k] < before_us; k++) {
 		a->opened += get(p->opened, k);
+		if (!get(p->opened, k) && get(p->came, k))
+			last = k;
 		a->shut += !get(p->opened, k) && get(p->came, k);
 		a->lost += !get(p->came, k);
 	}
 	p->from = k;
+	if (a->shut > shut && c.l->verbose)
+		fprintf(stderr, "# %u did not open %u of %u, the last %u\n",
+		    to->index, a->shut - shut, from->index, last);
 }
 
 static void
@@ -257,5 +292,7 @@ load_count_report(struct load *l, const char *what)
 	l->count.deaf += a.deaf;
 	note_times(l, what, "media: whoever comes hears each other", &c.late);
 	note_times(l, what, "media: each other hears who comes", &c.heard);
+	note_times(l, what, "media: waiting for a Full field", &c.field);
+	note_times(l, what, "media: waiting for the switch", &c.turn);
 	outs_note(l, what);
 }

@@ -156,7 +156,7 @@ do_leave(struct load *l)
 	load_pause(l, n * 100 + 500);
 	load_settle(l, "leaves");
 	if ((r = load_outs_report(l, "leave", "left")) == 0)
-		fill(l, 2000);
+		fill(l, l->quick ? 500 : 2000);
 	return r;
 }
 
@@ -174,7 +174,7 @@ do_mass_leave(struct load *l)
 	load_pause(l, 1000);
 	load_settle(l, "mass leave");
 	if ((r = load_outs_report(l, "mass leave", "left")) == 0)
-		fill(l, 2000);
+		fill(l, l->quick ? 500 : 2000);
 	return r;
 }
 
@@ -182,7 +182,7 @@ static int
 do_evict(struct load *l)
 {
 	struct load_seat *s[5];
-	unsigned i, n = pick(l, s, 5);
+	unsigned i, n = pick(l, s, l->quick ? 2 : 5);
 	int r;
 
 	if ((r = drop_audit(l)) != 0)
@@ -288,7 +288,7 @@ do_lag(struct load *l)
 	int64_t t0, epoch;
 	int r = 0;
 
-	for (round = 0; r == 0 && round < 5; round++) {
+	for (round = 0; r == 0 && round < (l->quick ? 2 : 5); round++) {
 		epoch = l->epoch + 1;
 		t0 = load_us();
 		if ((r = load_admin_rekey(l)) != 0)

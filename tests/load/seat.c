@@ -76,7 +76,7 @@ good(const struct perc_httpc_answer *a)
 static void
 on_epoch(struct load_seat *s, const json_t *j)
 {
-	int64_t had = s->epoch;
+	int64_t had = s->epoch, told = s->epoch_told, epoch = 0;
 	int r = load_key_next(s, j);
 
 	if (r != 0) {
@@ -87,8 +87,10 @@ on_epoch(struct load_seat *s, const json_t *j)
 		load_seat_keys_ask(s);
 		return;
 	}
-	if (s->media != NULL)
-		load_media_epoch(s, j);
+	(void)!perc_json_int(&epoch, j, "epoch", 1, INT64_MAX);
+	s->epoch_told = epoch > told ? epoch : told;
+	if (s->media != NULL && epoch > told)
+		load_media_epoch(s, j, epoch < s->epoch);
 	if (s->epoch > had && s->l->react)
 		later(s, &s->lease,
 		    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
@@ -403,7 +405,8 @@ load_seat_join(struct load_seat *s, int64_t in_ms)
 {
 	s->state = SEAT_JOINING;
 	s->due_us = load_us() + in_ms * 1000;
-	s->epoch = s->roster_seq = s->live_us = s->stream_us = s->gone_us = 0;
+	s->epoch = s->epoch_told = s->roster_seq = s->live_us = s->stream_us =
+	    s->gone_us = 0;
 	s->tries = 0;
 	memset(s->held_us, 0, LOAD_EPOCHS_MAX * sizeof(*s->held_us));
 	if (s->media != NULL)
