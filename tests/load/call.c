@@ -25,10 +25,12 @@ struct load_call {
 int
 load_peer_open(struct load_peer *p, struct load *l)
 {
-	const struct perc_httpc_conf conf = { .ca_file = l->ca,
+	const struct perc_httpc_conf conf = {
+		.ca_file = l->trust[0] != '\0' ? l->trust : l->ca,
 		.user_agent = "perch-load",
 		.connect_ms = 15000,
-		.total_ms = 30000 };
+		.total_ms = 30000
+	};
 
 	p->l = l;
 	return perc_httpc_new(&p->http, l->loop, &conf);

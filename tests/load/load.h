@@ -173,6 +173,7 @@ struct load {
 	struct perc_loop *loop;
 	char base[256], dir[256], ca[512], client[512], kmf[512];
 	char mdd[512], mdd_base[256]; /* the program; its URL */
+	char trust[512];	      /* whom seats trust; "": ca */
 	char conf[64], resource[512];
 	struct perc_jwks *jwks;
 	bool own, json, verbose, costs;

@@ -80,7 +80,7 @@ trust_write(struct load *l)
 	if ((f = fopen(path, "we")) == NULL)
 		return PERC_ERR_SYS;
 	good = append(f, l->ca) && append(f, mdd);
-	text_put(l->ca, sizeof(l->ca), "%s", path);
+	text_put(l->trust, sizeof(l->trust), "%s", path);
 	return fclose(f) == 0 && good ? 0 : PERC_ERR_SYS;
 }
 
