@@ -87,6 +87,13 @@ static const struct perc_conf_item items[] = {
 	    .help = "end after so long without conference, login and client, "
 		    "where a service manager's socket starts the agent again; "
 		    "0: never" },
+	{ .name = "turn",
+	    .type = PERC_CONF_ENUM,
+	    .offset = AT(turn),
+	    .def = "auto",
+	    .choices = "auto|always|never",
+	    .help = "use the relays of [turn] sections: when UDP does not get "
+		    "through to the distributor, always, or never" },
 	{ .name = "loopback_http",
 	    .type = PERC_CONF_BOOL,
 	    .offset = AT(loopback_http),
@@ -101,8 +108,43 @@ static const struct perc_conf_item items[] = {
 	{ 0 },
 };
 
+static const struct perc_conf_item items_turn[] = {
+	{ .name = "url",
+	    .type = PERC_CONF_STR,
+	    .offset = offsetof(struct agent_turn_server, url),
+	    .required = true,
+	    .help = "turn:HOST[:PORT][?transport=udp|tcp] or "
+		    "turns:HOST[:PORT] (RFC 7065)" },
+	{ .name = "username",
+	    .type = PERC_CONF_STR,
+	    .offset = offsetof(struct agent_turn_server, username),
+	    .required = true,
+	    .help = "of the long-term credential" },
+	{ .name = "password_file",
+	    .type = PERC_CONF_PATH,
+	    .offset = offsetof(struct agent_turn_server, password_file),
+	    .required = true,
+	    .help = "its password, one line; mode 0600" },
+	{ 0 },
+};
+
+static int
+turn_open(void *conf, const char *label, void **targetp)
+{
+	struct agent_conf *c = conf;
+	struct agent_turn_server *s;
+
+	if (c->nservers == TURN_SERVERS_MAX)
+		return PERC_ERR_LIMIT;
+	s = &c->server[c->nservers++];
+	text_put(s->label, sizeof(s->label), "%s", label);
+	*targetp = s;
+	return 0;
+}
+
 static const struct perc_conf_section sections[] = {
 	{ .name = NULL, .items = items },
+	{ .name = "turn", .items = items_turn, .open = turn_open },
 	{ 0 },
 };
 
@@ -125,6 +167,34 @@ defaults(struct agent_conf *c)
 	if (c->sdp_dir == NULL)
 		c->sdp_dir = agent_conf_runtime_path("");
 	return c->socket == NULL || c->sdp_dir == NULL ? PERC_ERR_NOMEM : 0;
+}
+
+static int
+servers_check(struct agent_conf *c, const char *file, struct perc_conf_error *e)
+{
+	int r;
+
+	for (size_t i = 0; i < c->nservers; i++) {
+		struct agent_turn_server *s = &c->server[i];
+
+		if ((r = turn_url_parse(&s->parsed, s->url)) == 0)
+			continue;
+		text_put(e->text, sizeof(e->text),
+		    r == PERC_ERR_UNSUPPORTED
+			? "%s: [turn %s]: %s: the transport of turn: is udp or "
+			  "tcp, that of turns: is tcp"
+			: "%s: [turn %s]: %s: write turn:HOST:PORT, "
+			  "turn:HOST:PORT?transport=tcp or turns:HOST:PORT",
+		    file, s->label, s->url);
+		return r;
+	}
+	return 0;
+}
+
+bool
+agent_conf_relays(const struct agent_conf *c)
+{
+	return c->nservers > 0 && c->turn != AGENT_TURN_NEVER;
 }
 
 int
@@ -152,12 +222,22 @@ agent_conf_load(
 		    file);
 		return PERC_ERR_INVAL;
 	}
+	if (c->turn == AGENT_TURN_ALWAYS && c->nservers == 0) {
+		text_put(e->text, sizeof(e->text),
+		    "%s: turn = always needs a [turn NAME] section", file);
+		return PERC_ERR_INVAL;
+	}
+	if ((r = servers_check(c, file, e)) != 0)
+		return r;
 	return defaults(c);
 }
 
 void
 agent_conf_clear(struct agent_conf *c)
 {
+	for (size_t i = 0; i < c->nservers; i++)
+		perc_conf_clear(&c->server[i], items_turn);
+	c->nservers = 0;
 	perc_conf_clear(c, items);
 }
 
@@ -167,27 +247,39 @@ agent_conf_print_help(void)
 	perc_conf_print_help(sections);
 }
 
-char *
-agent_conf_vault_path(const struct agent_conf *c)
+/* Beside us, as in a build directory, or where it is installed. */
+static char *
+program_path(const char *name)
 {
 	char self[4096], *slash, *path;
 	ssize_t n;
 
-	if (c->vault_program != NULL)
-		return text_dup(c->vault_program);
 	if ((n = readlink("/proc/self/exe", self, sizeof(self) - 1)) > 0) {
 		self[n] = '\0';
 		if ((slash = strrchr(self, '/')) != NULL) {
 			*slash = '\0';
-			path = text_new("%s/perch-vault", self);
+			path = text_new("%s/%s", self, name);
 			if (path != NULL && access(path, X_OK) == 0)
 				return path;
 			free(path);
 		}
 	}
-	path = text_new("%s/perch-vault", PERCH_LIBEXECDIR);
+	path = text_new("%s/%s", PERCH_LIBEXECDIR, name);
 	if (path != NULL && access(path, X_OK) == 0)
 		return path;
 	free(path);
 	return NULL;
+}
+
+char *
+agent_conf_vault_path(const struct agent_conf *c)
+{
+	return c->vault_program != NULL ? text_dup(c->vault_program)
+					: program_path("perch-vault");
+}
+
+char *
+agent_conf_turn_path(void)
+{
+	return program_path("perch-turn");
 }

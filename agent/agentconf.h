@@ -9,7 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/turnmsg.h"
+#include "agent/turnurl.h"
 #include "perc/conf.h"
+
+/* When media goes by a relay. */
+enum agent_turn { AGENT_TURN_AUTO, AGENT_TURN_ALWAYS, AGENT_TURN_NEVER };
+
+struct agent_turn_server { /* [turn LABEL] */
+	char label[64];
+	char *url, *username, *password_file;
+	struct turn_url parsed;
+};
 
 struct agent_conf {
 	char *socket;		/* of the perch command */
@@ -23,6 +34,9 @@ struct agent_conf {
 	int64_t login_port;	/* of the browser's loopback redirect; 0: any */
 	bool erase_on_suspend, erase_on_lock;
 	int64_t idle_exit_s;	/* with a given socket; 0: never */
+	int turn;		/* enum agent_turn */
+	struct agent_turn_server server[TURN_SERVERS_MAX];
+	size_t nservers;
 	bool loopback_http;	/* plain http to an IdP on loopback (tests) */
 	int log_level;		/* enum perc_log_level */
 };
@@ -36,3 +50,7 @@ void agent_conf_print_help(void);
 char *agent_conf_runtime_path(const char *name);
 /* Where the vault's program is; the caller frees. NULL: nowhere. */
 char *agent_conf_vault_path(const struct agent_conf *c);
+/* And perch-turn. */
+char *agent_conf_turn_path(void);
+/* Are there relays, and are they wanted? */
+bool agent_conf_relays(const struct agent_conf *c);

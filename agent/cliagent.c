@@ -97,6 +97,17 @@ show_speaking(const json_t *conf)
 	text_clear(&t);
 }
 
+/* Nobody asks as long as it is the straight way. */
+static void
+show_path(const json_t *leg)
+{
+	if (cli_get(leg, "relay")[0] != '\0')
+		cli_say("  media goes by the relay %s", cli_get(leg, "relay"));
+	if (cli_get(leg, "relay_trouble")[0] != '\0')
+		cli_say(
+		    "  trouble with relays: %s", cli_get(leg, "relay_trouble"));
+}
+
 static void
 show_conference(const json_t *j)
 {
@@ -114,6 +125,7 @@ show_conference(const json_t *j)
 	for (size_t i = 0; i < 2; i++)
 		if (cli_get(j, troubles[i])[0] != '\0')
 			cli_say("  trouble: %s", cli_get(j, troubles[i]));
+	show_path(json_object_get(j, "leg"));
 	if (roster != NULL)
 		cli_say("  roster of %s%s%s", count(roster, "members"),
 		    cli_get(j, "code")[0] != '\0' ? ", compare by voice: " : "",

@@ -225,8 +225,19 @@ on_signal(int signo, void *arg)
 	front_stop_step(a);
 }
 
+static void
+on_relay(uint32_t id, bool up, const char *words, void *arg)
+{
+	struct agent *a = arg;
+
+	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
+		if (a->confs[i] != NULL && a->confs[i]->leg != NULL)
+			front_leg_relay_told(a->confs[i]->leg, id, up, words);
+}
+
 static int
-agent_open(struct agent *a, int vault_fd, char *why, size_t whycap)
+agent_open(
+    struct agent *a, int vault_fd, int relay_fd, char *why, size_t whycap)
 {
 	struct perc_httpc_conf http = { .ca_file = a->conf->ca_file,
 		.user_agent = "perch-agent",
@@ -243,6 +254,11 @@ agent_open(struct agent *a, int vault_fd, char *why, size_t whycap)
 		 &a->vault, a->loop, vault_fd, &vault_events, a)) != 0 ||
 	    (r = perc_loop_after(a->loop, on_turn, a)) != 0)
 		return r;
+	if (relay_fd >= 0 &&
+	    (r = front_relays_new(&a->relays, a->loop, relay_fd,
+		 a->conf->turn == AGENT_TURN_ALWAYS, on_relay, a)) != 0)
+		return r;
+	front_moved_follow(a);
 	front_idle_start(a);
 	return local_new(&a->local, a->loop, a->conf->socket, a->given,
 	    front_command, front_asker_gone, a, why, whycap);
@@ -270,6 +286,8 @@ agent_close(struct agent *a)
 		front_login_free(a->logins[i]);
 	front_statuses_free(a);
 	front_watches_free(a);
+	front_moved_stop(a);
+	front_relays_free(a->relays);
 	front_vault_free(a->vault);
 	perc_httpc_free(a->http);
 	perc_loop_free(a->loop);
@@ -317,9 +335,9 @@ cage(const struct agent_conf *conf, bool given)
 }
 
 int
-front_main(const struct agent_conf *conf, int vault_fd, int given)
+front_main(const struct agent_conf *conf, int vault_fd, int given, int relay_fd)
 {
-	struct agent a = { .conf = conf, .given = given };
+	struct agent a = { .conf = conf, .given = given, .moved_fd = -1 };
 	char why[FRONT_WORDS_MAX];
 	int r;
 
@@ -328,7 +346,7 @@ front_main(const struct agent_conf *conf, int vault_fd, int given)
 		log_warn("harden");
 	if (perc_srtcp_warm_up() != 0)
 		fatalx("libsrtp does not start");
-	if ((r = agent_open(&a, vault_fd, why, sizeof(why))) != 0)
+	if ((r = agent_open(&a, vault_fd, relay_fd, why, sizeof(why))) != 0)
 		log_warnx("front_start what=\"%s\" err=\"%s\"", why,
 		    perc_strerror(r));
 	else if ((r = cage(conf, given >= 0)) != 0)

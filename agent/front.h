@@ -15,7 +15,10 @@
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
  *	frontmdds.c   which distributor of several
- *	frontleg.c    ICE and DTLS of one leg; frontpump.c: its packets
+ *	frontleg.c    DTLS of one leg; frontpath.c: its ICE; frontpump.c: its
+ *	              packets
+ *	frontmoved.c  the network of this machine has changed
+ *	frontrelay.c  relays at TURN servers, by perch-turn
  *	frontlogin.c  login at the organisation's identity provider; more
  *	              files in frontlogin.h
  *	frontcall.c   requests with a DPoP proof of the vault's
@@ -29,6 +32,7 @@
 #include <stdint.h>
 
 #include "agent/agentconf.h"
+#include "agent/frontrelay.h"
 #include "agent/frontsse.h"
 #include "agent/frontvault.h"
 #include "agent/text.h"
@@ -199,11 +203,17 @@ struct agent {
 		struct perc_timer timer;
 		int64_t since_ms; /* 0: busy when last looked */
 	} idle;
+	struct front_relays *relays; /* NULL: none are configured */
+	int moved_fd;		     /* netlink; -1: none */
+	struct perc_io *moved_io;
+	struct perc_timer moved_timer;
 };
 
 /* front.c */
-/* given: the socket that a service manager holds for us, or -1. */
-int front_main(const struct agent_conf *conf, int vault_fd, int given);
+/* given: the socket that a service manager holds for us, or -1; relay_fd: the
+ * channel to perch-turn, or -1. */
+int front_main(
+    const struct agent_conf *conf, int vault_fd, int given, int relay_fd);
 /* The one with this id that is not over; NULL. */
 struct front_conf *front_conf_find(struct agent *a, const char *id);
 /* While stopping: end the process when all conferences are over. */
@@ -363,6 +373,16 @@ void front_leg_media(struct front_leg *l, const uint8_t *p, size_t n);
 void front_leg_rtcp(struct front_leg *l, const uint8_t *p, size_t n);
 void front_leg_turn(struct front_leg *l); /* send what has gathered */
 json_t *front_leg_json(const struct front_leg *l);
+/* Addresses or routes of this machine are others: look for a new path. */
+void front_leg_moved(struct front_leg *l);
+/* What perch-turn says of the relay id, which may be this leg's. */
+void front_leg_relay_told(
+    struct front_leg *l, uint32_t id, bool up, const char *words);
+
+/* frontmoved.c */
+/* Hear of changes; a kernel that tells none is no reason to fail. */
+void front_moved_follow(struct agent *a);
+void front_moved_stop(struct agent *a);
 
 /* frontlogin.c */
 /* Start a login at the KMF's identity provider, as ask says (local.md); req

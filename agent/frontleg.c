@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of one leg: a UDP socket, an ICE check that nominates (the MDD is
- * ICE-lite, RFC 8445 section 2.5), DTLS by pinned fingerprint, the two hop
- * contexts.
- *
- * A path that answers no check is given up long before consent's 30 s
- * (RFC 7675 section 5.1): joining anew costs two requests, silence costs
- * the conversation.
+ * The life of one leg: a path to the distributor (frontpath.c), DTLS by
+ * pinned fingerprint, the two hop contexts.
  */
 #include "agent/frontleg.h"
 
@@ -15,8 +10,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "perc/crypto.h"
 #include "perc/log.h"
@@ -25,22 +18,14 @@
 #include "perc/srtp.h"
 #include "perc/stun.h"
 
-#define ICE_MS		 250   /* between checks until one is answered */
-#define ICE_MAX_MS	 10000 /* without any answer: no such path */
-#define DTLS_MAX_MS	 10000
-#define CONSENT_MS	 5000 /* RFC 7675: 4 to 6 s */
-#define CONSENT_AGAIN_MS 500
-#define CONSENT_LOST_MS	 4000	     /* after the first unanswered check */
-#define REFUSED_MAX	 3	     /* checks in a row that were turned away */
-#define PRIORITY	 1862270975u /* peer-reflexive, RFC 8445 section 5.1.2 */
-#define STREAMS_OUT	 8
-#define STREAMS_IN	 1024
-#define WINDOW		 512
-static void on_check(void *arg);
+#define STREAMS_OUT 8
+#define STREAMS_IN  1024
+#define WINDOW	    512
 static void on_dtls_timer(void *arg);
 
-static void
-later(struct front_leg *l, struct perc_timer *t, int64_t ms, perc_loop_fn fn)
+void
+front_leg_timer(
+    struct front_leg *l, struct perc_timer *t, int64_t ms, perc_loop_fn fn)
 {
 	if (perc_timer_set(l->loop, t, ms, fn, l) != 0)
 		fatalx("no memory for a timer");
@@ -64,69 +49,7 @@ front_leg_lost(struct front_leg *l, const char *why)
 		return;
 	l->state = LEG_LOST;
 	text_put(l->why, sizeof(l->why), "%s", why);
-	later(l, &l->lost, 0, on_lost);
-}
-
-/*
- * A closed port or an error (which bears no integrity): somebody on the path
- * says that we are not known. Ask at once; when that is said again and
- * again, it is true or as good as true, and joining anew harms nobody.
- */
-void
-front_leg_refused(struct front_leg *l)
-{
-	if (l->state == LEG_LOST || l->state == LEG_ICE)
-		return;
-	if (!l->asking)
-		later(l, &l->check, 0, on_check);
-	else if (!l->counted && ++l->refused >= REFUSED_MAX)
-		front_leg_lost(l, "the distributor does not know us any more");
-	l->counted = l->asking; /* once for each check */
-}
-
-/* ---- ICE
- * ---------------------------------------------------------------------- */
-
-static void
-check_send(struct front_leg *l)
-{
-	uint8_t msg[PERC_STUN_MAX];
-	size_t n;
-
-	if (!l->asking) {
-		perc_random(l->txid, sizeof(l->txid));
-		l->asking = true;
-		l->asked_ms = perc_now_ms();
-	}
-	l->counted = false;
-	if (perc_stun_request(msg, &n, l->txid, l->username, l->pwd, PRIORITY,
-		true, l->tie_breaker) == 0)
-		front_leg_send(l, msg, n);
-}
-
-static void
-on_check(void *arg)
-{
-	struct front_leg *l = arg;
-	int64_t now = perc_now_ms();
-
-	if (l->state == LEG_ICE && now - l->started_ms > ICE_MAX_MS) {
-		front_leg_lost(
-		    l, "no answer at the distributor's media address");
-		return;
-	}
-	if (l->state == LEG_DTLS && now - l->started_ms > DTLS_MAX_MS) {
-		front_leg_lost(l, "the distributor does not finish DTLS");
-		return;
-	}
-	if (l->state != LEG_ICE && l->asking &&
-	    now - l->asked_ms > CONSENT_LOST_MS) {
-		front_leg_lost(l, "the distributor has gone silent");
-		return;
-	}
-	check_send(l);
-	later(l, &l->check, l->state == LEG_ICE ? ICE_MS : CONSENT_AGAIN_MS,
-	    on_check);
+	front_leg_timer(l, &l->lost, 0, on_lost);
 }
 
 static void
@@ -143,11 +66,11 @@ dtls_plan(struct front_leg *l)
 	if (ms < 0)
 		perc_timer_stop(l->loop, &l->dtls_timer);
 	else
-		later(l, &l->dtls_timer, ms, on_dtls_timer);
+		front_leg_timer(l, &l->dtls_timer, ms, on_dtls_timer);
 }
 
-static void
-dtls_begin(struct front_leg *l)
+void
+front_leg_dtls_begin(struct front_leg *l)
 {
 	l->state = LEG_DTLS;
 	l->started_ms = perc_now_ms();
@@ -157,53 +80,6 @@ dtls_begin(struct front_leg *l)
 		front_leg_lost(l, "cannot start DTLS");
 	else
 		dtls_plan(l);
-}
-
-/*
- * The distributor asks whether we are where our checks come from (it moves a
- * leg to nowhere else, docs/wire/join.md). The address that it is told is its
- * own, which it has no use for.
- */
-static void
-check_answer(struct front_leg *l, const struct perc_stun *m)
-{
-	uint8_t msg[PERC_STUN_MAX];
-	size_t n;
-
-	if (!m->has_integrity || perc_stun_verify(m, l->own_pwd) != 0)
-		return;
-	if (perc_stun_success(msg, &n, m, l->own_pwd,
-		(const struct sockaddr *)&l->there) == 0)
-		front_leg_send(l, msg, n);
-}
-
-void
-front_leg_stun(struct front_leg *l, const uint8_t *p, size_t n)
-{
-	struct perc_stun m;
-	int64_t jitter;
-
-	if (perc_stun_parse(&m, p, n) != 0)
-		return;
-	if (m.type == 0x0001) {
-		check_answer(l, &m);
-		return;
-	}
-	if (!l->asking || memcmp(m.txid, l->txid, sizeof(l->txid)) != 0)
-		return;
-	if (m.type == 0x0111) {
-		front_leg_refused(l);
-		return;
-	}
-	if (m.type != 0x0101 || perc_stun_verify(&m, l->pwd) != 0)
-		return;
-	l->asking = false;
-	l->refused = 0;
-	l->consent_ms = perc_now_ms();
-	jitter = perc_random_u32() % 2001;
-	later(l, &l->check, CONSENT_MS - 1000 + jitter, on_check);
-	if (l->state == LEG_ICE)
-		dtls_begin(l);
 }
 
 /* ---- DTLS
@@ -284,31 +160,20 @@ on_dtls_timer(void *arg)
 /* ---- life
  * -------------------------------------------------------------------------- */
 
-static int
-socket_connect(struct front_leg *l, const struct front_join *j)
+static bool
+address_read(struct front_leg *l, const struct front_join *j)
 {
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons(j->port) };
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-		.sin_port = htons(j->port) };
-	bool four = inet_pton(AF_INET, j->host, &v4.sin_addr) == 1;
-	int size = 1 << 20;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&l->there;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&l->there;
 
-	if (!four && inet_pton(AF_INET6, j->host, &v6.sin6_addr) != 1)
-		return PERC_ERR_FORMAT;
-	l->fd = socket(four ? AF_INET : AF_INET6,
-	    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd < 0)
-		return PERC_ERR_SYS;
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	memcpy(&l->there, four ? (void *)&v4 : (void *)&v6,
-	    four ? sizeof(v4) : sizeof(v6));
-	if (connect(l->fd, four ? (void *)&v4 : (void *)&v6,
-		four ? sizeof(v4) : sizeof(v6)) != 0)
-		return PERC_ERR_SYS;
-	return perc_loop_add(
-	    l->loop, &l->io, l->fd, EPOLLIN, front_leg_ready, l);
+	if (inet_pton(AF_INET, j->host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(j->port);
+		return true;
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(j->port);
+	return inet_pton(AF_INET6, j->host, &v6->sin6_addr) == 1;
 }
 
 int
@@ -317,7 +182,6 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
     char *why, size_t whycap)
 {
 	struct front_leg *l;
-	int r;
 
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return PERC_ERR_NOMEM;
@@ -328,7 +192,6 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 	l->conf = c;
 	l->loop = c->agent->loop;
 	l->id = id;
-	l->fd = -1;
 	l->started_ms = perc_now_ms();
 	memcpy(l->pin, j->fingerprint, sizeof(l->pin));
 	memcpy(l->pwd, j->pwd, sizeof(l->pwd));
@@ -337,13 +200,13 @@ front_leg_new(struct front_leg **lp, struct front_conf *c,
 	text_put(l->own_pwd, sizeof(l->own_pwd), "%s", c->ice_pwd);
 	perc_random(&l->tie_breaker, sizeof(l->tie_breaker));
 	front_leg_batches(l);
-	if ((r = socket_connect(l, j)) != 0) {
+	errno = EINVAL;
+	if (!address_read(l, j) || !front_path_start(l)) {
 		text_put(why, whycap, "no way to %s port %u: %s", j->host,
 		    j->port, strerror(errno));
 		front_leg_free(l);
-		return r;
+		return PERC_ERR_SYS;
 	}
-	later(l, &l->check, 0, on_check);
 	*lp = l;
 	return 0;
 }
@@ -359,7 +222,6 @@ front_leg_free(struct front_leg *l)
 	l->state = LEG_LOST; /* a refused farewell must set no timer now */
 	if (l->dtls != NULL && up)
 		perc_dtls_close(l->dtls);
-	perc_timer_stop(l->loop, &l->check);
 	perc_timer_stop(l->loop, &l->dtls_timer);
 	perc_timer_stop(l->loop, &l->lost);
 	perc_timer_stop(l->loop, &l->repair_timer);
@@ -369,9 +231,7 @@ front_leg_free(struct front_leg *l)
 	perc_srtp_free(l->rx);
 	perc_srtcp_free(l->rtcp_tx);
 	perc_srtcp_free(l->rtcp_rx);
-	perc_loop_del(l->io);
-	if (l->fd >= 0)
-		close(l->fd);
+	front_path_stop(l);
 	perc_wipe(l, sizeof(*l));
 	free(l);
 }
@@ -380,13 +240,16 @@ json_t *
 front_leg_json(const struct front_leg *l)
 {
 	static const char *const names[] = { "ice", "dtls", "up", "lost" };
+	const struct front_path *path;
 	struct front_repair_count r;
+	json_t *j;
 
 	if (l == NULL)
 		return json_null();
 	front_repair_count(l->repair, &r);
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:I}",
+	path = l->now;
+	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+		      " s:I, s:I}",
 	    "state", names[l->state], "sent", (json_int_t)l->count.sent,
 	    "received", (json_int_t)l->count.received, "dropped",
 	    (json_int_t)l->count.dropped, "auth_failed",
@@ -396,4 +259,13 @@ front_leg_json(const struct front_leg *l)
 	    (json_int_t)l->count.rtcp_received, "asked", (json_int_t)r.asked,
 	    "mended", (json_int_t)r.mended, "given_up", (json_int_t)r.given_up,
 	    "resent", (json_int_t)r.resent);
+	if (path != NULL)
+		json_object_set_new(
+		    j, "path", json_string(path->relay ? "relay" : "direct"));
+	if (path != NULL && path->relay)
+		json_object_set_new(j, "relay", json_string(path->words));
+	if (l->relay_words[0] != '\0')
+		json_object_set_new(
+		    j, "relay_trouble", json_string(l->relay_words));
+	return j;
 }

@@ -29,14 +29,13 @@ leg_flush(struct front_leg *l)
 	unsigned done = 0;
 	int n;
 
-	while (done < l->nout) {
-		n = sendmmsg(
-		    l->fd, l->out_msg + done, l->nout - done, MSG_DONTWAIT);
+	while (done < l->nout && l->now != NULL) {
+		n = sendmmsg(l->now->fd, l->out_msg + done, l->nout - done,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n <= 0 && errno == EINTR)
 			continue;
 		if (n <= 0) { /* full or refused: this one is lost */
-			if (errno == ECONNREFUSED)
-				front_leg_refused(l);
+			front_path_trouble(l->now, errno);
 			l->count.dropped++;
 			n = 1;
 		}
@@ -62,13 +61,18 @@ out_done(struct front_leg *l, size_t n)
 }
 
 void
+front_path_send(struct front_path *p, const uint8_t *m, size_t n)
+{
+	p->broken = false;
+	if (send(p->fd, m, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		front_path_trouble(p, errno);
+}
+
+void
 front_leg_send(struct front_leg *l, const uint8_t *p, size_t n)
 {
-	if (send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return;
-	if (errno == ECONNREFUSED)
-		front_leg_refused(l);
-	l->count.dropped++;
+	if (l->now != NULL)
+		front_path_send(l->now, p, n);
 }
 
 void
@@ -278,13 +282,14 @@ rtcp_in(struct front_leg *l, uint8_t *p, size_t n)
 }
 
 static void
-datagram(struct front_leg *l, uint8_t *p, size_t n)
+datagram(struct front_path *path, uint8_t *p, size_t n)
 {
+	struct front_leg *l = path->leg;
 	bool open = l->state == LEG_UP && l->conf->vault_live;
 
 	switch (perc_pkt_kind(p, n)) {
 	case PERC_PKT_STUN:
-		front_leg_stun(l, p, n);
+		front_path_stun(path, p, n);
 		break;
 	case PERC_PKT_DTLS:
 		front_leg_dtls(l, p, n);
@@ -302,20 +307,24 @@ datagram(struct front_leg *l, uint8_t *p, size_t n)
 	}
 }
 
+/* No datagram is empty: that is how the far end of a relay's socket closes. */
 void
 front_leg_ready(int fd, uint32_t events, void *arg)
 {
-	struct front_leg *l = arg;
+	struct front_path *path = arg;
+	struct front_leg *l = path->leg;
 	int n;
 
 	for (unsigned i = 0; i < BATCH; i++)
 		l->in_iov[i].iov_len = PERC_MTU_MAX;
 	n = recvmmsg(fd, l->in_msg, BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0 && errno == ECONNREFUSED)
-		front_leg_refused(l);
-	for (int i = 0; i < n && l->state != LEG_LOST; i++)
-		if ((l->in_msg[i].msg_hdr.msg_flags & MSG_TRUNC) == 0)
-			datagram(l, l->in[i], l->in_msg[i].msg_len);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		front_path_trouble(path, errno);
+	for (int i = 0; i < n && l->state != LEG_LOST && path->fd == fd; i++)
+		if (path->relay && l->in_msg[i].msg_len == 0)
+			front_path_trouble(path, EPIPE);
+		else if ((l->in_msg[i].msg_hdr.msg_flags & MSG_TRUNC) == 0)
+			datagram(path, l->in[i], l->in_msg[i].msg_len);
 }
 
 /* ---- batches --------------------------------------------------------------

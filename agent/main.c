@@ -117,8 +117,9 @@ main(int argc, char *argv[])
 	if (o.check)
 		puts("the configuration is good");
 	else if (o.front)
-		r = front_main(
-		    &conf, PERC_PROC_FD, o.given ? PERC_PROC_FD + 1 : -1);
+		r = front_main(&conf, PERC_PROC_FD,
+		    o.given ? PERC_PROC_FD + 1 : -1,
+		    agent_conf_relays(&conf) ? PERC_PROC_FD + 1 + o.given : -1);
 	else
 		r = super_main(&conf, o.file);
 	agent_conf_clear(&conf);

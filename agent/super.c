@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/logind.h"
+#include "agent/superturn.h"
 #include "agent/text.h"
 #include "agent/vaultmsg.h"
 #include "perc/log.h"
@@ -37,6 +38,7 @@ struct super {
 	int given; /* the socket that clients connect to; -1: none */
 	bool stopping, failed;
 	struct perc_timer late, erased;
+	struct super_turn turn;
 };
 
 /* ---- children
@@ -82,7 +84,7 @@ vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
 static int
 front_spawn(struct super *s, const char *file, int chan)
 {
-	int fds[2] = { chan, s->given }, n = 0, r;
+	int fds[3] = { chan }, nfds = 1, n = 0, r;
 	char *argv[8];
 
 	argv[n++] = (char *)"perch-agent";
@@ -94,9 +96,14 @@ front_spawn(struct super *s, const char *file, int chan)
 		argv[n++] = (char *)file;
 	}
 	argv[n] = NULL;
-	n = s->given >= 0 ? 2 : 1;
-	if ((r = perc_proc_spawn(&s->front, NULL, argv, fds, n)) != 0)
+	if (s->given >= 0)
+		fds[nfds++] = s->given;
+	if (s->turn.on)
+		fds[nfds++] = s->turn.front_fd;
+	if ((r = perc_proc_spawn(&s->front, NULL, argv, fds, nfds)) != 0)
 		log_warn("front_spawn");
+	if (s->turn.on)
+		close(s->turn.front_fd);
 	return r;
 }
 
@@ -107,7 +114,8 @@ spawn_both(struct super *s, const struct agent_conf *conf, const char *file)
 
 	if ((r = perc_proc_pair(sv)) != 0)
 		return r;
-	if ((r = vault_spawn(s, conf, sv[1])) == 0)
+	if ((r = vault_spawn(s, conf, sv[1])) == 0 &&
+	    (r = super_turn_start(&s->turn, s->loop, conf, file)) == 0)
 		r = front_spawn(s, file, sv[0]);
 	close(sv[0]);
 	close(sv[1]);
@@ -163,8 +171,10 @@ ended(struct super *s, const char *what, int status)
 	if (!meant || !clean)
 		s->failed = true;
 	stop(s);
-	if (s->front == 0 && s->vault == 0)
-		perc_loop_stop(s->loop);
+	if (s->front != 0 || s->vault != 0)
+		return;
+	super_turn_stop(&s->turn);
+	perc_loop_stop(s->loop);
 }
 
 static void
@@ -201,13 +211,14 @@ logind_follow(struct super *s)
 		log_info("logind=none: keys stay over suspend and lock");
 }
 
-/* Only our own two are waited for. */
+/* Only our own are waited for. */
 static void
 on_child(int signo, void *arg)
 {
 	struct super *s = arg;
 	int status;
 
+	super_turn_reap(&s->turn);
 	if (s->front > 0 && waitpid(s->front, &status, WNOHANG) == s->front) {
 		s->front = 0;
 		ended(s, "front", status);

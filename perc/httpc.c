@@ -3,8 +3,8 @@
  * The loop's side of the HTTPS client. libcurl forbids most of its own calls
  * from inside its callbacks, and our callers want to start and cancel
  * requests exactly there. So nothing of theirs runs while libcurl is on the
- * stack: its callbacks only gather octets, and drain() hands them out after
- * libcurl has returned.
+ * stack: its callbacks only gather octets, and httpc_drain() hands them out
+ * after libcurl has returned.
  */
 #include "perc/httpc.h"
 
@@ -96,8 +96,8 @@ find_ready(struct perc_httpc *c)
 
 /* Run callbacks until no request has anything to say; the list is walked
  * from its head each time because they may change it. */
-static void
-drain(struct perc_httpc *c)
+void
+httpc_drain(struct perc_httpc *c)
 {
 	struct perc_httpc_req *r;
 	CURLMsg *m;
@@ -130,7 +130,7 @@ on_timer(void *arg)
 	int running;
 
 	curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	drain(c);
+	httpc_drain(c);
 }
 
 static void
@@ -146,7 +146,7 @@ on_ready(int fd, uint32_t events, void *arg)
 	if (events & EPOLLERR)
 		mask |= CURL_CSELECT_ERR;
 	curl_multi_socket_action(c->multi, fd, mask, &running);
-	drain(c);
+	httpc_drain(c);
 }
 
 static int
@@ -191,7 +191,7 @@ on_idle(void *arg)
 
 	r->err = PERC_ERR_TIMEOUT;
 	r->finished = true;
-	drain(r->client);
+	httpc_drain(r->client);
 }
 
 void
@@ -268,7 +268,7 @@ perc_httpc_free(struct perc_httpc *c)
 	free(c->user_agent);
 	c->dead = true;
 	if (!c->draining)
-		free(c); /* else drain() still looks at it, and frees */
+		free(c); /* else httpc_drain() still looks at it, and frees */
 }
 
 static int

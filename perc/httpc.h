@@ -66,6 +66,10 @@ PERC_MUST int perc_httpc_start(struct perc_httpc *c,
     perc_httpc_data_fn on_data, unsigned idle_ms, perc_httpc_fn done,
     void *arg);
 void perc_httpc_cancel(struct perc_httpc_req *r); /* no callback follows */
+/* This machine's addresses or routes have changed: requests whose connection
+ * stands where nothing is sent from any more end with PERC_ERR_CLOSED, and no
+ * old connection is used again. Not from within a callback. */
+void perc_httpc_moved(struct perc_httpc *c);
 /* Value of a header of the answer, or NULL; *count: how many there were. r
  * NULL: none. */
 const char *perc_httpc_header(const struct perc_httpc_req *r,

@@ -324,7 +324,7 @@ httpc_easy_open(struct perc_httpc_req *r, const char *method, const char *url,
 	if (curl_easy_setopt(r->easy, CURLOPT_URL, url) != CURLE_OK ||
 	    wires_set(r) != CURLE_OK ||
 	    trust_set(r->easy, r->client) != CURLE_OK ||
-	    method_set(r, method) != CURLE_OK)
+	    method_set(r, method) != CURLE_OK || httpc_moved_apply(r) != 0)
 		return PERC_ERR_NOMEM;
 	return headers_set(r, headers);
 }

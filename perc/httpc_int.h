@@ -31,6 +31,7 @@ struct perc_httpc {
 	unsigned connect_ms, total_ms;
 	size_t max_body;
 	bool loopback_http, refuse_metadata;
+	int64_t moved_ms; /* the network changed; 0: never */
 	bool draining; /* a callback may be running */
 	bool dead;     /* freed by one; only the struct is left */
 };
@@ -75,6 +76,12 @@ void httpc_buf_clear(struct httpc_buf *b);
 /* Hand a filled r to libcurl and to the client's list (httpc.c). */
 PERC_MUST int httpc_run(struct perc_httpc_req *r);
 void httpc_req_free(struct perc_httpc_req *r);
+/* Tell owners what has come and what is over (httpc.c). */
+void httpc_drain(struct perc_httpc *c);
+/* Would the kernel send to `to` from elsewhere than `from`? Literals. */
+bool httpc_addr_stale(const char *from, const char *to);
+/* Use no connection from before the network changed (httpc_moved.c). */
+PERC_MUST int httpc_moved_apply(struct perc_httpc_req *r);
 /* An octet came in: start the idle time anew (httpc.c). */
 void httpc_idle_touch(struct perc_httpc_req *r);
 /* libcurl's allocators that wipe what they free; once per process. */

@@ -71,6 +71,15 @@ static const int net[] = { SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
 	SCMP_SYS(ioctl), SCMP_SYS(clone), SCMP_SYS(clone3),
 	SCMP_SYS(set_tid_address), SCMP_SYS(kill) };
 
+/* A client: sockets that connect, what resolvers and OpenSSL read. */
+static const int dial[] = { SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(ioctl),
+	SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(set_tid_address) };
+static const int reading[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat),
+	SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(fstatfs), SCMP_SYS(access), SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(getcwd), SCMP_SYS(pread64), SCMP_SYS(getdents64) };
+
 /* Nobody calls these by accident. */
 static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat),
 	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
@@ -80,6 +89,8 @@ static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat),
 static const int deadly_vault[] = { SCMP_SYS(socket), SCMP_SYS(socketpair),
 	SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
 	SCMP_SYS(accept4) };
+static const int deadly_dial[] = { SCMP_SYS(listen), SCMP_SYS(accept),
+	SCMP_SYS(accept4), SCMP_SYS(socketpair) };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -129,6 +140,21 @@ narrow_add(scmp_filter_ctx ctx)
 	return first_args_add(ctx, SCMP_SYS(prctl), options, COUNT(options));
 }
 
+/* Out and nothing in: what a client of strangers needs. */
+static int
+dial_fill(scmp_filter_ctx ctx)
+{
+	int r;
+
+	if ((r = rules_add(ctx, SCMP_ACT_KILL_PROCESS, deadly_dial,
+		 COUNT(deadly_dial))) != 0 ||
+	    (r = rules_add(ctx, SCMP_ACT_ALLOW, reading, COUNT(reading))) !=
+		0 ||
+	    (r = rules_add(ctx, SCMP_ACT_ALLOW, dial, COUNT(dial))) != 0)
+		return r;
+	return sockets_add(ctx);
+}
+
 static int
 cage_fill(scmp_filter_ctx ctx, enum perc_cage cage)
 {
@@ -142,6 +168,8 @@ cage_fill(scmp_filter_ctx ctx, enum perc_cage cage)
 	if (cage == PERC_CAGE_VAULT)
 		return rules_add(ctx, SCMP_ACT_KILL_PROCESS, deadly_vault,
 		    COUNT(deadly_vault));
+	if (cage == PERC_CAGE_DIAL)
+		return dial_fill(ctx);
 	if ((r = rules_add(ctx, SCMP_ACT_ALLOW, files, COUNT(files))) != 0 ||
 	    cage == PERC_CAGE_KEEPER)
 		return r;

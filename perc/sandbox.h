@@ -16,6 +16,8 @@ enum perc_cage {
 			     send, receive on what is open, epoll, memory */
 	PERC_CAGE_KEEPER, /* as vault, and files below the named paths */
 	PERC_CAGE_NET,	  /* may accept, connect and make INET sockets */
+	PERC_CAGE_DIAL,	  /* may connect INET sockets and read files: no
+			   * accept, no writing of files */
 };
 
 struct perc_cage_report {

@@ -17,10 +17,11 @@ class Kmf:
     """init, serve; the administrator's client."""
 
     def __init__(self, w, uid=None, idp=None, mdd_url=None, extra="",
-                 port=None):
+                 port=None, host="localhost"):
         self.w, self.uid = w, uid
         self.port = port or world.free_port()
-        self.url = f"https://localhost:{self.port}"
+        self.url = f"https://{host}:{self.port}"
+        at = "127.0.0.1" if host == "localhost" else "0.0.0.0"
         self.dir = w.dir / "kmf"
         w.mkdir("kmf", uid)
         self.state = self.dir / "state"
@@ -28,7 +29,7 @@ class Kmf:
               uid=uid)
         self.ca = self.public_copy("tls.crt", "kmf-ca.crt")
         self.keys = self.public_copy("kmf-keys.json", "kmf-keys.json")
-        lines = [f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
+        lines = [f"base_url = {self.url}", f"listen = {at}:{self.port}",
                  f"state_dir = {self.state}", f"mdds = {mdd_url}", extra]
         if idp:
             ca = self.public_copy(idp.cert, "idp-ca.crt")
@@ -80,19 +81,23 @@ class Kmf:
 
 
 class Mdd:
-    def __init__(self, w, uid=None, name="mdd"):
+    def __init__(self, w, uid=None, name="mdd", host="localhost",
+                 media_host="127.0.0.1"):
         self.w, self.uid, self.name = w, uid, name
-        self.port = world.free_port()
-        self.url = f"https://localhost:{self.port}"
+        self.port, self.media_host = world.free_port(), media_host
+        self.url = f"https://{host}:{self.port}"
         self.media = world.free_udp()
-        self.ca, self.key = w.certificate(name, uid)
+        self.at = "127.0.0.1" if host == "localhost" else "0.0.0.0"
+        self.ca, self.key = w.certificate(
+            name, uid, "IP:127.0.0.1" if host == "localhost"
+            else f"IP:{host}")
 
     def configure(self, kmf, extra=""):
         self.dir = self.w.mkdir(self.name, self.uid)
         self.conf = self.w.write(self.dir / "perch-mdd.conf", "\n".join([
-            f"base_url = {self.url}", f"listen = 127.0.0.1:{self.port}",
+            f"base_url = {self.url}", f"listen = {self.at}:{self.port}",
             f"tls_cert = {self.ca}", f"tls_key = {self.key}",
-            "media_host = 127.0.0.1", f"media_port = {self.media}",
+            f"media_host = {self.media_host}", f"media_port = {self.media}",
             "workers = 1", extra,
             "[kmf example]", f"url = {kmf.url}", f"keys = {kmf.keys}",
             ""]), self.uid)
@@ -167,11 +172,13 @@ class Agent:
             time.sleep(0.1 if i > 10 else 0)
         raise world.Broken("no range of ports is free for an agent")
 
+    prefix = []     # of the command: where this machine is (netns.py)
+
     def start(self):
         self.proc = self.w.spawn(
             f"perch-agent-{self.name.lower()}",
-            [self.w.bin("perch-agent"), "-c", self.conf], uid=self.uid,
-            env=self.env)
+            [*self.prefix, self.w.bin("perch-agent"), "-c", self.conf],
+            uid=self.uid, env=self.env)
         world.wait_for(lambda: self.perch("status", check=False).returncode
                        == 0 or not self.proc.alive(), 15,
                        say=f"{self.name}'s agent")

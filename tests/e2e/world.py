@@ -177,14 +177,14 @@ class World:
                          f"{r.stdout}{r.stderr}")
         return r
 
-    def certificate(self, name, uid=None):
+    def certificate(self, name, uid=None, san="IP:127.0.0.1"):
         """A self-signed P-256 certificate for this host; (cert, key)."""
         cert, key = self.dir / f"{name}.crt", self.dir / f"{name}.key"
         old = os.umask(0o077)
         self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                   "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                   "-subj", f"/CN={name}", "-addext",
-                  "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                  f"subjectAltName=DNS:localhost,{san}",
                   "-keyout", key, "-out", cert])
         os.umask(old)
         cert.chmod(0o644)

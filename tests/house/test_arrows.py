@@ -27,11 +27,13 @@ LIBRARY = {
     r"sqlite3\.h": {"db/sqlite.h"},
     r"seccomp\.h": {"perc/sandbox.c"},
     r"linux/landlock\.h": {"perc/sandbox.c"},
-    r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h"},
+    r"re/": {"agent/turn.h"},
+    r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h", "agent/turntls.c"},
     r"openssl/": {"perc/crypto.c", "perc/keywrap.c", "perc/gcm.c",
                   "perc/gcm_evp.c", "perc/gcm_mb.c",
                   "perc/stun.c", "perc/dtls.c", "perc/dtls_id.c",
-                  "perc/dtls_id.h", "kmf/init_cert.c", "agent/assertion.c"},
+                  "perc/dtls_id.h", "kmf/init_cert.c", "agent/assertion.c",
+                  "agent/turntls.c"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 

@@ -162,10 +162,27 @@ net_ptrace(void)
 }
 
 static void
+dial_listen(void)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	enter(PERC_CAGE_DIAL, NULL, NULL);
+	(void)!listen(s, 1);
+}
+
+static void
+dial_exec(void)
+{
+	enter(PERC_CAGE_DIAL, NULL, NULL);
+	execl("/bin/true", "true", NULL);
+}
+
+static void
 test_what_kills(void **state)
 {
 	static void (*const crimes[])(void) = { vault_socket, vault_pair,
-		vault_exec, keeper_exec, net_exec, net_ptrace };
+		vault_exec, keeper_exec, net_exec, net_ptrace, dial_listen,
+		dial_exec };
 
 	for (size_t i = 0; i < COUNT(crimes); i++)
 		assert_int_equal(in_child(crimes[i]), -SIGSYS);
@@ -255,6 +272,38 @@ test_the_net_cage_speaks_inet_only(void **state)
 	assert_int_equal(in_child(net_works), 0);
 }
 
+/* Even where Landlock would let it, nothing is written. */
+static void
+dial_works(void)
+{
+	const char *rw[] = { inside, NULL }, *ro[] = { "/etc", NULL };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct perc_loop *l;
+	char file[96];
+	int sv[2], c;
+
+	prepare(sv, &l);
+	snprintf(file, sizeof(file), "%s/f", inside);
+	enter(PERC_CAGE_DIAL, rw, ro);
+	work(sv, l);
+	NEED((c = socket(AF_INET, SOCK_DGRAM, 0)) >= 0);
+	NEED(connect(c, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	NEED(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
+	NEED(open("/etc/passwd", O_RDONLY) >= 0);
+	NEED(unlink(file) < 0 && errno == EPERM);
+	NEED(mkdir(file, 0700) < 0 && errno == EPERM);
+	NEED(kill(getppid(), 0) < 0 && errno == EPERM);
+	_exit(0);
+}
+
+static void
+test_the_dial_cage_only_connects(void **state)
+{
+	assert_int_equal(in_child(dial_works), 0);
+}
+
 static void
 missing_path(void)
 {
@@ -280,6 +329,7 @@ main(void)
 		cmocka_unit_test(test_the_keeper_has_its_files_only),
 		cmocka_unit_test(test_read_only_is_read_only),
 		cmocka_unit_test(test_the_net_cage_speaks_inet_only),
+		cmocka_unit_test(test_the_dial_cage_only_connects),
 		cmocka_unit_test(test_a_missing_path_is_an_error),
 	};
 

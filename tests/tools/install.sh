@@ -7,7 +7,8 @@
 PKG_BUILD="gcc make autoconf automake libtool pkg-config libc6-dev
 	libssl-dev libjansson-dev libcjose-dev libsrtp2-dev libmicrohttpd-dev
 	libgnutls28-dev libcurl4-openssl-dev libsqlite3-dev liboauth2-dev
-	libjwt-dev libical-dev libqrencode-dev libsystemd-dev libseccomp-dev libcmocka-dev"
+	libjwt-dev libical-dev libqrencode-dev libsystemd-dev libseccomp-dev
+	libre-dev libcmocka-dev"
 # a faster cipher for the forwarder, where Debian has it
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] ||
 	PKG_BUILD="$PKG_BUILD libipsec-mb-dev"
@@ -22,7 +23,7 @@ PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
 	libpcre2-8-0 gstreamer1.0-tools gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-libav
-	dbus"
+	dbus coturn"
 
 # Keys stand in locked memory; some systems start with less than is allowed.
 ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
