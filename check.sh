@@ -80,6 +80,7 @@ tree()
 {
 	mkdir -p "$work/$1" && cd "$work/$1" || return 1
 	shift
+	[ -f ../../configure ] || (cd ../.. && ./autogen.sh) || return 1
 	if [ ! -f config.status ] || [ ../../configure -nt config.status ]; then
 		../../configure -q --enable-werror "$@" || return 1
 	fi
