@@ -113,9 +113,8 @@ on_key_wanted(const char *conf, uint16_t spi, void *arg)
 {
 	struct front_conf *c = front_conf_find(arg, conf);
 
-	log_info("key_wanted conf=%s spi=%u", conf, spi);
 	if (c != NULL && c->vault_live)
-		front_keys_want(c);
+		front_keys_hint(c, spi);
 }
 
 static void

@@ -143,6 +143,12 @@ struct front_conf {
 	struct front_retry keys_retry, events_retry, token_retry;
 	struct front_sse sse;
 	int64_t lease_ms, keys_asked_ms, events_first_ms;
+	struct { /* packets that name a key which we have not */
+		int64_t next_ms; /* none counts before */
+		int64_t vain_ms; /* how long the last one that was wrong holds
+				  * the next one off; 0: it was right */
+		bool asked;	 /* the keys_call under way is for one */
+	} hint;
 	bool events_open, doomed;
 	bool events_eaten; /* a stream fell silent: polls until one lives */
 	bool receipt_told; /* the lease request under way has it */
@@ -286,6 +292,9 @@ PERC_MUST int front_keys_ask(
 void front_epoch_note(struct front_conf *c, const char *json);
 /* One more POST .../keys, not too often. */
 void front_keys_want(struct front_conf *c);
+/* A packet names a key that the vault has not. Anybody on the path can write
+ * that, so a hint that turns out wrong holds the next ones off for longer. */
+void front_keys_hint(struct front_conf *c, uint16_t spi);
 
 /* frontlive.c */
 void front_live_start(struct front_conf *c); /* after the first key */

@@ -15,6 +15,8 @@
 #define CODE_TYPE     "urn:perch:params:oauth:token-type:invitation-code"
 #define ANSWER_MAX    65536
 #define KEYS_EVERY_MS 1000 /* least time between two POST .../keys */
+#define VAIN_MIN_MS   2000 /* between two for hints that were wrong */
+#define VAIN_MAX_MS   30000
 
 /* ---- token1 ------------------------------------------------------------- */
 
@@ -112,6 +114,7 @@ front_epoch_note(struct front_conf *c, const char *json)
 	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
 	    epoch > c->epoch) {
 		c->epoch = epoch;
+		c->hint.vain_ms = c->hint.next_ms = 0;
 		front_progress(c, "got key of epoch %lld", (long long)epoch);
 		log_info("epoch conf=%s epoch=%lld", c->id, (long long)epoch);
 	}
@@ -121,17 +124,33 @@ front_epoch_note(struct front_conf *c, const char *json)
 /* ---- keys again
  * --------------------------------------------------------------- */
 
+/* The KMF knows of nothing newer: whoever named it was wrong, or lied. */
+static void
+hint_vain(struct front_conf *c)
+{
+	int64_t twice = 2 * c->hint.vain_ms;
+
+	c->hint.vain_ms = twice < VAIN_MIN_MS ? VAIN_MIN_MS
+	    : twice > VAIN_MAX_MS	      ? VAIN_MAX_MS
+					      : twice;
+	c->hint.next_ms = perc_now_ms() + c->hint.vain_ms;
+}
+
 static void
 on_key_taken(int err, const char *text, void *arg)
 {
 	struct front_conf *c = arg;
+	int64_t had = c->epoch;
 
-	if (err != 0) {
+	if (err != 0)
 		log_warnx("key_refused conf=%s why=\"%s\"", c->id, text);
-		return;
-	}
-	front_epoch_note(c, text);
-	front_lease_soon(c);
+	else
+		front_epoch_note(c, text);
+	if (c->hint.asked && c->epoch == had)
+		hint_vain(c);
+	c->hint.asked = false;
+	if (err == 0)
+		front_lease_soon(c);
 }
 
 static void
@@ -184,4 +203,16 @@ front_keys_want(struct front_conf *c)
 	if (front_keys_ask(c, &c->keys_call, on_keys) != 0)
 		front_later(c, &c->keys_retry.timer,
 		    front_backoff(&c->keys_retry), on_keys_timer);
+}
+
+void
+front_keys_hint(struct front_conf *c, uint16_t spi)
+{
+	if (!front_is_live(c) || c->keys_call != NULL ||
+	    perc_now_ms() < c->hint.next_ms ||
+	    perc_timer_armed(&c->keys_retry.timer))
+		return;
+	log_info("key_wanted conf=%s spi=%u", c->id, spi);
+	c->hint.asked = true;
+	front_keys_want(c);
 }

@@ -96,6 +96,7 @@ hops_make(struct front_leg *l)
 		 STREAMS_OUT, WINDOW)) != 0 ||
 	    (r = perc_srtp_new(&l->rx, k.profile, k.rx_key, k.rx_salt,
 		 STREAMS_IN, WINDOW)) != 0 ||
+	    (r = perc_srtp_evicting(l->rx)) != 0 ||
 	    (r = perc_srtcp_new(
 		 &l->rtcp_tx, k.profile, k.tx_key, k.tx_salt, 0)) != 0)
 		goto out;

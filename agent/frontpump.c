@@ -229,6 +229,8 @@ rtp_in(struct front_leg *l, uint8_t *p, size_t n)
 	    (r = perc_srtp_unprotect(l->rx, &h, p, n - tail.len, p, &len)) !=
 		0) {
 		drop(l, r);
+		if (r == PERC_ERR_LIMIT) /* perc_srtp_evicting() */
+			front_leg_lost(l, "one leg knows no more speakers");
 		return;
 	}
 	l->count.received++;

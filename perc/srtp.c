@@ -39,7 +39,10 @@ struct perc_srtp {
 	struct perc_replay *windows;
 	uint64_t *bits;
 	uint16_t *spare; /* stack of windows nobody uses */
-	uint32_t mask;	 /* slots - 1 */
+	uint32_t
+	    *heard;    /* of each window: when, in packets; NULL: no evicting */
+	uint32_t now;  /* packets opened */
+	uint32_t mask; /* slots - 1 */
 	unsigned max_streams, spares, forgotten;
 };
 
@@ -134,6 +137,7 @@ perc_srtp_free(struct perc_srtp *s)
 	free(s->windows);
 	free(s->bits);
 	free(s->spare);
+	free(s->heard);
 	free(s);
 }
 
@@ -156,12 +160,37 @@ slot_find(const struct perc_srtp *s, uint32_t ssrc)
 static int
 slot_room(const struct perc_srtp *s, const struct slot *t)
 {
-	if (s->spares == 0)
+	if (s->spares == 0 && s->heard == NULL)
 		return PERC_ERR_LIMIT;
-	if (t->state == SLOT_FREE &&
+	if ((t->state == SLOT_FREE || s->spares == 0) &&
 	    s->forgotten >= s->max_streams * PERC_SRTP_FORGOTTEN_MAX)
 		return PERC_ERR_LIMIT;
 	return 0;
+}
+
+static void
+slot_forget(struct perc_srtp *s, struct slot *t)
+{
+	if (t->started)
+		t->top = s->windows[t->window].top;
+	t->state = SLOT_FORGOTTEN;
+	s->spare[s->spares++] = t->window;
+	s->forgotten++;
+}
+
+/* The one that nobody heard for longest gives its window back. */
+static void
+slot_evict(struct perc_srtp *s)
+{
+	struct slot *idlest = NULL, *t;
+
+	for (t = s->slots; t <= s->slots + s->mask; t++)
+		if (t->state == SLOT_LIVE &&
+		    (idlest == NULL ||
+			s->now - s->heard[t->window] >
+			    s->now - s->heard[idlest->window]))
+			idlest = t;
+	slot_forget(s, idlest);
 }
 
 static void
@@ -169,6 +198,8 @@ slot_open(struct perc_srtp *s, struct slot *t, uint32_t ssrc)
 {
 	struct perc_replay *w;
 
+	if (s->spares == 0)
+		slot_evict(s);
 	t->window = s->spare[--s->spares];
 	w = &s->windows[t->window];
 	perc_replay_init(w, w->window, w->bits);
@@ -294,6 +325,8 @@ perc_srtp_unprotect(struct perc_srtp *s, const struct perc_rtp *h,
 	if (out != in)
 		memcpy(out, in, hl);
 	index_commit(s, t, h->ssrc, index);
+	if (s->heard != NULL)
+		s->heard[t->window] = ++s->now;
 	*outlen = n - PERC_SRTP_TAG_LEN;
 	return 0;
 }
@@ -358,11 +391,13 @@ perc_srtp_forget(struct perc_srtp *s, uint32_t ssrc)
 {
 	struct slot *t = slot_find(s, ssrc);
 
-	if (t->state != SLOT_LIVE)
-		return;
-	if (t->started)
-		t->top = s->windows[t->window].top;
-	t->state = SLOT_FORGOTTEN;
-	s->spare[s->spares++] = t->window;
-	s->forgotten++;
+	if (t->state == SLOT_LIVE)
+		slot_forget(s, t);
+}
+
+int
+perc_srtp_evicting(struct perc_srtp *s)
+{
+	s->heard = calloc(s->max_streams, sizeof(*s->heard));
+	return s->heard != NULL ? 0 : PERC_ERR_NOMEM;
 }

@@ -71,6 +71,13 @@ PERC_MUST int perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc,
  */
 #define PERC_SRTP_FORGOTTEN_MAX 3
 void perc_srtp_forget(struct perc_srtp *s, uint32_t ssrc);
+/*
+ * From now on, before the first packet: where all places are taken, a packet of
+ * a new SSRC that verifies has the place of the one silent for longest. Then
+ * PERC_ERR_LIMIT means that no more can be remembered: get a new key. For
+ * receiving; roc_set does not evict.
+ */
+PERC_MUST int perc_srtp_evicting(struct perc_srtp *s);
 
 /* SRTCP, one direction of the same master key (RFC 7714 section 9). In place;
  * protect adds 20 octets (buffer needs PERC_SRTCP_ROOM more). PERC_ERR_SHORT,

@@ -132,7 +132,8 @@ mdd_dtls(const uint8_t *p, size_t n)
 		return;
 	assert_int_equal(perc_dtls_keys(mdd.dtls, &k), 0);
 	assert_int_equal(
-	    perc_srtp_new(&mdd.tx, k.profile, k.tx_key, k.tx_salt, 4, 64), 0);
+	    perc_srtp_new(&mdd.tx, k.profile, k.tx_key, k.tx_salt, 4096, 64),
+	    0);
 	assert_int_equal(
 	    perc_srtp_new(&mdd.rx, k.profile, k.rx_key, k.rx_salt, 4, 64), 0);
 	assert_int_equal(
@@ -448,6 +449,38 @@ test_losses_are_mended_by_the_leg(void **state)
 	assert_memory_equal(mdd.got, first, len);
 }
 
+/* As many speakers as one leg can tell apart, one after the other, and four
+ * times as many. Behind them it joins again, for a new leg forgets. */
+static void
+test_new_speakers_are_heard(void **state)
+{
+	uint8_t p[128], out[160];
+	size_t n = packet(p, 1, "\0", 1), len;
+	const unsigned room = 1024 * (1 + PERC_SRTP_FORGOTTEN_MAX);
+	struct perc_rtp h;
+
+	connect_leg();
+	turn_until(&ups, 2000);
+	for (unsigned i = 0; i <= room; i++) {
+		p[8] = (uint8_t)(i >> 8);
+		p[9] = (uint8_t)i;
+		assert_int_equal(perc_rtp_parse(&h, p, n - 1), 0);
+		assert_int_equal(
+		    perc_srtp_protect(mdd.tx, &h, p, n - 1, out, &len), 0);
+		out[len] = 0;
+		mdd_send(out, len + 1, NULL);
+		perc_srtp_forget(mdd.tx, h.ssrc);
+		if (i % 128 == 127)
+			turns(2);
+		if (i == room - 1)
+			assert_int_equal(vault_packets, room);
+		assert_int_equal(losses, 0);
+	}
+	turn_until(&losses, 1000);
+	assert_int_equal(losses, 1);
+	assert_non_null(strstr(lost_why, "no more speakers"));
+}
+
 /* A vault that has erased must get nothing more. */
 static void
 test_nothing_for_an_erased_vault(void **state)
@@ -542,6 +575,7 @@ main(void)
 		WITH(test_field_is_outside_the_outer_layer),
 		WITH(test_rtcp_both_ways),
 		WITH(test_losses_are_mended_by_the_leg),
+		WITH(test_new_speakers_are_heard),
 		WITH(test_nothing_for_an_erased_vault),
 		WITH(test_lengths_that_lie),
 		WITH(test_stranger_is_left),

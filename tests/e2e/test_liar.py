@@ -22,12 +22,13 @@ import world                                                # noqa: E402
 
 # tests/mdd/liar.h
 LIES = ("none", "drop", "replay", "payload", "ssrc", "ohb", "bit", "delay",
-        "plain", "bare")
+        "plain", "bare", "spi")
 TROUBLE = ("inner_auth_failed", "no_key", "unknown_spi", "not_listed",
            "malformed", "replayed")
 OVERLAP = 1.0   # s, of this conference
 DELAY = 2.5     # s
 LATE = 1.0      # s that a loaded machine may take for what is prompt
+SPI_S = 5       # s
 TOLD = 60       # lies of a kind at the least
 POLICY = {"overlap_ms": int(OVERLAP * 1000), "join_window_ms": 500}
 
@@ -302,6 +303,28 @@ class Liar(meeting.Meeting):
                f"however late: {refused} refused", old[:5], was, now)
         self.honest()
 
+    def names_keys(self):
+        """It writes of keys that nobody made. What it could win is that the
+        KMF is asked, by all members at once: less and less often."""
+        self.lie("spi", "Alice", "Bob")
+        log, marks = self.carol.proc.log, self.marks()
+        before = log.read_text(errors="replace").count("key_wanted")
+        wanted = state(self.carol)["vault"]["counters"]["key_wanted"]
+        time.sleep(SPI_S)
+        gaps = [self.missing(n, marks) for n in ("Alice", "Bob")]
+        asked = log.read_text(errors="replace").count("key_wanted") - before
+        wanted = state(self.carol)["vault"]["counters"]["key_wanted"] - wanted
+        tap.ok(not self.false() and all(not g and n > 100 for g, n in gaps) and
+               1 <= asked <= 3 and wanted >= SPI_S,
+               f"names keys that nobody made: the vault wants "
+               f"{wanted}, the KMF is asked {asked} times in {SPI_S} s, and "
+               "no frame is lost", gaps, asked, wanted)
+        # and the next true one is there at once
+        began = time.monotonic()
+        self.change_keys()
+        tap.ok(time.monotonic() - began < 2, "a true key comes all the same")
+        self.honest()
+
     def run(self):
         self.hides()
         self.told_the_truth()
@@ -314,6 +337,7 @@ class Liar(meeting.Meeting):
         self.refused("bit", "REQ-F-8.2.1a: flips a bit of what was said")
         self.refused("plain", "puts in words of its own, hop by hop only")
         self.refused("bare", "puts them in without any layer", "hop")
+        self.names_keys()
         self.delays()
         self.told_the_truth()
 

@@ -306,6 +306,20 @@ lie_bare(const struct mouth *m, struct stream *s, struct packet *p)
 	orders->told++;
 }
 
+/* A field that names another key each time: no tag covers that. */
+static void
+lie_spi(const struct mouth *m, struct stream *s, struct packet *p)
+{
+	uint8_t *spi = p->p + p->n + p->tail - 7; /* RFC 8870 section 4.1 */
+
+	if (p->tail > 7) {
+		spi[0] = (uint8_t)(orders->told >> 8 | 0x80);
+		spi[1] = (uint8_t)orders->told;
+		lie(m, s, p);
+	} else
+		say(m, s, p);
+}
+
 static void (*const lies[])(
     const struct mouth *, struct stream *, struct packet *) = {
 	[LIE_REPLAY] = lie_replay,
@@ -316,6 +330,7 @@ static void (*const lies[])(
 	[LIE_DELAY] = lie_delay,
 	[LIE_PLAIN] = lie_plain,
 	[LIE_BARE] = lie_bare,
+	[LIE_SPI] = lie_spi,
 };
 
 /* ---- the two calls ----------------------------------------------------- */

@@ -19,6 +19,7 @@ enum lie {
 	LIE_DELAY,
 	LIE_PLAIN,
 	LIE_BARE,
+	LIE_SPI,
 };
 
 struct orders {

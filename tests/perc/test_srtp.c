@@ -208,6 +208,74 @@ test_table(void **state)
 	perc_srtp_free(tx);
 }
 
+/* A leg lives longer than its speakers: a new one is heard, whoever has been
+ * silent for longest gives way, and a forgery moves nobody. */
+static void
+test_evicting(void **state)
+{
+	enum { M = 4 };
+	struct perc_srtp *tx = hop(PERC_AEAD_AES_128_GCM, 64);
+	struct perc_srtp *rx = hop(PERC_AEAD_AES_128_GCM, M);
+	uint8_t p[64], old[64];
+	size_t n, oldn = 0;
+	uint32_t i;
+
+	CALL(perc_srtp_evicting(rx));
+	for (i = 1; i <= M; i++) {
+		CALL(protect(tx, i, 1, p, &n));
+		CALL(unprotect(rx, p, n));
+		if (i == 2) {
+			memcpy(old, p, n);
+			oldn = n;
+		}
+	}
+	CALL(protect(tx, 1, 2, p, &n)); /* so that 2 is the idlest */
+	CALL(unprotect(rx, p, n));
+	CALL(protect(tx, 9, 1, p, &n));
+	p[n - 1] ^= 1;
+	assert_int_equal(unprotect(rx, p, n), PERC_ERR_AUTH);
+	assert_int_equal(unprotect(rx, old, oldn), PERC_ERR_REPLAY);
+	CALL(protect(tx, 2, 100, p, &n)); /* its window is there: behind 100 */
+	CALL(unprotect(rx, p, n));
+	CALL(protect(tx, 2, 99, p, &n));
+	CALL(unprotect(rx, p, n));
+	CALL(protect(tx, 9, 2, p, &n)); /* 3 goes */
+	CALL(unprotect(rx, p, n));
+	CALL(protect(tx, 2, 98, p, &n)); /* 2 stays */
+	CALL(unprotect(rx, p, n));
+	/* who comes back goes on from where it was */
+	CALL(protect(tx, 3, 2, p, &n));
+	CALL(unprotect(rx, p, n));
+	assert_int_equal(unprotect(rx, p, n), PERC_ERR_REPLAY);
+	perc_srtp_free(tx);
+	perc_srtp_free(rx);
+}
+
+/* What was forgotten is remembered so that nothing comes twice; when that is
+ * full only a new key helps. */
+static void
+test_evicting_has_an_end(void **state)
+{
+	enum { M = 4 };
+	struct perc_srtp *tx = hop(PERC_AEAD_AES_128_GCM, 64);
+	struct perc_srtp *rx = hop(PERC_AEAD_AES_128_GCM, M);
+	uint8_t p[64];
+	uint32_t i;
+	size_t n;
+
+	CALL(perc_srtp_evicting(rx));
+	for (i = 0; i < M * (1 + PERC_SRTP_FORGOTTEN_MAX); i++) {
+		CALL(protect(tx, i, 1, p, &n));
+		CALL(unprotect(rx, p, n));
+	}
+	CALL(protect(tx, i, 1, p, &n));
+	assert_int_equal(unprotect(rx, p, n), PERC_ERR_LIMIT);
+	CALL(protect(tx, i - 1, 2, p, &n)); /* the live go on */
+	CALL(unprotect(rx, p, n));
+	perc_srtp_free(tx);
+	perc_srtp_free(rx);
+}
+
 static void
 test_arguments(void **state)
 {
@@ -235,6 +303,8 @@ main(void)
 		cmocka_unit_test(test_no_nonce_twice),
 		cmocka_unit_test(test_last_index),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_evicting),
+		cmocka_unit_test(test_evicting_has_an_end),
 		cmocka_unit_test(test_arguments),
 	};
 
