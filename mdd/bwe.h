@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define MDD_BWE_MIN    30000u	  /* bits a second: a voice */
-#define MDD_BWE_MAX    200000000u /* nobody asks for more */
+#define MDD_BWE_MAX    4000000000u /* no worker sends more to one */
 #define MDD_BWE_START  2000000u
 #define MDD_BWE_POINTS 20 /* of the trend line */
 

@@ -92,6 +92,7 @@ struct link_body {
 	char key[MDD_CONF_KEY_MAX + 1], leg[MDD_LEG_ID_MAX];
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 	uint8_t pin[PERC_FINGERPRINT_LEN];
+	bool twcc;
 };
 
 static bool
@@ -149,6 +150,7 @@ body_get(const struct ctl *c, struct perc_httpd_req *r, struct link_body *b)
 	    text_get(b->pwd, 22, sizeof(b->pwd), j, "pwd", "+/-_") &&
 	    fp != NULL && perc_fingerprint_get(b->pin, fp) == 0)
 		status = key_get(c, j, b->key) ? 0 : 404;
+	b->twcc = json_is_true(json_object_get(j, "twcc"));
 	json_decref(j);
 	return status;
 }
@@ -232,6 +234,7 @@ cascade_post(struct ctl *c, struct perc_httpd_req *r, const char *rest)
 	memcpy(j.pin, b.pin, sizeof(j.pin));
 	memcpy(j.ufrag, b.ufrag, sizeof(j.ufrag));
 	memcpy(j.pwd, b.pwd, sizeof(j.pwd));
+	j.twcc = b.twcc;
 	memcpy(k->leg, j.leg, sizeof(k->leg));
 	memcpy(k->far_leg, b.leg, sizeof(k->far_leg));
 	if (cascade_ask_worker(c, k, &j) != 0) {
@@ -278,10 +281,10 @@ cascade_answer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
 	log_info("link accepted leg=%s conference=%s from=%s worker=%u", k->leg,
 	    k->party->key, k->peer->conf.name, w->index);
 	reply(r, 201,
-	    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i}", "leg", k->leg,
+	    json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:b, s:i}", "leg", k->leg,
 		"host", c->conf->media_host, "port", (int)w->port,
 		"fingerprint", w->fingerprint, "ufrag", a->ufrag, "pwd", a->pwd,
-		"expires_in", LINK_TTL_S));
+		"twcc", 1, "expires_in", LINK_TTL_S));
 	cascade_changed(c, k->party); /* others may be waiting for it */
 }
 
@@ -394,6 +397,7 @@ answer_get(struct ctl_link *k, const struct perc_httpc_answer *a,
 		memcpy(d->host, host, strlen(host) + 1);
 		memcpy(d->leg, k->leg, sizeof(d->leg));
 		d->port = (uint32_t)port;
+		d->twcc = json_is_true(json_object_get(j, "twcc"));
 		ok = true;
 	}
 	json_decref(j);
@@ -462,10 +466,10 @@ cascade_ask_peer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
 		cascade_fail(c, k, LINK_BACK_MAX);
 		return;
 	}
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "issuer",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "issuer",
 	    c->issuer[i].issuer, "conference", id, "leg", k->leg, "ufrag",
 	    a->ufrag, "pwd", a->pwd, "fingerprint",
-	    k->room->worker->fingerprint);
+	    k->room->worker->fingerprint, "twcc", 1);
 	text = j == NULL ? NULL : perc_json_text(j);
 	json_decref(j);
 	k->state = LINK_THEIRS;

@@ -34,7 +34,8 @@ now_us(void)
 static void
 pace_set(struct mdd_leg *leg)
 {
-	mdd_pace_rate(&leg->cc->pace, leg->bwe.slow ? leg->bwe.bps : 0);
+	mdd_pace_rate(&leg->cc->pace,
+	    leg->bwe.slow && leg->link == NULL ? leg->bwe.bps : 0);
 }
 
 void
@@ -44,11 +45,15 @@ mdd_cc_open(struct mdd_leg *leg)
 	    : leg->twcc		       ? PERC_HDREXT_TWCC
 				       : 0;
 
+	unsigned n = leg->link != NULL ? MDD_CC_LINK : MDD_CC_SENT;
+
 	mdd_bwe_init(&leg->bwe);
 	if (id == 0 || leg->cc != NULL ||
-	    (leg->cc = calloc(1, sizeof(*leg->cc))) == NULL)
+	    (leg->cc = calloc(
+		 1, sizeof(*leg->cc) + n * sizeof(leg->cc->sent[0]))) == NULL)
 		return;
 	leg->cc->id = id;
+	leg->cc->mask = (uint16_t)(n - 1);
 	pace_set(leg);
 }
 
@@ -97,9 +102,9 @@ mdd_cc_stamp(const struct mdd_cc *cc, const uint8_t *p,
 void
 mdd_cc_sent(struct mdd_cc *cc, uint16_t tseq, size_t n)
 {
-	cc->sent[tseq % MDD_CC_SENT].at_us = now_us();
-	cc->sent[tseq % MDD_CC_SENT].tseq = tseq;
-	cc->sent[tseq % MDD_CC_SENT].octets = (uint16_t)n;
+	cc->sent[tseq & cc->mask] = (struct mdd_cc_sent){
+		.at_us = now_us(), .tseq = tseq, .octets = (uint16_t)n
+	};
 	cc->next = (uint16_t)(tseq + 1);
 }
 
@@ -163,7 +168,7 @@ mdd_cc_feedback(struct mdd_worker *w, struct mdd_leg *leg,
 		return;
 	}
 	for (i = 0; i < n; i++) {
-		at = item[i].tseq % MDD_CC_SENT;
+		at = item[i].tseq & cc->mask;
 		if (cc->sent[at].at_us == 0 ||
 		    cc->sent[at].tseq != item[i].tseq)
 			continue; /* of no packet of ours, or told before */
@@ -178,10 +183,12 @@ mdd_cc_feedback(struct mdd_worker *w, struct mdd_leg *leg,
 	leg->bwe.bps = mdd_bwe_update(&leg->bwe, now_ms,
 	    leg->report.rtt_ms > 0 ? leg->report.rtt_ms : 100);
 	pace_set(leg);
-	mdd_select_rate(leg, leg->bwe.bps);
+	/* A link is not held to what it was never seen to be too much for. */
+	mdd_select_rate(
+	    leg, leg->link == NULL || leg->bwe.slow ? leg->bwe.bps : 0);
 }
 
-static void
+static bool
 feedback_send(struct mdd_worker *w, struct mdd_leg *leg)
 {
 	uint8_t buf[MDD_RTCP_MAX + 400];
@@ -190,8 +197,19 @@ feedback_send(struct mdd_worker *w, struct mdd_leg *leg)
 	perc_wire_writer(&out, buf, sizeof(buf));
 	perc_wire_put_u32(&out, 0x80c90001);
 	perc_wire_put_u32(&out, MDD_RTCP_SSRC);
-	if (perc_twcc_put(&leg->cc->log, &out, MDD_RTCP_SSRC, leg->cc->media))
-		mdd_rtcp_send(w, leg, buf, out.pos);
+	if (!perc_twcc_put(&leg->cc->log, &out, MDD_RTCP_SSRC, leg->cc->media))
+		return false;
+	mdd_rtcp_send(w, leg, buf, out.pos);
+	return true;
+}
+
+static bool
+feedback_due(const struct mdd_cc *cc, int64_t now_ms)
+{
+	unsigned n = perc_twcc_pending(&cc->log);
+
+	return n >= MDD_CC_FB_MANY ||
+	    (n > 0 && now_ms - cc->told_ms >= MDD_CC_FB_MS);
 }
 
 bool
@@ -207,12 +225,9 @@ mdd_cc_beat(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 	    cc->pace.n > 0 && mdd_pace_take(&cc->pace, &item, now_us(), &stale))
 		mdd_media_release(w, leg, &item, now_ms);
 	w->count[MDD_PACE_DROPPED] += stale;
-	if (perc_twcc_pending(&cc->log) &&
-	    now_ms - cc->told_ms >= MDD_CC_FB_MS) {
+	while (feedback_due(cc, now_ms) && feedback_send(w, leg))
 		cc->told_ms = now_ms;
-		feedback_send(w, leg);
-	}
-	return cc->pace.n > 0 || perc_twcc_pending(&cc->log);
+	return cc->pace.n > 0 || perc_twcc_pending(&cc->log) > 0;
 }
 
 void
@@ -224,7 +239,8 @@ mdd_cc_tick(struct mdd_worker *w, struct mdd_leg *leg, int64_t now_ms)
 
 	leg->sent_before = leg->sent_octets;
 	leg->sent_bps = octets * 8; /* a tick is a second */
-	if (leg->cc != NULL || leg->link != NULL)
+	if (leg->cc != NULL ||
+	    (leg->link != NULL && leg->link->kind == MDD_LINK_LOCAL))
 		return;
 	mdd_select_rate(leg,
 	    mdd_bwe_report(&leg->bwe, fresh ? r->loss : 0,

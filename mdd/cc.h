@@ -5,6 +5,10 @@
  * feedback says (mdd/bwe.h), and the queue of what waits (mdd/pace.h); and,
  * when it numbers its own packets, our feedback to it. Made when the leg
  * comes up, about 40 KiB; a leg without it pays a comparison.
+ *
+ * A link to another MDD has it as well, if both ends do, but nothing waits
+ * there: it carries many streams, whose frames do not begin together. What it
+ * tells is how much of them to send (mdd/select.c).
  */
 #pragma once
 
@@ -21,20 +25,25 @@ struct mdd_worker;
 struct mdd_leg;
 struct mdd_staged;
 
-#define MDD_CC_SENT  1024 /* packets whose feedback is awaited */
-#define MDD_CC_FB_MS 50	  /* between two feedbacks of ours */
+#define MDD_CC_SENT    1024 /* packets whose feedback is awaited ... */
+#define MDD_CC_LINK    8192 /* ... on a link, which carries many streams */
+#define MDD_CC_FB_MS   50   /* between two feedbacks of ours ... */
+#define MDD_CC_FB_MANY 256  /* ... or sooner, with so much to tell */
+
+struct mdd_cc_sent {
+	int64_t at_us; /* 0: nothing, or told already */
+	uint16_t tseq, octets;
+};
 
 struct mdd_cc {
 	uint8_t id;    /* of the extension on this leg */
 	uint16_t next; /* number of the next packet */
-	struct {
-		int64_t at_us; /* 0: nothing, or told already */
-		uint16_t tseq, octets;
-	} sent[MDD_CC_SENT];
 	struct mdd_pace pace;
 	struct perc_twcc_log log; /* of what comes from it */
 	uint32_t media;		  /* one of its SSRCs */
 	int64_t told_ms;
+	uint16_t mask; /* of sent */
+	struct mdd_cc_sent sent[];
 };
 
 /* leg comes up: NULL afterwards when its endpoint does not know it. */

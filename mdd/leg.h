@@ -43,6 +43,7 @@ struct mdd_source {
 	int64_t refresh_ms;
 
 	/* For the choice among sources, mdd/select.h. */
+	uint8_t via;	  /* enum mdd_link_kind of what feeds it */
 	uint64_t member;  /* whose it is */
 	uint16_t head;	  /* the member's first source: there is its voice */
 	uint16_t place;	  /* among the member's sources */

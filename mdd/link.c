@@ -79,18 +79,32 @@ mdd_link_open(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j)
 	return 0;
 }
 
+static bool
+kinds_meet(enum mdd_link_kind from, enum mdd_link_kind to)
+{
+	if (from == MDD_LINK_NONE || to == MDD_LINK_NONE ||
+	    from == MDD_LINK_LOCAL || to == MDD_LINK_LOCAL)
+		return true;
+	return from == MDD_LINK_TRANSIT && to == MDD_LINK_TRANSIT;
+}
+
+static enum mdd_link_kind
+leg_kind(const struct mdd_leg *leg)
+{
+	return leg->link == NULL ? MDD_LINK_NONE : leg->link->kind;
+}
+
 bool
 mdd_link_may(const struct mdd_leg *from, const struct mdd_leg *to)
 {
-	if (from == to)
-		return false;
-	if (from->link == NULL || to->link == NULL)
-		return true;
-	if (from->link->kind == MDD_LINK_LOCAL ||
-	    to->link->kind == MDD_LINK_LOCAL)
-		return true;
-	return from->link->kind == MDD_LINK_TRANSIT &&
-	    to->link->kind == MDD_LINK_TRANSIT;
+	return from != to && kinds_meet(leg_kind(from), leg_kind(to));
+}
+
+bool
+mdd_link_takes(const struct mdd_leg *to, const struct mdd_source *s)
+{
+	return kinds_meet((enum mdd_link_kind)s->via, to->link->kind) &&
+	    mdd_link_feeds(to->link, s->ssrc) == NULL;
 }
 
 void
@@ -173,6 +187,7 @@ source_leave(
 	l->free_in[l->nfree_in++] = e->in;
 	e->in = NULL;
 	e->src->legs--;
+	e->src->via = MDD_LINK_NONE;
 	e->src = NULL;
 	room->link_sources--;
 	mdd_select_changed(room);
@@ -240,6 +255,7 @@ source_take(struct mdd_legs *l, struct mdd_leg *leg, struct mdd_link_source *e)
 		room->link_life++;
 	}
 	s->legs++;
+	s->via = (uint8_t)leg->link->kind;
 	room->link_sources++;
 	e->src = s;
 	e->in = l->free_in[--l->nfree_in];

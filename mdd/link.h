@@ -74,6 +74,8 @@ void mdd_link_close(struct mdd_legs *l, struct mdd_leg *leg);
 
 /* May what came from `from` go to `to`? Split horizon. */
 bool mdd_link_may(const struct mdd_leg *from, const struct mdd_leg *to);
+/* Does this source go to the link `to`, of which it may be one? */
+bool mdd_link_takes(const struct mdd_leg *to, const struct mdd_source *s);
 /* The other side has ssrc, as it says. me: our node. */
 enum mdd_claim mdd_link_claim(struct mdd_legs *l, struct mdd_leg *leg,
     uint32_t ssrc, const struct mdd_word *w, uint64_t me, int64_t now_ms);

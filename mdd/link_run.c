@@ -96,6 +96,7 @@ mdd_link_dial(struct mdd_worker *w, struct mdd_leg *leg,
 		return;
 	}
 	to->channel = channel_next(&w->legs, m->odd);
+	leg->twcc = m->twcc;
 	memcpy(leg->pin, m->pin, sizeof(leg->pin));
 	memcpy(leg->peer_ufrag, m->ufrag, sizeof(leg->peer_ufrag));
 	memcpy(leg->peer_pwd, m->pwd, sizeof(leg->peer_pwd));

@@ -242,6 +242,7 @@ mdd_dial_put(uint8_t *out, const struct mdd_dial *m)
 	perc_wire_put_str(&w, m->host);
 	perc_wire_put_u32(&w, m->port);
 	perc_wire_put_u8(&w, m->odd);
+	perc_wire_put_u8(&w, m->twcc);
 	perc_wire_put_str(&w, m->ufrag);
 	perc_wire_put_str(&w, m->pwd);
 	return put_end(&w);
@@ -259,6 +260,7 @@ mdd_dial_get(struct mdd_dial *m, const void *p, size_t n)
 	get_text(&w, m->host, sizeof(m->host));
 	m->port = perc_wire_get_u32(&w);
 	m->odd = perc_wire_get_u8(&w) != 0;
+	m->twcc = perc_wire_get_u8(&w) != 0;
 	get_text(&w, m->ufrag, sizeof(m->ufrag));
 	get_text(&w, m->pwd, sizeof(m->pwd));
 	if (m->port == 0 || m->port > 65535)

@@ -100,6 +100,7 @@ struct mdd_dial {
 	char host[48]; /* literal address */
 	uint32_t port;
 	bool odd; /* the channels that are ours, of the two that may dial */
+	bool twcc; /* as of mdd_join */
 	char ufrag[MDD_ICE_MAX + 1], pwd[MDD_ICE_MAX + 1];
 };
 

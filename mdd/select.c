@@ -109,6 +109,8 @@ leg_wants(const struct mdd_leg *to, const struct mdd_source *s, uint8_t *layer)
 	unsigned media = s->sight.media;
 
 	*layer = t->set ? t->layer : MDD_LAYER_ALL;
+	if (to->link != NULL) /* what is beyond it is chosen there */
+		return true;
 	if (r != NULL) {
 		wish = r->wish;
 		*layer = r->layer;
@@ -130,9 +132,12 @@ flow_want(struct mdd_flow *f, bool on, uint8_t cut, uint16_t successor)
 	f->successor = on ? 0 : successor;
 }
 
+/* Its own, or what does not go that way. */
 static bool
 is_own(const struct mdd_leg *to, const struct mdd_source *s)
 {
+	if (to->link != NULL)
+		return !mdd_link_takes(to, s);
 	return to->nssrcs > 0 && s->head == to->src[0]->head;
 }
 
@@ -244,6 +249,34 @@ leg_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
 	}
 }
 
+/*
+ * On a link all layers go on that fit together, the worst first, for those
+ * behind it may want any of them; the worst of all stays in any case, unless
+ * next to nothing fits.
+ */
+static void
+link_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
+{
+	struct mdd_room *room = to->room;
+	struct mdd_source *s, *best = NULL;
+	unsigned i, layer;
+	uint64_t left = share;
+
+	for (layer = 0; layer < MDD_TOKEN_SSRCS; layer++)
+		for (i = picture - 1; i < room->nsrc; i++) {
+			s = &room->src[i];
+			if (s->picture != picture || s->layer != layer)
+				continue;
+			if (best == NULL || fits(s, &to->flow[i], left))
+				best = s;
+			leg_single(to, s, &to->flow[i], best == s, left);
+			to->flow[i].successor =
+			    (uint16_t)(best == s ? 0 : best - room->src + 1);
+			if (left != UINT64_MAX)
+				left -= s->bps < left ? s->bps : left;
+		}
+}
+
 /* Is there more than the leg carries? */
 static bool
 leg_tight(const struct mdd_leg *to)
@@ -263,9 +296,8 @@ leg_tight(const struct mdd_leg *to)
 static bool
 leg_choosy(const struct mdd_leg *to)
 {
-	/* What is beyond a link is chosen there. */
 	if (to->link != NULL)
-		return false;
+		return to->shaped || leg_tight(to);
 	return to->shaped || to->room->last_n != 0 || to->room->pictures ||
 	    to->taste.set || leg_tight(to);
 }
@@ -291,6 +323,8 @@ leg_decide(struct mdd_leg *to)
 		if (s->picture == 0)
 			leg_single(
 			    to, s, &to->flow[i], leg_wants(to, s, &cap), share);
+		else if (s->picture == i + 1 && to->link != NULL)
+			link_picture(to, s->picture, share);
 		else if (s->picture == i + 1)
 			leg_picture(to, s->picture, share);
 	}

@@ -42,10 +42,10 @@ perc_twcc_seen(struct perc_twcc_log *l, uint16_t tseq, int64_t now_us)
 		l->next = (uint16_t)(l->end - PERC_TWCC_LOG);
 }
 
-bool
+unsigned
 perc_twcc_pending(const struct perc_twcc_log *l)
 {
-	return l->started && l->next != l->end;
+	return l->started ? (uint16_t)(l->end - l->next) : 0;
 }
 
 /* How packet i is told, at being the time told last; moves it on. */

@@ -26,8 +26,8 @@ struct perc_twcc_log { /* zeroed; nothing to free */
 
 /* The packet with this number came. */
 void perc_twcc_seen(struct perc_twcc_log *l, uint16_t tseq, int64_t now_us);
-/* Is there anything to tell? */
-bool perc_twcc_pending(const struct perc_twcc_log *l);
+/* How many there are to tell of. */
+unsigned perc_twcc_pending(const struct perc_twcc_log *l);
 /*
  * The next message, whole; false when there is nothing, or w has no room for
  * 20 + 3 * PERC_TWCC_MAX octets. Call again while it is true.

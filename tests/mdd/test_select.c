@@ -55,7 +55,9 @@ setup(void **state)
 		.max_conference_legs = 16,
 		.max_leg_pps = 1000,
 		.max_leg_kbps = 10000,
-		.idle_ms = 30000 };
+		.idle_ms = 30000,
+		.max_links = 1,
+		.max_link_sources = 8 };
 	unsigned i, k;
 
 	memset(&w, 0, sizeof(w));
@@ -551,6 +553,45 @@ test_bandwidth(void **state)
 	assert_int_equal(GETS(2, 0, 3, frame(0, 3, false, 2)), 2);
 }
 
+/* A link has all layers, those that fit when it is narrow, the worst first,
+ * and all again afterwards: somebody behind it may want any of them. */
+static void
+test_link_layers(void **state)
+{
+	struct mdd_join j = { .leg = "l_link",
+		.member = "peer:x",
+		.conference = "k/c",
+		.link = MDD_LINK_PEER,
+		.live_ms = 600000 };
+	struct mdd_source *const *s = leg[0]->src;
+	unsigned before;
+
+	mdd_leg_end(&w.legs, leg[1], MDD_LEGS_LEFT);
+	assert_int_equal(mdd_leg_join(&w.legs, &j, now, &leg[1]), 0);
+	leg[1]->state = MDD_LEG_UP;
+	layers(true, 0);
+	rids(0);
+	stream(1500, false);
+	assert_false(leg[1]->shaped);
+	assert_int_equal(GETS(1, 0, 1, frame(0, 1, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 3, frame(0, 3, false, 0)), 2);
+	mdd_select_rate(leg[1], (s[1]->bps + s[2]->bps) * 11 / 10);
+	stream(1500, true);
+	assert_true(leg[1]->shaped);
+	assert_int_equal(GETS(1, 0, 1, frame(0, 1, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 2, frame(0, 2, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 3, frame(0, 3, false, 0)), 0);
+	mdd_select_rate(leg[1], s[1]->bps * 12 / 10);
+	stream(1500, true);
+	assert_int_equal(GETS(1, 0, 1, frame(0, 1, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 2, frame(0, 2, false, 0)), 0);
+	mdd_select_rate(leg[1], 0);
+	stream(600, true);
+	assert_int_equal(GETS(1, 0, 1, frame(0, 1, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 2, frame(0, 2, false, 0)), 2);
+	assert_int_equal(GETS(1, 0, 3, frame(0, 3, false, 2)), 2);
+}
+
 /* A leg that carries all there is pays nothing for knowing what it carries. */
 static void
 test_rate_enough(void **state)
@@ -719,6 +760,7 @@ main(void)
 		WITH(test_layer_dies),
 		WITH(test_layers_unseen),
 		WITH(test_bandwidth),
+		WITH(test_link_layers),
 		WITH(test_rate_enough),
 		WITH(test_lost_among_dropped),
 		WITH(test_rejoin),

@@ -16,6 +16,10 @@ struct node {
 	struct perc_loop *loop;
 	struct sockaddr_in at;
 	int udp;
+	/* A bad road here: of so many of a thousand datagrams of links, or
+	 * of so many bits a second; 0: a good one. */
+	unsigned loses;
+	int64_t bps, credit, credit_us;
 };
 
 struct web {

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Links over bad roads: what is lost is repaired between the two MDDs, and
+ * what is too much for a link is held back before it, sound last.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "mdd/cc.h"
+#include "perc/hdrext.h"
+#include "perc/loop.h"
+#include "tests/mdd/web.h"
+
+#define SSRC_A 0x0a0a0a0au
+#define SSRC_V 0x0b0b0b0bu
+#define SSRC_C 0x0c0c0c0cu
+
+static const uint8_t tail1[1] = { 0x00 };
+
+static struct mdd_leg *
+link_of(struct node *k)
+{
+	size_t i;
+
+	for (i = 0; i < k->w.legs.limits.max_legs; i++)
+		if (k->w.legs.pool[i].link != NULL)
+			return &k->w.legs.pool[i];
+	return NULL;
+}
+
+static void
+say(struct peer *p, uint32_t ssrc, uint16_t seq)
+{
+	uint8_t d[PEER_PACKET];
+	size_t n = peer_rtp(p, d, ssrc, seq, "words", 5, tail1, 1);
+
+	assert_true(n > 0);
+	peer_send(p, d, n);
+}
+
+/* ---- losses ----------------------------------------------------------- */
+
+/* What came so far, once each. */
+static void
+listen_all(struct peer *p, uint16_t first, uint8_t *came, unsigned n, int ms)
+{
+	uint8_t d[PEER_PACKET];
+	uint16_t at;
+
+	while (peer_recv(p, d, 128, 191, ms) > 0) {
+		at = (uint16_t)((d[2] << 8 | d[3]) - first);
+		assert_true(at < n);
+		assert_int_equal(came[at], 0);
+		came[at] = 1;
+	}
+}
+
+/* One of twenty is lost on each of two links, packets and requests alike; what
+ * was said arrives, and no member is asked for any. */
+static void
+test_losses_of_links_are_repaired(void **state)
+{
+	enum { N = 300, FIRST = 65400 };
+	struct web *x = *state;
+	struct node *ka = web_node(x), *kb = web_node(x), *kc = web_node(x);
+	struct peer a = { 0 }, c = { 0 };
+	static uint8_t came[N];
+	unsigned i, lost = 0;
+
+	web_member(x, ka, &a, "m_a", SSRC_A);
+	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
+	web_link(x, kb, kc, MDD_LINK_TRANSIT, MDD_LINK_PEER);
+	web_member(x, kc, &c, "m_c", SSRC_C);
+	assert_true(web_learns(x, kc, SSRC_A, true));
+	ka->loses = kb->loses = kc->loses = 50;
+	for (i = 0; i < N; i++) {
+		say(&a, SSRC_A, (uint16_t)(FIRST + i));
+		listen_all(&c, FIRST, came, N, 3);
+	}
+	for (i = 0; i < 45; i++) { /* longer than anybody waits for one */
+		web_run(x, 20);
+		listen_all(&c, FIRST, came, N, 5);
+	}
+	for (i = 0; i < N - 3; i++)
+		lost += came[i] == 0;
+	assert_in_range(lost, 0, 1); /* each try may be lost, too */
+	assert_true(kb->w.count[MDD_NACK_ASKED] >= 5);
+	assert_true(kc->w.count[MDD_NACK_ASKED] >= 5);
+	assert_true(ka->w.count[MDD_RTX_SENT] >= 5);
+	assert_int_equal(ka->w.count[MDD_NACK_ASKED], 0);
+	peer_close(&a);
+	peer_close(&c);
+}
+
+/* ---- a narrow road ---------------------------------------------------- */
+
+/* A packet of a picture: one frame, of a temporal layer. */
+static void
+show(struct peer *p, uint16_t seq, bool key, uint8_t tid)
+{
+	uint8_t in[1200] = { 0x90, 0x80 | 96, (uint8_t)(seq >> 8),
+		(uint8_t)seq },
+		out[PEER_PACKET], mark[3] = { 0 };
+	struct perc_hdrext_item e = { PERC_HDREXT_MARKING, 3, mark };
+	struct perc_rtp h;
+	size_t len;
+
+	mark[0] = (uint8_t)(0xc0 | (key ? 0x20 : 0) | tid);
+	in[6] = (uint8_t)(seq >> 4); /* each has a time of its own */
+	in[7] = (uint8_t)(seq << 4);
+	in[8] = in[9] = in[10] = in[11] = 0x0b;
+	assert_int_equal(perc_hdrext_put(in + 12, 64, &e, 1, &len), 0);
+	assert_int_equal(perc_rtp_parse(&h, in, sizeof(in)), 0);
+	assert_int_equal(
+	    perc_srtp_protect(p->tx, &h, in, sizeof(in), out, &len), 0);
+	out[len] = 0;
+	peer_send(p, out, len + 1);
+}
+
+struct heard {
+	unsigned sound, picture;
+};
+
+static void
+hear(struct peer *p, struct heard *h)
+{
+	uint8_t d[PEER_PACKET];
+
+	while (peer_recv(p, d, 128, 191, 0) > 0)
+		if (d[8] == 0x0b)
+			h->picture++;
+		else
+			h->sound++;
+}
+
+/* For so long: a picture of 2.4 Mbit/s in four layers in time, and a voice. */
+static struct heard
+talk(struct web *x, struct peer *a, struct peer *v, struct peer *c, int ms)
+{
+	static const uint8_t tid[4] = { 0, 2, 1, 2 };
+	static uint16_t seq, vseq;
+	int64_t end = perc_now_ms() + ms, next = perc_now_ms();
+	struct heard h = { 0 };
+
+	for (; perc_now_ms() < end; next += 4) {
+		show(v, vseq, vseq % 256 == 0, tid[vseq % 4]);
+		if (vseq++ % 5 == 0)
+			say(a, SSRC_A, ++seq);
+		do {
+			web_pump(x);
+			hear(c, &h);
+			(void)usleep(200);
+		} while (perc_now_ms() < next);
+	}
+	return h;
+}
+
+/* The road between the two takes half of what comes. The link's estimate
+ * falls to that, the picture loses frames and not the voice its words. */
+static void
+test_narrow_link(void **state)
+{
+	struct web *x = *state;
+	struct node *ka = web_node(x), *kb = web_node(x);
+	struct peer a = { 0 }, v = { 0 }, c = { 0 };
+	struct mdd_leg *link;
+	struct heard h;
+
+	web_member(x, ka, &a, "m_a", SSRC_A);
+	web_member(x, ka, &v, "m_v", SSRC_V);
+	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_PEER);
+	web_member(x, kb, &c, "m_c", SSRC_C);
+	assert_true(web_learns(x, kb, SSRC_A, true));
+	assert_true(web_learns(x, kb, SSRC_V, true));
+	link = link_of(ka);
+	h = talk(x, &a, &v, &c, 1500); /* a wide one: all of it */
+	assert_int_equal(link->bps, 0);
+	assert_false(link->shaped);
+	assert_in_range(h.picture, 330, 376);
+	kb->bps = 1200000;
+	(void)talk(x, &a, &v, &c, 3000);
+	assert_true(link->bps > 0 && link->bps < 2000000);
+	assert_true(link->shaped);
+	h = talk(x, &a, &v, &c, 1500);
+	assert_in_range(h.sound, 68, 82);    /* of 75 */
+	assert_in_range(h.picture, 40, 200); /* of 375 */
+	peer_close(&a);
+	peer_close(&v);
+	peer_close(&c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, web_setup, web_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_losses_of_links_are_repaired),
+		T(test_narrow_link),
+	};
+
+	return cmocka_run_group_tests_name("road", tests, NULL, NULL);
+}
