@@ -63,6 +63,41 @@ class Ear(threading.Thread):
         return [n for n in range(first, last) if n not in self.heard]
 
 
+class Loud(Voice):
+    """Frames with an audio level (RFC 6464, id 1), -dBov."""
+
+    level = 30
+
+    def run(self):
+        at = time.monotonic()
+        while self.running:
+            head = struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
+                               self.n * 960, 0x1234, 0xbede, 1, 0x10,
+                               0x80 | self.level, 0)
+            try:
+                self.sock.send(head + b"frame %08d" % self.n)
+            except ConnectionRefusedError:
+                pass
+            self.n += 1
+            at += 0.02
+            time.sleep(max(0, at - time.monotonic()))
+
+
+class Exact(Ear):
+    """Hears frames with their sequence numbers, in order."""
+
+    def run(self):
+        self.seqs = []
+        while self.running:
+            try:
+                p = media.rtp(self.sock.recv(2048))
+            except TimeoutError:
+                continue
+            if p and p.payload.startswith(b"frame "):
+                self.seqs.append((int(p.payload[6:]), p.seq))
+                self.heard.setdefault(int(p.payload[6:]), time.monotonic())
+
+
 def ask(agent, **members):
     """One request on the agent's own socket, as a program would."""
     with socket.socket(socket.AF_UNIX) as s:

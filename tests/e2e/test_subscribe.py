@@ -6,53 +6,19 @@
 import json
 import pathlib
 import socket
-import struct
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
-import media                                                # noqa: E402
 import meeting                                              # noqa: E402
-from people import Ear, Voice, ask, state                       # noqa: E402
+from people import Exact, Loud, ask, state                       # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
 TROUBLE = ("inner_auth_failed", "no_key", "unknown_spi", "malformed",
            "replayed")
-
-
-class Loud(Voice):
-    """Frames with an audio level (RFC 6464, id 1)."""
-
-    def run(self):
-        at = time.monotonic()
-        while self.running:
-            head = struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
-                               self.n * 960, 0x1234, 0xbede, 1, 0x10, 0x9e, 0)
-            try:
-                self.sock.send(head + b"frame %08d" % self.n)
-            except ConnectionRefusedError:
-                pass
-            self.n += 1
-            at += 0.02
-            time.sleep(max(0, at - time.monotonic()))
-
-
-class Exact(Ear):
-    """Hears frames with their sequence numbers, in order."""
-
-    def run(self):
-        self.seqs = []
-        while self.running:
-            try:
-                p = media.rtp(self.sock.recv(2048))
-            except TimeoutError:
-                continue
-            if p and p.payload.startswith(b"frame "):
-                self.seqs.append((int(p.payload[6:]), p.seq))
-                self.heard.setdefault(int(p.payload[6:]), time.monotonic())
 
 
 def subscribe(agent, wanted):
