@@ -167,6 +167,7 @@ mdd_cc_feedback(struct mdd_worker *w, struct mdd_leg *leg,
 		w->count[MDD_RTCP_IGNORED]++;
 		return;
 	}
+	w->count[MDD_CC_TOLD]++;
 	for (i = 0; i < n; i++) {
 		at = item[i].tseq & cc->mask;
 		if (cc->sent[at].at_us == 0 ||

@@ -87,6 +87,8 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	    "Feedback held back because the same was asked just before." },
 	[MDD_RTCP_IGNORED] = { "perch_mdd_rtcp_ignored_total", NULL,
 	    "RTCP packets that end here: RR, unknown types, strangers." },
+	[MDD_CC_TOLD] = { "perch_mdd_feedback_total", NULL,
+	    "Transport-wide feedback of legs that congestion control heard." },
 	[MDD_REFUSED_LOOP] = { "perch_mdd_link_claims_refused_total",
 	    "reason=\"loop\"",
 	    "SSRCs that a link announced and that were not taken." },

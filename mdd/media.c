@@ -316,6 +316,20 @@ media_open(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtp *h,
 	return true;
 }
 
+/* By SDP each codec is of one kind, so nobody need guess. */
+static void
+media_kind(struct mdd_leg *leg, struct mdd_source *s, const uint8_t *p)
+{
+	bool video =
+	    mdd_codec_is_video((enum mdd_codec)((p[1] & 0x7f) - MDD_SEAT_PT));
+	uint8_t media = video ? MDD_MEDIA_VIDEO : MDD_MEDIA_AUDIO;
+
+	if (s->sight.media == media)
+		return;
+	s->sight.media = media;
+	mdd_select_changed(leg->room);
+}
+
 void
 mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
     int64_t now_ms)
@@ -353,6 +367,8 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_FORWARD_NO_SEAT]++;
 		return;
 	}
+	if (leg->plan != NULL)
+		media_kind(leg, mdd_leg_src(leg, (unsigned)i), p);
 	if (leg->cc != NULL)
 		mdd_cc_seen(w, leg, &h, p);
 	media_stage(w, leg, mdd_leg_src(leg, (unsigned)i), &h, p, len, &t);

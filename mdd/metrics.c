@@ -96,6 +96,10 @@ static const struct {
 	    "Round trip to the leg; 0: not known.", LEG(rtt_ms), false },
 	{ "perch_mdd_leg_lost_256ths", "gauge",
 	    "Loss on the way to the leg, as it last told.", LEG(lost), false },
+	{ "perch_mdd_leg_estimate_kbps", "gauge",
+	    "What the road to the leg carries, as its feedback shows; 0: not "
+	    "known.",
+	    LEG(kbps), false },
 #undef LEG
 };
 

@@ -357,6 +357,7 @@ mdd_legstats_put(uint8_t *out, const struct mdd_legstats *m)
 		perc_wire_put_u64(&w, s->tx_octets);
 		perc_wire_put_u32(&w, s->rtt_ms);
 		perc_wire_put_u32(&w, s->lost);
+		perc_wire_put_u32(&w, s->kbps);
 	}
 	return put_end(&w);
 }
@@ -381,6 +382,7 @@ mdd_legstats_get(struct mdd_legstats *m, const void *p, size_t n)
 		s->tx_octets = perc_wire_get_u64(&w);
 		s->rtt_ms = perc_wire_get_u32(&w);
 		s->lost = perc_wire_get_u32(&w);
+		s->kbps = perc_wire_get_u32(&w);
 	}
 	return perc_wire_end(&w);
 }

@@ -127,6 +127,7 @@ struct mdd_legstat {
 	uint64_t tx, tx_octets; /* media sent to it */
 	uint32_t rtt_ms;	/* 0: not known */
 	uint32_t lost;		/* of 256, as it last told; 0 also: nothing */
+	uint32_t kbps;		/* what it carries, it seems; 0: not known */
 };
 
 struct mdd_legstats {

@@ -35,7 +35,7 @@ static void PERC_PRINTF(2, 3) put(struct text *t, const char *fmt, ...)
 #define STR(s) (int)(s).n, (s).n == 0 ? "" : (s).p
 
 static void
-put_pt(struct text *t, const struct mdd_sdp_pt *pt)
+put_pt(struct text *t, const struct mdd_sdp_pt *pt, bool tcc)
 {
 	if (pt->map.p != NULL)
 		put(t, "a=rtpmap:%u %.*s\r\n", pt->pt, STR(pt->map));
@@ -47,6 +47,8 @@ put_pt(struct text *t, const struct mdd_sdp_pt *pt)
 		put(t, "a=rtcp-fb:%u nack pli\r\n", pt->pt);
 	if (pt->fb & MDD_FB_FIR)
 		put(t, "a=rtcp-fb:%u ccm fir\r\n", pt->pt);
+	if (tcc && (pt->fb & MDD_FB_TCC))
+		put(t, "a=rtcp-fb:%u transport-cc\r\n", pt->pt);
 }
 
 static void
@@ -87,9 +89,10 @@ put_transport(struct text *t, const struct mdd_sdp_ours *a)
 }
 
 static void
-put_line(
-    struct text *t, const struct mdd_sdp_line *l, const struct mdd_sdp_ours *a)
+put_line(struct text *t, const struct mdd_sdp_line *l,
+    const struct mdd_plan *plan, const struct mdd_sdp_ours *a)
 {
+	bool tcc = plan->ext[PERC_HDREXT_TWCC] != 0;
 	unsigned c, i;
 
 	put(t, "m=%.*s %u %.*s", STR(l->media), a->port, STR(l->proto));
@@ -108,10 +111,15 @@ put_line(
 		    "a=extmap:%u urn:ietf:params:rtp-hdrext:"
 		    "ssrc-audio-level\r\n",
 		    l->ext[PERC_HDREXT_LEVEL]);
+	if (tcc)
+		put(t,
+		    "a=extmap:%u http://www.ietf.org/id/"
+		    "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n",
+		    l->ext[PERC_HDREXT_TWCC]);
 	for (c = 0; c < MDD_CODECS; c++)
 		for (i = 0; i < l->npts; i++)
 			if (l->pt[i].codec == (enum mdd_codec)c)
-				put_pt(t, &l->pt[i]);
+				put_pt(t, &l->pt[i], tcc);
 }
 
 /* RFC 3264 section 6: it keeps its place, with port 0. */
@@ -144,7 +152,7 @@ mdd_sdp_answer(char *out, size_t cap, size_t *len, const struct mdd_sdp *o,
 		put(&t, "a=extmap-allow-mixed\r\n");
 	for (i = 0; i < o->nlines; i++)
 		if (o->line[i].taken)
-			put_line(&t, &o->line[i], a);
+			put_line(&t, &o->line[i], plan, a);
 		else
 			put_refused(&t, &o->line[i]);
 	*len = t.n;

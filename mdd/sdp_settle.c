@@ -160,6 +160,32 @@ ext_settle(struct mdd_plan *plan, struct mdd_sdp_line *l)
 	}
 }
 
+/*
+ * Transport-wide feedback needs both the number in the packets and the promise
+ * to report it, on every m-line: packets of one that has it not would count as
+ * lost.
+ */
+static void
+feedback_settle(struct mdd_plan *plan, struct mdd_sdp *o)
+{
+	struct mdd_sdp_line *l;
+	bool all = true, told;
+	unsigned i, k;
+
+	for (i = 0; i < o->nlines; i++) {
+		l = &o->line[i];
+		if (!l->taken)
+			continue;
+		/* Chromium promises it for Opus and not for G.711. */
+		for (k = 0, told = false; k < l->npts; k++)
+			told |= l->pt[k].codec != MDD_CODECS &&
+			    (l->pt[k].fb & MDD_FB_TCC) != 0;
+		all &= told && l->ext[PERC_HDREXT_TWCC] != 0;
+	}
+	if (!all)
+		plan->ext[PERC_HDREXT_TWCC] = 0;
+}
+
 static void
 line_settle(struct mdd_plan *plan, struct mdd_sdp *o, struct mdd_sdp_line *l)
 {
@@ -210,6 +236,7 @@ mdd_sdp_settle(struct mdd_plan *plan, struct mdd_sdp *o,
 	mdd_plan_init(plan);
 	for (i = 0; i < o->nlines; i++)
 		line_settle(plan, o, &o->line[i]);
+	feedback_settle(plan, o);
 	*why = &no_media;
 	if ((t = transport(o)) == NULL)
 		return PERC_ERR_UNSUPPORTED;

@@ -80,6 +80,7 @@ legs_send(struct mdd_worker *w)
 		s->tx_octets = leg->sent_octets;
 		s->rtt_ms = (uint32_t)leg->report.rtt_ms;
 		s->lost = leg->report.loss;
+		s->kbps = (uint32_t)(leg->bps / 1000);
 		if (m.n == MDD_LEGSTATS_MAX)
 			legs_flush(w, &m);
 	}

@@ -60,6 +60,12 @@ def two_browsers(w, mdd):
         lost = p.count("inbound-rtp-audio", "packetsLost") + \
             p.count("inbound-rtp-video", "packetsLost")
         tap.ok(lost == 0, f"Chromium {name}: nothing was lost", lost)
+    tap.ok(all("a=rtcp-fb:96 transport-cc" in p.answer["text"]
+               for p in pages) and
+           mdd.metric("perch_mdd_feedback_total") > 20 and
+           mdd.metric("perch_mdd_leg_estimate_kbps") > 0,
+           "they report arrivals, and congestion control hears it",
+           mdd.metric("perch_mdd_feedback_total"))
     # a page reports by its own SSRC or by 1, and its sender is told
     world.wait_for(lambda: pages[0].stats().get("rr-video"), 10,
                    say="a report")
@@ -259,7 +265,7 @@ def aiortc(w, mdd):
 def main():
     with world.World("perch-webrtc-") as w:
         mdd = whip.Mdd(w, jose.Key())
-        mdd.spawn(workers=1, whip="yes")
+        mdd.spawn(workers=1, whip="yes", metrics_legs=20)
         if chromium.present():
             two_browsers(w, mdd)
             werift(w, mdd)

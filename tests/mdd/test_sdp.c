@@ -131,6 +131,10 @@ test_chromium(void **state)
 	has("a=mid:2\r\na=sendonly\r\n");
 	has("a=fmtp:111 minptime=10;useinbandfec=1\r\n");
 	has_not("rtx");
+	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 3);
+	has("a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-"
+	    "wide-cc-extensions-01\r\n");
+	has("a=rtcp-fb:96 transport-cc\r\n");
 	has_not("red/");
 	has_not("AV1");
 	has_not("goog-remb");
@@ -151,6 +155,29 @@ test_aiortc(void **state)
 	assert_true(mdd_str_is(o.ufrag, "VhN3"));
 	has("a=group:BUNDLE 0 1\r\n");
 	has("m=application 0 DTLS/SCTP 5000\r\na=mid:2\r\na=inactive\r\n");
+}
+
+#define TWCC                                                                   \
+	"a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-"      \
+	"wide-cc-extensions-01\r\n"
+
+/* Both the number and the report of it, on every m-line, or none at all. */
+static void
+test_transport_cc(void **state)
+{
+	good(HEAD FP AUDIO TWCC "a=rtcp-fb:* transport-cc\r\n" VIDEO TWCC
+				"a=rtcp-fb:96 transport-cc\r\n");
+	has("a=rtcp-fb:111 transport-cc\r\n");
+	has("a=rtcp-fb:96 transport-cc\r\n");
+	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 3);
+	good(HEAD FP AUDIO TWCC "a=rtcp-fb:* transport-cc\r\n" VIDEO TWCC);
+	has_not("transport-");
+	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 0);
+	good(HEAD FP AUDIO "a=rtcp-fb:* transport-cc\r\n" VIDEO TWCC
+			   "a=rtcp-fb:96 transport-cc\r\n");
+	has_not("transport-");
+	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 0);
+	assert_int_equal(plan.ext[PERC_HDREXT_MID], 4);
 }
 
 /* What one side sends the other receives (RFC 3264 section 6.1). */
@@ -384,6 +411,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chromium),
 		cmocka_unit_test(test_aiortc),
+		cmocka_unit_test(test_transport_cc),
 		cmocka_unit_test(test_directions),
 		cmocka_unit_test(test_refused_lines_keep_their_place),
 		cmocka_unit_test(test_whole_refusals),
