@@ -172,6 +172,7 @@ def main():
         os.environ["PERCH_TEST_FAULT"] = str(s.fault)
         w.bin = lambda name: str(world.BUILD / "tests/kmf/kmf_io")
         s.k = kmf(w, extra="fronts = 1")
+        s.k.proc.wait_log("kmf.ready")
         s.keeper = keeper(s)
         s.admin = s.k.admin()
         conf = conference(s.admin, "Before")["id"]

@@ -35,15 +35,12 @@ class Mta(mailing.Server):
         w.closers.append(c.stop)
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        await asyncio.sleep(self.slow)
         if self.picky:
             return await super().handle_RCPT(server, session, envelope,
                                              address, options)
         envelope.rcpt_tos.append(address)
         return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        await asyncio.sleep(self.slow)
-        return await super().handle_DATA(server, session, envelope)
 
     def section(self):
         return (f"[mail]\nurl = smtp://127.0.0.1:{self.port}\n"
