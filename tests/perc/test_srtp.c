@@ -251,6 +251,39 @@ test_evicting(void **state)
 	perc_srtp_free(rx);
 }
 
+/* Whoever it is: what comes late is taken from the live, not from the one
+ * that went. */
+static void
+test_evicting_the_idlest(void **state)
+{
+	enum { M = 4 };
+
+	for (uint32_t idle = 1; idle <= M; idle++) {
+		struct perc_srtp *tx = hop(PERC_AEAD_AES_128_GCM, 64);
+		struct perc_srtp *rx = hop(PERC_AEAD_AES_128_GCM, M);
+		uint8_t late[M + 1][64], p[64];
+		size_t n;
+
+		CALL(perc_srtp_evicting(rx));
+		for (uint16_t seq = 5; seq <= 7; seq++)
+			for (uint32_t i = 1; i <= M; i++) {
+				if (seq == 7 && i == idle)
+					continue;
+				CALL(protect(
+				    tx, i, seq, seq == 5 ? late[i] : p, &n));
+				if (seq > 5)
+					CALL(unprotect(rx, p, n));
+			}
+		CALL(protect(tx, 9, 1, p, &n));
+		CALL(unprotect(rx, p, n));
+		for (uint32_t i = 1; i <= M; i++)
+			assert_int_equal(unprotect(rx, late[i], n),
+			    i == idle ? PERC_ERR_REPLAY : 0);
+		perc_srtp_free(tx);
+		perc_srtp_free(rx);
+	}
+}
+
 /* What was forgotten is remembered so that nothing comes twice; when that is
  * full only a new key helps. */
 static void
@@ -304,6 +337,7 @@ main(void)
 		cmocka_unit_test(test_last_index),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_evicting),
+		cmocka_unit_test(test_evicting_the_idlest),
 		cmocka_unit_test(test_evicting_has_an_end),
 		cmocka_unit_test(test_arguments),
 	};
