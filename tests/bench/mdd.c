@@ -4,8 +4,8 @@
  * beside a plain forwarder and rtpengine, over real sockets.
  *
  *	tests/bench/mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick]
- *	    [--scene each|10|50|100] [--octets N] [--rate N | --peak]
- *	tests/bench/mdd --flood all|garbage|stun|hello|replay [--flood-rate N]
+ *	    [--scene each|10|50|100] [--octets N] [--burst N] [--rate N |
+ *--peak] tests/bench/mdd --flood all|garbage|stun|hello|replay [--flood-rate N]
  *	    [--out N]
  *	tests/bench/mdd --memory
  *
@@ -36,7 +36,7 @@ static const struct sut *const suts[] = { &sut_perch, &sut_plain,
 static struct {
 	const char *mdd, *scene;
 	double seconds;
-	unsigned runs, octets, rate;
+	unsigned runs, octets, rate, burst;
 	bool peak, no_segments, flood, memory;
 	struct flood_opt f;
 } opt = { .mdd = "./perch-mdd",
@@ -179,21 +179,27 @@ scene_close(void)
 			rig_close(&rig[i]);
 }
 
+static bool
+wanted(unsigned asked, unsigned this)
+{
+	return asked == 0 || asked == this;
+}
+
 static void
 costs(const struct scene *s, size_t payload)
 {
 	static const unsigned rates[] = { 5000, 20000, 60000 };
-	size_t i;
+	static const unsigned bursts[] = { 1, 8 };
+	size_t i, k;
 
 	for (i = 0; i < 3; i++)
-		if (!opt.peak && (opt.rate == 0 || opt.rate == rates[i])) {
-			cost(s, payload, rates[i], 1);
-			cost(s, payload, rates[i], 8);
-		}
-	if (opt.rate == 0) {
-		peaks(s, payload, 1);
-		peaks(s, payload, 8);
-	}
+		for (k = 0; k < 2; k++)
+			if (!opt.peak && wanted(opt.rate, rates[i]) &&
+			    wanted(opt.burst, bursts[k]))
+				cost(s, payload, rates[i], bursts[k]);
+	for (k = 0; opt.rate == 0 && k < 2; k++)
+		if (wanted(opt.burst, bursts[k]))
+			peaks(s, payload, bursts[k]);
 }
 
 static void
@@ -208,7 +214,7 @@ each_scene(const char *dir)
 		if (opt.scene != NULL && strcmp(opt.scene, s->word) != 0)
 			continue;
 		for (k = 0; k < 2; k++) {
-			if (opt.octets != 0 && opt.octets != payloads[k])
+			if (!wanted(opt.octets, payloads[k]))
 				continue;
 			scene_open(s, payloads[k], dir);
 			costs(s, payloads[k]);
@@ -223,7 +229,7 @@ usage(int code)
 	fputs("usage: mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick] "
 	      "[--no-segments]\n"
 	      "           [--scene each|10|50|100] [--octets 160|1200] "
-	      "[--rate 5000|20000|60000 | --peak]\n"
+	      "[--burst 1|8] [--rate 5000|20000|60000 | --peak]\n"
 	      "       mdd --flood all|garbage|stun|hello|replay "
 	      "[--flood-rate N] [--out N] [--seconds S]\n"
 	      "       mdd --memory\n",
@@ -235,10 +241,10 @@ static const struct option longs[] = { { "mdd", 1, NULL, 'm' },
 	{ "seconds", 1, NULL, 's' }, { "runs", 1, NULL, 'r' },
 	{ "quick", 0, NULL, 'q' }, { "no-segments", 0, NULL, 'n' },
 	{ "scene", 1, NULL, 'S' }, { "octets", 1, NULL, 'O' },
-	{ "rate", 1, NULL, 'R' }, { "peak", 0, NULL, 'p' },
-	{ "flood", 1, NULL, 'f' }, { "flood-rate", 1, NULL, 'F' },
-	{ "out", 1, NULL, 'o' }, { "memory", 0, NULL, 'M' },
-	{ "help", 0, NULL, 'h' }, { 0 } };
+	{ "rate", 1, NULL, 'R' }, { "burst", 1, NULL, 'B' },
+	{ "peak", 0, NULL, 'p' }, { "flood", 1, NULL, 'f' },
+	{ "flood-rate", 1, NULL, 'F' }, { "out", 1, NULL, 'o' },
+	{ "memory", 0, NULL, 'M' }, { "help", 0, NULL, 'h' }, { 0 } };
 
 static void
 option_flag(int c)
@@ -283,6 +289,7 @@ option_value(int c, const char *v)
 		*(c == 'r'	   ? &opt.runs
 			: c == 'O' ? &opt.octets
 			: c == 'R' ? &opt.rate
+			: c == 'B' ? &opt.burst
 			: c == 'F' ? &opt.f.rate
 				   : &opt.f.out) = (unsigned)atoi(v);
 	}

@@ -23,8 +23,9 @@
 #include "tests/bench/mddrig.h"
 #include "tests/mdd/peer.h"
 
-#define KMF  "https://kmf.example"
-#define BODY "{\"ufrag\": \"mine\", \"pwd\": \"0123456789012345678901\"}"
+#define KMF	 "https://kmf.example"
+#define CHECK_MS 8000
+#define BODY	 "{\"ufrag\": \"mine\", \"pwd\": \"0123456789012345678901\"}"
 
 static pid_t daemon_pid;
 static struct perc_jwk *kmf_key;
@@ -216,6 +217,8 @@ member_join(struct rig *r, unsigned i)
 	(void)snprintf(
 	    p.pwd, sizeof(p.pwd), "%s", perc_json_str(a.json, "pwd"));
 	memcpy(m->ufrag, p.ufrag, sizeof(m->ufrag));
+	memcpy(m->pwd, p.pwd, sizeof(m->pwd));
+	m->checked_ms = perc_now_ms();
 	need(perc_fingerprint_get(
 		 p.mdd_fp, perc_json_str(a.json, "fingerprint")) == 0);
 	p.mdd.sin_family = AF_INET;
@@ -230,6 +233,26 @@ member_join(struct rig *r, unsigned i)
 	p.tx = NULL;
 	p.fd = -1; /* the rig's */
 	peer_close(&p);
+}
+
+/* Consent, or the legs end (RFC 7675). */
+static void
+perch_keep(struct rig *r)
+{
+	struct rig_member *m;
+	struct peer p;
+
+	for (m = r->m; m < r->m + r->n; m++) {
+		if (perc_now_ms() - m->checked_ms < CHECK_MS)
+			continue;
+		memset(&p, 0, sizeof(p));
+		p.fd = m->fd;
+		p.mdd = m->to;
+		memcpy(p.ufrag, m->ufrag, sizeof(p.ufrag));
+		memcpy(p.pwd, m->pwd, sizeof(p.pwd));
+		need(peer_stun(&p, p.pwd, true));
+		m->checked_ms = perc_now_ms();
+	}
 }
 
 static bool
@@ -254,5 +277,5 @@ perch_stop(struct rig *r)
 	kmf_key = NULL;
 }
 
-const struct sut sut_perch = { "perch-mdd", true, perch_start, perch_stop,
-	NULL };
+const struct sut sut_perch = { "perch-mdd", true, perch_start, perch_stop, NULL,
+	perch_keep };

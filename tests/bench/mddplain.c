@@ -211,4 +211,5 @@ plain_stop(struct rig *r)
 	(void)waitpid(r->pid, NULL, 0);
 }
 
-const struct sut sut_plain = { "plain", true, plain_start, plain_stop, NULL };
+const struct sut sut_plain = { "plain", true, plain_start, plain_stop, NULL,
+	NULL };

@@ -26,6 +26,8 @@
 #define ROOM	   (4 << 20) /* octets that a member's socket holds */
 #define DRAIN	   32
 #define SEEN	   24 /* octets of a packet that a receiver looks at */
+#define WARM_RATE  30000
+#define WARM_S	   0.3
 #define SETTLE_NS  50000000
 #define INNER_TAIL 17 /* inner tag, OHB */
 #define SAMPLES	   (1u << 20)
@@ -115,12 +117,23 @@ rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
 		member_open(&r->m[i], i);
 }
 
+/* What a forwarder makes at a stream's first packets it makes now. */
+static void
+warm_up(struct rig *r)
+{
+	struct rig_load l = { WARM_RATE, 1, WARM_S };
+	struct rig_result out;
+
+	rig_run(r, &l, &out);
+}
+
 bool
 rig_start(struct rig *r)
 {
 	if (!r->sut->start(r))
 		return false;
 	rig_pin(r->pid, 1);
+	warm_up(r);
 	return true;
 }
 
@@ -325,6 +338,8 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 	memset(out, 0, sizeof(*out));
 	if (e.us10 == NULL)
 		need((e.us10 = calloc(SAMPLES, sizeof(*e.us10))) != NULL);
+	if (r->sut->keep != NULL)
+		r->sut->keep(r);
 	train_make(r, l, &t);
 	quiet(r, &t, &e, SETTLE_NS / 10);
 	(void)rig_drops(r);

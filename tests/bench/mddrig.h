@@ -26,7 +26,8 @@ struct rig_member {
 	uint16_t seq;		   /* of its next packet */
 	uint8_t key[16], salt[12]; /* plain, rtpengine: what it sends under */
 	uint32_t drops;		   /* at its socket, when last looked at */
-	char ufrag[64];		   /* perch: the forwarder's, for this leg */
+	char ufrag[64], pwd[64];   /* perch: the forwarder's, for this leg */
+	int64_t checked_ms;
 };
 
 struct rig;
@@ -40,6 +41,8 @@ struct sut { /* system under test */
 	void (*stop)(struct rig *r);
 	/* After packets were lost; NULL: nothing needs to be done. */
 	void (*revive)(struct rig *r);
+	/* Before each run; or NULL. */
+	void (*keep)(struct rig *r);
 };
 extern const struct sut sut_perch, sut_plain, sut_rtpengine;
 

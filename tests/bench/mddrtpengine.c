@@ -297,4 +297,4 @@ rtpengine_stop(struct rig *r)
 }
 
 const struct sut sut_rtpengine = { "rtpengine", false, rtpengine_start,
-	rtpengine_stop, rtpengine_revive };
+	rtpengine_stop, rtpengine_revive, NULL };
