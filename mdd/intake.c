@@ -96,6 +96,15 @@ message_take(struct mdd_intake *in, unsigned i, int64_t now)
 	return count;
 }
 
+/* What the system wrote over at the last reading is as it wants it. */
+static void
+message_ready(struct mdd_intake *in, unsigned i)
+{
+	in->msg[i].msg_hdr.msg_namelen = sizeof(in->from[i].u);
+	in->msg[i].msg_hdr.msg_control = in->control[i].space;
+	in->msg[i].msg_hdr.msg_controllen = sizeof(in->control[i].space);
+}
+
 /* One batch. True: there may be more. */
 static bool
 batch_read(struct mdd_intake *in, unsigned which, int64_t now)
@@ -103,15 +112,11 @@ batch_read(struct mdd_intake *in, unsigned which, int64_t now)
 	unsigned count = 0;
 	int i, n;
 
-	for (i = 0; i < MDD_BATCH; i++) {
-		in->msg[i].msg_hdr.msg_namelen = sizeof(in->from[i].u);
-		in->msg[i].msg_hdr.msg_control = in->control[i].space;
-		in->msg[i].msg_hdr.msg_controllen =
-		    sizeof(in->control[i].space);
-	}
 	n = recvmmsg(in->at[which].fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		count += message_take(in, (unsigned)i, now);
+		message_ready(in, (unsigned)i);
+	}
 	if (which == MDD_STEER_LOBBY)
 		in->w->count[MDD_RX_LOBBY] += count;
 	mdd_media_flush(in->w); /* the buffers are free again */
@@ -228,6 +233,7 @@ mdd_intake_new(
 		in->msg[i].msg_hdr.msg_iov = &in->iov[i];
 		in->msg[i].msg_hdr.msg_iovlen = 1;
 		in->msg[i].msg_hdr.msg_name = &in->from[i].u;
+		message_ready(in, i);
 	}
 	*ip = in;
 	return 0;

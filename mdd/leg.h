@@ -107,6 +107,30 @@ struct mdd_leg {
 	struct mdd_link *link; /* NULL: a member's */
 	enum mdd_leg_state state;
 	uint32_t serial; /* never 0, never the same again */
+	/* What each packet to it needs, in few lines of the cache. */
+	struct perc_srtp *tx;
+	struct mdd_addr addr;
+	uint8_t keys;	   /* handshakes that gave keys, modulo 256 */
+	bool shaped;	   /* it gets, or once got, less than everything */
+	bool twcc;	   /* its endpoint answers transport-wide numbers */
+	bool flooded;	   /* too many from its address: strangers' queue */
+	uint32_t gen;	   /* of the room when its choice was made */
+	struct mdd_cc *cc; /* NULL: it has no transport-wide numbers */
+	struct mdd_tally *tally; /* by place in room->src */
+	struct mdd_flow *flow;	 /* the same; in use if shaped */
+	struct mdd_ledger ledger;
+	uint64_t sent, sent_octets; /* packets to it */
+	/* And each packet from it. */
+	struct perc_srtp *rx;
+	unsigned seen;	   /* datagrams of its address since the last sweep */
+	unsigned credit;   /* datagrams it may still send ... */
+	int64_t octets;	   /* ... and octets ... */
+	int64_t credit_ms; /* ... since then */
+	uint64_t came, came_octets; /* from its address */
+	uint64_t taken;		    /* of those, its packets */
+	int64_t heard_ms;
+	int64_t rekey_ms; /* when its last handshake while up began, or 0 */
+	unsigned nssrcs;
 	char id[MDD_LEG_ID_MAX];
 	char member[MDD_TOKEN_ID_MAX + 1];
 	uint8_t from[MDD_IP_LEN];
@@ -115,49 +139,30 @@ struct mdd_leg {
 	uint32_t ssrcs[MDD_TOKEN_SSRCS];
 	struct mdd_source *src[MDD_TOKEN_SSRCS];
 	struct mdd_inbound in[MDD_TOKEN_SSRCS];
-	unsigned nssrcs, tries;
-	struct mdd_addr addr;
+	unsigned tries;
 	char peer_ufrag[MDD_ICE_MAX + 1], peer_pwd[MDD_ICE_MAX + 1];
 	struct mdd_path path;	/* a check of ours under way */
 	bool answered;		/* one at addr was answered */
 	size_t heard, said;	/* octets to and from addr before it is up */
 	struct perc_dtls *dtls; /* until some seconds after it is up */
 	struct perc_timer timer;
-	struct perc_srtp *rx, *tx;
 	struct perc_srtcp *rx_rtcp, *tx_rtcp;
-	uint8_t keys; /* handshakes that gave keys, modulo 256 */
 	/* Another handshake while it is up (mdd/rekey.c). */
 	bool rekeying;
-	int64_t rekey_ms; /* when the last one began; 0: none did */
 	struct perc_srtp *old_rx; /* until old_until_ms; or NULL */
 	struct perc_srtcp *old_rx_rtcp;
 	int64_t old_until_ms;
 	int64_t consent_ms; /* of its last check, or answer to one of ours */
-	struct mdd_ledger ledger;
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
 	struct mdd_report report;
 	struct mdd_bwe bwe;
-	bool twcc; /* its endpoint answers transport-wide numbers */
-	struct mdd_cc *cc; /* NULL: it does not */
 	uint64_t sent_before, sent_bps; /* octets a second ago */
-	struct mdd_tally *tally; /* by place in room->src */
-	int64_t heard_ms, ends_ms;
+	int64_t ends_ms;
 	int64_t dtls_until_ms; /* up: it lingers; before: it must be done */
 	unsigned dtls_heard;   /* datagrams of this association */
 	struct mdd_taste taste;
-	struct mdd_flow *flow; /* by place in room->src; in use if shaped */
-	bool shaped;	       /* it gets, or once got, less than everything */
-	uint32_t gen;	       /* of the room when that was decided */
-	uint64_t bps;	       /* that it carries; 0: not known */
-	unsigned credit;       /* datagrams it may still send ... */
-	int64_t octets;	       /* ... and octets ... */
-	int64_t credit_ms;     /* ... since then */
-	unsigned seen; /* datagrams of its address since the last sweep */
-	bool flooded;  /* too many of them: strangers' queue */
-	uint64_t came, came_octets; /* from its address */
-	uint64_t taken;		    /* of those, its packets */
-	uint64_t sent, sent_octets; /* packets to it */
-	void *owner;   /* the worker, for callbacks of dtls and timer */
+	uint64_t bps; /* that it carries; 0: not known */
+	void *owner;  /* the worker, for callbacks of dtls and timer */
 };
 
 /* A leg ends; still whole during the call. why: MDD_LEGS_... */
@@ -169,7 +174,7 @@ struct mdd_legs {
 	struct mdd_plan *plans; /* one each */
 	struct mdd_room *rooms, *free_rooms;
 	struct mdd_source *sources;
-	struct mdd_sent *lines;	   /* of all ledgers */
+	struct mdd_sent *lines; /* of all ledgers */
 	struct mdd_tally *tallies;
 	uint32_t ledger_lines;	   /* of one; 0: none */
 	struct mdd_flow *flows;	   /* legs x sources_max */

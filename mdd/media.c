@@ -204,23 +204,33 @@ mdd_media_seq_in(const struct mdd_leg *to, const struct mdd_source *s,
 	return true;
 }
 
+static void
+leg_flush(struct mdd_worker *w, struct mdd_room *room, struct mdd_leg *to,
+    unsigned first)
+{
+	unsigned i;
+
+	if (to->state != MDD_LEG_UP || to->addr.len == 0)
+		return;
+	for (i = first; i < w->nstaged; i++)
+		if (w->staged[i].room == room &&
+		    mdd_link_may(w->staged[i].from, to))
+			media_forward(w, to, &w->staged[i]);
+}
+
 /* All that waits for one conference, from the first on. */
 static void
 room_flush(struct mdd_worker *w, unsigned first)
 {
 	struct mdd_room *room = w->staged[first].room;
-	struct mdd_leg *to;
+	struct mdd_leg *to = room->first, *end;
 	unsigned i;
 
 	mdd_select_turn(w, room, w->now_ms);
-	for (to = room->first; to != NULL; to = to->next) {
-		if (to->state != MDD_LEG_UP || to->addr.len == 0)
-			continue;
-		for (i = first; i < w->nstaged; i++)
-			if (w->staged[i].room == room &&
-			    mdd_link_may(w->staged[i].from, to))
-				media_forward(w, to, &w->staged[i]);
-	}
+	while (to != NULL)
+		for (end = mdd_fetch(to, &w->staged[first]); to != end;
+		     to = to->next)
+			leg_flush(w, room, to, first);
 	for (i = first; i < w->nstaged; i++)
 		if (w->staged[i].room == room)
 			w->staged[i].room = NULL;

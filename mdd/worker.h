@@ -110,6 +110,10 @@ mdd_rekey_unprotect_rtcp(struct mdd_leg *leg, uint8_t *p, size_t *n);
 void mdd_ice_consent(struct mdd_worker *w, int64_t now_ms);
 void mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p,
     size_t n, int64_t now_ms);
+/* fetch.c: bring what a packet like k needs of the next receivers, first and
+ * behind it, closer; where to go on (NULL: there are no more). */
+#define MDD_FETCH 32
+struct mdd_leg *mdd_fetch(struct mdd_leg *first, const struct mdd_staged *k);
 /* Forward what is staged; before any leg may end, and before p is reused. */
 void mdd_media_flush(struct mdd_worker *w);
 /* Send again what s tells of; false: it is gone, or would not be the same. */

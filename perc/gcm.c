@@ -139,6 +139,13 @@ perc_gcm_free(struct perc_gcm *g)
 	perc_secmem_free(g);
 }
 
+void
+perc_gcm_fetch(const struct perc_gcm *g)
+{
+	if (g->engine->fetch != NULL)
+		g->engine->fetch(g->ctx);
+}
+
 int
 perc_gcm_spend(struct perc_gcm *g, uint64_t packets)
 {

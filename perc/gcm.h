@@ -36,6 +36,8 @@ PERC_MUST int perc_gcm_new(struct perc_gcm **gp, const uint8_t *master_key,
 PERC_MUST int perc_gcm_new_session(struct perc_gcm **gp, const uint8_t *key,
     size_t keylen, const uint8_t salt[static PERC_SRTP_SALT_LEN]);
 void perc_gcm_free(struct perc_gcm *g); /* wipes; NULL is fine */
+/* Bring what a packet needs of g closer to the processor. */
+void perc_gcm_fetch(const struct perc_gcm *g);
 /* Count packets against the key's 2^48 (RFC 7714 section 10); seal counts by
  * itself. PERC_ERR_LIMIT: the key is used up. */
 PERC_MUST int perc_gcm_spend(struct perc_gcm *g, uint64_t packets);

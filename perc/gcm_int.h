@@ -24,6 +24,8 @@ struct perc_gcm_engine {
 	int (*open)(void *ctx, const uint8_t iv[static PERC_SRTP_SALT_LEN],
 	    const uint8_t *aad, size_t aadlen, const uint8_t *in, size_t n,
 	    uint8_t *out);
+	/* Bring what seal and open read closer; NULL: nothing is known. */
+	void (*fetch)(const void *ctx);
 };
 
 extern const struct perc_gcm_engine perc_gcm_evp;

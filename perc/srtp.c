@@ -23,6 +23,8 @@
 
 #define CIPHER_MEMORY 12288 /* perc/gcm.c's, whichever engine */
 
+#define LINE 64 /* octets of the processor's cache */
+
 enum slot_state { SLOT_FREE = 0, SLOT_LIVE, SLOT_FORGOTTEN };
 
 struct slot {
@@ -36,9 +38,9 @@ struct slot {
 struct perc_srtp {
 	struct perc_gcm *gcm;
 	struct slot *slots;
-	struct perc_replay *windows;
-	uint64_t *bits;
-	uint16_t *spare; /* stack of windows nobody uses */
+	uint8_t *windows; /* each with its bits behind it, in one place */
+	size_t stride;	  /* octets from one to the next */
+	uint16_t *spare;  /* stack of windows nobody uses */
 	uint32_t
 	    *heard;    /* of each window: when, in packets; NULL: no evicting */
 	uint32_t now;  /* packets opened */
@@ -68,34 +70,45 @@ slots_for(unsigned max_streams)
 	return slots;
 }
 
+static size_t
+window_size(unsigned window)
+{
+	return sizeof(struct perc_replay) +
+	    perc_replay_words(window) * sizeof(uint64_t);
+}
+
 size_t
 perc_srtp_memory(unsigned max_streams, unsigned window)
 {
 	return sizeof(struct perc_srtp) + CIPHER_MEMORY +
 	    slots_for(max_streams) * sizeof(struct slot) +
-	    max_streams *
-	    (sizeof(struct perc_replay) + sizeof(uint16_t) +
-		perc_replay_words(window) * sizeof(uint64_t));
+	    max_streams * (window_size(window) + sizeof(uint16_t)) + LINE;
+}
+
+static struct perc_replay *
+window_at(const struct perc_srtp *s, unsigned i)
+{
+	return (struct perc_replay *)(void *)(s->windows + i * s->stride);
 }
 
 static int
 tables_make(struct perc_srtp *s, unsigned max_streams, unsigned window)
 {
-	size_t words = perc_replay_words(window);
 	size_t slots = slots_for(max_streams);
+	struct perc_replay *w;
 	unsigned i;
 
 	s->mask = (uint32_t)slots - 1;
 	s->max_streams = max_streams;
+	s->stride = window_size(window);
 	s->slots = calloc(slots, sizeof(*s->slots));
-	s->windows = calloc(max_streams, sizeof(*s->windows));
-	s->bits = calloc(max_streams * words, sizeof(*s->bits));
+	s->windows = calloc(max_streams, s->stride);
 	s->spare = calloc(max_streams, sizeof(*s->spare));
-	if (s->slots == NULL || s->windows == NULL || s->bits == NULL ||
-	    s->spare == NULL)
+	if (s->slots == NULL || s->windows == NULL || s->spare == NULL)
 		return PERC_ERR_NOMEM;
 	for (i = 0; i < max_streams; i++) {
-		perc_replay_init(&s->windows[i], window, s->bits + i * words);
+		w = window_at(s, i);
+		perc_replay_init(w, window, (uint64_t *)(void *)(w + 1));
 		s->spare[i] = (uint16_t)(max_streams - 1 - i);
 	}
 	s->spares = max_streams;
@@ -135,10 +148,18 @@ perc_srtp_free(struct perc_srtp *s)
 	perc_gcm_free(s->gcm);
 	free(s->slots);
 	free(s->windows);
-	free(s->bits);
 	free(s->spare);
 	free(s->heard);
 	free(s);
+}
+
+/* Where its search begins. */
+static struct slot *
+slot_first(const struct perc_srtp *s, uint32_t ssrc)
+{
+	uint32_t i = ssrc * 2654435761u; /* SSRCs may come in runs */
+
+	return &s->slots[(i ^ i >> 16) & s->mask];
 }
 
 /* The slot of ssrc, or the free one where it belongs. There always is a free
@@ -146,14 +167,11 @@ perc_srtp_free(struct perc_srtp *s)
 static struct slot *
 slot_find(const struct perc_srtp *s, uint32_t ssrc)
 {
-	uint32_t i = ssrc * 2654435761u; /* SSRCs may come in runs */
+	struct slot *t = slot_first(s, ssrc), *end = s->slots + s->mask;
 
-	for (i ^= i >> 16;; i++) {
-		struct slot *t = &s->slots[i & s->mask];
-
-		if (t->state == SLOT_FREE || t->ssrc == ssrc)
-			return t;
-	}
+	while (t->state != SLOT_FREE && t->ssrc != ssrc)
+		t = t == end ? s->slots : t + 1;
+	return t;
 }
 
 /* May this slot become a live one? */
@@ -172,7 +190,7 @@ static void
 slot_forget(struct perc_srtp *s, struct slot *t)
 {
 	if (t->started)
-		t->top = s->windows[t->window].top;
+		t->top = window_at(s, t->window)->top;
 	t->state = SLOT_FORGOTTEN;
 	s->spare[s->spares++] = t->window;
 	s->forgotten++;
@@ -201,7 +219,7 @@ slot_open(struct perc_srtp *s, struct slot *t, uint32_t ssrc)
 	if (s->spares == 0)
 		slot_evict(s);
 	t->window = s->spare[--s->spares];
-	w = &s->windows[t->window];
+	w = window_at(s, t->window);
 	perc_replay_init(w, w->window, w->bits);
 	if (t->started)
 		perc_replay_close(w, t->top);
@@ -234,7 +252,7 @@ index_find(const struct perc_srtp *s, const struct slot *t, uint16_t seq,
 			return r;
 		return *index > t->top ? 0 : PERC_ERR_REPLAY;
 	}
-	w = &s->windows[t->window];
+	w = window_at(s, t->window);
 	if ((r = perc_index_guess(index, w->top, seq)) != 0)
 		return r;
 	return perc_replay_check(w, *index);
@@ -245,8 +263,28 @@ index_commit(struct perc_srtp *s, struct slot *t, uint32_t ssrc, uint64_t index)
 {
 	if (t->state != SLOT_LIVE)
 		slot_open(s, t, ssrc);
-	perc_replay_commit(&s->windows[t->window], index);
+	perc_replay_commit(window_at(s, t->window), index);
 	t->started = true;
+}
+
+void
+perc_srtp_fetch(const struct perc_srtp *s, uint32_t ssrc, unsigned step)
+{
+	const struct slot *t;
+	const uint8_t *w;
+
+	if (step == 0) {
+		__builtin_prefetch(s);
+	} else if (step == 1) {
+		__builtin_prefetch(slot_first(s, ssrc));
+		__builtin_prefetch(s->gcm);
+	} else {
+		perc_gcm_fetch(s->gcm);
+		t = slot_find(s, ssrc);
+		w = s->windows + t->window * s->stride;
+		__builtin_prefetch(w);
+		__builtin_prefetch(w + LINE);
+	}
 }
 
 int
@@ -289,7 +327,7 @@ perc_srtp_again(struct perc_srtp *s, const struct perc_rtp *h,
 		return PERC_ERR_SHORT;
 	if (t->state != SLOT_LIVE || !t->started)
 		return PERC_ERR_NOTFOUND;
-	w = &s->windows[t->window];
+	w = window_at(s, t->window);
 	if ((r = perc_index_guess(&index, w->top, h->seq)) != 0)
 		return r;
 	if (index > w->top || perc_replay_check(w, index) == 0)
@@ -365,7 +403,7 @@ perc_srtp_follow(struct perc_srtp *s, const struct perc_srtp *old)
 		if (t->state != SLOT_FREE)
 			continue;
 		t->ssrc = o->ssrc;
-		t->top = old->windows[o->window].top;
+		t->top = window_at(old, o->window)->top;
 		t->started = true;
 		t->state = SLOT_FORGOTTEN;
 		s->forgotten++;
@@ -381,7 +419,7 @@ perc_srtp_roc_get(const struct perc_srtp *s, uint32_t ssrc, uint32_t *roc)
 	if (t->state == SLOT_FREE)
 		return PERC_ERR_NOTFOUND;
 	if (t->state == SLOT_LIVE && t->started)
-		top = s->windows[t->window].top;
+		top = window_at(s, t->window)->top;
 	*roc = (uint32_t)(top >> 16);
 	return 0;
 }

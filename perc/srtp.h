@@ -33,6 +33,14 @@ void perc_srtp_free(struct perc_srtp *s);
 size_t perc_srtp_memory(unsigned max_streams, unsigned window);
 
 /*
+ * Bring what a packet of ssrc needs of s closer to the processor: read from
+ * afar it costs more than the cipher. Each step follows pointers that the one
+ * before brought, so who has many contexts goes through all of them with step
+ * 0, then 1, then 2. Changes nothing.
+ */
+#define PERC_SRTP_FETCH_STEPS 3
+void perc_srtp_fetch(const struct perc_srtp *s, uint32_t ssrc, unsigned step);
+/*
  * Protect the plain packet in (n octets, header parsed in h) into out, which
  * may be in itself and has n + 16 octets of room; *outlen = n + 16. The ROC
  * follows the SEQs sent. PERC_ERR_REPLAY when this index went out already
