@@ -15,8 +15,8 @@
  *	frontevents.c the event stream
  *	frontmdd.c    token2 and the join at the distributor
  *	frontmdds.c   which distributor of several
- *	frontleg.c    DTLS of one leg; frontpath.c: its ICE; frontpump.c: its
- *	              packets
+ *	frontleg.c    DTLS of one leg; frontsearch.c and frontpath.c: its ICE;
+ *	              frontpump.c: its packets
  *	frontmoved.c  the network of this machine has changed
  *	frontrelay.c  relays at TURN servers, by perch-turn
  *	frontlogin.c  login at the organisation's identity provider; more

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One leg, shared by frontleg.c (its life and DTLS), frontpath.c (its ways to
- * the distributor: ICE) and frontpump.c (its packets) and by nobody else.
+ * One leg, shared by frontleg.c (its life and DTLS), frontsearch.c and
+ * frontpath.c (its ways to the distributor: ICE) and frontpump.c (its packets) and by nobody else.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 
 #define BATCH 32 /* datagrams of one system call */
 #define ROOM  (PERC_MTU_MAX + PERC_SRTCP_ROOM)
+#define FRONT_ICE_MS 250 /* between checks until one is answered */
 #define PATHS 4 /* direct and by a relay, each once more while we move */
 
 /*
@@ -90,10 +91,21 @@ void front_leg_timer(
 /* It is of no use any more; front_mdd_lost is told from the loop. */
 void front_leg_lost(struct front_leg *l, const char *why);
 
-/* frontpath.c */
+/* frontsearch.c */
 /* Begin to look for a path; false: there is none, errno says why. */
 PERC_MUST bool front_path_start(struct front_leg *l);
 void front_path_stop(struct front_leg *l); /* all of them */
+void front_path_close(struct front_path *p);
+void front_paths_close(struct front_leg *l, enum path_state state);
+/* relay counts unless state is PATH_NONE; NULL: there is none. */
+struct front_path *front_path_find(
+    struct front_leg *l, enum path_state state, bool relay);
+void front_search_start(struct front_leg *l);
+void front_search_stop(struct front_leg *l);
+void front_search_watch(struct front_leg *l); /* look again, soon */
+
+/* frontpath.c */
+void front_path_check_in(struct front_path *p, int64_t ms);
 void front_path_stun(struct front_path *p, const uint8_t *m, size_t n);
 /* Something in the way of p: sending or receiving ended with errno err. */
 void front_path_trouble(struct front_path *p, int err);

@@ -142,11 +142,11 @@ test_configuration(void **state)
 	assert_int_not_equal(load(text, w, sizeof(w)), 0);
 	assert_non_null(strstr(w, "[turn a]: http://e.org: write turn:HOST"));
 	snprintf(text, sizeof(text), "%s[turn b]%s[turn c]%s[turn d]%s", ONE,
-	    ONE + 8, ONE + 8, ONE + 8);
+	    &(ONE)[8], &(ONE)[8], &(ONE)[8]);
 	assert_int_equal(load(text, w, sizeof(w)), 0);
 	snprintf(text, sizeof(text),
-	    "%s[turn b]%s[turn c]%s[turn d]%s[turn e]%s", ONE, ONE + 8, ONE + 8,
-	    ONE + 8, ONE + 8);
+	    "%s[turn b]%s[turn c]%s[turn d]%s[turn e]%s", ONE, &(ONE)[8],
+	    &(ONE)[8], &(ONE)[8], &(ONE)[8]);
 	assert_int_not_equal(load(text, w, sizeof(w)), 0);
 }
 

@@ -10,11 +10,11 @@ import world
 
 class Meeting:
     def __init__(self, w, title, mdd=None, mdd_extra="", program=None,
-                 policy=None):
+                 policy=None, host="localhost"):
         """`program`: another perch-mdd than the one that was built."""
         self.w = w
         self.mdd = mdd or stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url).serve()
+        self.kmf = stack.Kmf(w, None, None, self.mdd.url, host=host).serve()
         self.mdd.configure(self.kmf, mdd_extra).serve(program)
         self.admin = self.kmf.admin()
         now = time.time()
