@@ -27,8 +27,10 @@
 
 #define TLS_PRIORITY "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 /* All of a request's head, and of an answer's. microhttpd clears the whole of
- * it after each request, so all of it is resident in every connection. */
-#define POOL	     16384
+ * it after each request, so all of it is resident in every connection: a
+ * token of PERC_JOSE_TOKEN_MAX, a proof and what proxies add must fit, and
+ * no more. */
+#define POOL	     12800
 #define QUIET_TURNS  4 /* turns without progress before we wait */
 #define QUIET_MS     10
 #define QUIET_MAX_MS 80
@@ -51,6 +53,20 @@ httpd_kick(struct perc_httpd *h)
 	arm(h, &h->turn, 0, turn);
 }
 
+/* GnuTLS holds octets of a request that microhttpd takes a few at a time:
+ * one that fills more than half of its pool. */
+static bool
+half_read(const struct perc_httpd *h)
+{
+	const struct httpd_conn *c;
+
+	for (c = h->conns; c != NULL; c = c->next)
+		if (c->phase == HTTPD_WAITING && c->tls != NULL &&
+		    gnutls_record_check_pending(c->tls) > 0)
+			return true;
+	return false;
+}
+
 /* How long until MHD_run must be called again without an event. */
 static void
 schedule(struct perc_httpd *h, bool more)
@@ -68,7 +84,8 @@ schedule(struct perc_httpd *h, bool more)
 	if (MHD_get_timeout(h->mhd, &ms) != MHD_YES || ms > TICK_MS)
 		return; /* the ticker comes first */
 	wait = (int64_t)ms;
-	if (wait == 0 && !h->progress && ++h->quiet > QUIET_TURNS) {
+	if (wait == 0 && !h->progress && ++h->quiet > QUIET_TURNS &&
+	    !half_read(h)) {
 		over = h->quiet - QUIET_TURNS - 1;
 		wait = over > 3 ? QUIET_MAX_MS : QUIET_MS << over;
 	}
@@ -110,6 +127,7 @@ conn_started(struct perc_httpd *h, struct MHD_Connection *mc, void **ctx)
 		httpd_tls_session(h, i->tls_session);
 	if (c == NULL)
 		return; /* its requests are refused: no context */
+	c->tls = i == NULL ? NULL : i->tls_session;
 	i = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
 	c->h = h;
 	c->mc = mc;

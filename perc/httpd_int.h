@@ -41,6 +41,7 @@ enum httpd_phase {
 struct httpd_conn {
 	struct perc_httpd *h;
 	struct MHD_Connection *mc;
+	gnutls_session_t tls; /* microhttpd's */
 	int fd;
 	enum httpd_phase phase;
 	int64_t until_ms; /* cut off when passed; 0: never */

@@ -22,7 +22,7 @@
 
 #include "perc/httpd_int.h"
 
-#define STREAM_BLOCK  4096  /* octets per chunk */
+#define STREAM_BLOCK  256   /* microhttpd keeps so much per answer, unused */
 #define STREAM_RECORD 16384 /* octets of a TLS record */
 #define STREAM_FRAME  16    /* around a chunk, at most */
 
