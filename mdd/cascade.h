@@ -84,6 +84,9 @@ struct ctl_cascade {
 
 /* ---- place.c ---------------------------------------------------------- */
 
+/* What it counts, about once a second. */
+void ctl_worker_told(
+    struct ctl_worker *w, const struct mdd_stats *s, int64_t now_ms);
 struct ctl_party *ctl_party_find(struct ctl *c, const char *key);
 bool ctl_key_divisible(const char *key); /* "kmf/conference", no more */
 /* The part of the conference where this member's leg belongs (NULL: where a

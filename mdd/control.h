@@ -31,6 +31,9 @@ struct ctl_worker {
 	unsigned index, port, legs;
 	char fingerprint[PERC_FINGERPRINT_TEXT];
 	uint64_t v[MDD_COUNTS];
+	unsigned busy;	    /* thousandths of a processor, of late ... */
+	unsigned told_legs; /* ... and its legs by then, */
+	int64_t told_ms;    /* when it told; 0: not yet */
 };
 
 struct ctl_party; /* mdd/cascade.h */

@@ -298,7 +298,7 @@ on_stats(struct perc_chan *chan, const struct perc_chan_msg *m, void *arg)
 	int r;
 
 	if ((r = mdd_stats_get(&s, m->data, m->len)) == 0)
-		memcpy(w->v, s.v, sizeof(w->v));
+		ctl_worker_told(w, &s, perc_now_ms());
 	return r;
 }
 

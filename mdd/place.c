@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which worker a leg goes to. A conference begins on the worker with the
- * fewest legs, its root, and stays there until it has `legs_per_worker` of
- * them; then others get a part of it, and mdd/cascade.c links each to the
- * root. A member's legs are all in one part: there the newer one replaces the
- * older. A conference of hop-only legs (WHIP) is never divided.
+ * Which worker a leg goes to. A conference begins on the worker that has least
+ * to do, its root, and stays there until it has `legs_per_worker` legs; then
+ * others get a part of it, and mdd/cascade.c links each to the root. A
+ * member's legs are all in one part: there the newer one replaces the older.
+ * A conference of hop-only legs (WHIP) is never divided.
+ *
+ * What a worker has to do is the processor time that it took of late, and
+ * something for each leg that came since, for those have hardly sent: or all
+ * who come within one second would go to the same worker. Of workers that are
+ * about alike the one with the fewest legs is taken.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +49,42 @@ party_at(const struct ctl_party *p, const struct ctl_worker *w)
 	return false;
 }
 
-/* Ready, of few legs, and without a part of p. */
+#define PLACE_TOLD_MS 5000 /* older figures are none */
+#define PLACE_STEP    50   /* thousandths of a processor are about alike */
+#define PLACE_LEG     5	   /* that a leg will take, until we know */
+
+void
+ctl_worker_told(struct ctl_worker *w, const struct mdd_stats *s, int64_t now_ms)
+{
+	int64_t ms = now_ms - w->told_ms;
+	uint64_t took = s->v[MDD_CPU_MS] - w->v[MDD_CPU_MS];
+
+	memcpy(w->v, s->v, sizeof(w->v));
+	if (w->told_ms != 0 && ms > 0 && ms < PLACE_TOLD_MS) {
+		took = took * 1000 / (uint64_t)ms;
+		w->busy = (w->busy + (took < 1000 ? (unsigned)took : 1000)) / 2;
+	}
+	w->told_legs = w->legs;
+	w->told_ms = now_ms;
+}
+
+static unsigned
+worker_load(const struct ctl_worker *w)
+{
+	unsigned fresh = w->legs > w->told_legs ? w->legs - w->told_legs : 0;
+
+	return (w->busy + PLACE_LEG * fresh) / PLACE_STEP;
+}
+
+static bool
+worker_idler(const struct ctl_worker *a, const struct ctl_worker *b)
+{
+	unsigned la = worker_load(a), lb = worker_load(b);
+
+	return la != lb ? la < lb : a->legs < b->legs;
+}
+
+/* Ready, with little to do, and without a part of p. */
 static struct ctl_worker *
 worker_pick(struct ctl *c, const struct ctl_party *p)
 {
@@ -53,7 +93,7 @@ worker_pick(struct ctl *c, const struct ctl_party *p)
 
 	for (i = 0; i < c->workers; i++)
 		if (c->worker[i].ready && !party_at(p, &c->worker[i]) &&
-		    (best == NULL || c->worker[i].legs < best->legs))
+		    (best == NULL || worker_idler(&c->worker[i], best)))
 			best = &c->worker[i];
 	return best;
 }
