@@ -106,14 +106,35 @@ client_late(void *arg)
 	client_end(arg);
 }
 
+enum mdd_admin_word
+mdd_admin_parse(const char *line, size_t got)
+{
+	static const struct {
+		const char *text;
+		enum mdd_admin_word word;
+	} words[] = { { "metrics", MDD_ADMIN_METRICS },
+		{ "drain", MDD_ADMIN_DRAIN } };
+	const char *end = memchr(line, '\n', got);
+	size_t i, n;
+
+	if (end == NULL)
+		return got < MDD_ADMIN_LINE ? MDD_ADMIN_MORE : MDD_ADMIN_NONE;
+	n = (size_t)(end - line);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strlen(words[i].text) == n &&
+		    memcmp(words[i].text, line, n) == 0)
+			return words[i].word;
+	return MDD_ADMIN_NONE;
+}
+
 static bool
-client_answer(struct admin_client *k)
+client_answer(struct admin_client *k, enum mdd_admin_word word)
 {
 	struct ctl *c = k->ctl;
 
-	if (strcmp(k->line, "metrics") == 0)
+	if (word == MDD_ADMIN_METRICS)
 		k->text = metrics_text(c, &k->len);
-	else if (strcmp(k->line, "drain") == 0) {
+	else if (word == MDD_ADMIN_DRAIN) {
 		ctl_drain(c);
 		k->text = strdup("draining\n");
 		k->len = 9;
@@ -138,24 +159,20 @@ static void
 client_ready(int fd, uint32_t events, void *arg)
 {
 	struct admin_client *k = arg;
+	enum mdd_admin_word word;
 	ssize_t n;
-	char *end;
 
 	if (k->text != NULL) {
 		client_write(k);
 		return;
 	}
-	n = recv(
-	    fd, k->line + k->got, sizeof(k->line) - 1 - k->got, MSG_DONTWAIT);
+	n = recv(fd, k->line + k->got, sizeof(k->line) - k->got, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0)
 		k->got += (size_t)n;
-	end = memchr(k->line, '\n', k->got);
-	if (end != NULL)
-		*end = '\0';
-	if (n <= 0 || (end == NULL && k->got == sizeof(k->line) - 1) ||
-	    (end != NULL && !client_answer(k)))
+	word = mdd_admin_parse(k->line, k->got);
+	if (n <= 0 || (word != MDD_ADMIN_MORE && !client_answer(k, word)))
 		client_end(k);
 }
 

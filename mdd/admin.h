@@ -17,6 +17,15 @@
 #define MDD_ADMIN_CLIENTS 4
 #define MDD_ADMIN_LINE	  64
 
+enum mdd_admin_word {
+	MDD_ADMIN_MORE, /* the line is not whole yet */
+	MDD_ADMIN_NONE, /* no line of ours, or too long */
+	MDD_ADMIN_METRICS,
+	MDD_ADMIN_DRAIN,
+};
+/* What the got octets that came so far ask for. */
+enum mdd_admin_word mdd_admin_parse(const char *line, size_t got);
+
 /* A listening socket for the daemon whose API listens there; PERC_ERR_EXISTS:
  * somebody has the name. */
 PERC_MUST int mdd_admin_listen(int *fdp, const char *listen);
