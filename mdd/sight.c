@@ -227,18 +227,23 @@ mdd_sight_strip(const struct perc_rtp *h, const uint8_t *p, bool link,
 {
 	struct perc_hdrext_item keep[6], e;
 	struct perc_hdrext_iter it;
+	const uint8_t *end;
 	unsigned n = 0;
 	bool all = true;
 
-	if (!perc_hdrext_begin(&it, h, p))
+	*len = 0;
+	if (!h->extension)
 		return false;
+	if (!perc_hdrext_begin(&it, h, p))
+		return true; /* of another kind: nobody knows what is in it */
+	end = it.p + it.left;
 	while (perc_hdrext_next(&it, &e)) {
 		if (goes_on(e.id, link) && n < sizeof(keep) / sizeof(keep[0]))
 			keep[n++] = e;
 		else
 			all = false;
 	}
-	if (all)
+	if (all && it.p == end) /* and nothing behind one that lies */
 		return false;
 	if (perc_hdrext_put(out, PERC_HDREXT_MAX, keep, n, len) != 0)
 		*len = 0;

@@ -194,6 +194,21 @@ test_directions(void **state)
 	has("a=mid:0\r\na=inactive\r\n");
 }
 
+/* RFC 6904: encrypted extensions are answered to nobody, so that no hop has any
+ * to decrypt. The id of one is not taken for that of what it would hide. */
+static void
+test_REQ_F_4_4d_no_encrypted_extensions(void **state)
+{
+	good(HEAD FP AUDIO "a=extmap:5 urn:ietf:params:rtp-hdrext:encrypt "
+			   "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
+			   "a=extmap:6 urn:ietf:params:rtp-hdrext:encrypt "
+			   "urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
+	assert_null(strstr(answer, "encrypt"));
+	assert_null(strstr(answer, "a=extmap:5"));
+	assert_null(strstr(answer, "a=extmap:6"));
+	assert_int_equal(plan.ext[PERC_HDREXT_LEVEL], 0);
+}
+
 static void
 test_refused_lines_keep_their_place(void **state)
 {
@@ -413,6 +428,7 @@ main(void)
 		cmocka_unit_test(test_aiortc),
 		cmocka_unit_test(test_transport_cc),
 		cmocka_unit_test(test_directions),
+		cmocka_unit_test(test_REQ_F_4_4d_no_encrypted_extensions),
 		cmocka_unit_test(test_refused_lines_keep_their_place),
 		cmocka_unit_test(test_whole_refusals),
 		cmocka_unit_test(test_malformed),

@@ -254,6 +254,30 @@ test_strip(void **state)
 	assert_int_equal(len, 0); /* none is left */
 }
 
+/* What cannot be read does not go on: another kind of block, and what stands
+ * behind an element that is longer than the block. */
+static void
+test_REQ_F_4_4d_nothing_unread_goes_on(void **state)
+{
+	static const struct perc_hdrext_item level = { PERC_HDREXT_LEVEL, 1,
+		(const uint8_t *)"\x1e" };
+	uint8_t p[128] = { 0x90 }, out[PERC_HDREXT_MAX];
+	struct perc_rtp h;
+	size_t len;
+
+	assert_int_equal(perc_hdrext_put(p + 12, 100, &level, 1, &len), 0);
+	assert_int_equal(len, 8);
+	p[18] = 0x8f; /* 16 octets, of which one is there */
+	assert_int_equal(perc_rtp_parse(&h, p, 12 + len), 0);
+	assert_true(mdd_sight_strip(&h, p, false, out, &len));
+	assert_int_equal(len, 8);
+	assert_memory_equal(out, "\xbe\xde\0\1\x10\x1e\0\0", 8);
+	p[12] = 0x12; /* a profile's own */
+	assert_int_equal(perc_rtp_parse(&h, p, 20), 0);
+	assert_true(mdd_sight_strip(&h, p, false, out, &len));
+	assert_int_equal(len, 0);
+}
+
 int
 main(void)
 {
@@ -266,6 +290,8 @@ main(void)
 		cmocka_unit_test_setup(test_no_extension, setup),
 		cmocka_unit_test_setup(test_layers, setup),
 		cmocka_unit_test_setup(test_strip, setup),
+		cmocka_unit_test_setup(
+		    test_REQ_F_4_4d_nothing_unread_goes_on, setup),
 	};
 
 	return cmocka_run_group_tests_name("mdd/sight", tests, NULL, NULL);
