@@ -152,7 +152,8 @@ const char *const db_statements[ST_MAX] = {
 	    "UPDATE mail SET state = 2, due_ms = 0, sealed_code = NULL, "
 	    "event = '', sheet = NULL, why = 'replaced' WHERE about = ? AND "
 	    "state = 0",
-	[ST_MAIL_HURRY] = "UPDATE mail SET due_ms = ?1 WHERE due_ms > ?1",
+	[ST_MAIL_HURRY] = "UPDATE mail SET due_ms = ?1 WHERE due_ms > 0 AND "
+			  "due_ms > ?1",
 	[ST_MAIL_PURGE] = "DELETE FROM mail WHERE no IN (SELECT no FROM mail "
 			  "WHERE due_ms = 0 AND at_ms < ? LIMIT 200)",
 	[ST_SHEET_ADD] = "INSERT INTO mail_sheet (event) VALUES (?)",
