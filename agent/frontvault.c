@@ -182,10 +182,11 @@ on_key_wanted(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	return 0;
 }
 
+/* A conference and a text about it. */
 static int
-on_streams(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+text_take(const struct perc_chan_msg *m,
+    void (*fn)(const char *conf, const char *json, void *arg), void *arg)
 {
-	struct front_vault *v = arg;
 	const char *conf, *json;
 	struct perc_wire w;
 
@@ -194,24 +195,24 @@ on_streams(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	json = perc_wire_get_str(&w);
 	if (perc_wire_end(&w) != 0)
 		return PERC_ERR_FORMAT;
-	v->on.streams(conf, json, v->arg);
+	fn(conf, json, arg);
 	return 0;
+}
+
+static int
+on_streams(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
+{
+	struct front_vault *v = arg;
+
+	return text_take(m, v->on.streams, v->arg);
 }
 
 static int
 on_speaking(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct front_vault *v = arg;
-	const char *conf, *json;
-	struct perc_wire w;
 
-	perc_wire_reader(&w, m->data, m->len);
-	conf = perc_wire_get_str(&w);
-	json = perc_wire_get_str(&w);
-	if (perc_wire_end(&w) != 0)
-		return PERC_ERR_FORMAT;
-	v->on.speaking(conf, json, v->arg);
-	return 0;
+	return text_take(m, v->on.speaking, v->arg);
 }
 
 static const struct perc_chan_rule rules[] = {

@@ -29,3 +29,7 @@ int perc_cjose_err(const cjose_err *e, int otherwise);
  * copies that it makes of n octets. PERC_ERR_NOMEM.
  */
 PERC_MUST int perc_cjose_room(size_t n);
+/* Between the two cjose makes nothing that is to stay: what it leaves is given
+ * back. Not nested; only where perc_jose_heap_set() was called. */
+void perc_cjose_watch(void);
+void perc_cjose_watch_end(void);

@@ -45,13 +45,6 @@ perc_cjose_room(size_t n)
 	return 0;
 }
 
-void
-perc_jose_heap_set(const struct perc_secmem_fns *fns)
-{
-	/* Hands the same functions to jansson, whose blocks cjose frees. */
-	cjose_set_alloc_funcs(fns->alloc, fns->realloc, fns->free);
-}
-
 /* JSON copies strings: overwrite the private ones before they are freed. */
 static void
 wipe_private(json_t *o)

@@ -227,8 +227,8 @@ perc_secmem_init(size_t size)
 		return r;
 	}
 	if (!keep_json) {
+		perc_jose_heap_set(&library_heap); /* sets jansson's too */
 		perc_json_heap_set(&library_heap);
-		perc_jose_heap_set(&library_heap);
 	}
 	return 0;
 }

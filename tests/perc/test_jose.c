@@ -995,12 +995,50 @@ test_a_full_arena_is_no_crash(void **state)
 	assert_int_equal(in_child(fill_arena), 0);
 }
 
+/* A vault lives for weeks, and every rekey is a sealed key: ten thousand of
+ * them must find room in an arena that a block lost each time would fill. */
+static void
+open_many(void)
+{
+	struct perc_jwk *k = NULL;
+	char *sealed = NULL, *bad = NULL, *inner;
+	size_t n;
+
+	if (perc_secmem_init(1 << 19) != 0 ||
+	    perc_jwk_from_json(&k, a3_key, strlen(a3_key), false) != 0 ||
+	    perc_jwe_seal(&sealed, k, "t", "a", 1) != 0 ||
+	    (bad = strdup(sealed)) == NULL)
+		_exit(1);
+	n = strlen(bad) - 3;
+	bad[n] = bad[n] == 'A' ? 'B' : 'A';
+	for (int i = 0; i < 10000; i++) {
+		if (perc_jwe_open(
+			&inner, &n, k, sealed, strlen(sealed), 8192) != 0)
+			_exit(2);
+		perc_secmem_free(inner);
+		if (i % 16 == 0 &&
+		    perc_jwe_open(&inner, &n, k, bad, strlen(bad), 8192) !=
+			PERC_ERR_AUTH)
+			_exit(3);
+	}
+	free(sealed);
+	free(bad);
+	perc_jwk_free(k);
+}
+
+static void
+test_ten_thousand_keys_are_opened(void **state)
+{
+	assert_int_equal(in_child(open_many), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* First: the arena comes before OpenSSL. */
 		cmocka_unit_test(test_a_full_arena_is_no_crash),
+		cmocka_unit_test(test_ten_thousand_keys_are_opened),
 		cmocka_unit_test(test_RFC_7638_section_3_1),
 		cmocka_unit_test(test_RFC_9449_thumbprint),
 		cmocka_unit_test(test_keys_go_out_and_in),
