@@ -255,12 +255,21 @@ void front_admin_start(struct agent *a, struct local_req *r, const json_t *ask);
 void front_admin_gone(struct agent *a, const struct local_req *r);
 void front_admins_free(struct agent *a);
 
-/* frontenter.c */
-/* The conference goes while the vault makes room for it. */
-void front_opening_forget(struct front_conf *c);
+/* frontdiscover.c */
+/* Ask the URI whose it is, then those; goes on with front_enter_open(). */
+void front_discover(struct front_conf *c);
+/* The JSON object of a 200 answer, or NULL after front_fail(). */
+json_t *front_json_take(
+    struct front_conf *c, const struct perc_httpc_answer *a, const char *what);
 /* The well-known URL of an identifier (RFC 9728 section 3.1, RFC 8414 section
  * 3.1): NAME goes between host and path. free() it. */
 char *front_well_known(const char *id, const char *name);
+
+/* frontenter.c */
+/* The servers are known. */
+void front_enter_open(struct front_conf *c);
+/* The conference goes while the vault makes room for it. */
+void front_opening_forget(struct front_conf *c);
 PERC_MUST int front_enter(struct agent *a, struct local_req *joiner,
     const char *uri, const char *code, char *why, size_t whycap);
 /* From the beginning, with what is known already. */
