@@ -18,13 +18,14 @@
 #include "agent/clitalk.h"
 #include "agent/text.h"
 
-#define SCREEN_ON  "\033[?1049h\033[?25l"
-#define SCREEN_OFF "\033[?25h\033[?1049l"
-#define HOME	   "\033[H"
-#define LINE_END   "\033[K\r\n"
-#define REST_CLEAR "\033[J"
-#define ROWS_MAX   200
-#define ROWS_HEAD  7 /* lines that are not a member's */
+#define SCREEN_ON    "\033[?1049h\033[?25l"
+#define SCREEN_OFF   "\033[?25h\033[?1049l"
+#define HOME	     "\033[H"
+#define LINE_END     "\033[K\r\n"
+#define REST_CLEAR   "\033[J"
+#define ROWS_MAX     200
+#define LOSS_PACKETS 500 /* judged at once */
+#define ROWS_HEAD    7	 /* lines that are not a member's */
 
 struct watch {
 	const struct cli *cli;
@@ -33,6 +34,10 @@ struct watch {
 	bool live, over, leaving;
 	int status;
 	struct perch_conference *list, *now; /* the newest; now is in list */
+	struct {
+		int64_t lost, received; /* up to there it was told */
+		bool told;
+	} loss;
 	struct termios was;
 };
 
@@ -230,6 +235,26 @@ changes_tell(
 	fflush(stdout);
 }
 
+/* Each LOSS_PACKETS while one of a hundred is lost, and once when that ends. */
+static void
+loss_tell(struct watch *w, const struct perch_conference *c)
+{
+	int64_t lost = c->lost - w->loss.lost,
+		all = c->received - w->loss.received + lost;
+	bool lossy = lost * 100 >= all;
+
+	if (lost < 0 || c->received < w->loss.received) /* a new leg */
+		lossy = w->loss.told = false;
+	else if (all < LOSS_PACKETS)
+		return;
+	if (lossy || w->loss.told)
+		line("%.1f %% of packets lost",
+		    100.0 * (double)lost / (double)all);
+	w->loss.told = lossy;
+	w->loss.lost = c->lost > 0 ? c->lost : 0;
+	w->loss.received = c->received;
+}
+
 /* ---- following ----------------------------------------------------------- */
 
 static struct perch_conference *
@@ -266,8 +291,10 @@ status_take(struct watch *w, const char *json)
 		}
 		return;
 	}
-	if (!w->live && !cli_json(w->cli))
+	if (!w->live && !cli_json(w->cli)) {
+		loss_tell(w, c);
 		changes_tell(w->now, c);
+	}
 	perch_conferences_free(w->list);
 	w->list = list;
 	w->now = c;

@@ -36,10 +36,15 @@ front_fail_answer(
 		    words);
 	else if (strcmp(code, "invalid_grant") == 0 && c->refusal[0] != '\0')
 		not_invited(c, c->refusal);
+	else if (strcmp(code, "invalid_grant") == 0 && c->code != NULL)
+		front_fail(c, "refused",
+		    "the KMF does not accept this invitation: %s; a code is "
+		    "for the one perch-agent that used it first, while that "
+		    "runs: ask for another",
+		    words);
 	else if (strcmp(code, "invalid_grant") == 0)
 		front_fail(c, "refused",
-		    "the KMF does not accept this invitation or login: %s",
-		    words);
+		    "the KMF does not accept this login: %s", words);
 	else if (strcmp(code, "invalid_target") == 0 ||
 	    strcmp(code, "not_found") == 0)
 		not_invited(c, words);

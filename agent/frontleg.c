@@ -250,7 +250,7 @@ front_leg_json(const struct front_leg *l)
 	front_repair_count(l->repair, &r);
 	path = l->now;
 	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-		      " s:I, s:I}",
+		      " s:I, s:I, s:I}",
 	    "state", names[l->state], "sent", (json_int_t)l->count.sent,
 	    "received", (json_int_t)l->count.received, "dropped",
 	    (json_int_t)l->count.dropped, "auth_failed",
@@ -259,7 +259,7 @@ front_leg_json(const struct front_leg *l)
 	    (json_int_t)l->count.rtcp_sent, "rtcp_received",
 	    (json_int_t)l->count.rtcp_received, "asked", (json_int_t)r.asked,
 	    "mended", (json_int_t)r.mended, "given_up", (json_int_t)r.given_up,
-	    "resent", (json_int_t)r.resent);
+	    "resent", (json_int_t)r.resent, "lost", (json_int_t)r.lost);
 	if (path != NULL)
 		json_object_set_new(
 		    j, "path", json_string(path->relay ? "relay" : "direct"));

@@ -342,6 +342,17 @@ front_repair_app(struct front_repair *r, uint8_t *p, size_t n, int64_t now_ms)
 	return left;
 }
 
+/* RFC 3550 section 6.4.1; what came twice makes it less than nothing. */
+static uint64_t
+stream_lost(const struct stream *s)
+{
+	uint32_t expected = s->rx.top - s->rx.base + 1;
+
+	return s->rx.started && expected > s->rx.received
+	    ? expected - s->rx.received
+	    : 0;
+}
+
 void
 front_repair_count(const struct front_repair *r, struct front_repair_count *c)
 {
@@ -353,5 +364,6 @@ front_repair_count(const struct front_repair *r, struct front_repair_count *c)
 	for (i = 0; i < r->n; i++) {
 		c->mended += r->list[i]->gaps.mended;
 		c->given_up += r->list[i]->gaps.given_up;
+		c->lost += stream_lost(r->list[i]);
 	}
 }

@@ -59,6 +59,7 @@ int64_t front_repair_next(const struct front_repair *r, int64_t now_ms);
 
 struct front_repair_count {
 	uint64_t asked, mended, given_up, resent;
+	uint64_t lost; /* of all streams: never came, mended ones did */
 };
 void front_repair_count(
     const struct front_repair *r, struct front_repair_count *c);

@@ -185,6 +185,29 @@ test_the_application_asks_through_us(void **state)
 	front_repair_free(r);
 }
 
+/* What `perch watch` shows: of every stream what never came; what came late
+ * or again did. */
+static void
+test_losses_are_counted(void **state)
+{
+	static const uint16_t came[] = { 65534, 65535, 1, 4, 2 };
+	struct front_repair *r = front_repair_new();
+	struct front_repair_count c;
+
+	front_repair_count(r, &c);
+	assert_int_equal(c.lost, 0);
+	for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++)
+		comes(r, 7, came[i], 1000);
+	comes(r, 8, 100, 1000);
+	comes(r, 8, 102, 1000);
+	front_repair_count(r, &c);
+	assert_int_equal(c.lost, 3); /* 0 and 3, 101 */
+	comes(r, 8, 101, 1100);
+	front_repair_count(r, &c);
+	assert_int_equal(c.lost, 2);
+	front_repair_free(r);
+}
+
 /* Streams and lengths without end: memory stays what it is. */
 static void
 test_strange_input_is_bounded(void **state)
@@ -222,6 +245,7 @@ main(void)
 		cmocka_unit_test(test_report_is_of_this_hop),
 		cmocka_unit_test(test_goes_again_as_it_went),
 		cmocka_unit_test(test_the_application_asks_through_us),
+		cmocka_unit_test(test_losses_are_counted),
 		cmocka_unit_test(test_strange_input_is_bounded),
 	};
 

@@ -77,6 +77,22 @@ def test_first_command_starts_it(s):
     assert a.socket.exists()            # its maker's, not ours
 
 
+def test_a_guest_after_a_restart(s):
+    """Nothing is kept, so the code is another endpoint's now: said so, with
+    what to do."""
+    a = s.person("Gil")
+    code = s.admin.call(
+        "POST", f"/v1/conferences/{s.conf['id']}/invitations",
+        {"name": a.name}).body["code"]
+    for status in (0, 1):
+        a.start()
+        r = a.perch("join", s.conf["uri"], "--code", code, check=False)
+        assert r.returncode == status, r.stderr
+        assert a.proc.stop() == 0
+    assert "used by another endpoint" in r.stderr and \
+        "ask for another" in r.stderr, r.stderr
+
+
 def test_told_to_stop(s):
     a = s.person("Bob")
     p = s.launch(a)

@@ -134,11 +134,20 @@ class Programs(meeting.Meeting):
 
     def page(self):
         # one who joins on a terminal sees it live
+        into = next(i for i in state(self.alice)["in"]
+                    if i["media"] == "audio")
+        voice = Voice(into["port"])
         t = Terminal([self.w.bin("perch"), "join", self.conf["uri"],
                       "--code", self.code("Bob")], self.bob.env)
-        tap.ok(t.wait_text("VERIFIED") and t.wait_text("compare by voice") and
-               t.wait_text("Alice"),
-               "perch join on a terminal: a live view", t.text[-800:])
+        want = ("VERIFIED: the roster", "compare by voice: ",
+                f"; epoch {state(self.alice)['epoch']}; 2 in it", "* Alice",
+                " sent, ", "0.0 % lost")
+        for what in want:
+            t.wait_text(what)
+        tap.ok(all(w in t.text for w in want),
+               "perch join on a terminal: who is in, who speaks, epoch, "
+               "roster, badge, packets lost", t.text[-800:])
+        voice.stop()
         t.key(b"q")
         status = t.end()
         tap.ok(status == 0 and t.text.rstrip().endswith(
@@ -151,6 +160,45 @@ class Programs(meeting.Meeting):
         status = t.end()
         tap.ok(status == 0 and state(self.bob)["state"] == "over",
                "l leaves", status, t.text[-300:])
+
+    def loss(self):
+        """What a bad road looks like, with and without a terminal; the agent
+        is played here."""
+        path = self.w.dir / "played.sock"
+        with socket.socket(socket.AF_UNIX) as u:
+            u.bind(str(path))
+            u.listen()
+            argv = [self.w.bin("perch"), "watch", "--socket", str(path)]
+            p = self.w.spawn("watch-loss", [*argv, "--no-tty"])
+            self.play(u, "--no-tty")
+            p.p.wait(10)
+            t = Terminal(argv, dict(os.environ))
+            self.play(u, "live")
+            t.end()
+        told = [x.split(" ", 1)[1] for x in p.text().splitlines()
+                if "lost" in x]
+        tap.ok(told == ["5.0 % of packets lost", "0.0 % of packets lost"],
+               "perch watch --no-tty tells of losses, and of their end",
+               p.text())
+        tap.ok("1450 received, 3.3 % lost" in t.text and
+               "NOT VERIFIED" in t.text and "trouble: a bad road" in t.text,
+               "and the page shows them, beside what else is wrong",
+               t.text[-800:])
+
+    def play(self, u, which):
+        c, _ = u.accept()
+        ask = json.loads(c.makefile().readline())
+        for received, lost in ((0, 0), (200, 0), (950, 50), (1450, 50)):
+            c.sendall(json.dumps({"id": ask["id"], "status": {
+                "conferences": [{
+                    "conference": "c_" + "0" * 22, "title": which,
+                    "state": "up", "words": "connected", "epoch": 3,
+                    "mdd_trouble": "a bad road",
+                    "roster": {"fresh": False, "members": 2},
+                    "leg": {"sent": 9, "received": received, "lost": lost},
+                }]}}).encode() + b"\n")
+            time.sleep(0.1)
+        c.close()
 
     def hasty(self):
         """Leaving while the vault makes room must not cost that room: it has
@@ -198,6 +246,7 @@ if __name__ == "__main__":
         p.example()
         p.lines()
         p.page()
+        p.loss()
         p.hasty()
         p.trouble()
     tap.done()
