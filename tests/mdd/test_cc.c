@@ -110,29 +110,25 @@ test_again_has_its_number(void **state)
 	assert_memory_equal(d, got[1], len[1]);
 }
 
-/* B's road delays each packet more than the one before: it can carry no more
- * than arrives. The estimate falls, and the choice among layers is told. */
+/* 400 packets, and what B's endpoint would say of them on a road that delays
+ * the i-th by i^2 times so many microseconds: it carries no more than
+ * arrives, or with 0 whatever comes. */
 static void
-test_estimate_follows_the_road(void **state)
+road_tell(struct world *x, uint16_t first, int64_t us)
 {
 	static struct perc_twcc_log log;
-	struct world *x = *state;
 	uint8_t d[PEER_PACKET], c[1500];
-	struct mdd_leg *leg;
 	struct perc_wire w;
-	uint64_t before;
 	unsigned i;
 	int number;
 
-	two(x, false, true);
-	leg = world_leg(x, &x->b);
-	before = leg->bwe.bps;
+	memset(&log, 0, sizeof(log));
 	for (i = 0; i < 400; i++) {
-		send_one(x, &x->a, SSRC_A, (uint16_t)i);
+		send_one(x, &x->a, SSRC_A, (uint16_t)(first + i));
 		world_wait(x, 2);
 		if (next(&x->b, d, &number) > 0)
 			perc_twcc_seen(&log, (uint16_t)number,
-			    perc_now_ms() * 1000 + (int64_t)i * i * 250);
+			    perc_now_ms() * 1000 + (int64_t)i * i * us);
 		if (i % 20 != 19)
 			continue;
 		perc_wire_writer(&w, c, sizeof(c));
@@ -140,6 +136,20 @@ test_estimate_follows_the_road(void **state)
 			;
 		world_rtcp(&x->b, c, w.pos);
 	}
+}
+
+/* The estimate falls, and the choice among layers is told. */
+static void
+test_estimate_follows_the_road(void **state)
+{
+	struct world *x = *state;
+	struct mdd_leg *leg;
+	uint64_t before;
+
+	two(x, false, true);
+	leg = world_leg(x, &x->b);
+	before = leg->bwe.bps;
+	road_tell(x, 0, 250);
 	assert_true(leg->bwe.bps < before / 2);
 	/* mdd_select_rate, which passes over small changes */
 	assert_in_range(leg->bps, leg->bwe.bps * 3 / 4, leg->bwe.bps * 4 / 3);
@@ -238,6 +248,52 @@ test_paced(void **state)
 	assert_int_equal(x->w.count[MDD_PACE_DROPPED], 0);
 }
 
+/* A frame of 40 packets, all at once. */
+static void
+frame_send(struct world *x, uint16_t first)
+{
+	static char body[1100];
+	uint8_t d[PEER_PACKET];
+	uint16_t i;
+
+	memset(body, 'v', sizeof(body) - 1);
+	for (i = 0; i < 40; i++) {
+		peer_send(&x->a, d,
+		    world_rtp(&x->a, d, SSRC_A, (uint16_t)(first + i), body));
+		if (i % 8 == 7)
+			world_pump(x);
+	}
+}
+
+/* An estimate that nothing has proven holds nobody back: what was said so far
+ * is what was sent, not what the road carries. Then it is found narrow. */
+static void
+test_wide_road_waits_for_nothing(void **state)
+{
+	struct world *x = *state;
+	uint8_t d[PEER_PACKET];
+	struct mdd_leg *leg;
+	unsigned n = 0;
+
+	two(x, false, true);
+	leg = world_leg(x, &x->b);
+	assert_int_equal(leg->cc->pace.bps, 0);
+	road_tell(x, 0, 0);
+	assert_false(leg->bwe.slow);
+	frame_send(x, 400);
+	assert_int_equal(leg->cc->pace.n, 0);
+	assert_int_equal(x->w.count[MDD_PACE_WAITED], 0);
+	while (peer_recv(&x->b, d, 128, 191, 50) > 0)
+		n++;
+	assert_int_equal(n, 40);
+	road_tell(x, 440, 250);
+	assert_true(leg->bwe.slow);
+	assert_int_equal(leg->cc->pace.bps, leg->bwe.bps);
+	frame_send(x, 840);
+	assert_true(leg->cc->pace.n > 0);
+	assert_true(x->w.count[MDD_PACE_WAITED] > 0);
+}
+
 #define WITH(t) cmocka_unit_test_setup_teardown(t, world_open, world_close)
 
 int
@@ -249,6 +305,7 @@ main(void)
 		WITH(test_estimate_follows_the_road),
 		WITH(test_our_feedback),
 		WITH(test_paced),
+		WITH(test_wide_road_waits_for_nothing),
 	};
 
 	return cmocka_run_group_tests_name("cc", tests, NULL, NULL);
