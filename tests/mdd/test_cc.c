@@ -112,11 +112,13 @@ test_again_has_its_number(void **state)
 
 /* 400 packets, and what B's endpoint would say of them on a road that delays
  * the i-th by i^2 times so many microseconds: it carries no more than
- * arrives, or with 0 whatever comes. */
+ * arrives, or with 0 whatever comes. What this machine did meanwhile is left
+ * out. */
 static void
 road_tell(struct world *x, uint16_t first, int64_t us)
 {
 	static struct perc_twcc_log log;
+	struct mdd_cc *cc = world_leg(x, &x->b)->cc;
 	uint8_t d[PEER_PACKET], c[1500];
 	struct perc_wire w;
 	unsigned i;
@@ -128,7 +130,8 @@ road_tell(struct world *x, uint16_t first, int64_t us)
 		world_wait(x, 2);
 		if (next(&x->b, d, &number) > 0)
 			perc_twcc_seen(&log, (uint16_t)number,
-			    perc_now_ms() * 1000 + (int64_t)i * i * us);
+			    cc->sent[number % MDD_CC_SENT].at_us +
+				(int64_t)i * i * us);
 		if (i % 20 != 19)
 			continue;
 		perc_wire_writer(&w, c, sizeof(c));
