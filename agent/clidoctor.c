@@ -237,6 +237,7 @@ examine(struct doctor *d)
 	    d, json_object_get(p.json, "perch_identity_providers"));
 	if (d->c->opt[CLI_TRIAL] != NULL)
 		doctor_login(d);
+	doctor_relays(d);
 	r = d->bad == 0 ? CLI_OK : CLI_FAILED;
 out:
 	doctor_page_clear(&p);

@@ -2,7 +2,8 @@
 /*
  * One examination, shared by clidoctor.c (its frame), clidoctorkmf.c (the
  * KMF), clidoctoridp.c (the identity providers), clidoctorlogin.c (a trial
- * login) and clidoctortoken.c (what it brings).
+ * login), clidoctortoken.c (what it brings) and clidoctorrelay.c (the way of
+ * media, where an agent runs).
  */
 #pragma once
 
@@ -55,6 +56,8 @@ void doctor_kmf(struct doctor *d, const struct doctor_page *server);
 void doctor_providers(struct doctor *d, const json_t *list);
 /* clidoctorlogin.c */
 void doctor_login(struct doctor *d);
+/* clidoctorrelay.c */
+void doctor_relays(struct doctor *d);
 /* clidoctortoken.c: what frontexamine.c saw; NULL: nothing */
 void doctor_tokens(struct doctor *d, const json_t *seen);
 /* Why a KMF would refuse them, and what to do; NULL: nothing there tells. */

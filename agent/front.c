@@ -229,6 +229,7 @@ on_relay(uint32_t id, bool up, const char *words, void *arg)
 {
 	struct agent *a = arg;
 
+	front_relay_try_told(a, id, up, words);
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++)
 		if (a->confs[i] != NULL && a->confs[i]->leg != NULL)
 			front_leg_relay_told(a->confs[i]->leg, id, up, words);
@@ -286,6 +287,7 @@ agent_close(struct agent *a)
 	front_statuses_free(a);
 	front_watches_free(a);
 	front_moved_stop(a);
+	front_relay_try_stop(a);
 	front_relays_free(a->relays);
 	front_vault_free(a->vault);
 	perc_httpc_free(a->http);

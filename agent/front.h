@@ -56,6 +56,7 @@ struct agent;
 struct front_conf;
 struct front_leg;
 struct front_admin;
+struct front_relay_try;
 struct front_login;
 struct local;
 struct local_req;
@@ -210,6 +211,7 @@ struct agent {
 		int64_t since_ms; /* 0: busy when last looked */
 	} idle;
 	struct front_relays *relays; /* NULL: none are configured */
+	struct front_relay_try *relay_try; /* NULL: none under way */
 	int moved_fd;		     /* netlink; -1: none */
 	struct perc_io *moved_io;
 	struct perc_timer moved_timer;
@@ -242,6 +244,14 @@ json_t *front_status_json(struct agent *a, const json_t *vault);
 
 /* frontidle.c: go when nothing is to do, where somebody brings us back */
 void front_idle_start(struct agent *a);
+
+/* frontrelaytry.c */
+/* Try every relay that is configured; r gets the answer (local.md). */
+void front_relay_try(struct agent *a, struct local_req *r, const json_t *args);
+void front_relay_try_told(
+    struct agent *a, uint32_t id, bool up, const char *words);
+void front_relay_try_gone(struct agent *a, const struct local_req *r);
+void front_relay_try_stop(struct agent *a);
 
 /* frontwatch.c */
 /* Tell r what `status` says as often as it changes, until r is gone. */

@@ -204,6 +204,7 @@ static const struct {
 	{ "status", cmd_status },
 	{ "roster", cmd_roster },
 	{ "subscribe", cmd_subscribe },
+	{ "relays", front_relay_try },
 	{ "login", cmd_login },
 	{ "logout", cmd_logout },
 	{ "watch", front_watch_start },
@@ -235,6 +236,7 @@ front_asker_gone(struct local_req *r, void *arg)
 {
 	struct agent *a = arg;
 
+	front_relay_try_gone(a, r);
 	for (size_t i = 0; i < FRONT_CONFS_MAX; i++) {
 		struct front_conf *c = a->confs[i];
 

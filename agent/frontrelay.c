@@ -109,10 +109,12 @@ open_send(int chan, struct turn_open *o, int fd)
 }
 
 int
-front_relay_open(
-    struct front_relays *r, const struct sockaddr *peer, uint32_t *id)
+front_relay_open(struct front_relays *r, const struct sockaddr *peer,
+    int server, uint32_t *id)
 {
-	struct turn_open o = { .type = TURN_OPEN, .id = ++r->last_id };
+	struct turn_open o = {
+		.type = TURN_OPEN, .id = ++r->last_id, .server = server
+	};
 	int sv[2], size = BUFFER, e = 0;
 
 	memcpy(&o.peer, peer,

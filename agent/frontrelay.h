@@ -22,8 +22,9 @@ typedef void (*front_relay_fn)(
 PERC_MUST int front_relays_new(struct front_relays **rp, struct perc_loop *l,
     int fd, bool only, front_relay_fn told, void *arg);
 void front_relays_free(struct front_relays *r);
-/* A relay towards peer: the descriptor that stands for it, the caller's to
- * close, and what told calls it; -1 and errno. */
-int front_relay_open(
-    struct front_relays *r, const struct sockaddr *peer, uint32_t *id);
+/* A relay towards peer at this server of the configuration, or at any (-1):
+ * the descriptor that stands for it, the caller's to close, and what told
+ * calls it; -1 and errno. */
+int front_relay_open(struct front_relays *r, const struct sockaddr *peer,
+    int server, uint32_t *id);
 bool front_relay_only(const struct front_relays *r); /* NULL: no */

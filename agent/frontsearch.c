@@ -88,7 +88,7 @@ path_open(struct front_leg *l, bool relay)
 	if (p == NULL)
 		return false;
 	fd = relay ? front_relay_open(l->conf->agent->relays,
-			 (const struct sockaddr *)&l->there, &p->relay_id)
+			 (const struct sockaddr *)&l->there, -1, &p->relay_id)
 		   : direct_socket(l);
 	if (fd < 0)
 		return false;

@@ -26,6 +26,7 @@ enum turn_type {
 
 struct turn_open {
 	uint32_t type, id; /* id: the front's choice */
+	int32_t server;	   /* its place in the configuration; -1: any */
 	struct sockaddr_storage peer;
 };
 

@@ -30,7 +30,8 @@ struct turn_relay {
 	struct sa peer;
 	struct turn_link *link[TURN_SERVERS_MAX];
 	struct turn_link *chosen;
-	size_t asked; /* servers of this round */
+	size_t first, end; /* of the servers that it may be */
+	size_t asked;	   /* the next of this round */
 	unsigned rounds;
 	struct tmr next;
 };
@@ -99,7 +100,7 @@ on_failed(struct turn_link *l, const char *why, void *arg)
 	if (l == r->chosen) {
 		r->chosen = NULL;
 		tmr_start(&r->next, 0, round_begin, r);
-	} else if (r->asked < r->turn->nservers) {
+	} else if (r->asked < r->end) {
 		tmr_start(&r->next, 0, link_next, r);
 	} else if (!left) {
 		uint64_t ms = (uint64_t)AGAIN_MS
@@ -127,7 +128,7 @@ link_next(void *arg)
 	    turn_link_new(&t->server[i], t->ca_file, &r->peer, &link_events, r);
 	if (r->link[i] == NULL)
 		log_warnx("relay id=%u no memory", r->id);
-	if (r->asked < t->nservers)
+	if (r->asked < r->end)
 		tmr_start(&r->next, NEXT_MS, link_next, r);
 }
 
@@ -137,7 +138,7 @@ round_begin(void *arg)
 	struct turn_relay *r = arg;
 
 	links_free(r, NULL);
-	r->asked = 0;
+	r->asked = r->first;
 	link_next(r);
 }
 
@@ -186,6 +187,11 @@ turn_relay_open(struct turn *t, const struct turn_open *o, int fd)
 		mem_deref(r);
 		(void)close(fd);
 		return;
+	}
+	r->end = t->nservers;
+	if (o->server >= 0 && (size_t)o->server < t->nservers) {
+		r->first = (size_t)o->server;
+		r->end = r->first + 1;
 	}
 	r->turn = t;
 	r->id = o->id;

@@ -148,11 +148,20 @@ def by(m, how):
            lost)
     shown = a.perch("status").stdout
     tap.ok(m.turn.url(how) in shown, f"{how}: perch status says so", shown)
+    said = doctor(m, a)
+    tap.ok(f"OK     relay, {m.turn.url(how)}: it carries" in said.stdout and
+           "NOTE   media, path: c_" in said.stdout,
+           f"{how}: perch doctor tries it, and tells the path", said.stdout)
     m.hush()
     line = pathlib.Path(f"/proc/{turn_pid(a)}/cmdline").read_bytes()
     tap.ok(SECRET not in a.proc.text() and SECRET.encode() not in line,
            f"{how}: the password stands in no log and no argv")
     return a
+
+
+def doctor(m, agent):
+    return agent.perch("doctor", "--kmf", m.kmf.url, "--ca", m.kmf.ca,
+                       check=False)
 
 
 def turn_pid(agent):
@@ -188,6 +197,11 @@ def refused(m, name, url, words, **kw):
     tap.ok(words in got and SECRET not in got, f"{name}: said in words: {got}",
            got)
     tap.ok(state(a)["state"] != "up", f"{name}: and nothing goes by there")
+    said = doctor(m, a)
+    tap.ok(said.returncode != 0 and
+           any(line.startswith("WRONG  relay") and words in line
+               for line in said.stdout.splitlines()),
+           f"{name}: perch doctor says so too", said.stdout)
     p.kill()
     p.wait()
     a.gone()
@@ -210,7 +224,7 @@ def changes(m):
     """One who stays: the server forgets fast, is started anew, its client
     dies, and at last the straight way opens."""
     m.turn.proc.stop()
-    m.turn.extra.update(max_allocate_lifetime=4, stale_nonce=2)
+    m.turn.extra.update(max_allocate_lifetime=4, stale_nonce=1)
     m.turn.serve()
     a = m.alice("Carol", m.turn.url("udp"))
     a.start()
