@@ -51,7 +51,7 @@ if tap.ok(vault, "perch-vault is linked"):
     have = symbols(vault)
     tap.ok({s for s in have if E2E.match(s)} and have & members,
            "perch-vault contains them, so this test can fail")
-for name in ("perch-mdd", "perch-agent", "perch-kmf", "perch"):
+for name in ("perch-mdd", "perch-agent", "perch-turn", "perch-kmf", "perch"):
     b = binary(name)
     if not tap.ok(b, f"{name} is linked"):
         continue

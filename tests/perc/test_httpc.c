@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "perc/httpc.h"
+#include "perc/httpc_int.h"
 
 static char dir[] = "/tmp/perch-httpc-XXXXXX";
 static char cert[64], key[64];
@@ -449,6 +449,30 @@ test_cancel_and_free(void **state)
 	assert_int_equal(s.calls, 0);
 }
 
+/* Who stands where the kernel still sends from is left alone, and a request
+ * that comes after makes a connection of its own. */
+static void
+test_moved(void **state)
+{
+	struct seen s = { 0 }, then = { 0 };
+
+	assert_true(httpc_addr_stale("127.0.0.2", "127.0.0.1"));
+	assert_false(httpc_addr_stale("127.0.0.1", "127.0.0.1"));
+	assert_false(httpc_addr_stale("", "127.0.0.1")); /* not yet */
+	assert_false(httpc_addr_stale("127.0.0.1", "localhost"));
+
+	assert_int_equal(perc_httpc_start(client, NULL, "GET", url("/stall"),
+			     NULL, NULL, 0, on_data, 500, on_done, &s),
+	    0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(perc_loop_turn(loop, 20), 0);
+	perc_httpc_moved(client);
+	assert_int_equal(s.calls, 0);
+	get(&then, "/continue");
+	assert_int_equal(then.err, 0);
+	wait_calls(&s, 1);
+}
+
 static void
 test_once(void **state)
 {
@@ -486,6 +510,7 @@ main(void)
 		WITH(test_stream_idle),
 		WITH(test_stream_ended_by_reader),
 		WITH(test_cancel_and_free),
+		WITH(test_moved),
 		WITH(test_once),
 	};
 
