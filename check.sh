@@ -95,7 +95,8 @@ do_install()
 	# shellcheck disable=SC2086
 	perch_install "$work/logs/apt.log" $PKG_BUILD $PKG_ROAD $PKG_CHECK &&
 		perch_glewlwyd "$work/glewlwyd" &&
-		perch_exim "$work/exim" && perch_oidc "$work/oidc" &&
+		perch_exim "$work/exim" &&
+		perch_coturn "$work/coturn" && perch_oidc "$work/oidc" &&
 		perch_werift "$work/werift" &&
 		perch_chromium "$work/logs/apt-chromium.log"
 }

@@ -19,7 +19,7 @@ import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
-COTURN = "/usr/bin/turnserver"
+COTURN = os.environ.get("PERCH_COTURN") or "/usr/bin/turnserver"
 SECRET = "a secret with spaces"
 
 

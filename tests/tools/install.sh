@@ -23,7 +23,8 @@ PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
 	libpcre2-8-0 gstreamer1.0-tools gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-libav
-	dbus coturn"
+	dbus libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7
+	libevent-pthreads-2.1-7 libhiredis0.14 libmariadb3 libpq5"
 
 # Keys stand in locked memory; some systems start with less than is allowed.
 ulimit -S -l "$(ulimit -H -l)" 2>/dev/null || :
@@ -106,6 +107,22 @@ perch_exim()
 		rm -rf "$1" && mkdir -p "$1" && (
 			cd "$1" && apt-get -qq download exim4-daemon-light &&
 				dpkg-deb -x ./*.deb . && chmod u-s usr/sbin/exim4
+		)
+	fi
+}
+
+# perch_coturn DIR: a TURN server, set as PERCH_COTURN. Its package starts one
+# that relays for everybody, so it is only unpacked as well.
+perch_coturn()
+{
+	PERCH_COTURN=$1/usr/bin/turnserver
+	export PERCH_COTURN
+	if [ -x /usr/bin/turnserver ]; then
+		PERCH_COTURN=/usr/bin/turnserver
+	elif [ ! -x "$PERCH_COTURN" ]; then
+		rm -rf "$1" && mkdir -p "$1" && (
+			cd "$1" && apt-get -qq download coturn &&
+				dpkg-deb -x ./*.deb .
 		)
 	fi
 }
