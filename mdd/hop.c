@@ -48,6 +48,22 @@ hop_timeout(void *arg)
 	mdd_batch_flush(w->out);
 }
 
+unsigned
+mdd_hop_repairs(const struct mdd_leg *leg)
+{
+	return leg->plan != NULL ? leg->plan->nrepairs : 0;
+}
+
+unsigned
+mdd_hop_streams(const struct mdd_worker *w, const struct mdd_leg *leg)
+{
+	unsigned n = w->legs.sources_max;
+
+	if (leg->plan != NULL) /* each m-line may have a repair stream */
+		n += MDD_PLAN_LINES;
+	return n < PERC_SRTP_STREAMS_MAX ? n : PERC_SRTP_STREAMS_MAX;
+}
+
 static int
 hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
 {
@@ -58,10 +74,10 @@ hop_contexts(struct mdd_worker *w, struct mdd_leg *leg)
 		goto out;
 	if ((r = perc_srtp_new(&leg->rx, k.profile, k.rx_key, k.rx_salt,
 		 leg->link != NULL ? w->legs.limits.max_link_sources
-				   : leg->nssrcs,
+				   : leg->nssrcs + mdd_hop_repairs(leg),
 		 MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtp_new(&leg->tx, k.profile, k.tx_key, k.tx_salt,
-		 w->legs.sources_max, MDD_HOP_WINDOW)) != 0 ||
+		 mdd_hop_streams(w, leg), MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtcp_new(
 		 &leg->rx_rtcp, k.profile, k.rx_key, k.rx_salt, 1)) != 0)
 		goto out;

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "mdd/repair.h"
 #include "mdd/seat.h"
 #include "perc/tail.h"
 
@@ -179,6 +180,7 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
 {
 	struct perc_rewrite rw = { .set_seq = true, .seq = s->seq };
 	uint8_t ext[PERC_HDREXT_MAX];
+	bool sent;
 	struct mdd_kept k;
 	struct perc_rtp h;
 
@@ -186,6 +188,8 @@ mdd_media_again(struct mdd_worker *w, struct mdd_leg *to, struct mdd_sent *s,
 	    !mdd_rtx_get(w->rtx, s->number, now_ms, &k) ||
 	    perc_rtp_parse(&h, k.p, k.n) != 0)
 		return false;
+	if (mdd_repair_send(w, to, s, &k, now_ms, &sent))
+		return sent;
 	media_ext(&h, k.p, to->link != NULL, &rw, ext);
 	rw.again = s->keys == to->keys ? s->tag : NULL;
 	return media_seal(
@@ -347,7 +351,7 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 	struct perc_tail t;
 	struct perc_rtp h;
 	size_t body, len;
-	int i;
+	int i, repair = -1;
 
 	if (leg->state != MDD_LEG_UP) {
 		w->count[MDD_DROP_NO_KEYS]++;
@@ -365,12 +369,15 @@ mdd_media_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		w->count[MDD_DROP_FORM]++;
 		return;
 	}
-	if ((i = mdd_leg_index(leg, h.ssrc)) < 0) {
+	if ((i = mdd_leg_index(leg, h.ssrc)) < 0 &&
+	    (repair = i = mdd_repair_index(leg, h.ssrc)) < 0) {
 		w->count[MDD_DROP_SSRC]++;
 		return;
 	}
 	w->now_ms = now_ms;
-	if (!media_open(w, leg, &h, p, n, body, &len))
+	if (!media_open(w, leg, &h, p, n, body, &len) ||
+	    (repair >= 0 &&
+		!mdd_repair_open(w, leg, (unsigned)i, &h, &p, &len)))
 		return;
 	mdd_nack_seen(w, leg, (unsigned)i, &h, now_ms);
 	if (leg->plan != NULL && !mdd_seat_in(leg, p, len)) {

@@ -61,6 +61,9 @@ mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 	    sources * (sizeof(struct mdd_flow) + sizeof(struct mdd_tally)) +
 	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
 	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;
+	if (c->whip) /* repair streams, both ways */
+		m->leg += perc_srtp_memory(
+		    MDD_PLAN_REPAIRS + MDD_PLAN_LINES, MDD_HOP_WINDOW);
 	m->conference = sizeof(struct mdd_room) + MEM_SLOT +
 	    sources * sizeof(struct mdd_source);
 	m->handshakes = (size_t)MDD_HANDSHAKES_MAX * MEM_HANDSHAKE;

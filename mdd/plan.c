@@ -15,6 +15,7 @@ mdd_plan_init(struct mdd_plan *p)
 {
 	memset(p, 0, sizeof(*p));
 	memset(p->pt, MDD_PLAN_NONE, sizeof(p->pt));
+	memset(p->rtx, MDD_PLAN_NONE, sizeof(p->rtx));
 }
 
 bool
@@ -72,6 +73,12 @@ mdd_plan_put(struct perc_wire *w, const struct mdd_plan *p)
 	unsigned i;
 
 	perc_wire_put_bytes(w, p->pt, sizeof(p->pt));
+	perc_wire_put_bytes(w, p->rtx, sizeof(p->rtx));
+	perc_wire_put_u8(w, (uint8_t)p->nrepairs);
+	for (i = 0; i < p->nrepairs; i++) {
+		perc_wire_put_u32(w, p->repair[i].rtx);
+		perc_wire_put_u32(w, p->repair[i].media);
+	}
 	perc_wire_put_bytes(w, p->ext, sizeof(p->ext));
 	perc_wire_put_u8(w, (uint8_t)p->nlines);
 	for (i = 0; i < p->nlines; i++) {
@@ -97,6 +104,22 @@ line_get(struct perc_wire *w, struct mdd_line *l)
 	memcpy(l->mid, mid, strlen(mid) + 1);
 }
 
+static void
+repairs_get(struct perc_wire *w, struct mdd_plan *p)
+{
+	unsigned i;
+
+	p->nrepairs = perc_wire_get_u8(w);
+	if (p->nrepairs > MDD_PLAN_REPAIRS) {
+		p->nrepairs = 0;
+		perc_wire_fail(w, PERC_ERR_FORMAT);
+	}
+	for (i = 0; i < p->nrepairs; i++) {
+		p->repair[i].rtx = perc_wire_get_u32(w);
+		p->repair[i].media = perc_wire_get_u32(w);
+	}
+}
+
 void
 mdd_plan_get(struct perc_wire *w, struct mdd_plan *p)
 {
@@ -106,11 +129,15 @@ mdd_plan_get(struct perc_wire *w, struct mdd_plan *p)
 	mdd_plan_init(p);
 	if ((b = perc_wire_get_bytes(w, sizeof(p->pt))) != NULL)
 		memcpy(p->pt, b, sizeof(p->pt));
+	if ((b = perc_wire_get_bytes(w, sizeof(p->rtx))) != NULL)
+		memcpy(p->rtx, b, sizeof(p->rtx));
+	repairs_get(w, p);
 	if ((b = perc_wire_get_bytes(w, sizeof(p->ext))) != NULL)
 		memcpy(p->ext, b, sizeof(p->ext));
 	p->nlines = perc_wire_get_u8(w);
 	for (i = 0; i < MDD_CODECS; i++)
-		if (p->pt[i] > 127 && p->pt[i] != MDD_PLAN_NONE)
+		if ((p->pt[i] > 127 && p->pt[i] != MDD_PLAN_NONE) ||
+		    (p->rtx[i] > 127 && p->rtx[i] != MDD_PLAN_NONE))
 			perc_wire_fail(w, PERC_ERR_FORMAT);
 	for (i = 0; i < MDD_PLAN_EXTS; i++)
 		if (p->ext[i] > 14)

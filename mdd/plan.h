@@ -19,6 +19,7 @@
 #define MDD_PLAN_MID   16 /* characters; one header extension holds them */
 #define MDD_PLAN_NONE  0xff
 #define MDD_PLAN_EXTS  15 /* ids of perc/hdrext.h are below */
+#define MDD_PLAN_REPAIRS 8
 #define MDD_PLAN_IDLE_MS                                                       \
 	2000 /* an m-line whose source is silent may have another */
 
@@ -38,11 +39,18 @@ struct mdd_line {
 	bool video, hears; /* hears: the endpoint receives here */
 	uint32_t ssrc;	   /* whose packets go here now; 0: nobody's yet */
 	int64_t used_ms;
+	uint32_t rtx_ssrc; /* of what repairs it, to the endpoint; 0: none yet */
+	uint16_t rtx_seq;
 };
 
 struct mdd_plan {
 	uint8_t pt[MDD_CODECS];	    /* MDD_PLAN_NONE: not spoken */
+	uint8_t rtx[MDD_CODECS];    /* of its repair (RFC 4588); the same */
 	uint8_t ext[MDD_PLAN_EXTS]; /* [id of perc/hdrext.h]; 0: none */
+	unsigned nrepairs;	    /* SSRCs by which the endpoint repairs */
+	struct {
+		uint32_t rtx, media;
+	} repair[MDD_PLAN_REPAIRS];
 	unsigned nlines;
 	struct mdd_line line[MDD_PLAN_LINES];
 };

@@ -61,9 +61,9 @@ contexts_new(struct mdd_worker *w, const struct mdd_leg *leg,
 
 	if ((r = perc_dtls_keys(leg->dtls, &k)) != 0 ||
 	    (r = perc_srtp_new(&srtp[0], k.profile, k.rx_key, k.rx_salt,
-		 leg->nssrcs, MDD_HOP_WINDOW)) != 0 ||
+		 leg->nssrcs + mdd_hop_repairs(leg), MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtp_new(&srtp[1], k.profile, k.tx_key, k.tx_salt,
-		 w->legs.sources_max, MDD_HOP_WINDOW)) != 0 ||
+		 mdd_hop_streams(w, leg), MDD_HOP_WINDOW)) != 0 ||
 	    (r = perc_srtcp_new(
 		 &srtcp[0], k.profile, k.rx_key, k.rx_salt, 1)) != 0)
 		goto out;

@@ -213,14 +213,16 @@ static bool
 on_ssrc_group(struct mdd_sdp *o, struct mdd_sdp_line *l, struct mdd_str v)
 {
 	struct mdd_str kind = mdd_str_cut(&v, ' ');
-	uint64_t ssrc;
+	bool rtx = mdd_str_is(kind, "FID");
+	uint64_t first, ssrc;
 
-	if (!mdd_str_is(kind, "FID") && !mdd_str_is(kind, "FEC-FR"))
+	if (!rtx && !mdd_str_is(kind, "FEC-FR"))
 		return true;
-	(void)mdd_str_cut(&v, ' ');
-	if (!mdd_str_number(mdd_str_cut(&v, ' '), UINT32_MAX, &ssrc) ||
+	if (!mdd_str_number(mdd_str_cut(&v, ' '), UINT32_MAX, &first) ||
+	    !mdd_str_number(mdd_str_cut(&v, ' '), UINT32_MAX, &ssrc) ||
 	    o->nrepairs == MDD_SDP_SSRCS)
 		return false;
+	o->repaired[o->nrepairs] = rtx ? (uint32_t)first : 0;
 	o->repair[o->nrepairs++] = (uint32_t)ssrc;
 	return true;
 }

@@ -40,6 +40,7 @@ enum mdd_sdp_setup { MDD_SETUP_NONE, MDD_SETUP_ACTPASS, MDD_SETUP_ACTIVE,
 struct mdd_sdp_pt {
 	uint8_t pt, fb;
 	enum mdd_codec codec;	 /* MDD_CODECS: none that we know */
+	bool rtx;		 /* mdd_sdp_settle: it repairs one of those */
 	struct mdd_str map, fmtp; /* "opus/48000/2"; map.p NULL: none given */
 };
 
@@ -61,6 +62,7 @@ struct mdd_sdp {
 	struct mdd_str bundle; /* its mids */
 	bool mixed;	       /* a=extmap-allow-mixed */
 	uint32_t ssrc[MDD_SDP_SSRCS], repair[MDD_SDP_SSRCS];
+	uint32_t repaired[MDD_SDP_SSRCS]; /* by RTX; 0: by something else */
 	unsigned nssrcs, nrepairs;
 	unsigned at; /* which line of the text the parser is at */
 	/* Of the bundle, by mdd_sdp_settle: */
@@ -79,8 +81,8 @@ PERC_MUST int mdd_sdp_parse(struct mdd_sdp *o, const char *text, size_t n,
 /* Can we take it, and what do we agree on? */
 PERC_MUST int mdd_sdp_settle(struct mdd_plan *plan, struct mdd_sdp *o,
     const struct mdd_sdp_refusal **why);
-/* SSRCs of the offer that are not among these, repair streams aside (we take
- * none); 0: all are. */
+/* SSRCs of the offer that are not among these, repair streams aside; 0: all
+ * are. */
 uint32_t
 mdd_sdp_stray_ssrc(const struct mdd_sdp *o, const uint32_t *ssrcs, unsigned n);
 

@@ -100,6 +100,9 @@ put_line(struct text *t, const struct mdd_sdp_line *l,
 		for (i = 0; i < l->npts; i++)
 			if (l->pt[i].codec == (enum mdd_codec)c)
 				put(t, " %u", l->pt[i].pt);
+	for (i = 0; i < l->npts; i++)
+		if (l->pt[i].rtx)
+			put(t, " %u", l->pt[i].pt);
 	put(t, "\r\na=mid:%.*s\r\na=%s\r\na=rtcp-mux\r\n", STR(l->mid),
 	    direction(l->dir));
 	put_transport(t, a);
@@ -120,6 +123,11 @@ put_line(struct text *t, const struct mdd_sdp_line *l,
 		for (i = 0; i < l->npts; i++)
 			if (l->pt[i].codec == (enum mdd_codec)c)
 				put_pt(t, &l->pt[i], tcc);
+	for (i = 0; i < l->npts; i++)
+		if (l->pt[i].rtx)
+			put(t, "a=rtpmap:%u %.*s\r\na=fmtp:%u %.*s\r\n",
+			    l->pt[i].pt, STR(l->pt[i].map), l->pt[i].pt,
+			    STR(l->pt[i].fmtp));
 }
 
 /* RFC 3264 section 6: it keeps its place, with port 0. */

@@ -42,6 +42,12 @@ static const struct {
 	[MDD_VP9] = { "VP9", 90000, 1, MDD_PLAN_NONE },
 };
 
+static bool
+is_nocase(struct mdd_str s, const char *text)
+{
+	return s.n == strlen(text) && strncasecmp(s.p, text, s.n) == 0;
+}
+
 /* Of "a=1; b=2" the value of name; p is NULL when it is not there. */
 static struct mdd_str
 param(struct mdd_str fmtp, const char *name)
@@ -186,6 +192,66 @@ feedback_settle(struct mdd_plan *plan, struct mdd_sdp *o)
 		plan->ext[PERC_HDREXT_TWCC] = 0;
 }
 
+/* What repairs payload type pt on this line, if it is RTX (RFC 4588 section
+ * 8.1). */
+static struct mdd_sdp_pt *
+rtx_find(struct mdd_sdp_line *l, uint8_t pt)
+{
+	uint64_t apt;
+	unsigned i;
+
+	for (i = 0; i < l->npts; i++)
+		if (is_nocase(l->pt[i].map, "rtx/90000") &&
+		    (l->pt[i].pt < 64 || l->pt[i].pt > 95) &&
+		    mdd_str_number(param(l->pt[i].fmtp, "apt"), 127, &apt) &&
+		    apt == pt)
+			return &l->pt[i];
+	return NULL;
+}
+
+static void
+rtx_line(struct mdd_plan *plan, struct mdd_sdp_line *l)
+{
+	struct mdd_sdp_pt *t, *r;
+	unsigned i;
+
+	for (i = 0; i < l->npts; i++) {
+		t = &l->pt[i];
+		if (t->codec == MDD_CODECS || (t->fb & MDD_FB_NACK) == 0 ||
+		    (r = rtx_find(l, t->pt)) == NULL ||
+		    mdd_plan_codec(plan, r->pt) != MDD_CODECS)
+			continue;
+		if (plan->rtx[t->codec] == MDD_PLAN_NONE)
+			plan->rtx[t->codec] = r->pt;
+		r->rtx = plan->rtx[t->codec] == r->pt;
+	}
+}
+
+/* An endpoint that sends pictures and agreed to RTX repairs by it alone, so we
+ * must know which SSRC repairs which. */
+static void
+rtx_settle(struct mdd_plan *plan, struct mdd_sdp *o)
+{
+	unsigned i, n = 0;
+	bool sends = false;
+
+	for (i = 0; i < o->nrepairs && n < MDD_PLAN_REPAIRS; i++) {
+		if (o->repaired[i] == 0)
+			continue;
+		plan->repair[n].rtx = o->repair[i];
+		plan->repair[n++].media = o->repaired[i];
+	}
+	for (i = 0; i < o->nlines; i++)
+		sends |= o->line[i].taken && o->line[i].video &&
+		    (o->line[i].dir & MDD_SDP_SENDS) != 0;
+	if (sends && n == 0)
+		return;
+	plan->nrepairs = n;
+	for (i = 0; i < o->nlines; i++)
+		if (o->line[i].taken && o->line[i].video)
+			rtx_line(plan, &o->line[i]);
+}
+
 static void
 line_settle(struct mdd_plan *plan, struct mdd_sdp *o, struct mdd_sdp_line *l)
 {
@@ -237,6 +303,7 @@ mdd_sdp_settle(struct mdd_plan *plan, struct mdd_sdp *o,
 	for (i = 0; i < o->nlines; i++)
 		line_settle(plan, o, &o->line[i]);
 	feedback_settle(plan, o);
+	rtx_settle(plan, o);
 	*why = &no_media;
 	if ((t = transport(o)) == NULL)
 		return PERC_ERR_UNSUPPORTED;

@@ -26,8 +26,9 @@ id_here(const struct mdd_plan *plan, uint8_t theirs)
 
 /* Elements keep their place; one that is unknown becomes padding (RFC 8285
  * section 4.1.1). */
-static void
-ids_in(const struct mdd_plan *plan, uint8_t *p, const struct perc_rtp *h)
+void
+mdd_seat_ids_in(
+    const struct mdd_plan *plan, uint8_t *p, const struct perc_rtp *h)
 {
 	struct perc_hdrext_iter it;
 	struct perc_hdrext_item x;
@@ -57,7 +58,7 @@ mdd_seat_in(const struct mdd_leg *from, uint8_t *p, size_t n)
 	if (c == MDD_CODECS || perc_rtp_parse(&h, p, n) != 0)
 		return false;
 	p[1] = (uint8_t)(MARK_OF(p) | (MDD_SEAT_PT + (unsigned)c));
-	ids_in(from->plan, p, &h);
+	mdd_seat_ids_in(from->plan, p, &h);
 	return true;
 }
 

@@ -16,6 +16,9 @@
 
 #define MDD_SEAT_PT 96 /* of the room: this + enum mdd_codec */
 
+/* Its extension ids alone; what the leg has and we do not know goes. */
+void mdd_seat_ids_in(
+    const struct mdd_plan *plan, uint8_t *p, const struct perc_rtp *h);
 /* The opened packet p (n octets), in place. False: no codec of the plan. */
 bool mdd_seat_in(const struct mdd_leg *from, uint8_t *p, size_t n);
 /* Add to *w what `to` needs of the room's packet p; ext is room for what w

@@ -173,6 +173,10 @@ mdd_link_pass_news(struct mdd_worker *w, struct mdd_room *room, int64_t now_ms);
 void mdd_link_tick(struct mdd_worker *w, int64_t now_ms);
 /* hop.c: begin as the client. */
 void mdd_hop_dial(struct mdd_worker *w, struct mdd_leg *leg);
+/* SSRCs of a leg beyond its own, and those that it may be sent. */
+unsigned mdd_hop_repairs(const struct mdd_leg *leg);
+unsigned
+mdd_hop_streams(const struct mdd_worker *w, const struct mdd_leg *leg);
 
 /* The process: descriptors 3 and 5 (UDP: road and lobby) and 4 (channel).
  * Returns at the end. */

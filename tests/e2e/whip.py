@@ -122,9 +122,11 @@ POST = """
         method: 'POST', body: window.pc.localDescription.sdp,
         headers: {'Content-Type': 'application/sdp',
                   'Authorization': 'Bearer ' + token}});
-    const text = await a.text();
+    let text = await a.text();
     if (a.status !== 201)
         return {status: a.status, text};
+    if (via)
+        text = text.replaceAll(` ${via[0]} typ host`, ` ${via[1]} typ host`);
     await window.pc.setRemoteDescription({type: 'answer', sdp: text});
     return {status: a.status, text, location: a.headers.get('Location'),
             etag: a.headers.get('ETag')};
@@ -153,10 +155,12 @@ class Page:
         self.how = {"audio": True, "video": True, "more": 0, "hz": 440, **how}
         browser.visit("about:blank")
 
-    def join(self, member, conference="c_1"):
+    def join(self, member, conference="c_1", via=None):
+        """via: the MDD's port and that of a relay before it."""
         self.offer = self.b.run(OFFER, **self.how)
         self.token = self.mdd.token_for(self.offer, conference, member)
-        self.answer = self.b.run(POST, url=self.mdd.url, token=self.token)
+        self.answer = self.b.run(POST, url=self.mdd.url, token=self.token,
+                                 via=via)
         return self.answer
 
     def stats(self):

@@ -238,6 +238,12 @@ test_plan(void **state)
 	mdd_plan_init(&m.plan);
 	m.plan.pt[MDD_OPUS] = 111;
 	m.plan.ext[4] = 14;
+	m.plan.rtx[MDD_VP8] = 97;
+	m.plan.nrepairs = MDD_PLAN_REPAIRS;
+	for (i = 0; i < MDD_PLAN_REPAIRS; i++) {
+		m.plan.repair[i].rtx = 0xffffff00 + i;
+		m.plan.repair[i].media = i;
+	}
 	m.plan.nlines = MDD_PLAN_LINES;
 	for (i = 0; i < MDD_PLAN_LINES; i++) {
 		memset(m.plan.line[i].mid, 'a' + (int)i, MDD_PLAN_MID);
@@ -257,6 +263,7 @@ test_plan(void **state)
 		assert_int_not_equal(mdd_join_get(&got, buf, (size_t)k), 0);
 	m.plan.line[0].mid[0] = '\0';
 	m.plan.nlines = 1;
+	m.plan.nrepairs = 0;
 	n = mdd_join_put(buf, &m);
 	buf[n - 6] = 4; /* flags of the m-line, before its empty mid */
 	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
@@ -267,8 +274,16 @@ test_plan(void **state)
 	buf[n - 8] = 15; /* an id of the two-byte form */
 	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
 	buf[n - 8] = 0;
-	buf[n - 7 - MDD_PLAN_EXTS - 1] = 128; /* no payload type */
+	k = n - 7 - MDD_PLAN_EXTS - 1;
+	buf[k] = MDD_PLAN_REPAIRS + 1; /* SSRCs that repair */
 	assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	buf[k] = 0;
+	assert_int_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+	for (i = 1; i <= 2; i++) { /* no payload type: of a repair, a codec */
+		buf[k - 1 - (int)((i - 1) * MDD_CODECS)] = 128;
+		assert_int_not_equal(mdd_join_get(&got, buf, (size_t)n), 0);
+		buf[k - 1 - (int)((i - 1) * MDD_CODECS)] = MDD_PLAN_NONE;
+	}
 }
 
 static void

@@ -130,7 +130,11 @@ test_chromium(void **state)
 	has("a=candidate:2 1 udp 2130706175 192.0.2.1 40000 typ host\r\n");
 	has("a=mid:2\r\na=sendonly\r\n");
 	has("a=fmtp:111 minptime=10;useinbandfec=1\r\n");
-	has_not("rtx");
+	assert_int_equal(plan.rtx[MDD_VP8], 97);
+	assert_int_equal(plan.rtx[MDD_H264], 103);
+	assert_int_equal(plan.rtx[MDD_OPUS], MDD_PLAN_NONE);
+	assert_int_equal(plan.nrepairs, 1);
+	has("a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
 	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 3);
 	has("a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-"
 	    "wide-cc-extensions-01\r\n");
