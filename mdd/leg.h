@@ -13,6 +13,7 @@
 #include "mdd/batch.h"
 #include "mdd/bwe.h"
 #include "mdd/cc.h"
+#include "mdd/climb.h"
 #include "mdd/msg.h"
 #include "mdd/report.h"
 #include "mdd/rtx.h"
@@ -162,6 +163,7 @@ struct mdd_leg {
 	unsigned dtls_heard;   /* datagrams of this association */
 	struct mdd_taste taste;
 	uint64_t bps; /* that it carries; 0: not known */
+	struct mdd_climb climb;
 	void *owner;  /* the worker, for callbacks of dtls and timer */
 };
 

@@ -168,12 +168,15 @@ leg_share(const struct mdd_leg *to)
 }
 
 static bool
-fits(const struct mdd_source *s, const struct mdd_flow *f, uint64_t share)
+fits(const struct mdd_leg *to, const struct mdd_source *s, uint64_t share)
 {
 	uint64_t need = s->bps;
 
-	if (f->off) /* it would be a step up */
+	if (to->flow[s - to->room->src].off) { /* it would be a step up */
 		need = need * SHARE_UP_NUM / SHARE_UP_DEN;
+		if (!mdd_climb_may(&to->climb, s->bps, to->room->turn_ms))
+			return false;
+	}
 	return share == UINT64_MAX || need <= share;
 }
 
@@ -223,11 +226,41 @@ picture_choose(const struct mdd_leg *to, unsigned picture, uint64_t share)
 			continue;
 		if (worst == NULL || s->layer < worst->layer)
 			worst = s;
-		if (s->layer <= cap && fits(s, &to->flow[i], share) &&
+		if (s->layer <= cap && fits(to, s, share) &&
 		    (best == NULL || s->layer > best->layer))
 			best = s;
 	}
 	return best != NULL ? best : worst;
+}
+
+/* The layer of the picture that the leg has now; NULL: none. */
+static const struct mdd_source *
+picture_now(const struct mdd_leg *to, unsigned picture)
+{
+	const struct mdd_source *s, *best = NULL;
+	unsigned i;
+
+	for (i = picture - 1; i < to->room->nsrc; i++) {
+		s = &to->room->src[i];
+		if (s->picture == picture && !to->flow[i].off &&
+		    (best == NULL || s->layer > best->layer))
+			best = s;
+	}
+	return best;
+}
+
+static void
+climb_note(struct mdd_leg *to, const struct mdd_source *was,
+    const struct mdd_source *is, uint64_t share)
+{
+	int64_t now = to->room->turn_ms;
+
+	if (was == NULL || is == NULL || was == is)
+		return;
+	if (is->layer > was->layer)
+		mdd_climb_up(&to->climb, now);
+	else if (share != UINT64_MAX && was->bps > share)
+		mdd_climb_down(&to->climb, was->bps, now);
 }
 
 static void
@@ -238,6 +271,7 @@ leg_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
 	uint16_t next = c == NULL ? 0 : (uint16_t)(c - room->src + 1);
 	unsigned i;
 
+	climb_note(to, picture_now(to, picture), c, share);
 	if (c != NULL)
 		leg_single(to, c, &to->flow[c - room->src], true, share);
 	if (c != NULL && to->flow[c - room->src].off)
@@ -267,7 +301,7 @@ link_picture(struct mdd_leg *to, unsigned picture, uint64_t share)
 			s = &room->src[i];
 			if (s->picture != picture || s->layer != layer)
 				continue;
-			if (best == NULL || fits(s, &to->flow[i], left))
+			if (best == NULL || fits(to, s, left))
 				best = s;
 			leg_single(to, s, &to->flow[i], best == s, left);
 			to->flow[i].successor =

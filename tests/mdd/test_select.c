@@ -592,6 +592,61 @@ test_link_layers(void **state)
 	assert_int_equal(GETS(1, 0, 3, frame(0, 3, false, 2)), 2);
 }
 
+/* Which layer leg 1 has after so long. */
+static unsigned
+has_after(int ms)
+{
+	unsigned i, before, n = 0;
+
+	stream(ms, true);
+	for (i = 1; i < 4; i++)
+		n |= (GETS(1, 0, i, frame(0, i, false, 0)) == 2) << i;
+	return n;
+}
+
+/* A step up that the road did not carry is not repeated at once, others are. */
+static void
+test_steps_that_failed(void **state)
+{
+	struct mdd_taste t = { .set = true, .wish = MDD_WISH_ALL, .layer = 0 };
+	unsigned i;
+	int wait = MDD_CLIMB_WAIT_MS;
+
+	layers(true, 0);
+	rids(0);
+	stream(1500, false);
+	mdd_select_rate(leg[1], 400000);
+	assert_int_equal(has_after(1500), 1 << 2);
+	mdd_select_rate(leg[1], 3000000);
+	assert_int_equal(has_after(1500), 1 << 3); /* no step had failed */
+	for (i = 0; i < 4; i++) {
+		mdd_select_rate(leg[1], 160000);
+		assert_int_equal(has_after(1500), 1 << 1);
+		mdd_select_rate(leg[1], 3000000 + 500000 * i);
+		assert_int_equal(has_after(1500), 1 << 2); /* a smaller one */
+		assert_int_equal(has_after(wait - 5000), 1 << 2);
+		assert_int_equal(has_after(4000), 1 << 3);
+		if ((wait *= 2) > MDD_CLIMB_MOST_MS)
+			wait = MDD_CLIMB_MOST_MS;
+	}
+	assert_int_equal(has_after(MDD_CLIMB_GOOD_MS), 1 << 3);
+	mdd_select_rate(leg[1], 160000); /* that one had been right */
+	assert_int_equal(has_after(1500), 1 << 1);
+	mdd_select_rate(leg[1], 3000000);
+	assert_int_equal(has_after(1500), 1 << 3);
+	mdd_select_rate(leg[1], 160000);
+	assert_int_equal(has_after(1500), 1 << 1);
+	mdd_select_rate(leg[1], 3000000);
+	assert_int_equal(has_after(MDD_CLIMB_WAIT_MS + 1000), 1 << 3);
+	mdd_select_rate(
+	    leg[1], 1000000); /* who asks for less fails at nothing */
+	taste(1, &t);
+	assert_int_equal(has_after(600), 1 << 1);
+	t.layer = MDD_LAYER_ALL;
+	taste(1, &t);
+	assert_int_equal(has_after(600), 1 << 3);
+}
+
 /* A leg that carries all there is pays nothing for knowing what it carries. */
 static void
 test_rate_enough(void **state)
@@ -761,6 +816,7 @@ main(void)
 		WITH(test_layers_unseen),
 		WITH(test_bandwidth),
 		WITH(test_link_layers),
+		WITH(test_steps_that_failed),
 		WITH(test_rate_enough),
 		WITH(test_lost_among_dropped),
 		WITH(test_rejoin),
