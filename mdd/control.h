@@ -51,6 +51,8 @@ struct ctl_room {	       /* a conference's part that a worker has */
 struct ctl_whip {
 	struct mdd_sdp *offer; /* until it is answered; then NULL */
 	struct mdd_plan plan;
+	struct mdd_sdp_named own[MDD_TOKEN_SSRCS]; /* that its SDP names */
+	unsigned nown;
 	char etag[32]; /* of this ICE session (RFC 9725 section 4.3) */
 };
 

@@ -204,6 +204,7 @@ on_ssrc(struct mdd_sdp *o, struct mdd_sdp_line *l, struct mdd_str v)
 			return true;
 	if (o->nssrcs == MDD_SDP_SSRCS)
 		return false;
+	o->ssrc_video[o->nssrcs] = l->video;
 	o->ssrc[o->nssrcs++] = (uint32_t)ssrc;
 	return true;
 }

@@ -62,6 +62,7 @@ struct mdd_sdp {
 	struct mdd_str bundle; /* its mids */
 	bool mixed;	       /* a=extmap-allow-mixed */
 	uint32_t ssrc[MDD_SDP_SSRCS], repair[MDD_SDP_SSRCS];
+	bool ssrc_video[MDD_SDP_SSRCS];
 	uint32_t repaired[MDD_SDP_SSRCS]; /* by RTX; 0: by something else */
 	unsigned nssrcs, nrepairs;
 	unsigned at; /* which line of the text the parser is at */
@@ -86,7 +87,17 @@ PERC_MUST int mdd_sdp_settle(struct mdd_plan *plan, struct mdd_sdp *o,
 uint32_t
 mdd_sdp_stray_ssrc(const struct mdd_sdp *o, const uint32_t *ssrcs, unsigned n);
 
+struct mdd_sdp_named {
+	uint32_t ssrc;
+	bool video;
+};
+/* The offer's own SSRCs, repair streams aside, into out (max of room). */
+unsigned mdd_sdp_own(
+    const struct mdd_sdp *o, struct mdd_sdp_named *out, unsigned max);
+
 struct mdd_sdp_ours {
+	const struct mdd_sdp_named *others; /* who is there, for a=ssrc */
+	unsigned nothers;
 	const char *fingerprint, *ufrag, *pwd; /* "sha-256 AB:..." */
 	const char *host, *host6;	       /* host6 may be NULL */
 	unsigned port;

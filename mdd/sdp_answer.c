@@ -130,6 +130,22 @@ put_line(struct text *t, const struct mdd_sdp_line *l,
 			    STR(l->pt[i].fmtp));
 }
 
+/*
+ * An endpoint that knows packets by their SSRC alone (it offers no MID) is told
+ * those that are there; who comes later it can only find in the roster. One
+ * that has MID would stick to them, and an m-line is for whoever speaks.
+ */
+static void
+put_others(struct text *t, bool video, const struct mdd_sdp_ours *a)
+{
+	unsigned i;
+
+	for (i = 0; i < a->nothers; i++)
+		if (a->others[i].video == video)
+			put(t, "a=ssrc:%u cname:%u\r\n", a->others[i].ssrc,
+			    a->others[i].ssrc);
+}
+
 /* RFC 3264 section 6: it keeps its place, with port 0. */
 static void
 put_refused(struct text *t, const struct mdd_sdp_line *l)
@@ -147,6 +163,9 @@ mdd_sdp_answer(char *out, size_t cap, size_t *len, const struct mdd_sdp *o,
 {
 	const char *family = strchr(a->host, ':') != NULL ? "IP6" : "IP4";
 	struct text t = { .p = out, .cap = cap };
+	bool named[2] = { plan->ext[PERC_HDREXT_MID] != 0,
+		plan->ext[PERC_HDREXT_MID] != 0 };
+	const struct mdd_sdp_line *l;
 	unsigned i;
 
 	put(&t,
@@ -158,11 +177,18 @@ mdd_sdp_answer(char *out, size_t cap, size_t *len, const struct mdd_sdp *o,
 	put(&t, "\r\n");
 	if (o->mixed)
 		put(&t, "a=extmap-allow-mixed\r\n");
-	for (i = 0; i < o->nlines; i++)
-		if (o->line[i].taken)
-			put_line(&t, &o->line[i], plan, a);
-		else
-			put_refused(&t, &o->line[i]);
+	for (i = 0; i < o->nlines; i++) {
+		l = &o->line[i];
+		if (!l->taken) {
+			put_refused(&t, l);
+			continue;
+		}
+		put_line(&t, l, plan, a);
+		if (!named[l->video] && (l->dir & MDD_SDP_RECEIVES) != 0) {
+			put_others(&t, l->video, a);
+			named[l->video] = true;
+		}
+	}
 	*len = t.n;
 	return t.full ? PERC_ERR_SHORT : 0;
 }

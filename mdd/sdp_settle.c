@@ -344,3 +344,15 @@ mdd_sdp_stray_ssrc(const struct mdd_sdp *o, const uint32_t *ssrcs, unsigned n)
 			return o->ssrc[i];
 	return 0;
 }
+
+unsigned
+mdd_sdp_own(const struct mdd_sdp *o, struct mdd_sdp_named *out, unsigned max)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < o->nssrcs && n < max; i++)
+		if (!among(o->ssrc[i], o->repair, o->nrepairs))
+			out[n++] = (struct mdd_sdp_named){ o->ssrc[i],
+				o->ssrc_video[i] };
+	return n;
+}

@@ -17,9 +17,10 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define WHIP_PATH "/v1/whip"
-#define WHIP_SDP  "application/sdp"
-#define WHIP_FRAG "application/trickle-ice-sdpfrag"
+#define WHIP_PATH   "/v1/whip"
+#define WHIP_SDP    "application/sdp"
+#define WHIP_FRAG   "application/trickle-ice-sdpfrag"
+#define WHIP_OTHERS 64 /* SSRCs that an answer names */
 
 void
 whip_free(struct ctl_whip *w)
@@ -170,6 +171,7 @@ offer_take(struct ctl *c, struct perc_httpd_req *r, struct ctl_whip *w,
 	}
 	if (!offer_is_the_tokens(c, r, w->offer, t))
 		return 1;
+	w->nown = mdd_sdp_own(w->offer, w->own, MDD_TOKEN_SSRCS);
 	if (c->stopping)
 		return PERC_ERR_AGAIN;
 	ice_take(&ice, w->offer->ufrag, w->offer->pwd);
@@ -224,6 +226,23 @@ reply_sdp(struct perc_httpd_req *r, unsigned status, const char *type,
 	perc_httpd_reply(r, status, h, n, text, len, true);
 }
 
+/* The others of the conference, as their SDP names them. */
+static unsigned
+others_list(const struct ctl *c, const struct ctl_leg *leg,
+    struct mdd_sdp_named out[static WHIP_OTHERS])
+{
+	const struct ctl_leg *l;
+	unsigned i, n = 0;
+
+	for (l = c->first; l != NULL; l = l->next) {
+		if (l == leg || l->room != leg->room || l->whip == NULL)
+			continue;
+		for (i = 0; i < l->whip->nown && n < WHIP_OTHERS; i++)
+			out[n++] = l->whip->own[i];
+	}
+	return n;
+}
+
 static int
 answer_put(char *out, size_t *len, struct ctl *c, const struct ctl_leg *leg,
     const struct mdd_joined *a)
@@ -236,6 +255,10 @@ answer_put(char *out, size_t *len, struct ctl *c, const struct ctl_leg *leg,
 		.host6 = c->conf->media_host6,
 		.port = leg->room->worker->port };
 
+	struct mdd_sdp_named others[WHIP_OTHERS];
+
+	ours.others = others;
+	ours.nothers = others_list(c, leg, others);
 	perc_random(&ours.session, sizeof(ours.session));
 	ours.session >>= 1; /* RFC 8829 section 5.2.1: 63 bits */
 	if (leg->whip->offer == NULL)

@@ -21,9 +21,9 @@ need(int good)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static const struct mdd_sdp_ours ours = { "sha-256 00:11", "ufrag123",
-		"pwdpwdpwdpwdpwdpwdpwdpwd", "192.0.2.1", "2001:db8::1", 40000,
-		7 };
+	static const struct mdd_sdp_ours ours = { NULL, 0, "sha-256 00:11",
+		"ufrag123", "pwdpwdpwdpwdpwdpwdpwdpwd", "192.0.2.1",
+		"2001:db8::1", 40000, 7 };
 	static struct mdd_sdp o, again;
 	static char out[MDD_SDP_ANSWER_MAX];
 	const struct mdd_sdp_refusal *why = NULL;

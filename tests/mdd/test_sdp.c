@@ -36,8 +36,10 @@
 	"a=rtcp-fb:96 nack\r\na=rtcp-fb:96 goog-remb\r\n"                      \
 	"a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=recvonly\r\n"
 
-static const struct mdd_sdp_ours ours = { "sha-256 00:11", "ufrag123",
-	"pwdpwdpwdpwdpwdpwdpwdpwd", "192.0.2.1", "2001:db8::1", 40000, 7 };
+static const struct mdd_sdp_named others[] = { { 77, false }, { 78, true } };
+static const struct mdd_sdp_ours ours = { others, 2, "sha-256 00:11",
+	"ufrag123", "pwdpwdpwdpwdpwdpwdpwdpwd", "192.0.2.1", "2001:db8::1",
+	40000, 7 };
 
 static struct mdd_sdp o;
 static struct mdd_plan plan;
@@ -182,6 +184,43 @@ test_transport_cc(void **state)
 	has_not("transport-");
 	assert_int_equal(plan.ext[PERC_HDREXT_TWCC], 0);
 	assert_int_equal(plan.ext[PERC_HDREXT_MID], 4);
+}
+
+/* Who has no MID is told who is there, once for each kind. */
+static void
+test_ssrcs_of_others(void **state)
+{
+	char text[4096], *mid;
+
+	(void)snprintf(text, sizeof(text), "%s",
+	    HEAD FP AUDIO "a=ssrc:5 cname:x\r\n" VIDEO
+			  "a=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\n"
+			  "a=ssrc-group:FID 6 7\r\n");
+	good(text);
+	has_not("a=ssrc:");
+	mid = strstr(text, "a=extmap:4");
+	memcpy(mid, "a=x", 3); /* now it offers no MID */
+	good(text);
+	has("a=ssrc:77 cname:77\r\nm=video");
+	has("a=ssrc:78 cname:78\r\n");
+	assert_ptr_equal(
+	    strstr(strstr(answer, "a=ssrc:77") + 1, "a=ssrc:77"), NULL);
+	good(HEAD FP AUDIO "a=sendonly\r\n");
+	has_not("a=ssrc:");
+}
+
+static void
+test_own_ssrcs(void **state)
+{
+	struct mdd_sdp_named own[3];
+
+	good(HEAD FP AUDIO "a=ssrc:5 cname:x\r\n" VIDEO
+			   "a=ssrc:6 cname:x\r\na=ssrc:7 cname:x\r\n"
+			   "a=ssrc-group:FID 6 7\r\n");
+	assert_int_equal(mdd_sdp_own(&o, own, 3), 2);
+	assert_true(own[0].ssrc == 5 && !own[0].video);
+	assert_true(own[1].ssrc == 6 && own[1].video);
+	assert_int_equal(mdd_sdp_own(&o, own, 1), 1);
 }
 
 /* What one side sends the other receives (RFC 3264 section 6.1). */
@@ -431,6 +470,8 @@ main(void)
 		cmocka_unit_test(test_chromium),
 		cmocka_unit_test(test_aiortc),
 		cmocka_unit_test(test_transport_cc),
+		cmocka_unit_test(test_ssrcs_of_others),
+		cmocka_unit_test(test_own_ssrcs),
 		cmocka_unit_test(test_directions),
 		cmocka_unit_test(test_REQ_F_4_4d_no_encrypted_extensions),
 		cmocka_unit_test(test_refused_lines_keep_their_place),

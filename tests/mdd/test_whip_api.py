@@ -91,6 +91,22 @@ def check(answer, host, family):
             return False
 
 
+def neighbours(mdd):
+    """Who knows packets by their SSRC alone is told whose are there."""
+    known = OFFER.replace("1234", "99")
+    mid = known.replace("a=rtpmap", "a=extmap:4 urn:ietf:params:rtp-hdrext:"
+                        "sdes:mid\r\na=rtpmap")
+    for what, offer, told in (("without MID", known, True),
+                              ("with MID", mid, False)):
+        token = mdd.token_for(offer, member="m_n")
+        status, head, answer = mdd.whip("POST", "/v1/whip", token, offer,
+                                        whip.SDP)
+        tap.ok(status == 201 and ("a=ssrc:1234 cname:" in answer) == told and
+               "a=ssrc:99" not in answer, f"{what}: the others' SSRCs are "
+               f"{'' if told else 'not '}in the answer", answer)
+        mdd.whip("DELETE", head["Location"], token)
+
+
 def session(mdd):
     token = mdd.token_for(OFFER)
     status, head, answer = mdd.whip("POST", "/v1/whip", token, OFFER, whip.SDP)
@@ -104,6 +120,7 @@ def session(mdd):
                          ("::1", socket.AF_INET6)):
         tap.ok(f" {host} " in answer and check(answer, host, family),
                f"its candidate {host} answers", answer)
+    neighbours(mdd)
     other = mdd.token_for(OFFER, member="m_b")
     for method in ("PATCH", "DELETE"):
         status, _, text = mdd.whip(method, at, other, "x", FRAG)
