@@ -161,7 +161,9 @@ class Layers:
                    f"{a.name}'s player sees one stream, whose time never "
                    "goes back", s.ssrcs, s.odd)
             counters = state(a)["vault"]["counters"]
-            bad = {k: counters[k] for k in MANY if counters[k]}
+            # where the packet with a layer's key is lost, others wait for it
+            bad = {k: counters[k] for k in MANY if counters[k] and
+                   (k != "no_key" or a is self.bob)}
             tap.ok(not bad, f"every packet at {a.name} opens", bad)
         b, c = self.screen["Bob"], self.screen["Carol"]
         broken = {n: [f for f in s.broken if f.at > self.began]
@@ -208,14 +210,14 @@ class Layers:
             s.sock.close()
         player = self.decode()
         sender = self.encode()
-        world.wait_for(lambda: self.frames() > 15, 15, say="a picture")
+        world.wait_for(lambda: self.frames() > 15, 30, say="a picture")
         for layer, *told in ((0, "--max-layer", "0"), (2,),
                              (1, "--member", "Alice", "--max-layer", "1")):
             was, n = switches(self.bob), self.frames()
             self.bob.perch("subscribe", *told)
-            world.wait_for(lambda: switches(self.bob) > was, 5,
+            world.wait_for(lambda: switches(self.bob) > was, 15,
                            say=f"layer {layer}")
-            world.wait_for(lambda: self.frames() > n + 30, 6,
+            world.wait_for(lambda: self.frames() > n + 30, 20,
                            say=f"frames of layer {layer}")
         tap.ok(True, f"ffmpeg shows {self.frames()} frames through three "
                "changes of layer")
