@@ -249,6 +249,7 @@ metric_reaches(const char *name, const char *label, uint64_t want)
 /* ---- members ---------------------------------------------------------- */
 
 const char *stage_cascade; /* the claim of that name */
+uint32_t stage_second;
 
 json_t *
 claims(const struct member *m)
@@ -264,6 +265,9 @@ claims(const struct member *m)
 	    "scope", "join", "conference", m->conference, "ssrcs",
 	    (json_int_t)m->ssrc, "cnf", "x5t#S256", pin, "iat", (json_int_t)now,
 	    "exp", (json_int_t)now + 600, "jti", "j");
+	if (stage_second != 0)
+		json_array_append_new(json_object_get(c, "ssrcs"),
+		    json_integer((json_int_t)m->ssrc + stage_second));
 	if (stage_cascade != NULL)
 		json_object_set_new(
 		    c, "cascade", json_pack("[s]", stage_cascade));

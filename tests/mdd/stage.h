@@ -59,6 +59,7 @@ struct member { /* an endpoint and its token */
 	char leg[64];
 	unsigned port;
 };
+extern uint32_t stage_second; /* tokens list ssrc + this too; 0: not */
 extern const char *stage_cascade; /* another MDD that tokens name; or NULL */
 json_t *claims(const struct member *m); /* of a good token2 */
 char *sign(json_t *c);			/* takes c; the caller frees */
