@@ -719,7 +719,8 @@ const char *kmf_epoch_profile(const struct kmf_policy *p);
 /* --- roster.c ------------------------------------------------------------ */
 
 PERC_MUST int kmf_roster_sign(struct kmf_room *o);
-/* The newest roster as it is fetched, made now if it was not yet; free(). */
+/* The newest roster as it is fetched, made now if it was not yet; free().
+ * PERC_ERR_STATE: it cannot be told whole any more. */
 PERC_MUST int kmf_roster_text(struct kmf_room *o, char **textp);
 PERC_MUST int kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s);
 PERC_MUST int kmf_notice(char **textp, struct kmf_keeper *k,

@@ -25,21 +25,47 @@ kmf_roster_entry(const struct db_member *m)
 	    m->role, "ssrcs", kmf_ssrcs_json(m));
 }
 
-/* All of them or NULL: a roster that lacks somebody would hide a reader. */
-static json_t *
-members_json(struct kmf_room *o)
+/*
+ * All whom the difference of this number left on it, in *ap: in a large room
+ * others may have come since, who are told with the next one, and two rosters
+ * of one number would be a fork. PERC_ERR_STATE: somebody on it is not as he
+ * was, or who was on it is forgotten, so this one cannot be told any more.
+ */
+static int
+members_json(struct kmf_room *o, json_t **ap)
 {
-	struct db_member *list = NULL;
-	json_t *a;
-	size_t i, n;
+	const struct kmf_list *l = kmf_list_get(o);
+	struct db_member *rows = NULL;
+	json_t *a = json_array(), *entry;
+	size_t i, n = 0;
+	int r;
 
-	if (db_member_granted(o->k->db, &list, &n, o->c->id, o->c->epoch) != 0)
-		return NULL;
-	a = json_array();
-	for (i = 0; i < n; i++)
-		kmf_json_add(&a, kmf_roster_entry(&list[i]));
-	free(list);
-	return a;
+	if (l == NULL || a == NULL) {
+		r = PERC_ERR_NOMEM;
+		goto out;
+	}
+	if ((r = db_member_granted(
+		 o->k->db, &rows, &n, o->c->id, o->c->epoch)) != 0)
+		goto out;
+	for (i = 0; i < n; i++) {
+		entry = kmf_roster_entry(&rows[i]);
+		if (entry != NULL && !kmf_list_has(l, rows[i].id, entry))
+			json_decref(entry);
+		else
+			kmf_json_add(&a, entry); /* a is NULL after a NULL */
+	}
+	if (a == NULL)
+		r = PERC_ERR_NOMEM;
+	else if (!l->told || json_array_size(a) != l->n)
+		r = PERC_ERR_STATE;
+out:
+	free(rows);
+	if (r != 0) {
+		json_decref(a);
+		a = NULL;
+	}
+	*ap = a;
+	return r;
 }
 
 static int
@@ -90,18 +116,18 @@ int
 kmf_roster_text(struct kmf_room *o, char **textp)
 {
 	struct db_roster row = { .seq = 0 };
-	json_t *v = NULL;
+	json_t *v = NULL, *members;
 	char *text = NULL;
 	int r;
 
 	r = db_roster_find(o->k->db, &row, o->c->id);
 	if (r == PERC_ERR_NOTFOUND || (r == 0 && row.whole))
 		return db_roster_text(o->k->db, textp, o->c->id);
-	if (r != 0)
+	if (r != 0 || (r = members_json(o, &members)) != 0)
 		return r;
 	v = claims_json(o,
 	    json_pack("{s:s, s:s, s:o}", "prev", row.last, "head_before",
-		row.before, "members", members_json(o)));
+		row.before, "members", members));
 	if (v == NULL)
 		return PERC_ERR_NOMEM;
 	if ((r = perc_jws_sign(&text, o->k->statement_key, "perch-roster+jwt",
@@ -207,7 +233,7 @@ kmf_roster_sign(struct kmf_room *o)
 	o->k->count.rosters++;
 	if ((r = delta_sign(o, l, rest)) == 0 &&
 	    (l->n > KMF_ROSTER_INLINE_MAX ||
-		(r = kmf_roster_text(o, &whole)) == 0))
+		(r = kmf_roster_text(o, &whole)) == 0 || r == PERC_ERR_STATE))
 		r = tell(o, l->deltas[l->seq % KMF_DELTAS], whole);
 out:
 	if (r != 0)
@@ -225,7 +251,7 @@ kmf_roster_push_one(struct kmf_room *o, struct kmf_stream *s)
 
 	/* A large one is not in the event: leave it where it is. */
 	if (o->live <= KMF_ROSTER_INLINE_MAX &&
-	    (r = kmf_roster_text(o, &text)) != 0)
+	    (r = kmf_roster_text(o, &text)) != 0 && r != PERC_ERR_STATE)
 		return r;
 	r = PERC_ERR_NOMEM;
 	if ((event = event_json(o, "roster", text)) != NULL &&

@@ -101,6 +101,20 @@ since(struct kmf_job *j, struct kmf_room *o)
 	    json_pack("{s:I, s:o}", "seq", (json_int_t)l->seq, "deltas", a));
 }
 
+/* The newest that can be told whole: if need be, one more. */
+static int
+text_get(struct kmf_room *o, char **textp)
+{
+	int r = kmf_roster_text(o, textp);
+
+	if (r != PERC_ERR_STATE)
+		return r;
+	kmf_lists_forget(o->k, o->c->id);
+	if ((r = kmf_room_settle(o, KMF_DO_ROSTER)) != 0)
+		return r;
+	return kmf_roster_text(o, textp);
+}
+
 int
 kmf_op_roster(struct kmf_job *j)
 {
@@ -119,7 +133,7 @@ kmf_op_roster(struct kmf_job *j)
 		return r;
 	if (front_has(j))
 		return answer_by_front(j);
-	if ((r = kmf_roster_text(&o, &text)) != 0)
+	if ((r = text_get(&o, &text)) != 0)
 		return r;
 	if (j->k->caller == NULL || strlen(text) <= KMF_ROSTER_LARGE)
 		r = kmf_answer_text(j, 200, "application/jwt", text);

@@ -70,6 +70,17 @@ place(const struct kmf_list *l, const char *id, bool *there)
 	return lo;
 }
 
+bool
+kmf_list_has(const struct kmf_list *l, const char *id, const json_t *entry)
+{
+	uint8_t leaf[PERC_ROSTER_HASH];
+	bool there;
+	size_t at = place(l, id, &there);
+
+	return there && perc_roster_leaf(leaf, entry) == 0 &&
+	    memcmp(leaf, l->v[at].leaf, sizeof(leaf)) == 0;
+}
+
 static int
 change_note(struct kmf_list *l, const char *id)
 {

@@ -43,6 +43,9 @@ void kmf_list_touch(struct kmf_room *o, const char *member);
  * when there is no difference to be told. Its head is then the next one's. */
 PERC_MUST int kmf_list_step(struct kmf_list *l, struct kmf_room *o,
     json_t **added, json_t **removed);
+/* Is this member on it, exactly as this entry says? */
+bool kmf_list_has(
+    const struct kmf_list *l, const char *id, const json_t *entry);
 /* The text of the difference that made it what it is; taken over. */
 void kmf_list_told(struct kmf_list *l, char *delta);
 /* Of one conference (NULL: of all): what was remembered may not be so. */

@@ -308,6 +308,55 @@ test_restart_keeps_the_chain(void **state)
 	json_decref(f.members);
 }
 
+/*
+ * In a large room rosters wait for who else comes. Who fetches the whole
+ * meanwhile gets what its difference said to all others, and not one more of
+ * the same number, which every vault would have to take for a fork.
+ */
+static void
+test_whole_rosters_are_what_was_told(void **state)
+{
+	static struct kit_end many[KMF_ROSTER_INLINE_MAX + 2];
+	struct follower f = { .members = NULL };
+	char sub[16];
+	uint32_t s;
+	size_t i;
+
+	kit_join(&t, &alice, conf);
+	s = kit_stream(&t, &alice);
+	whole(&f);
+	for (i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+		snprintf(sub, sizeof(sub), "m-%zu", i);
+		kit_end_open(&many[i], sub);
+		many[i].group = "board";
+		kit_join(&t, &many[i], conf);
+	}
+	kit_pass(&t, 700);
+	follow_stream(&f, s);
+	kit_join(&t, &bob, conf);
+	assert_int_equal(follow_stream(&f, s), 0); /* it waits */
+	agree(&f);
+	assert_null(json_object_get(f.members, bob.member));
+	assert_int_equal(
+	    kit_as(&t, &many[0], KMF_OP_LEASE_END, NULL)->status, 204);
+	agree(&f);
+	kit_pass(&t, 700);
+	assert_int_not_equal(follow_stream(&f, s), 0);
+	assert_non_null(json_object_get(f.members, bob.member));
+	assert_null(json_object_get(f.members, many[0].member));
+	/* who stood on it is forgotten just then: one more is signed */
+	kit_join(&t, &carol, conf);
+	kmf_lists_forget(t.k, NULL);
+	json_decref(f.members);
+	f.members = NULL;
+	whole(&f);
+	assert_non_null(json_object_get(f.members, carol.member));
+	agree(&f);
+	json_decref(f.members);
+	for (i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		kit_end_close(&many[i]);
+}
+
 /* A plain client beside it sees the event of old and nothing else. */
 static void
 test_plain_streams_are_as_they_were(void **state)
@@ -332,6 +381,7 @@ main(void)
 		T(test_signing_anew_is_of_constant_size),
 		T(test_what_was_missed_is_told),
 		T(test_restart_keeps_the_chain),
+		T(test_whole_rosters_are_what_was_told),
 		T(test_plain_streams_are_as_they_were),
 	};
 
