@@ -211,6 +211,8 @@ conf_copy(struct perc_httpc *c, const struct perc_httpc_conf *conf)
 	c->max_body = conf->max_body != 0 ? conf->max_body : MAX_BODY_DEFAULT;
 	c->loopback_http = conf->loopback_http;
 	c->refuse_metadata = conf->refuse_metadata;
+	c->open_socket = conf->open_socket;
+	c->open_arg = conf->open_arg;
 	if ((conf->ca_file != NULL &&
 		(c->ca_file = strdup(conf->ca_file)) == NULL) ||
 	    (conf->user_agent != NULL &&

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "perc/err.h"
 #include "perc/loop.h"
@@ -27,6 +28,10 @@ struct perc_httpc_conf {
 	/* Never connect to link-local, multicast and unspecified addresses,
 	 * nor where clouds keep their metadata, whatever the name says. */
 	bool refuse_metadata;
+	/* Opens the socket of each connection and may change where it goes
+	 * (within its family); -1: no. NULL: socket(2). */
+	int (*open_socket)(struct sockaddr *to, int type, void *arg);
+	void *open_arg;
 };
 
 /*

@@ -279,11 +279,15 @@ static curl_socket_t
 on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct perc_httpc_req *r = arg;
+	const struct perc_httpc *c = r->client;
 
-	if (!httpc_addr_ok(&a->addr)) {
+	if (c->refuse_metadata && !httpc_addr_ok(&a->addr)) {
 		r->refused = true;
 		return CURL_SOCKET_BAD;
 	}
+	if (c->open_socket != NULL)
+		return c->open_socket(
+		    &a->addr, a->socktype | SOCK_CLOEXEC, c->open_arg);
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -307,7 +311,7 @@ wires_set(struct perc_httpc_req *r)
 	code |= curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	code |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->errbuf);
 	code |= curl_easy_setopt(e, CURLOPT_PRIVATE, r);
-	if (c->refuse_metadata) {
+	if (c->refuse_metadata || c->open_socket != NULL) {
 		code |=
 		    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 		code |= curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);

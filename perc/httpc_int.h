@@ -32,6 +32,8 @@ struct perc_httpc {
 	size_t max_body;
 	bool loopback_http, refuse_metadata;
 	int64_t moved_ms; /* the network changed; 0: never */
+	int (*open_socket)(struct sockaddr *to, int type, void *arg);
+	void *open_arg;
 	bool draining; /* a callback may be running */
 	bool dead;     /* freed by one; only the struct is left */
 };

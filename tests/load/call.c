@@ -25,13 +25,17 @@ struct load_call {
 int
 load_peer_open(struct load_peer *p, struct load *l)
 {
-	const struct perc_httpc_conf conf = {
+	struct perc_httpc_conf conf = {
 		.ca_file = l->trust[0] != '\0' ? l->trust : l->ca,
 		.user_agent = "perch-load",
 		.connect_ms = 15000,
 		.total_ms = 30000
 	};
 
+	if (p->lags) {
+		conf.open_socket = l->bad_socket;
+		conf.open_arg = l;
+	}
 	p->l = l;
 	return perc_httpc_new(&p->http, l->loop, &conf);
 }
@@ -113,17 +117,10 @@ on_octets(const char *p, size_t n, void *arg)
 static int
 call_start(struct load_call *c, const char *proof)
 {
-	const struct load *l = c->p->l;
-	const char *rest = c->url + strlen(l->base);
-	char *lines[5] = { 0 }, *url;
+	char *lines[5] = { 0 };
 	size_t n = 0;
 	int r = PERC_ERR_NOMEM;
 
-	url = c->p->lags
-	    ? text_new("https://localhost:%u%s", l->relay_port, rest)
-	    : text_dup(c->url);
-	if (url == NULL)
-		goto out;
 	if ((lines[n++] = text_new("DPoP: %s", proof)) == NULL ||
 	    (c->token != NULL &&
 		(lines[n++] = text_new("Authorization: DPoP %s", c->token)) ==
@@ -132,14 +129,13 @@ call_start(struct load_call *c, const char *proof)
 		(lines[n++] = text_new("Content-Type: %s", c->type)) == NULL) ||
 	    (c->extra != NULL && (lines[n++] = text_dup(c->extra)) == NULL))
 		goto out;
-	r = perc_httpc_start(c->p->http, NULL, c->method, url,
+	r = perc_httpc_start(c->p->http, NULL, c->method, c->url,
 	    (const char *const *)lines, c->body,
 	    c->body != NULL ? strlen(c->body) : 0,
 	    c->on_data != NULL ? on_octets : NULL, 25000, on_answer, c);
 out:
 	for (n = 0; n < 5; n++)
 		text_free(lines[n]);
-	text_free(url);
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "agent/frontsse.h"
@@ -79,6 +80,8 @@ PERC_MUST int load_seat_init(
 void load_seat_clear(struct load_seat *s);
 void load_seat_came_in(struct load_seat *s); /* it has its first key */
 void load_seat_keys_ask(struct load_seat *s);
+/* It holds roster `have`, and misses what came after. */
+void load_seat_roster_want(struct load_seat *s, int64_t have);
 void load_seat_join(struct load_seat *s, int64_t in_ms);
 void load_seat_leave(struct load_seat *s, int64_t in_ms);
 
@@ -147,6 +150,25 @@ void load_report(struct load *l);
 
 /* --- relay.c: bad lines --------------------------------------------------- */
 PERC_MUST int load_relay_open(struct load *l);
+/* Of the relay in front of this port of loopback. */
+unsigned load_relay_port(struct load *l, unsigned port);
+
+/* --- relayudp.c: the same for one leg ------------------------------------- */
+struct load_road;
+/* Towards *port of loopback; *port becomes the relay's. */
+PERC_MUST int load_road_open(
+    struct load_road **rp, struct load *l, uint16_t *port);
+void load_road_close(struct load_road *r); /* NULL is fine */
+
+/* --- away.c: where seats with bad lines are ------------------------------- */
+PERC_MUST int load_away_open(void);
+void load_away_close(void);
+bool load_away_is(void);	       /* in a namespace of their own? */
+const char *load_away_address(void);   /* of the relay, as they see it */
+void load_away_go(void);	       /* sockets are made there, until */
+void load_away_return(void);
+/* perc_httpc_conf's open_socket; arg: the load. */
+int load_away_socket(struct sockaddr *to, int type, void *arg);
 
 /* --- cost.c -------------------------------------------------------------- */
 PERC_MUST int load_floor(struct load *l);
@@ -184,7 +206,8 @@ struct load {
 	bool quick; /* fewer rounds: a test of function */
 	unsigned n, spread_s;
 	unsigned lag_ms; /* round trip of one seat in twenty; 0: none */
-	unsigned relay_port;
+	/* How those on bad lines open theirs: perc_httpc_conf. */
+	int (*bad_socket)(struct sockaddr *to, int type, void *load);
 	unsigned nmedia; /* the first so many seats have media */
 	struct load_seat *seats;
 	struct load_peer admin;

@@ -30,7 +30,9 @@ static const char usage[] =
     "  flap        one in twenty leaves and comes back, five times\n"
     "  lag         five rekeys; with -l, bad lines are told apart\n"
     "  kill        SIGKILL in the middle of a rekey, then start again\n"
-    "-l MS: one seat in twenty has a line with that round trip and 2 % loss.\n"
+    "-l MS: one seat in twenty has a line with that round trip and 2 % loss, "
+    "in\n"
+    "a network namespace of its own if we are root.\n"
     "--media: so many of the seats send 50 packets a second and receive, by a\n"
     "perch-mdd (default ./perch-mdd); after each scenario it is told what of\n"
     "that could not be opened, and until when by those who are out.\n"
@@ -223,6 +225,7 @@ clear(struct load *l)
 		if (l->seats[i].l != NULL)
 			load_seat_clear(&l->seats[i]);
 	load_count_close();
+	load_away_close();
 	load_good_clear(l);
 	load_peer_clear(&l->admin);
 	load_mdd_stop(l);

@@ -173,6 +173,10 @@ on_roster(int err, const char *text, void *arg)
 
 	if (err != 0) {
 		trouble(m, "a roster", text);
+		m->s->l->count.bad_rosters += err == PERC_ERR_CONFLICT;
+		if (err == PERC_ERR_NOTFOUND) /* some were missed */
+			load_seat_roster_want(m->s,
+			    (int64_t)m->vault->slots[m->conf.slot].roster.seq);
 		return;
 	}
 	m->rostered = true;

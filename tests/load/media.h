@@ -36,6 +36,7 @@ struct load_media {
 	bool rostered, spying, key_busy;
 	struct perc_timer join, spy;
 	struct perc_httpc_req *req;
+	struct load_road *road; /* a bad one to the MDD; NULL: none */
 };
 
 /* mddproc.c */

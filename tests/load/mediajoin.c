@@ -58,6 +58,28 @@ __wrap_front_mdd_lost(struct front_conf *c, const char *why)
 		again(m, why);
 }
 
+/* By the road that this seat is on. */
+static int
+leg_new(struct load_media *m, struct front_join *j, char *why, size_t cap)
+{
+	bool lags = m->s->peer.lags;
+	int r;
+
+	if (lags) {
+		load_road_close(m->road);
+		m->road = NULL;
+		if ((r = load_road_open(&m->road, m->s->l, &j->port)) != 0)
+			return r;
+		text_put(j->host, sizeof(j->host), "%s", load_away_address());
+		load_away_go();
+	}
+	r = front_leg_new(&m->conf.leg, &m->conf, m->conf.dtls_id, j,
+	    m->conf.ufrag, why, cap);
+	if (lags)
+		load_away_return();
+	return r;
+}
+
 static void
 on_join(const struct perc_httpc_answer *a, void *arg)
 {
@@ -73,8 +95,7 @@ on_join(const struct perc_httpc_answer *a, void *arg)
 		    a->why, a->body);
 		again(m, why);
 	} else if (front_join_parse(&j, a->body, a->len) != 0 ||
-	    front_leg_new(&m->conf.leg, &m->conf, m->conf.dtls_id, &j,
-		m->conf.ufrag, why, sizeof(why)) != 0) {
+	    leg_new(m, &j, why, sizeof(why)) != 0) {
 		again(m, why);
 	}
 }
@@ -151,6 +172,8 @@ load_media_part(struct load_media *m)
 {
 	front_leg_free(m->conf.leg);
 	m->conf.leg = NULL;
+	load_road_close(m->road);
+	m->road = NULL;
 	m->conf.state = FRONT_CONNECTING;
 	if (m->s->peer.http != NULL)
 		perc_httpc_cancel(m->req);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bad line to the KMF for one seat in twenty, where the kernel has no netem:
- * a relay on loopback that hands on each octet half the round trip later, and
- * now and then holds a direction up for as long as TCP takes to send again
- * what was lost. It sees TLS records and nothing else.
+ * A bad line to KMF and MDD for one seat in twenty, where the kernel has no
+ * netem: a relay that hands on each octet half the round trip later, and now
+ * and then holds a direction up for as long as TCP takes to send again what
+ * was lost. It sees TLS records and nothing else.
  */
 #include "tests/load/load.h"
 
@@ -43,8 +43,15 @@ struct line {
 	struct half up, down;
 };
 
-static int listener = -1;
-static struct perc_io *listener_io;
+#define DOORS_MAX 2 /* KMF, MDD */
+
+static struct door { /* we listen for those who want to go there */
+	struct load *l;
+	int fd;
+	unsigned port, target;
+	struct perc_io *io;
+} doors[DOORS_MAX];
+static unsigned ndoors;
 
 static void half_send(void *arg);
 
@@ -167,13 +174,13 @@ half_open(struct half *h, struct line *n, int from, int to)
 }
 
 static int
-server_connect(const struct load *l)
+server_connect(unsigned port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	a.sin_port = htons((uint16_t)atoi(strrchr(l->base, ':') + 1));
+	a.sin_port = htons((uint16_t)port);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 		return fd;
 	if (fd >= 0)
@@ -185,36 +192,59 @@ static void
 on_caller(int fd, uint32_t events, void *arg)
 {
 	int a = accept4(fd, NULL, NULL, SOCK_CLOEXEC), b;
-	struct load *l = arg;
+	struct door *d = arg;
 	struct line *n;
 
 	if (a < 0)
 		return;
-	if ((b = server_connect(l)) < 0) {
+	if ((b = server_connect(d->target)) < 0) {
 		close(a);
 		return;
 	}
 	if ((n = calloc(1, sizeof(*n))) == NULL)
 		exit(1);
-	n->l = l;
+	n->l = d->l;
 	if (half_open(&n->up, n, a, b) != 0 ||
 	    half_open(&n->down, n, b, a) != 0)
 		exit(1);
 }
 
-int
-load_relay_open(struct load *l)
+static int
+door_open(struct load *l, const char *base)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	socklen_t n = sizeof(a);
+	struct door *d = &doors[ndoors];
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&a, n) != 0 ||
-	    listen(listener, SOMAXCONN) != 0 ||
-	    getsockname(listener, (struct sockaddr *)&a, &n) != 0)
+	(void)inet_pton(AF_INET, load_away_address(), &a.sin_addr);
+	d->l = l;
+	d->target = (unsigned)atoi(strrchr(base, ':') + 1);
+	d->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (d->fd < 0 || bind(d->fd, (struct sockaddr *)&a, n) != 0 ||
+	    listen(d->fd, SOMAXCONN) != 0 ||
+	    getsockname(d->fd, (struct sockaddr *)&a, &n) != 0)
 		return PERC_ERR_SYS;
-	l->relay_port = ntohs(a.sin_port);
-	return perc_loop_add(
-	    l->loop, &listener_io, listener, EPOLLIN, on_caller, l);
+	d->port = ntohs(a.sin_port);
+	ndoors++;
+	return perc_loop_add(l->loop, &d->io, d->fd, EPOLLIN, on_caller, d);
+}
+
+unsigned
+load_relay_port(struct load *l, unsigned port)
+{
+	for (unsigned i = 0; i < ndoors; i++)
+		if (doors[i].target == port)
+			return doors[i].port;
+	return port;
+}
+
+int
+load_relay_open(struct load *l)
+{
+	int r;
+
+	l->bad_socket = load_away_socket;
+	if ((r = load_away_open()) != 0 || (r = door_open(l, l->base)) != 0)
+		return r;
+	return l->nmedia > 0 ? door_open(l, l->mdd_base) : 0;
 }

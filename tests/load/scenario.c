@@ -306,6 +306,8 @@ do_lag(struct load *l)
 				    (double)(s->held_us[epoch] - t0) / 1000);
 		}
 	}
+	load_note(l, "lag: bad lines in a network namespace of their own",
+	    load_away_is(), "");
 	load_note_samples(l, "lag: bad lines hold the new key", &slow);
 	load_note_samples(l, "lag: the others hold the new key", &fast);
 	load_note(l, "lag: keys missing after 2.5 s", missing, "");

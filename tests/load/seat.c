@@ -265,6 +265,14 @@ roster_ask(void *arg)
 	ask(s, "GET", what, NULL, NULL, on_roster);
 }
 
+void
+load_seat_roster_want(struct load_seat *s, int64_t have)
+{
+	s->roster_seq = have;
+	if (!s->roster_busy && !perc_timer_armed(&s->roster))
+		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
+}
+
 static void
 on_lease(const struct perc_httpc_answer *a, void *arg)
 {
