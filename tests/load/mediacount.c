@@ -21,6 +21,7 @@ struct pair { /* one sender at one receiver */
 	uint8_t came[BYTES], opened[BYTES];
 	bool heard;   /* since both are there */
 	bool old_key; /* what came first was of a key before the receiver's */
+	int last_err; /* of a packet after it was heard */
 	int64_t came_us; /* the first packet that was short of a key alone */
 	uint32_t from;	 /* looked at below this number */
 };
@@ -119,6 +120,8 @@ first_heard(
 static void
 not_read(struct pair *p, int err)
 {
+	if (p->heard && err != PERC_ERR_REPLAY)
+		p->last_err = err;
 	if (p->heard || err == PERC_ERR_DENIED || err == PERC_ERR_REPLAY)
 		return;
 	if (p->came_us == 0)
@@ -221,8 +224,10 @@ pair_account(struct account *a, const struct load_media *to,
 	}
 	p->from = k;
 	if (a->shut > shut && c.l->verbose)
-		fprintf(stderr, "# %u did not open %u of %u, the last %u\n",
-		    to->index, a->shut - shut, from->index, last);
+		fprintf(stderr,
+		    "# %u did not open %u of %u, the last %u of %u: %s\n",
+		    to->index, a->shut - shut, from->index, last, from->next,
+		    perc_strerror(p->last_err));
 }
 
 static void
