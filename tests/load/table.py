@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# The table of docs/PERFORMANCE.md, "Membership": three runs of perch-load for
+# each number of seats, one after the other, and their figures as Markdown.
+# The first run has no media, so that what the KMF costs is the KMF's; in the
+# second some seats have media; the third has bad lines. For a quiet machine:
+#
+#	tests/load/table.py [--seats 50,200,1000] [--media 20]
+#
+# in the build directory, after `make check TESTS=`; about 12 minutes.
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+SPREAD = {50: 1, 200: 3, 1000: 10}
+RUNS = {
+    "plain": ["join", "rekey", "evict", "leave", "mass-leave", "flap"],
+    "media": ["join", "evict", "leave", "mass-leave", "flap", "kill"],
+    "lag": ["join", "lag"],
+}
+# row | run | notes, by the form they have | bound; ~: p50 / p99 / max
+ROWS = [
+    ("epochs that the joins caused", "plain", ["join: epochs caused"], ""),
+    ("joiner's time to key, ms", "plain", "join: time to key~", "p99 1000"),
+    ("to key and stream, ms", "plain", "join: time to stream~", ""),
+    ("KMF processor time per join, all in, us", "plain",
+     ["join: KMF processor time per seat, all in"], ""),
+    ("eviction until each other holds the new key, ms", "plain",
+     "evict: each other holds the new key~", "p99 500"),
+    ("the last other, ms", "plain", "evict: the last other does~", ""),
+    ("leaves at random, the same, window of 250 ms included", "plain",
+     "leave: each other holds the new key~", "p99 500"),
+    ("half leave at once, the same", "plain",
+     "mass leave: each other holds the new key~", "p99 500"),
+    ("epochs that those leaves caused", "plain",
+     ["mass leave: epochs caused"], ""),
+    ("one in twenty flaps: epochs in 10 s", "plain",
+     ["flap: epochs caused in 10 s"], ""),
+    ("rekey, push alone: KMF us per member (keeper, fronts)", "plain",
+     ["rekey, push alone: all, per member",
+      "rekey, push alone: keeper, per member",
+      "rekey, push alone: fronts, per member"], ""),
+    ("the same, times the floor", "plain",
+     ["rekey, push alone: times the floor"], "2"),
+    ("rekey with leases: KMF us per member", "plain",
+     ["rekey, with leases and rosters: all, per member"], ""),
+    ("KMF memory (PSS) per seat, both connections, KiB", "plain",
+     ["join: KMF memory (PSS) per seat"], "64"),
+    ("KMF killed in a rekey: all on one epoch again after, ms", "media",
+     ["kill: all on one epoch, with streams, after"], ""),
+    ("seats lost by that, epochs", "media",
+     ["kill: seats lost", "kill: epochs, the rekey itself included"], "0, 1"),
+    ("bad lines hold a new key after, ms", "lag",
+     "lag: bad lines hold the new key~", ""),
+    ("the others beside them, ms", "lag",
+     "lag: the others hold the new key~", ""),
+]
+MEDIA = [
+    ("late joiner waits for a Full field, ms",
+     "media: waiting for a Full field~", "100 and a frame"),
+    ("or for the senders' switch to an epoch that he has, ms",
+     "media: waiting for the switch~", "250 more"),
+    ("nothing sent is readable for who is out after, ms",
+     ["media: nothing sent is readable for them after"], "1000"),
+    ("packets that they read past the bound",
+     ["media: packets read by them past the bound"], "0"),
+    ("packets opened at stayers",
+     ["media: packets opened at stayers"], ""),
+    ("packets undecryptable at stayers",
+     ["media: packets undecryptable at stayers"], "0"),
+    ("packets lost on the road",
+     ["media: packets lost on the road"], ""),
+]
+
+
+def number(v):
+    return f"{v:.0f}" if v >= 100 or v == int(v) else f"{v:.1f}"
+
+
+def cell(notes, names):
+    """p50 / p99 / max of what ends with ~, else the first (and the others)."""
+    if isinstance(names, str):
+        v = [notes.get(names[:-1] + q) for q in (" p50", " p99", " max")]
+        return "–" if None in v else " / ".join(map(number, v))
+    v = [notes.get(n) for n in names]
+    if None in v:
+        return "–"
+    rest = ", ".join(map(number, v[1:]))
+    return number(v[0]) + (f" ({rest})" if rest else "")
+
+
+def run(a, seats, name):
+    media = {"plain": 0, "media": a.media, "lag": a.media}[name]
+    args = ["tests/load/perch-load", "--json", "-n", str(seats), "-t",
+            str(SPREAD.get(seats, max(1, seats // 100)))]
+    if media:
+        args += ["--media", str(min(media, seats))]
+    if name == "lag":
+        args += ["-l", "300"]
+    t0 = time.monotonic()
+    p = subprocess.run(args + RUNS[name], stdout=subprocess.PIPE)
+    report = json.loads(p.stdout)
+    print(f"{seats} seats, {name}: {time.monotonic() - t0:.0f} s, "
+          f"status {p.returncode}", file=sys.stderr, flush=True)
+    report["notes"] = {r["name"]: r["value"] for r in report["results"]}
+    return report
+
+
+def line(*cells):
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def table(sizes, reports):
+    line("", *(f"{n:,}" for n in sizes), "bound")
+    print("|---|" + "---:|" * (len(sizes) + 1))
+    for label, which, names, bound in ROWS:
+        line(label, *(cell(reports[n][which]["notes"], names)
+                      for n in sizes), bound)
+    wrong = ("bad_keys", "bad_rosters", "deaf", "lost_streams")
+    line("keys or rosters that did not open, streams lost, by run", *(
+        ", ".join(str(sum(reports[n][w]["counts"][k] for k in wrong) -
+                      (n if w == "media" else 0)) for w in RUNS)
+        for n in sizes), "0 (but for the kill's own)")
+
+
+def media_table(size, reports):
+    """One column for each thing that was done."""
+    done = [(w, s) for w in ("media", "lag") for s in RUNS[w]
+            if (w, s) != ("lag", "join")]
+    print(f"\n{size:,} seats:\n")
+    line("", *(s for _, s in done), "bound")
+    print("|---|" + "---:|" * (len(done) + 1))
+    for label, names, bound in MEDIA:
+        line(label, *(cell(reports[w]["notes"], f"{s}: {names}"
+                           if isinstance(names, str) else
+                           [f"{s}: {n}" for n in names])
+                      for w, s in done), bound)
+
+
+def main():
+    p = argparse.ArgumentParser(description="the table of Membership")
+    p.add_argument("--seats", default="50,200,1000")
+    p.add_argument("--media", type=int, default=20)
+    a = p.parse_args()
+    if not pathlib.Path("tests/load/perch-load").exists():
+        p.error("run it in the build directory, after make check TESTS=")
+    sizes = [int(n) for n in a.seats.split(",")]
+    reports = {n: {w: run(a, n, w) for w in RUNS} for n in sizes}
+    m = reports[sizes[0]]["plain"]["machine"]
+    print(f"{m['cpu']}, {m['processors']} processors, {m['system']} "
+          f"{m['release']}, load {m['load']:.1f} before.\n")
+    table(sizes, reports)
+    for n in sizes:
+        media_table(n, reports[n])
+
+
+main()
