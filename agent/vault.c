@@ -137,6 +137,8 @@ slot_open(
 	memset(s->member, 0, sizeof(s->member));
 	memset(s->name, 0, sizeof(s->name));
 	s->ncodecs = 0;
+	if (strcmp(s->conf, conf) != 0) /* ports stay over a return of ours */
+		memset(s->port_ssrc, 0, sizeof(s->port_ssrc));
 	strcpy(s->conf, conf); /* vault_id_ok: it fits */
 	s->kmf = kmf;
 	s->state = VAULT_SLOT_OPEN;

@@ -195,6 +195,7 @@ struct vault_slot {
 	struct vault_local local[VAULT_LOCAL_STREAMS];
 	struct vault_roster roster;
 	uint8_t port_used[VAULT_OUT_STREAMS];
+	uint32_t port_ssrc[VAULT_OUT_STREAMS]; /* whose each was last */
 	unsigned port_next;
 	struct vault_wanted wanted[VAULT_WANTED_MAX];
 	struct vault_counters count;

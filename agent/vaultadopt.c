@@ -28,20 +28,29 @@ port_base(const struct vault_slot *s)
 }
 
 /* The next in turn, so that a port just left is the last to be used again. */
+/* Who comes back gets the port he had, as long as nobody else needed it:
+ * the player that waits there need not be told. */
 static uint16_t
-port_take(struct vault_slot *s)
+port_take(struct vault_slot *s, uint32_t ssrc)
 {
-	unsigned i, at;
+	unsigned i, at, found = VAULT_OUT_STREAMS;
 
 	for (i = 0; i < VAULT_OUT_STREAMS; i++) {
 		at = (s->port_next + i) % VAULT_OUT_STREAMS;
 		if (s->port_used[at])
 			continue;
-		s->port_used[at] = 1;
-		s->port_next = at + 1;
-		return (uint16_t)(port_base(s) + at * 2);
+		if (found == VAULT_OUT_STREAMS || s->port_ssrc[at] == ssrc)
+			found = at;
+		if (s->port_ssrc[at] == ssrc)
+			break;
 	}
-	return 0;
+	if (found == VAULT_OUT_STREAMS)
+		return 0;
+	s->port_used[found] = 1;
+	if (s->port_ssrc[found] != ssrc)
+		s->port_next = found + 1;
+	s->port_ssrc[found] = ssrc;
+	return (uint16_t)(port_base(s) + found * 2);
 }
 
 /* Streams that stay keep their port; returns true when anything is new. */
@@ -74,7 +83,7 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 	}
 	for (i = 0; i < f->nstreams; i++)
 		if (f->streams[i].port == 0 && f->streams[i].head == i) {
-			f->streams[i].port = port_take(s);
+			f->streams[i].port = port_take(s, f->streams[i].ssrc);
 			fresh = true;
 		}
 	return fresh;
