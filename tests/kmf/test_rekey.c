@@ -101,6 +101,8 @@ obey(struct model *m, unsigned orders)
 static void
 join(struct model *m, unsigned who)
 {
+	uint32_t before = m->r.epoch;
+	int64_t made_ms = m->r.epoch_ms;
 	unsigned orders;
 
 	m->live[who] = true;
@@ -114,6 +116,11 @@ join(struct model *m, unsigned who)
 		assert_true(m->now - m->made[m->r.epoch] == 0 ||
 		    m->now - m->made[m->r.epoch] <
 			(int64_t)m->p.join_window_ms);
+	else if (made_ms != 0) /* a recording may be shared: it is */
+		assert_int_equal(m->r.epoch, before);
+	/* Who comes within the window shares the newest: none is younger. */
+	if (m->r.epoch > before && made_ms != 0)
+		assert_true(m->now - made_ms >= (int64_t)m->p.join_window_ms);
 }
 
 static void
@@ -158,6 +165,10 @@ check(struct model *m)
 		}
 		if (m->left[i] == 0)
 			continue;
+		/* Who could get it was on its roster: here when it was made,
+		 * or since. */
+		if (m->knows[m->r.epoch][i])
+			assert_true(m->left[i] >= m->made[m->r.epoch]);
 		since = m->now - m->left[i];
 		if (m->evicted[i] ||
 		    (m->p.rekey_on_leave && m->left[i] > m->joined[i]))
