@@ -65,16 +65,34 @@ on_no_notice(void *arg)
 	front_leave(c);
 }
 
+/* What the events would have told, if there had been any: with the refusal. */
+static void
+notice_take(struct front_conf *c, const struct perc_httpc_answer *a)
+{
+	const char *strs[] = { c->id, NULL };
+	json_t *j = NULL;
+
+	if (perc_json_parse(&j, a->body, a->len, 16384, NULL, 0) == 0 &&
+	    (strs[1] = perc_json_str(j, "notice")) != NULL &&
+	    front_vault_ask(
+		c->agent->vault, VAULT_NOTICE, strs, 2, NULL, NULL) != 0)
+		log_warnx("notice_lost conf=%s", c->id);
+	json_decref(j);
+}
+
 /* The KMF no longer knows us. Its signed notice is what the vault believes;
  * if none comes, or none can, going is right all the same. */
 void
 front_doomed(struct front_conf *c, const struct perc_httpc_answer *a)
 {
 	front_trouble(c, a);
-	if (!perc_timer_armed(&c->over_timer))
-		front_later(c, &c->over_timer,
-		    front_events_followed(c) ? NOTICE_WAIT_MS : 0,
-		    on_no_notice);
+	if (perc_timer_armed(&c->over_timer))
+		return;
+	if (c->vault_live)
+		notice_take(c, a);
+	/* Its answer is on its way when the vault is asked to leave. */
+	front_later(c, &c->over_timer,
+	    front_events_followed(c) ? NOTICE_WAIT_MS : 0, on_no_notice);
 }
 
 bool

@@ -23,6 +23,31 @@ kmf_refuse(
 	return 0;
 }
 
+/*
+ * Who polls hears of no event: a refusal that is for good brings the notice,
+ * which alone the endpoint's vault believes.
+ */
+int
+kmf_refusal_notice(struct kmf_job *j)
+{
+	bool out = j->a.code != NULL && strcmp(j->a.code, "evicted") == 0;
+	enum kmf_op op = j->call->op;
+	char *text = NULL;
+	int r;
+
+	if ((op != KMF_OP_LEASE_RENEW && op != KMF_OP_KEYS &&
+		op != KMF_OP_ROSTER) ||
+	    j->me.id[0] == '\0' || j->a.body != NULL ||
+	    (!out && (j->a.code == NULL || strcmp(j->a.code, "ended") != 0)))
+		return 0;
+	r = kmf_notice(&text, j->k, j->conf.id, j->a.code,
+	    out ? j->me.id : NULL, j->a.code);
+	if (r == 0)
+		r = kmf_answer_text(j, j->a.status, "", text);
+	free(text);
+	return r;
+}
+
 int
 kmf_not_found(struct kmf_job *j)
 {

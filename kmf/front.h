@@ -64,6 +64,7 @@ struct front_req {
 	char roles[48];
 	char x5t[PERC_JKT_LEN + 1]; /* of the connection's certificate */
 	char say[80];		    /* for people; no octet of theirs */
+	const struct kmf_reply *notice; /* its body goes with the problem */
 	enum kmf_scheme scheme;
 	struct perc_dpop proof;
 	bool proved;

@@ -59,6 +59,7 @@ relay_problem(struct front_req *q, const struct kmf_reply *a)
 		h[n++] = (struct perc_httpd_header){ "Retry-After", seconds };
 	}
 	fault_of(&f, a);
+	q->notice = a->body_len != 0 ? a : NULL;
 	front_faults_with(q, a->status, a->code, a->detail, h, n, &f);
 }
 

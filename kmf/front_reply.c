@@ -115,6 +115,10 @@ problem_json(const struct front_req *q, unsigned status, const char *code,
 		(void)json_array_append_new(errors, fault_json(&f->list[i]));
 	if (errors != NULL)
 		(void)json_object_set_new(o, "errors", errors);
+	if (q->notice != NULL)
+		(void)json_object_set_new(o, "notice",
+		    json_stringn(
+			(const char *)q->notice->body, q->notice->body_len));
 	return o;
 }
 

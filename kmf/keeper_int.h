@@ -212,6 +212,8 @@ struct kmf_job {
 void kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c,
     struct kmf_answer *a);
 void kmf_answer_clear(struct kmf_answer *a);
+/* The signed notice as a refusal's body, where it is for good. */
+PERC_MUST int kmf_refusal_notice(struct kmf_job *j);
 /* Put a refusal into the answer; always 0, to be returned. */
 int kmf_refuse(struct kmf_job *j, uint16_t status, const char *code,
     const char *fmt, ...) PERC_PRINTF(4, 5);

@@ -216,7 +216,8 @@ kmf_op_run(struct kmf_keeper *k, const struct kmf_call *c, struct kmf_answer *a)
 	marked = true;
 	if ((r = run(&j)) == 0 && j.a.status >= 400) {
 		oauth_errors(&j);
-		r = kmf_refusal_audit(&j);
+		if ((r = kmf_refusal_notice(&j)) == 0)
+			r = kmf_refusal_audit(&j);
 	}
 	if (r == 0)
 		r = kmf_mark_keep(k);

@@ -101,6 +101,26 @@ class Behind:
         tap.ok(4 <= polls <= 14, "two endpoints poll once a second each, "
                f"and not more ({polls} in 4 s)")
 
+    def evicted(self):
+        """REQ-WC-4.9: who polls is put out with the KMF's signed word."""
+        dora = self.join("Dora")
+        world.wait_for(lambda: state(dora)["follows"] == "polling", 5,
+                       say="polling")
+        self.admin("evict", self.conf, state(dora)["member"])
+        s = world.wait_for(lambda: (lambda s: s["state"] == "over" and s)(
+            state(dora)), 10, say="Dora to be out")
+        rows = world.wait_for(lambda: [r["detail"]["reason"] for r in
+                                       json.loads(self.w.run(
+                                           [self.w.bin("perch"), "audit",
+                                            "list", "--json"],
+                                           env=self.env).stdout)
+                                       if r["kind"] == "receipt"], 5,
+                              say="the receipt")
+        tap.ok(s["epochs_held"] == 0 and rows == ["evicted"],
+               "REQ-WC-4.9: a polling endpoint signs that it was evicted",
+               (s, rows))
+        dora.proc.stop()
+
     def first(self):
         """The first buffer comes through and nothing after it."""
         self.box.mode = "first"
@@ -142,6 +162,7 @@ class Behind:
 
     def run(self):
         self.eaten()
+        self.evicted()
         self.first()
         self.back()
         self.resume()

@@ -568,7 +568,13 @@ test_REQ_W_5_evicted_is_shut_out(void **state)
 	e = kit_event(&t, sb, "END");
 	assert_non_null(e);
 	assert_string_equal(e->code, "evicted");
-	assert_int_equal(kit_keys(&t, &bob)->status, 403);
+	/* REQ-WC-4.9: who has no stream hears it with the refusal */
+	r = kit_keys(&t, &bob);
+	assert_int_equal(r->status, 403);
+	v = kit_verify(&t, r->text, "perch-notice+jwt");
+	assert_string_equal(perc_json_str(v, "event"), "evicted");
+	assert_string_equal(perc_json_str(v, "member"), bob.member);
+	json_decref(v);
 	assert_int_equal(kit_keys(&t, &other)->status, 403);
 	assert_string_equal(kit_token1(&t, &bob, conf)->code, "invalid_target");
 	kit_end_close(&other);
