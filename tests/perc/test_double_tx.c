@@ -152,8 +152,8 @@ test_video_rule(void **state)
 	perc_double_tx_free(t);
 }
 
-/* A new EKT key: a new E2E key, announced under the new SPI with Epoch 0,
- * while the old one encrypts for 250 ms. */
+/* REQ-WC-4.8a. A new EKT key: a new E2E key, announced under the new SPI with
+ * Epoch 0, while the old one encrypts for 250 ms. */
 static void
 test_REQ_F_4_5d_rekey(void **state)
 {
