@@ -140,7 +140,6 @@ on_key(int err, const char *text, void *arg)
 {
 	struct load_media *m = arg;
 
-	m->key_busy = false;
 	if (err != 0) {
 		trouble(m, "a key", text);
 		m->s->l->count.bad_keys++;
@@ -186,7 +185,6 @@ on_roster(int err, const char *text, void *arg)
 void
 load_media_key(struct load_seat *s, const char *jwe)
 {
-	s->media->key_busy = true;
 	tell(s->media, VAULT_KEY, jwe, NULL, on_key);
 }
 

@@ -33,7 +33,7 @@ struct load_media {
 	int64_t *sent_us;	/* by number; 0: never */
 	int64_t up_us;		/* key, roster and leg are there */
 	int64_t first_us;	/* its first packet since then */
-	bool rostered, spying, key_busy;
+	bool rostered, spying;
 	struct perc_timer join, spy;
 	struct perc_httpc_req *req;
 	struct load_road *road; /* a bad one to the MDD; NULL: none */
