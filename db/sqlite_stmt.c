@@ -302,8 +302,9 @@ const char *const db_statements[ST_MAX] = {
 
 	[ST_REPLAY_ADD] = "INSERT INTO replay (hash, until_s) VALUES (?, ?)",
 	[ST_REPLAY_DROP] = "DELETE FROM replay WHERE hash = ?",
-	[ST_IDEM_ADD] = "INSERT INTO idempotency (client, key, body_hash, "
-			"until_ms, sealed_answer) VALUES (?, ?, ?, ?, ?)",
+	[ST_IDEM_ADD] = "INSERT OR REPLACE INTO idempotency (client, key, "
+			"body_hash, until_ms, sealed_answer) "
+			"VALUES (?, ?, ?, ?, ?)",
 	[ST_IDEM_FIND] = "SELECT client, key, body_hash, until_ms, "
 			 "sealed_answer FROM idempotency "
 			 "WHERE client = ? AND key = ?",

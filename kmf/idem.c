@@ -88,6 +88,10 @@ kmf_idem_check(struct kmf_job *j)
 		return 0;
 	if (r != 0)
 		return r;
+	if (i.until_ms <= j->k->now_ms) { /* not purged yet; replaced */
+		free(i.answer.data);
+		return 0;
+	}
 	if ((r = request_hash(hash, c)) == 0) {
 		if (strcmp(hash, i.body_hash) != 0)
 			kmf_refuse(j, 422, "idempotency_conflict",
