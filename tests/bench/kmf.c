@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/text.h"
+#include "perc/json.h"
 #include "perc/log.h"
 
 static const char usage[] =
@@ -30,6 +31,10 @@ static const char usage[] =
     "  health    GET /healthz: TLS and HTTP alone\n"
     "  roster    GET .../roster with token1: a proof to verify\n"
     "  lease     PUT .../lease with token1: a proof, and a transaction\n"
+    "  keys      POST .../keys with token1, the key in the answer's header: a\n"
+    "            proof, and a transaction\n"
+    "  sealed    the same with seal_to: a statement to sign, a JWE to seal "
+    "too\n"
     "  direct    GET .../roster with the provider's own bound at+jwt\n"
     "  renewal   POST /oauth/token, an at+jwt that was seen before to token1:\n"
     "            a proof to verify, a token to sign, a transaction\n"
@@ -37,13 +42,16 @@ static const char usage[] =
     "\n"
     "The columns: answers per second of the clock; processor time of front,\n"
     "keeper and all processes per request; what a core does in a second; that\n"
-    "time divided by the bare signatures (OpenSSL; whole JWS by cjose); waits\n"
+    "time divided by the bare signatures (OpenSSL; whole JWS by cjose), and "
+    "by\n"
+    "bare signatures and one TLS request (health, if that ran before); waits\n"
     "at the client, median and p99.\n";
 
 struct bench {
 	struct bench_cast cast;
 	struct bench_floor floor;
 	unsigned requests, rounds, conns;
+	double health_us; /* 0: not measured */
 	struct bench_conn *wire;
 };
 
@@ -57,9 +65,14 @@ struct scenario {
 /* ---- requests
  * ----------------------------------------------------------------- */
 
+struct ask { /* what a proof may say beside what it must */
+	const char *nonce, *seal_jkt;
+};
+
 static char *
 request(struct bench *b, struct bench_person *p, const char *method,
-    const char *path, const char *token, const char *type, const char *body)
+    const char *path, const char *token, const char *type, const char *body,
+    const struct ask *more)
 {
 	char *url = text_new("%s%s", b->cast.l.base, path), *proof = NULL;
 	struct text t = { 0 };
@@ -67,7 +80,9 @@ request(struct bench *b, struct bench_person *p, const char *method,
 	text_addf(&t, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path,
 	    b->cast.l.base + 8);
 	if (p != NULL && url != NULL &&
-	    perc_dpop_make(&proof, p->peer.key, method, url, token, NULL, NULL,
+	    perc_dpop_make(&proof, p->peer.key, method, url, token,
+		more != NULL ? more->nonce : NULL,
+		more != NULL ? more->seal_jkt : NULL,
 		perc_wall_ms() / 1000) == 0)
 		text_addf(&t, "DPoP: %s\r\n", proof);
 	if (token != NULL)
@@ -88,36 +103,61 @@ request(struct bench *b, struct bench_person *p, const char *method,
 static char *
 health_make(struct bench *b, struct bench_person *p)
 {
-	return request(b, NULL, "GET", "/healthz", NULL, NULL, NULL);
+	return request(b, NULL, "GET", "/healthz", NULL, NULL, NULL, NULL);
 }
 
 static char *
 below(struct bench *b, struct bench_person *p, const char *method,
-    const char *what, const char *token, const char *body)
+    const char *what, const char *token, const char *body,
+    const struct ask *more)
 {
 	char path[256];
 
 	text_put(
 	    path, sizeof(path), "/v1/conferences/%s/%s", b->cast.l.conf, what);
-	return request(b, p, method, path, token, "application/json", body);
+	return request(
+	    b, p, method, path, token, "application/json", body, more);
 }
 
 static char *
 roster_make(struct bench *b, struct bench_person *p)
 {
-	return below(b, p, "GET", "roster", p->token1, NULL);
+	return below(b, p, "GET", "roster", p->token1, NULL, NULL);
 }
 
 static char *
 lease_make(struct bench *b, struct bench_person *p)
 {
-	return below(b, p, "PUT", "lease", p->token1, "{\"epoch\":1}");
+	return below(b, p, "PUT", "lease", p->token1, "{\"epoch\":1}", NULL);
+}
+
+static char *
+keys_make(struct bench *b, struct bench_person *p)
+{
+	const struct ask more = { .nonce = p->peer.nonce[1] };
+
+	return below(b, p, "POST", "keys", p->token1, "", &more);
+}
+
+static char *
+sealed_make(struct bench *b, struct bench_person *p)
+{
+	const struct ask more = { p->peer.nonce[1], p->jkt };
+	char *jwk = NULL, *body, *out;
+
+	if (perc_jwk_public_json(&jwk, p->peer.key) != 0)
+		exit(1);
+	body = text_new("{\"seal_to\":%s}", jwk);
+	out = below(b, p, "POST", "keys", p->token1, body, &more);
+	text_free(body);
+	perc_json_free(jwk);
+	return out;
 }
 
 static char *
 direct_make(struct bench *b, struct bench_person *p)
 {
-	return below(b, p, "GET", "roster", p->idp_token, NULL);
+	return below(b, p, "GET", "roster", p->idp_token, NULL, NULL);
 }
 
 static char *
@@ -133,7 +173,7 @@ exchange_of(struct bench *b, struct bench_person *p, const char *token)
 	    "urn:ietf:params:oauth:token-type:access_token");
 	text_add_form(&form, "resource", b->cast.l.resource);
 	out = request(b, p, "POST", "/oauth/token", NULL,
-	    "application/x-www-form-urlencoded", form.p);
+	    "application/x-www-form-urlencoded", form.p, NULL);
 	text_clear(&form);
 	return out;
 }
@@ -160,6 +200,8 @@ static const struct scenario scenarios[] = {
 	{ "health", 0, 0, health_make },
 	{ "roster", 1, 0, roster_make },
 	{ "lease", 1, 0, lease_make },
+	{ "keys", 1, 0, keys_make },
+	{ "sealed", 1, 1, sealed_make },
 	{ "direct", 1, 0, direct_make },
 	{ "renewal", 1, 1, renewal_make },
 	{ "exchange", 2, 1, exchange_make },
@@ -216,7 +258,7 @@ out:
 }
 
 static void
-result_print(const struct bench *b, const struct scenario *s, struct result *r)
+result_print(struct bench *b, const struct scenario *s, struct result *r)
 {
 	const struct bench_floor *f = &b->floor;
 	double all = load_quantile(&r->all, 0.5);
@@ -231,6 +273,12 @@ result_print(const struct bench *b, const struct scenario *s, struct result *r)
 		printf("%8.1f %8.1f", all / evp, all / jws);
 	else
 		printf("%8s %8s", "", "");
+	if (evp > 0 && b->health_us > 0)
+		printf(" %8.1f", all / (evp + b->health_us));
+	else
+		printf(" %8s", "");
+	if (strcmp(s->name, "health") == 0)
+		b->health_us = all;
 	printf(" %8.2f %8.2f\n", load_quantile(&r->p50, 0.5),
 	    load_quantile(&r->p99, 0.5));
 	(void)fflush(stdout);
@@ -300,9 +348,9 @@ head_print(const struct bench *b)
 	       "a JWS by cjose: %.1f us, %.1f us\n\n",
 	    b->rounds, b->requests, b->conns, b->cast.fronts, f->evp_sign_us,
 	    f->evp_verify_us, f->cjose_sign_us, f->cjose_verify_us);
-	printf("%-9s %8s %8s %8s %8s %9s %8s %8s %8s %8s\n", "", "answers/s",
-	    "front us", "keeper", "all us", "per core", "x bare", "x cjose",
-	    "p50 ms", "p99 ms");
+	printf("%-9s %8s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", "",
+	    "answers/s", "front us", "keeper", "all us", "per core", "x bare",
+	    "x cjose", "x floor", "p50 ms", "p99 ms");
 }
 
 static int
