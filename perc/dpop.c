@@ -93,17 +93,13 @@ key_get(struct perc_jwk **kp, const struct check *c, const json_t *header)
 {
 	const json_t *jwk = json_object_get(header, "jwk");
 	const char *alg = perc_json_str(header, "alg");
-	char *text;
 	int r;
 
 	if (alg == NULL || strcmp(alg, "ES256") != 0)
 		return refuse(c, PERC_ERR_DENIED, "alg is not ES256");
 	if (!json_is_object(jwk))
 		return refuse(c, PERC_ERR_FORMAT, "no jwk in the header");
-	if ((text = perc_json_text(jwk)) == NULL)
-		return refuse(c, PERC_ERR_NOMEM, "out of memory");
-	r = perc_jwk_from_json(kp, text, strlen(text), true);
-	perc_json_free(text);
+	r = perc_jwk_from_object(kp, jwk, true);
 	if (r == PERC_ERR_DENIED)
 		return refuse(c, r, "the jwk holds a private key");
 	return r != 0 ? refuse(c, r, "the jwk is not a P-256 key") : 0;
@@ -240,8 +236,7 @@ check(const struct check *c, const char *proof, size_t len)
 	}
 	if ((r = key_get(&k, c, j.header)) != 0)
 		goto out;
-	perc_jws_clear(&j);
-	r = perc_jws_verify(&j, proof, len, PERC_JOSE_TOKEN_MAX, k, "dpop+jwt");
+	r = perc_jws_verify_peeked(&j, proof, len, k, "dpop+jwt");
 	if (r != 0) {
 		(void)refuse(c, r,
 		    r == PERC_ERR_DENIED ? "typ, alg or crit" : "signature");

@@ -115,8 +115,8 @@ signature_verify(const char *text, size_t len, const struct perc_jwk *k)
 	return r;
 }
 
-static int
-verify(struct perc_jws *j, const char *text, size_t len,
+int
+perc_jws_verify_peeked(struct perc_jws *j, const char *text, size_t len,
     const struct perc_jwk *k, const char *typ)
 {
 	int r = header_judge(j->header, k, typ);
@@ -136,7 +136,7 @@ perc_jws_verify(struct perc_jws *j, const char *text, size_t len, size_t max,
 {
 	int r = perc_jws_peek(j, text, len, max);
 
-	return r != 0 ? r : verify(j, text, len, k, typ);
+	return r != 0 ? r : perc_jws_verify_peeked(j, text, len, k, typ);
 }
 
 int
@@ -154,7 +154,7 @@ perc_jws_verify_set(struct perc_jws *j, const char *text, size_t len,
 		perc_jws_clear(j);
 		return PERC_ERR_UNKNOWN_KEY;
 	}
-	return verify(j, text, len, k, typ);
+	return perc_jws_verify_peeked(j, text, len, k, typ);
 }
 
 static cjose_header_t *

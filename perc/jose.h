@@ -29,6 +29,9 @@ PERC_MUST int perc_jwk_generate(struct perc_jwk **kp); /* P-256 */
  * PERC_ERR_UNSUPPORTED for key types or curves that we do not do. */
 PERC_MUST int perc_jwk_from_json(struct perc_jwk **kp, const char *text,
     size_t len, bool public_only);
+/* The same from an object that a strict parser made; borrowed. */
+PERC_MUST int perc_jwk_from_object(struct perc_jwk **kp, const json_t *o,
+    bool public_only);
 void perc_jwk_free(struct perc_jwk *k); /* NULL is fine */
 /* New JSON text: public members only, or with the private ones (free with
  * perc_json_free, which wipes). kid, alg, use are kept if they were set. */
@@ -78,6 +81,10 @@ void perc_jws_clear(struct perc_jws *j);
  */
 PERC_MUST int perc_jws_verify(struct perc_jws *j, const char *text,
     size_t len, size_t max, const struct perc_jwk *k, const char *typ);
+/* The same of a text that was looked at already: *j is its peek, and is
+ * cleared on failure. */
+PERC_MUST int perc_jws_verify_peeked(struct perc_jws *j, const char *text,
+    size_t len, const struct perc_jwk *k, const char *typ);
 /* As above, the key chosen by kid; PERC_ERR_UNKNOWN_KEY. */
 PERC_MUST int perc_jws_verify_set(struct perc_jws *j, const char *text,
     size_t len, size_t max, const struct perc_jwks *set, const char *typ);

@@ -265,8 +265,8 @@ import_halves(struct perc_jwk *k, const json_t *o)
 	return r;
 }
 
-static int
-from_object(struct perc_jwk **kp, const json_t *o, bool public_only)
+int
+perc_jwk_from_object(struct perc_jwk **kp, const json_t *o, bool public_only)
 {
 	const char *kty = perc_json_str(o, "kty");
 	struct perc_jwk *k;
@@ -309,7 +309,7 @@ perc_jwk_from_json(
 
 	if (r != 0)
 		return r;
-	r = from_object(kp, o, public_only);
+	r = perc_jwk_from_object(kp, o, public_only);
 	wipe_private(o);
 	json_decref(o);
 	return r;
@@ -410,7 +410,7 @@ set_fill(struct perc_jwks *s, const json_t *keys)
 {
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		struct perc_jwk *k = NULL;
-		int r = from_object(&k, json_array_get(keys, i), true);
+		int r = perc_jwk_from_object(&k, json_array_get(keys, i), true);
 
 		if (r == PERC_ERR_NOMEM)
 			return r;
