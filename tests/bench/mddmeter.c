@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the system knows: datagrams that sockets had no room for, and a
- * process's time on the processor. */
+/*
+ * What the system knows: datagrams that sockets had no room for, and a
+ * process's time on the processor; and which processor that is. Threads have
+ * an affinity each, those of before keep theirs: rtpengine's worker would stay
+ * with the generator, where it began.
+ */
 #include <dirent.h>
 #include <linux/sock_diag.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/bench/mddrig.h"
 
@@ -26,26 +33,59 @@ rig_drops(struct rig *r)
 	return sum;
 }
 
-uint64_t
-rig_cpu_ns(pid_t pid)
+/* Each thread of pid. */
+static void
+each_thread(pid_t pid, void (*fn)(pid_t tid, void *arg), void *arg)
 {
-	unsigned long long ns, sum = 0;
-	char path[300];
+	char path[64];
 	struct dirent *e;
 	DIR *d;
-	FILE *f;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	need((d = opendir(path)) != NULL);
-	while ((e = readdir(d)) != NULL) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat",
-		    (int)pid, e->d_name);
-		if (e->d_name[0] == '.' || (f = fopen(path, "r")) == NULL)
-			continue;
-		if (fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		(void)fclose(f);
-	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			fn((pid_t)atoi(e->d_name), arg);
 	(void)closedir(d);
+}
+
+static void
+thread_cpu(pid_t tid, void *arg)
+{
+	unsigned long long ns;
+	uint64_t *sum = arg;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tid);
+	if ((f = fopen(path, "r")) == NULL)
+		return; /* it ended */
+	if (fscanf(f, "%llu", &ns) == 1)
+		*sum += ns;
+	(void)fclose(f);
+}
+
+uint64_t
+rig_cpu_ns(pid_t pid)
+{
+	uint64_t sum = 0;
+
+	each_thread(pid, thread_cpu, &sum);
 	return sum;
+}
+
+static void
+thread_pin(pid_t tid, void *arg)
+{
+	(void)sched_setaffinity(tid, sizeof(cpu_set_t), arg);
+}
+
+void
+rig_pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	each_thread(pid != 0 ? pid : getpid(), thread_pin, &set);
 }

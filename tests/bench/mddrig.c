@@ -10,7 +10,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,16 +43,6 @@ void
 rig_random(void *p, size_t n)
 {
 	perc_random(p, n);
-}
-
-void
-rig_pin(pid_t pid, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	need(sched_setaffinity(pid, sizeof(set), &set) == 0);
 }
 
 static int64_t
