@@ -226,11 +226,13 @@ perc_secmem_init(size_t size)
 		munmap(base, size);
 		return r;
 	}
-	if (!keep_json) {
-		perc_jose_heap_set(&library_heap); /* sets jansson's too */
-		perc_json_heap_set(&library_heap);
-	}
-	return 0;
+	if (keep_json)
+		return 0;
+	/* cjose sets those of jansson and of OpenSSL too, to its own, which
+	 * give back what is not theirs to give. */
+	perc_jose_heap_set(&library_heap);
+	perc_json_heap_set(&library_heap);
+	return perc_crypto_heap_set(&library_heap);
 }
 
 enum perc_secmem_level

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 
 #include "config.h"
+#include "perc/jose_cjose.h"
 #include "perc/log.h"
 #include "perc/secret.h"
 
@@ -101,6 +102,33 @@ test_library_heaps_move(void **state)
 	skip();
 #endif
 	assert_int_equal(in_child(libraries_move), 0);
+}
+
+/* What cjose loses is given back after each key, and nothing else is. */
+static void
+others_keep_theirs(void)
+{
+	void *p, *q;
+	json_t *j, *k;
+
+	NEED(perc_secmem_init(1 << 20) == 0);
+	perc_cjose_watch();
+	NEED((p = OPENSSL_malloc(64)) != NULL);
+	NEED((j = json_string("hush")) != NULL);
+	perc_cjose_watch_end();
+	memset(p, 1, 64);
+	NEED((q = OPENSSL_malloc(64)) != NULL && q != p);
+	NEED((k = json_string("hush")) != NULL && k != j);
+	json_decref(j);
+	json_decref(k);
+	OPENSSL_free(p);
+	OPENSSL_free(q);
+}
+
+static void
+test_only_cjose_is_watched(void **state)
+{
+	assert_int_equal(in_child(others_keep_theirs), 0);
 }
 
 static void
@@ -288,6 +316,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_REQ_W_3_1_arena_hides_from_the_kernel),
 		cmocka_unit_test(test_library_heaps_move),
+		cmocka_unit_test(test_only_cjose_is_watched),
 		cmocka_unit_test(test_json_may_stay_with_malloc),
 		cmocka_unit_test(test_after_OpenSSL_is_too_late),
 		cmocka_unit_test(test_full_arena_fails_and_says_so_once),
