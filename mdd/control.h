@@ -67,6 +67,7 @@ struct ctl_leg {
 	struct ctl_room *room;
 	struct perc_httpd_req *req; /* waits for the worker; or NULL */
 	struct ctl_whip *whip;	    /* NULL: it joined by JSON */
+	bool ended; /* the worker has been told, and has not said LEFT yet */
 	int64_t asked_ms, exp_s;
 	struct mdd_legstat stat; /* as its worker told last, if it does */
 };

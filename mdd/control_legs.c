@@ -173,6 +173,7 @@ ctl_leg_end(struct ctl *c, struct ctl_leg *leg, enum mdd_count why)
 	uint8_t buf[MDD_MSG_MAX];
 
 	memcpy(m.leg, leg->id, sizeof(m.leg));
+	leg->ended = true;
 	worker_tell(
 	    leg->room->worker, MDD_MSG_LEAVE, buf, mdd_leave_put(buf, &m));
 }

@@ -263,7 +263,8 @@ join_own_leg(struct ctl *c, struct perc_httpd_req *r, const char *id,
 	if (!join_token(c, r, t))
 		return NULL;
 	leg = strlen(id) < MDD_LEG_ID_MAX ? ctl_leg_find(c, id) : NULL;
-	if (leg != NULL && leg->req == NULL && ctl_leg_is(c, leg, t))
+	if (leg != NULL && leg->req == NULL && !leg->ended &&
+	    ctl_leg_is(c, leg, t))
 		return leg;
 	join_problem(r, 404, "leg_unknown", "No such leg");
 	return NULL;
