@@ -260,10 +260,10 @@ class Memory:
 if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP only root may read others' memory")
-        sys.exit(77)
+        sys.exit(0)
     if world.SANITIZED:
         print("1..0 # SKIP a sanitizer keeps what was freed")
-        sys.exit(77)
+        sys.exit(0)
     with world.World() as w:
         m = Memory(w)
         m.talk()

@@ -6,6 +6,7 @@
 import hashlib
 import hmac
 import http.server
+import contextlib
 import json
 import os
 import signal
@@ -223,7 +224,8 @@ def kill_all(k):
     with open(f"/proc/{k.proc.p.pid}/task/{k.proc.p.pid}/children") as f:
         pids = [int(p) for p in f.read().split()]
     for p in [k.proc.p.pid] + pids:
-        os.kill(p, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):   # one on its way out
+            os.kill(p, signal.SIGKILL)
     k.proc.p.wait()
     world.wait_for(lambda: not any(runs(p) for p in pids), 5, say="the end")
 
