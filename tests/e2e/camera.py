@@ -14,6 +14,7 @@ import media
 
 FPS = 25
 SIZE = 900                      # octets of a packet's payload, at most
+JITTER = 0.5                    # seconds that a player waits for a packet
 Frame = collections.namedtuple("Frame", "at layer number key")
 
 
@@ -93,8 +94,10 @@ class Camera(threading.Thread):
 
 
 class Screen(threading.Thread):
-    """What comes to a port, as a decoder would take it: `frames` are those
-    that it could show, `broken` counts those that it could not."""
+    """What comes to a port, as a player would take it: `frames` are those
+    that it could show, `broken` counts those that it could not. As every
+    player it puts packets in order for a while: what a road loses comes
+    again, and late."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -102,8 +105,8 @@ class Screen(threading.Thread):
         self.sock.bind(("127.0.0.1", port))
         self.sock.settimeout(0.2)
         self.frames, self.broken, self.running = [], [], True
-        self.ssrcs, self.seqs, self.times, self.odd = set(), [], [], 0
-        self.parts, self.good = {}, None
+        self.ssrcs, self.newest, self.odd = set(), None, 0
+        self.parts, self.held, self.good = {}, {}, None
         self.start()
 
     def run(self):
@@ -115,14 +118,29 @@ class Screen(threading.Thread):
             if p and p.payload and len(p.payload) >= 12:
                 self.take(p)
 
+    def order(self, p):
+        """A later number has no earlier time."""
+        seq, ts = self.newest or (p.seq, p.ts)
+        if (p.seq - seq) & 0xffff < 0x8000:
+            self.odd += 0x80000000 < (p.ts - ts) & 0xffffffff
+            self.newest = p.seq, p.ts
+
+    def show(self, frame):
+        self.good = frame.layer, frame.number
+        self.frames.append(frame)
+        after = self.held.pop((frame.layer, frame.number + 1), None)
+        if after:
+            self.show(after._replace(at=frame.at))
+
+    def give_up(self, now):
+        for k in [k for k, f in self.held.items() if now - f.at > JITTER]:
+            self.broken.append(self.held.pop(k))
+
     def take(self, p):
         _, _, layer, key, number, i, n = struct.unpack(">BBBBIHH",
                                                        p.payload[:12])
         self.ssrcs.add(p.ssrc)
-        self.seqs.append(p.seq)
-        if self.times and 0x80000000 < (p.ts - self.times[-1]) & 0xffffffff:
-            self.odd += 1       # time went back
-        self.times.append(p.ts)
+        self.order(p)
         got = self.parts.setdefault((layer, number), set())
         got.add(i)
         if len(got) < n:
@@ -130,10 +148,10 @@ class Screen(threading.Thread):
         del self.parts[layer, number]
         frame = Frame(time.monotonic(), layer, number, bool(key))
         if key or self.good == (layer, number - 1):
-            self.good = (layer, number)
-            self.frames.append(frame)
+            self.show(frame)
         else:
-            self.broken.append(frame)
+            self.held[layer, number] = frame
+        self.give_up(frame.at)
 
     def since(self, at):
         return [f for f in self.frames if f.at >= at]
