@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/agentcage.h"
 #include "agent/frontsdp.h"
 #include "agent/local.h"
 #include "perc/json.h"
 #include "perc/log.h"
 #include "perc/proc.h"
-#include "perc/sandbox.h"
 #include "perc/secret.h"
 #include "perc/srtp.h"
 
@@ -296,43 +296,17 @@ agent_close(struct agent *a)
 	free(a->vault_report);
 }
 
-/* ---- the cage
- * ------------------------------------------------------------------ */
-
-/*
- * The front may read what resolvers and TLS need, and write where its socket
- * and the SDP files are; nothing else of the user's. Paths that this machine
- * does not have are left out.
- */
+/* It writes where its socket and the SDP files are. */
 static int
 cage(const struct agent_conf *conf, bool given)
 {
-	static const char *const system[] = { "/etc", "/usr", "/lib", "/lib64",
-		"/run/systemd/resolve", "/run/resolvconf", "/dev/null" };
 	char socket_dir[4096];
-	const char *ro[16] = { 0 };
 	const char *rw[] = { conf->sdp_dir, given ? NULL : socket_dir, NULL };
-	struct perc_cage_report report;
-	size_t n = 0;
-	int r;
 
 	text_put(socket_dir, sizeof(socket_dir), "%s", conf->socket);
 	*strrchr(socket_dir, '/') = '\0';
 	(void)mkdir(conf->sdp_dir, 0700);
-	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
-		if (access(system[i], R_OK) == 0)
-			ro[n++] = system[i];
-	if (conf->ca_file != NULL)
-		ro[n++] = conf->ca_file;
-	r = perc_sandbox(PERC_CAGE_NET, rw, ro, &report);
-	if (r == PERC_ERR_UNSUPPORTED) {
-		log_warnx("cage err=\"the kernel has none\"");
-		return 0;
-	}
-	if (r == 0)
-		log_info("caged seccomp=%d landlock=%d", report.seccomp,
-		    report.landlock_abi);
-	return r;
+	return agent_cage(conf, PERC_CAGE_NET, rw);
 }
 
 int

@@ -14,12 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/agentcage.h"
 #include "agent/agentconf.h"
 #include "agent/turn.h"
 #include "agent/turnrelay.h"
 #include "perc/log.h"
 #include "perc/proc.h"
-#include "perc/sandbox.h"
 #include "perc/secret.h"
 
 #define PASSWORD_MAX 1024
@@ -127,37 +127,11 @@ servers_take(struct turn *t, struct perc_secret *passwords[TURN_SERVERS_MAX],
 	return 0;
 }
 
-/* It reads what resolvers and trust anchors are in, and writes nowhere. */
-static int
-cage(const struct agent_conf *conf)
-{
-	static const char *const system[] = { "/etc", "/usr", "/lib", "/lib64",
-		"/run/systemd/resolve", "/run/resolvconf" };
-	const char *ro[16] = { 0 }, *rw[] = { NULL };
-	struct perc_cage_report report;
-	size_t n = 0;
-	int r;
-
-	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
-		if (access(system[i], R_OK) == 0)
-			ro[n++] = system[i];
-	if (conf->ca_file != NULL)
-		ro[n++] = conf->ca_file;
-	r = perc_sandbox(PERC_CAGE_DIAL, rw, ro, &report);
-	if (r == PERC_ERR_UNSUPPORTED) {
-		log_warnx("cage err=\"the kernel has none\"");
-		return 0;
-	}
-	if (r == 0)
-		log_info("caged seccomp=%d landlock=%d", report.seccomp,
-		    report.landlock_abi);
-	return r;
-}
-
 static int
 turn_run(const struct agent_conf *conf)
 {
 	struct perc_secret *passwords[TURN_SERVERS_MAX] = { NULL };
+	static const char *const nowhere[] = { NULL }; /* it writes */
 	struct turn t = { .chan = PERC_PROC_FD };
 	int r;
 
@@ -172,7 +146,7 @@ turn_run(const struct agent_conf *conf)
 		log_warn("libre");
 		goto out;
 	}
-	if ((r = cage(conf)) != 0)
+	if ((r = agent_cage(conf, PERC_CAGE_DIAL, nowhere)) != 0)
 		log_warnx("cage err=\"%s\"", perc_strerror(r));
 	else if ((errno = re_main(on_signal)) != 0) {
 		log_warn("loop");
