@@ -119,25 +119,24 @@ kmf_errand_wake(struct kmf_keeper *k, enum kmf_errand_kind kind)
 }
 
 /* --- under way ------------------------------------------------------------ */
-static struct kmf_flight *
-flight_find(struct kmf_errands *e, enum kmf_errand_kind kind, uint64_t job)
+/* Its place among the flights, or KMF_FLIGHTS_MAX. */
+static size_t
+flight_at(const struct kmf_errands *e, enum kmf_errand_kind kind, uint64_t job)
 {
 	size_t i;
 
 	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
 		if (e->flights[i].chan != NULL && e->flights[i].kind == kind &&
 		    e->flights[i].job == job)
-			return &e->flights[i];
-	return NULL;
+			break;
+	return i;
 }
 
 bool
 kmf_errand_flies(
     const struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job)
 {
-	struct kmf_errands *e = (struct kmf_errands *)(uintptr_t)&k->errands;
-
-	return flight_find(e, kind, job) != NULL;
+	return flight_at(&k->errands, kind, job) < KMF_FLIGHTS_MAX;
 }
 
 unsigned
@@ -186,7 +185,7 @@ kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job,
 		return r;
 	if ((r = flight_add(e, kind, job)) == 0 &&
 	    (r = perc_chan_send(e->chan, KMF_MSG_ERRAND, 0, buf, n)) != 0)
-		flight_find(e, kind, job)->chan = NULL;
+		e->flights[flight_at(e, kind, job)].chan = NULL;
 	perc_secmem_free(buf);
 	return r;
 }
@@ -210,17 +209,17 @@ on_end(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 {
 	struct kmf_keeper *k = arg;
 	struct kmf_errand_end e;
-	struct kmf_flight *f;
+	size_t at;
 	int r;
 
 	if ((r = kmf_errand_end_decode(&e, m->data, m->len)) != 0)
 		return r;
 	if (!known(e.kind))
 		return PERC_ERR_DENIED;
-	f = flight_find(&k->errands, e.kind, e.job);
-	if (f == NULL || f->chan != c)
+	at = flight_at(&k->errands, e.kind, e.job);
+	if (at == KMF_FLIGHTS_MAX || k->errands.flights[at].chan != c)
 		return 0; /* none of its errands */
-	f->chan = NULL;
+	k->errands.flights[at].chan = NULL;
 	kmf_errand_wake(k, e.kind);
 	if ((r = kmf_turn_begin(k)) == 0 && (r = kmf_mark(k)) == 0) {
 		if ((r = kinds[e.kind]->end(k, &e)) == 0)

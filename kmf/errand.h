@@ -10,9 +10,10 @@
  * object whose members the two ends of the kind agree on. Each errand gets
  * exactly one end, unless the fetcher dies first: then the keeper's side of
  * the kind hears lost() and gives the same job again to the next fetcher. One
- * that is replaced in good order, at a reload, finishes what it has and goes. So an errand may be run twice and must say what it is
- * (an event id, a Message-ID), and what has to survive stands in the
- * database before it is sent: this channel forgets.
+ * that is replaced in good order, at a reload, finishes what it has and goes.
+ * So an errand may be run twice and must say what it is (an event id, a
+ * Message-ID), and what has to survive stands in the database before it is
+ * sent: this channel forgets.
  *
  * To add a kind: a name in enum kmf_errand_kind; in the keeper its ops in
  * kinds[] of errand.c; in the fetcher its ops in kinds[] of fetch_errand.c.
