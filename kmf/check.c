@@ -20,13 +20,20 @@
 #include "kmf/root.h"
 #include "perc/conf.h"
 #include "perc/httpd.h"
+#include "perc/log.h"
 #include "perc/proc.h"
 #include "perc/systemd.h"
+
+/* Whoever types a command reads the terminal, a daemon's keeper its log. */
+static bool running;
 
 static int
 problem(const char *why)
 {
-	fprintf(stderr, "perch-kmf: %s\n", why);
+	if (running)
+		log_warnx("kmf.reload fault=\"%s\"", why);
+	else
+		fprintf(stderr, "perch-kmf: %s\n", why);
 	return 1;
 }
 
@@ -158,6 +165,7 @@ kmf_conf_check(const struct kmf_conf *c)
 	int bad = 0;
 	size_t i;
 
+	running = c->running;
 	if (check_state(c) != 0)
 		return 1; /* all else lies in there */
 	bad += check_root(c);

@@ -159,6 +159,6 @@ sup_conf_next(struct kmf_conf **cp, int *fdp, const struct kmf_conf *was,
 	(*cp)->running = true;
 	if (kmf_conf_check(*cp) == 0)
 		return 0;
-	snprintf(why, cap, "it names what cannot be used (told on stderr)");
+	snprintf(why, cap, "it names what cannot be used; the log says what");
 	return PERC_ERR_FORMAT;
 }

@@ -260,8 +260,9 @@ def test_a_faulty_one_changes_nothing(s):
             ("limit_invitees = 0\n", f"conf:{n + 1}: 'limit_invitees'"),
             ("limit_invitees = 2\n[mail]\nurl = http://x\n", "'url' of"),
             ("limit_invitees = 2\n[mail]\nurl = smtp://x\nfrom = a@b\n"
-             "password_file = /nowhere\n", "stderr"),
-            ("limit_invitees = 2\n" + hook_section(s, r, short), "stderr"),
+             "password_file = /nowhere\n", "fault=\"/nowhere: No such file"),
+            ("limit_invitees = 2\n" + hook_section(s, r, short),
+         "fault=\"{}".format(s.k.dir / "short.secret")),
             ("limit_invitees = 2\n" + hook_section(s, r, good) +
              "give_up_s = x\n", f"conf:{n + 6}: 'give_up_s'")):
         out = reload(s, extra, "settings=the_old_ones")
