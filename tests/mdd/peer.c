@@ -276,3 +276,14 @@ peer_open_rtp(
 	*tn = t.len;
 	return (int)len;
 }
+
+void
+peer_say(struct peer *p, uint32_t ssrc, uint16_t seq)
+{
+	static const uint8_t tail[1] = { 0x00 };
+	uint8_t d[PEER_PACKET];
+	size_t n = peer_rtp(p, d, ssrc, seq, "words", 5, tail, sizeof(tail));
+
+	if (n > 0)
+		peer_send(p, d, n);
+}

@@ -43,6 +43,8 @@ bool peer_stun(struct peer *p, const char *pwd, bool nominate);
 bool peer_connect(struct peer *p, int ms);
 bool peer_handshake(struct peer *p, int ms); /* DTLS alone */
 void peer_send(struct peer *p, const void *d, size_t n);
+/* A packet of media, whatever is in it. */
+void peer_say(struct peer *p, uint32_t ssrc, uint16_t seq);
 /* As one message that arrives as datagrams of size octets (and a rest). */
 void peer_send_segments(struct peer *p, const void *d, size_t n, uint16_t size);
 /* The next datagram whose first octet is in lo..hi, 0 when none came; of

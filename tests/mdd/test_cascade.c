@@ -21,18 +21,6 @@
 #define SSRC_B 0x0b0b0b0bu
 #define SSRC_C 0x0c0c0c0cu
 
-static const uint8_t tail1[1] = { 0x00 };
-
-static void
-say(struct peer *p, uint32_t ssrc, uint16_t seq)
-{
-	uint8_t d[PEER_PACKET];
-	size_t n = peer_rtp(p, d, ssrc, seq, "words", 5, tail1, 1);
-
-	assert_true(n > 0);
-	peer_send(p, d, n);
-}
-
 /* Exactly one packet, of this source; its outer SEQ. */
 static uint16_t
 hears_once(struct peer *p, uint32_t ssrc)
@@ -84,15 +72,15 @@ test_two(void **state)
 	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_PEER);
 	assert_true(web_learns(x, kb, SSRC_A, true));
 	assert_true(web_learns(x, ka, SSRC_B, true));
-	say(&a, SSRC_A, 7);
+	peer_say(&a, SSRC_A, 7);
 	assert_int_equal(hears_once(&b, SSRC_A), 7);
 	hears_nothing(&a);
 	/* One who comes later is announced at once, not with the next hello */
 	web_member(x, ka, &c, "m_c", SSRC_C);
-	say(&c, SSRC_C, 1);
+	peer_say(&c, SSRC_C, 1);
 	hears_once(&a, SSRC_C);
 	hears_once(&b, SSRC_C);
-	say(&b, SSRC_B, 1);
+	peer_say(&b, SSRC_B, 1);
 	hears_once(&a, SSRC_B);
 	hears_once(&c, SSRC_B);
 	peer_close(&a);
@@ -112,9 +100,9 @@ test_line(void **state)
 	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
 	web_link(x, kc, kb, MDD_LINK_PEER, MDD_LINK_TRANSIT);
 	assert_true(web_learns(x, kc, SSRC_A, true));
-	say(&a, SSRC_A, 9);
+	peer_say(&a, SSRC_A, 9);
 	assert_int_equal(hears_once(&c, SSRC_A), 9);
-	say(&c, SSRC_C, 3);
+	peer_say(&c, SSRC_C, 3);
 	assert_int_equal(hears_once(&a, SSRC_C), 3);
 	peer_close(&a);
 	peer_close(&c);
@@ -134,7 +122,7 @@ test_line_without_transit(void **state)
 	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_PEER);
 	web_link(x, kc, kb, MDD_LINK_PEER, MDD_LINK_PEER);
 	assert_true(web_learns(x, kb, SSRC_A, true));
-	say(&a, SSRC_A, 1);
+	peer_say(&a, SSRC_A, 1);
 	hears_once(&b, SSRC_A);
 	hears_nothing(&c);
 	peer_close(&a);
@@ -160,11 +148,11 @@ triangle(struct web *x, enum mdd_link_kind kind)
 	assert_true(web_learns(x, ka, SSRC_B, true));
 	assert_true(web_learns(x, kc, SSRC_B, true));
 	for (seq = 1; seq <= 5; seq++) {
-		say(&a, SSRC_A, seq);
+		peer_say(&a, SSRC_A, seq);
 		assert_int_equal(hears_once(&b, SSRC_A), seq);
 		assert_int_equal(hears_once(&c, SSRC_A), seq);
 		hears_nothing(&a);
-		say(&b, SSRC_B, seq);
+		peer_say(&b, SSRC_B, seq);
 		assert_int_equal(hears_once(&a, SSRC_B), seq);
 		assert_int_equal(hears_once(&c, SSRC_B), seq);
 	}
@@ -211,10 +199,10 @@ test_star_and_peer(void **state)
 	web_member(x, far, &c, "m_c", SSRC_C);
 	assert_true(web_learns(x, far, SSRC_A, true));
 	assert_true(web_learns(x, w1, SSRC_C, true));
-	say(&a, SSRC_A, 1);
+	peer_say(&a, SSRC_A, 1);
 	hears_once(&b, SSRC_A);
 	hears_once(&c, SSRC_A);
-	say(&c, SSRC_C, 1);
+	peer_say(&c, SSRC_C, 1);
 	hears_once(&a, SSRC_C);
 	hears_once(&b, SSRC_C);
 	peer_close(&a);
@@ -330,16 +318,16 @@ test_nack_over_a_link(void **state)
 
 	line_open(x, &a, &c);
 	kb = &x->node[1];
-	say(&a, SSRC_A, 1);
+	peer_say(&a, SSRC_A, 1);
 	assert_int_equal(hears_once(&c, SSRC_A), 1);
-	say(&a, SSRC_A, 2);
+	peer_say(&a, SSRC_A, 2);
 	web_pump_one(&x->node[0]);
 	while (recv(kb->udp, d, sizeof(d), MSG_DONTWAIT) > 0)
 		lost++;
 	assert_true(lost > 0);
 	hears_nothing(&c);
 	assert_int_equal(total(x, MDD_RTX_SENT), 0);
-	say(&a, SSRC_A, 3);
+	peer_say(&a, SSRC_A, 3);
 	assert_true(peer_recv(&c, d, 128, 191, 2000) > 0);
 	assert_int_equal(d[2] << 8 | d[3], 3);
 	assert_int_equal(hears_once(&c, SSRC_A), 2);
@@ -376,16 +364,16 @@ test_REQ_F_8_1c_hostile_peer(void **state)
 	assert_int_equal(k->w.count[MDD_REFUSED_LOOP], 1);
 	before = k->w.count[MDD_DROP_SSRC];
 	for (seq = 100; seq < 110; seq++) {
-		say(&evil, SSRC_A, seq);     /* a member's */
-		say(&evil, 0x77777777, seq); /* not announced */
+		peer_say(&evil, SSRC_A, seq);	  /* a member's */
+		peer_say(&evil, 0x77777777, seq); /* not announced */
 	}
 	hears_nothing(&b);
 	assert_int_equal(k->w.count[MDD_DROP_SSRC], before + 20);
-	say(&a, SSRC_A, 1);
+	peer_say(&a, SSRC_A, 1);
 	assert_int_equal(hears_once(&b, SSRC_A), 1);
 	web_announce(&evil, SSRC_C, &far); /* what it may */
 	web_run(x, 20);
-	say(&evil, SSRC_C, 9);
+	peer_say(&evil, SSRC_C, 9);
 	assert_int_equal(hears_once(&b, SSRC_C), 9);
 	peer_close(&a);
 	peer_close(&b);
@@ -409,13 +397,13 @@ test_REQ_F_8_2_1b_hostile_flood(void **state)
 	assert_true(peer_connect(&evil, 3000));
 	for (round = 0; round < 200; round++) {
 		web_announce(&evil, ssrc, &far);
-		say(&evil, ssrc++, 1);
+		peer_say(&evil, ssrc++, 1);
 		web_run(x, 1);
 	}
 	assert_int_equal(k->w.legs.nfree_in, 4 * MDD_LINK_SHARE);
 	assert_true(k->w.count[MDD_REFUSED_FULL] >= 200 - WEB_SOURCES);
 	web_member(x, k, &b, "m_b", SSRC_B); /* there is room for him */
-	say(&a, SSRC_A, 1);
+	peer_say(&a, SSRC_A, 1);
 	assert_int_equal(hears_once(&b, SSRC_A), 1);
 	peer_close(&a);
 	peer_close(&b);

@@ -21,8 +21,6 @@
 #define SSRC_V 0x0b0b0b0bu
 #define SSRC_C 0x0c0c0c0cu
 
-static const uint8_t tail1[1] = { 0x00 };
-
 static struct mdd_leg *
 link_of(struct node *k)
 {
@@ -32,16 +30,6 @@ link_of(struct node *k)
 		if (k->w.legs.pool[i].link != NULL)
 			return &k->w.legs.pool[i];
 	return NULL;
-}
-
-static void
-say(struct peer *p, uint32_t ssrc, uint16_t seq)
-{
-	uint8_t d[PEER_PACKET];
-	size_t n = peer_rtp(p, d, ssrc, seq, "words", 5, tail1, 1);
-
-	assert_true(n > 0);
-	peer_send(p, d, n);
 }
 
 /* ---- losses ----------------------------------------------------------- */
@@ -80,7 +68,7 @@ test_losses_of_links_are_repaired(void **state)
 	assert_true(web_learns(x, kc, SSRC_A, true));
 	ka->loses = kb->loses = kc->loses = 50;
 	for (i = 0; i < N; i++) {
-		say(&a, SSRC_A, (uint16_t)(FIRST + i));
+		peer_say(&a, SSRC_A, (uint16_t)(FIRST + i));
 		listen_all(&c, FIRST, came, N, 3);
 	}
 	for (i = 0; i < 45; i++) { /* longer than anybody waits for one */
@@ -151,7 +139,7 @@ talk(struct web *x, struct peer *a, struct peer *v, struct peer *c, int ms)
 	for (; perc_now_ms() < end; next += 4) {
 		show(v, vseq, vseq % 256 == 0, tid[vseq % 4]);
 		if (vseq++ % 5 == 0)
-			say(a, SSRC_A, ++seq);
+			peer_say(a, SSRC_A, ++seq);
 		do {
 			web_pump(x);
 			hear(c, &h);
