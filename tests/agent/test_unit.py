@@ -15,7 +15,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / d) for d in ("e2e", "tools", "kmf")]
 
-import stack                                                # noqa: E402
+import meeting                                              # noqa: E402
 import tap                                                  # noqa: E402
 import test_systemd as units                                # noqa: E402
 import world                                                # noqa: E402
@@ -25,33 +25,17 @@ UNIT = "perch-agent.service"
 IDLE = 2
 
 
-class Service:
-    def __init__(self, w):
-        self.w = w
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
-        self.mdd.configure(self.kmf).serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "A service", "starts_at": stamp[0], "ends_at": stamp[1],
-            "invitees": []}).body
-
+class Service(meeting.Meeting):
     def person(self, name, extra=""):
-        a = stack.Agent(self.w, name, None, self.kmf, self.mdd)
+        a = self.agent(name)
         self.w.write(a.conf, a.conf.read_text() + extra)
         (a.dir / "perch").mkdir(mode=0o700)
         a.socket = a.dir / "perch" / "agent.sock"
         return a
 
-    def join(self, a):
-        code = self.admin.call(
-            "POST", f"/v1/conferences/{self.conf['id']}/invitations",
-            {"name": a.name}).body["code"]
-        return a.perch("join", self.conf["uri"], "--code", code, check=False)
+    def come(self, a):
+        return a.perch("join", self.conf["uri"], "--code",
+                       self.code(a.name), check=False)
 
     def launch(self, a, *argv):
         env = [f"--setenv={k}={v}" for k, v in a.env.items()]
@@ -65,7 +49,7 @@ def test_first_command_starts_it(s):
     p = s.launch(a)
     world.wait_for(a.socket.exists, 5)
     assert "ready" not in p.text()
-    r = s.join(a)                       # and it is not told "starting"
+    r = s.come(a)                       # and it is not told "starting"
     assert r.returncode == 0, r.stderr
     assert "ready socket=given" in p.text()
     time.sleep(IDLE + 2)                # in a conference it is not idle
@@ -81,9 +65,7 @@ def test_a_guest_after_a_restart(s):
     """Nothing is kept, so the code is another endpoint's now: said so, with
     what to do."""
     a = s.person("Gil")
-    code = s.admin.call(
-        "POST", f"/v1/conferences/{s.conf['id']}/invitations",
-        {"name": a.name}).body["code"]
+    code = s.code(a.name)
     for status in (0, 1):
         a.start()
         r = a.perch("join", s.conf["uri"], "--code", code, check=False)
@@ -97,7 +79,7 @@ def test_told_to_stop(s):
     a = s.person("Bob")
     p = s.launch(a)
     world.wait_for(a.socket.exists, 5)
-    assert s.join(a).returncode == 0
+    assert s.come(a).returncode == 0
     kids = children(p.p.pid)
     assert set(kids) == {"front", "vault"}, kids
     assert p.stop() == 0 and a.socket.exists()
@@ -150,7 +132,7 @@ def test_under_its_system_calls(s):
         tap.BUILD / "tests/tools/unitcage",
         s.w.bin("perch-agent"), "-c", a.conf], env=a.env)
     world.wait_for(lambda: a.socket.exists() or not p.alive(), 10)
-    r = s.join(a)
+    r = s.come(a)
     assert r.returncode == 0, r.stderr + p.text()
     free = s.person("Frank")
     free.start()
@@ -182,4 +164,4 @@ def test_exposure(s):
 
 if __name__ == "__main__":
     with world.World("perch-unit-") as w:
-        units.run(globals(), Service(w))
+        units.run(globals(), Service(w, "A service"))

@@ -21,13 +21,15 @@ class Voice(threading.Thread):
         self.n, self.running = 0, True
         self.start()
 
+    def head(self):
+        return struct.pack(">BBHII", 0x80, 111, self.n & 0xffff,
+                           self.n * 960, 0x1234)
+
     def run(self):
         at = time.monotonic()
         while self.running:
-            head = struct.pack(">BBHII", 0x80, 111, self.n & 0xffff,
-                               self.n * 960, 0x1234)
             try:
-                self.sock.send(head + b"frame %08d" % self.n)
+                self.sock.send(self.head() + b"frame %08d" % self.n)
             except ConnectionRefusedError:
                 pass
             self.n += 1
@@ -68,19 +70,10 @@ class Loud(Voice):
 
     level = 30
 
-    def run(self):
-        at = time.monotonic()
-        while self.running:
-            head = struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
-                               self.n * 960, 0x1234, 0xbede, 1, 0x10,
-                               0x80 | self.level, 0)
-            try:
-                self.sock.send(head + b"frame %08d" % self.n)
-            except ConnectionRefusedError:
-                pass
-            self.n += 1
-            at += 0.02
-            time.sleep(max(0, at - time.monotonic()))
+    def head(self):
+        return struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
+                           self.n * 960, 0x1234, 0xbede, 1, 0x10,
+                           0x80 | self.level, 0)
 
 
 class Exact(Ear):

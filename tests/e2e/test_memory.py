@@ -21,8 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import jose                                                 # noqa: E402
+import meeting                                              # noqa: E402
 import rest                                                 # noqa: E402
-import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 from people import Voice, state                        # noqa: E402
@@ -85,9 +85,8 @@ def processes(pid):
     return out
 
 
-class Memory:
+class Memory(meeting.Meeting):
     def __init__(self, w):
-        self.w = w
         self.kmf_tells = Told(w, "tell-kmf", "perch-kmf")
         self.vault_tells = {
             "Alice": Told(w, "tell-alice", "perch-vault"),
@@ -97,29 +96,17 @@ class Memory:
         real = w.bin
         w.bin = lambda name: str(self.kmf_tells.program) \
             if name == "perch-kmf" else real(name)
-        self.mdd = stack.Mdd(w)
-        self.kmf = stack.Kmf(w, None, None, self.mdd.url)
-        self.kmf.serve()
-        self.mdd.configure(self.kmf).serve()
-        self.admin = self.kmf.admin()
-        now = time.time()
-        stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
-                 for t in (now - 60, now + 3600)]
-        self.conf = self.admin.call("POST", "/v1/conferences", {
-            "title": "A secret", "starts_at": stamp[0], "ends_at": stamp[1],
-            "invitees": []}).body
-        self.path = "/v1/conferences/" + self.conf["id"]
+        super().__init__(w, "A secret")
         self.codes, self.cli, self.agents = {}, {}, {}
 
     # --- a call -----------------------------------------------------------
 
     def code(self, name):
-        self.codes[name] = self.admin.call(
-            "POST", self.path + "/invitations", {"name": name}).body["code"]
+        self.codes[name] = super().code(name)
         return self.codes[name]
 
     def enter(self, name):
-        a = stack.Agent(self.w, name, None, self.kmf, self.mdd)
+        a = self.agent(name)
         text = a.conf.read_text() + \
             f"vault_program = {self.vault_tells[name].program}\n"
         self.w.write(a.conf, text)
@@ -154,7 +141,7 @@ class Memory:
         for i in range(REKEYS):
             self.plain = e.keys()
             before = state(self.agents["Bob"])["epoch"]
-            self.admin.call("POST", self.path + "/rekey")
+            self.rekey()
             world.wait_for(lambda: state(self.agents["Bob"])["epoch"] >
                            before, 5, say="the new epoch")
             time.sleep(0.5)
@@ -242,7 +229,7 @@ class Memory:
 
     def after(self):
         self.voice.stop()
-        self.admin.call("POST", self.path + "/end")
+        self.admin.call("POST", self.at("end"))
         world.wait_for(lambda: all(
             state(a)["epochs_held"] == 0 for a in self.agents.values()), 10,
             say="empty vaults")
