@@ -201,7 +201,7 @@ test_stale_is_flagged(void **state)
 	jws = kit_roster(w->kmf.key, &w->conf, w->m, 3,
 	    json_pack("{s:I}", "exp", (json_int_t)(perc_wall_ms() / 1000 + 2)));
 	assert_int_equal(give(w->m[0], jws), 0);
-	expect(w->m[0], ""); /* one to two seconds are left: exp is whole ones */
+	expect(w->m[0], ""); /* one to two seconds are left */
 	kit_settle(w->m[0], 2100);
 	expect(w->m[0], "stale ");
 	free(jws);
