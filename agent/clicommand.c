@@ -20,6 +20,7 @@
 #define GUEST_OPTS                                                             \
 	(ADMIN_OPTS | BIT(CLI_EMAIL) | BIT(CLI_NAME) | BIT(CLI_KIND) |         \
 	    BIT(CLI_ROLE) | BIT(CLI_EXPIRES) | BIT(CLI_TZ) | BIT(CLI_NO_MAIL))
+#define EVICT_OPTS (ADMIN_OPTS | BIT(CLI_EMAIL) | BIT(CLI_ISS) | BIT(CLI_SUB))
 #define AUDIT_OPTS                                                             \
 	(BIT(CLI_TYPE) | BIT(CLI_CONFERENCE) | BIT(CLI_ACTOR) |                \
 	    BIT(CLI_FROM) | BIT(CLI_TO) | BIT(CLI_AFTER))
@@ -208,8 +209,9 @@ const struct cli_command cli_commands[] = {
 	    "the calendar file" },
 	{ NULL, "members", 1, 1, ADMIN_OPTS, cli_members, "members CONFERENCE",
 	    "who holds which epoch" },
-	{ NULL, "evict", 2, 2, ADMIN_OPTS, cli_evict, "evict CONFERENCE MEMBER",
-	    "send somebody away" },
+	{ NULL, "evict", 1, 2, EVICT_OPTS, cli_evict,
+	    "evict CONFERENCE MEMBER|--email E|--iss URL --sub S",
+	    "send somebody away for good" },
 	{ NULL, "explain", 1, 1,
 	    ADMIN_OPTS | BIT(CLI_EMAIL) | BIT(CLI_ISS) | BIT(CLI_SUB) |
 		BIT(CLI_GROUP) | BIT(CLI_MEMBER) | BIT(CLI_INVITATION),
@@ -219,7 +221,7 @@ const struct cli_command cli_commands[] = {
 	    "would this person get the key, rule by rule" },
 	{ "conference", "invite", 1, 1, GUEST_OPTS, cli_invite, NULL, NULL },
 	{ "conference", "members", 1, 1, ADMIN_OPTS, cli_members, NULL, NULL },
-	{ "conference", "evict", 2, 2, ADMIN_OPTS, cli_evict, NULL, NULL },
+	{ "conference", "evict", 1, 2, EVICT_OPTS, cli_evict, NULL, NULL },
 	{ "audit", "list", 0, 0, ADMIN_OPTS | AUDIT_OPTS, cli_audit_list,
 	    "audit list [--type T] [--conference C] [--actor A]\n"
 	    "             [--from TIME] [--to TIME] [--after SEQ]",

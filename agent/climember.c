@@ -98,11 +98,34 @@ show_evicted(const json_t *j)
 	cli_say("Evicted, from every endpoint and for good; the key changes.");
 }
 
+/* By what they are invited as: they need never have been in. */
+static int
+person_evict(const struct cli *c)
+{
+	json_t *body = json_pack("{s:{s:s*, s:s*, s:s*}}", "subject", "email",
+	    c->opt[CLI_EMAIL], "iss", c->opt[CLI_ISS], "sub", c->opt[CLI_SUB]);
+	int r = CLI_USAGE;
+
+	if (c->nargs > 1 ||
+	    json_object_size(json_object_get(body, "subject")) == 0)
+		cli_complain(
+		    "evict: whom? A member (m_..., see perch members), "
+		    "--email, or --iss with --sub");
+	else
+		r = cli_run_on(c, "POST", "/evict", body, show_evicted);
+	json_decref(body);
+	return r;
+}
+
 int
 cli_evict(const struct cli *c)
 {
+	bool person = c->opt[CLI_EMAIL] != NULL || c->opt[CLI_ISS] != NULL ||
+	    c->opt[CLI_SUB] != NULL;
 	char tail[96];
 
+	if (person || c->nargs < 2)
+		return person_evict(c);
 	if (!text_is_id(c->arg[1], "m_")) {
 		cli_complain("%s is no member (m_..., see perch members)",
 		    cli_clean(c->arg[1]));

@@ -259,6 +259,12 @@ void front_watch_start(struct agent *a, struct local_req *r, const json_t *ask);
 void front_watch_gone(struct agent *a, const struct local_req *r);
 void front_watches_free(struct agent *a);
 
+/* fronthost.c */
+/* The conference that a path of the KMF's interface is about, where we are in
+ * it as a host; NULL. kmf: only of this one; NULL: of any. Borrowed. */
+const struct front_conf *front_host_of(
+    const struct agent *a, const char *kmf, const char *path);
+
 /* frontadmin.c */
 /* One request of an administrator's, as local.md tells; r gets the answer. */
 void front_admin_start(struct agent *a, struct local_req *r, const json_t *ask);

@@ -3,7 +3,9 @@
  * A person whom the organisation gives a role administrates by their login:
  * perch asks us, we ask the KMF with a role token (RFC 8693), which like all
  * others stays in this process. It is bound to the vault's key, since the
- * provider's own tokens may be, and is got anew when it has run out.
+ * provider's own tokens may be, and is got anew when it has run out. What
+ * the hosts of a conference may do goes without all that while they are in
+ * it; where that is refused the role is tried.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@ struct front_admin {
 	char extra[EXTRA_MAX]; /* a header line, or "" */
 	struct front_call *call;
 	struct front_nonces nonces;
+	bool as_host; /* with the token of a conference that we are in */
 	bool other;   /* the login's second token is being tried */
 	bool renewed; /* the role token was got for this request */
 };
@@ -57,6 +60,7 @@ admin_error(struct front_admin *m, const char *code, const char *text)
 }
 
 static void token_ask(struct front_admin *m);
+static void on_fresh(void *arg);
 
 static void
 on_answer(const struct perc_httpc_answer *a, void *arg)
@@ -69,7 +73,12 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 		admin_error(m, "unreachable", a->why);
 		return;
 	}
-	if (a->status == 401 && !m->renewed) {
+	if (m->as_host && l != NULL && (a->status == 401 || a->status == 403)) {
+		m->as_host = false;
+		front_login_refresh(m->agent, m->kmf, on_fresh, m);
+		return;
+	}
+	if (a->status == 401 && !m->as_host && !m->renewed) {
 		if (l != NULL)
 			l->role_until_ms = 0;
 		token_ask(m);
@@ -204,9 +213,8 @@ ask_ok(const char *method, const char *path)
 
 /* The one that is named, or the only one. */
 static const struct front_login *
-login_named(const struct agent *a, const char *kmf)
+login_named(const struct agent *a, const char *base)
 {
-	char *base = kmf != NULL ? front_login_kmf(kmf) : NULL;
 	const struct front_login *found = NULL;
 	unsigned n = 0;
 
@@ -214,13 +222,11 @@ login_named(const struct agent *a, const char *kmf)
 		const struct front_login *l = a->logins[i];
 
 		if (l == NULL || !l->over ||
-		    (kmf != NULL &&
-			(base == NULL || strcmp(l->kmf, base) != 0)))
+		    (base != NULL && strcmp(l->kmf, base) != 0))
 			continue;
 		found = l;
 		n++;
 	}
-	free(base);
 	return n == 1 ? found : NULL;
 }
 
@@ -248,44 +254,70 @@ admins_count(const struct agent *a)
 	return n;
 }
 
-void
-front_admin_start(struct agent *a, struct local_req *r, const json_t *j)
+/* NULL: r has been told why. */
+static struct front_admin *
+admin_new(
+    struct agent *a, struct local_req *r, const json_t *j, const char *kmf)
 {
-	const char *method = perc_json_str(j, "method");
-	const char *path = perc_json_str(j, "path");
 	const json_t *body = json_object_get(j, "body");
-	const struct front_login *l;
-	struct front_admin *m;
+	struct front_admin *m = NULL;
 
-	if (!ask_ok(method, path)) {
-		local_error(r, "usage", "admin: a method and a path below /v1");
-		return;
-	}
-	if ((l = login_named(a, perc_json_str(j, "kmf"))) == NULL) {
-		local_error(r, "login_required",
-		    "log in first (perch login), or say with --kmf where");
-		return;
-	}
 	if (admins_count(a) >= ADMINS_MAX ||
 	    (m = calloc(1, sizeof(*m))) == NULL) {
 		local_error(r, "failed", "too many requests at a time");
-		return;
+		return NULL;
 	}
 	m->agent = a;
 	m->req = r;
-	m->kmf = text_dup(l->kmf);
-	m->method = text_dup(method);
-	m->url = text_new("%s%s", l->kmf, path);
+	m->kmf = text_dup(kmf);
+	m->method = text_dup(perc_json_str(j, "method"));
+	m->url = text_new("%s%s", kmf, perc_json_str(j, "path"));
 	m->body = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 	m->next = a->admins;
 	a->admins = m;
 	if (m->kmf == NULL || m->method == NULL || m->url == NULL ||
 	    (body != NULL && m->body == NULL)) {
 		admin_error(m, "failed", "out of memory");
-		return;
+		return NULL;
 	}
 	extra_put(m, perc_json_str(j, "if_match"));
-	front_login_refresh(a, m->kmf, on_fresh, m);
+	return m;
+}
+
+void
+front_admin_start(struct agent *a, struct local_req *r, const json_t *j)
+{
+	const char *path = perc_json_str(j, "path");
+	const char *named = perc_json_str(j, "kmf");
+	const struct front_login *l;
+	const struct front_conf *c;
+	struct front_admin *m;
+	char *base = NULL;
+
+	if (!ask_ok(perc_json_str(j, "method"), path)) {
+		local_error(r, "usage", "admin: a method and a path below /v1");
+		return;
+	}
+	if (named != NULL && (base = front_login_kmf(named)) == NULL) {
+		local_error(r, "failed", "out of memory");
+		return;
+	}
+	c = front_host_of(a, base, path);
+	l = login_named(a, base);
+	free(base);
+	if (c == NULL && l == NULL) {
+		local_error(r, "login_required",
+		    "log in first (perch login), or say with --kmf where");
+		return;
+	}
+	m = admin_new(a, r, j, c != NULL ? c->kmf : l->kmf);
+	if (m == NULL)
+		return;
+	m->as_host = c != NULL;
+	if (m->as_host)
+		request_send(m, c->token1);
+	else
+		front_login_refresh(a, m->kmf, on_fresh, m);
 }
 
 void

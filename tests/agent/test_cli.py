@@ -186,6 +186,14 @@ def test_people(s):
                  "--email", "old@guests.example")
     assert len(old["code"]) == 22
     s.perch("conference", "evict", c["id"], "m_" + 22 * "A", code=1)
+    # who has never been in is put out by what they are invited as
+    r = s.perch("evict", c["id"], "--email", "dave@example.org")
+    assert "Evicted" in r.stdout
+    assert not s.json("explain", c["id"], "--email",
+                      "dave@example.org")["allowed"]
+    for bad in (["evict", c["id"]],
+                ["evict", c["id"], "m_x", "--email", "a@b.example"]):
+        assert "whom?" in s.perch(*bad, code=2).stderr
     s.perch("conference", "end", c["id"])
 
 
