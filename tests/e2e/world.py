@@ -3,6 +3,7 @@
 import atexit
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -29,10 +30,33 @@ class Broken(Exception):
     """The world did not come up: not a verdict about the thing tested."""
 
 
+class Ports:
+    """Ports below those that the kernel gives to whoever asks for any, so
+    that nobody comes between the choice and its use; beside it a name that
+    lasts as long as we do keeps the other tests of this machine away
+    (tests/tools/port.c asks for the same name)."""
+    FIRST, END = 4096, 10240        # above stand stack.Agent's ranges
+    held = []
+
+    @classmethod
+    def take(cls, kind):
+        for _ in range(1000):
+            port = random.randrange(cls.FIRST, cls.END)
+            name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                name.bind(f"\0perch-test-port-{port}")
+                with socket.socket(socket.AF_INET, kind) as s:
+                    s.bind(("0.0.0.0", port))
+            except OSError:
+                name.close()
+                continue
+            cls.held.append(name)
+            return port
+        raise Broken("no port is free")
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return Ports.take(kind)
 
 
 def free_udp():

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/text.h"
+#include "tests/tools/port.h"
 
 static int
 conf_write(struct load *l, unsigned port)
@@ -42,7 +43,7 @@ load_kmf_init(struct load *l)
 	char state[512];
 	const char *const argv[] = { l->kmf, "init", state, "--url", l->base,
 		NULL };
-	unsigned port = load_free_port();
+	unsigned port = port_take();
 	int status = 0, r;
 
 	if (l->dir[0] == '\0' && (r = load_dir_make(l)) != 0)

@@ -95,10 +95,9 @@ void load_good_clear(struct load *l);
 PERC_MUST int load_roster_answer(
     struct load_seat *s, const char *body, size_t len);
 
-/* --- proc.c: programs, their ports and files in l->dir --------------------- */
+/* --- proc.c: programs and their files in l->dir --------------------- */
 /* argv[0] is run; its words go to NAME.log. -1: it did not start. */
 pid_t load_run(struct load *l, const char *name, const char *const argv[]);
-unsigned load_free_port(void);
 bool load_answers(const char *base); /* does anybody listen there? */
 /* Wait until pid does. */
 PERC_MUST int load_listens(const char *base, pid_t pid);

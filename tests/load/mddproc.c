@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/text.h"
+#include "tests/tools/port.h"
 
 int
 load_mdd_prepare(struct load *l)
@@ -28,7 +29,7 @@ load_mdd_prepare(struct load *l)
 	int status = 0;
 
 	text_put(l->mdd_base, sizeof(l->mdd_base), "https://localhost:%u",
-	    load_free_port());
+	    port_take());
 	text_put(key, sizeof(key), "%s/mdd.key", l->dir);
 	text_put(cert, sizeof(cert), "%s/mdd.crt", l->dir);
 	if (waitpid(load_run(l, "openssl", argv), &status, 0) < 0 ||

@@ -27,6 +27,7 @@
 #include "perc/json.h"
 #include "perc/loop.h"
 #include "tests/mdd/stage.h"
+#include "tests/tools/port.h"
 
 static char dir[] = "/tmp/perch-mdd-XXXXXX";
 static struct {
@@ -56,20 +57,6 @@ put_file(const char *name, const char *text)
 	f = fopen(path, "w");
 	assert_non_null(f);
 	assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	(void)close(fd);
-	return ntohs(a.sin_port);
 }
 
 static void
@@ -347,7 +334,8 @@ const char *
 stage_base(unsigned i)
 {
 	if (mdds[i].port == 0) {
-		mdds[i].port = free_port();
+		mdds[i].port = port_take();
+		assert_int_not_equal(mdds[i].port, 0);
 		(void)snprintf(mdds[i].base, sizeof(mdds[i].base),
 		    "https://localhost:%u", mdds[i].port);
 	}
