@@ -39,13 +39,15 @@ setup(void **state)
 
 /*
  * A program of that user, with one socket: it sends a packet to the port, or
- * listens there and says whether it heard anything. It lives until
- * other_end, because the question is whose its socket is.
+ * listens there and says what came first. It lives until other_end, because
+ * the question is whose its socket is.
  */
 struct other {
 	pid_t pid;
 	int out; /* its words */
 };
+
+static const char bye[] = "bye";
 
 static int
 other_run(enum act act, uint16_t port, int out)
@@ -64,7 +66,7 @@ other_run(enum act act, uint16_t port, int out)
 	if (write(out, "r", 1) != 1)
 		return 1;
 	if (act == HEAR && recv(fd, p, sizeof(p), 0) > 0 &&
-	    write(out, "h", 1) != 1)
+	    write(out, memcmp(p, bye, sizeof(bye)) == 0 ? "b" : "h", 1) != 1)
 		return 1;
 	pause();
 	return 0;
@@ -88,18 +90,22 @@ other_start(struct other *o, uid_t uid, enum act act, uint16_t port)
 	assert_int_equal(read(o->out, &c, 1), 1);
 }
 
-/* Did it hear anything? */
-static bool
+static void
 other_end(struct other *o)
+{
+	(void)kill(o->pid, SIGKILL);
+	(void)waitpid(o->pid, NULL, 0);
+	close(o->out);
+}
+
+/* Did it hear anything before our goodbye? */
+static bool
+other_heard(struct other *o, struct kit *k, uint16_t port)
 {
 	char c = 0;
 
-	usleep(20000);
-	(void)kill(o->pid, SIGKILL);
-	(void)waitpid(o->pid, NULL, 0);
-	if (read(o->out, &c, 1) < 0)
-		c = 0;
-	close(o->out);
+	kit_app_send_to(k, port, bye, sizeof(bye));
+	assert_int_equal(read(o->out, &c, 1), 1);
 	return c == 'h';
 }
 
@@ -110,7 +116,7 @@ speaks(struct vaultroom *w, uid_t uid)
 
 	other_start(&o, uid, SPEAK, w->m[0]->port[0][0]);
 	kit_settle(w->m[0], 20);
-	(void)other_end(&o);
+	other_end(&o);
 }
 
 static void
@@ -167,16 +173,20 @@ static bool
 hears(struct vaultroom *w, uid_t uid)
 {
 	struct kit *a = w->m[0], *b = w->m[1];
+	uint16_t port = kit_port(b, a->ssrc[0]);
 	struct other o;
+	bool heard;
 
-	other_start(&o, uid, HEAR, kit_port(b, a->ssrc[0]));
+	other_start(&o, uid, HEAR, port);
 	for (unsigned i = 0; i < 3; i++) {
 		kit_app_send(a, VAULT_AUDIO, 111);
 		kit_settle(a, 15);
 		kit_carry(a, w->m, 2);
 		kit_settle(b, 15);
 	}
-	return other_end(&o);
+	heard = other_heard(&o, b, port);
+	other_end(&o);
+	return heard;
 }
 
 static void

@@ -33,6 +33,7 @@ world_pump(void *world)
 	struct mdd_addr from;
 	ssize_t n;
 
+	(void)usleep(0); /* what is under way is there (stilltime.c) */
 	for (;;) {
 		from.len = sizeof(from.u);
 		n = recvfrom(x->udp, buf, PERC_MTU_MAX + 1, MSG_DONTWAIT,
