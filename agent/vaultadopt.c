@@ -27,9 +27,9 @@ port_base(const struct vault_slot *s)
 	return (uint16_t)(s->v->out_base + s->index * VAULT_OUT_STREAMS * 2);
 }
 
-/* The next in turn, so that a port just left is the last to be used again. */
-/* Who comes back gets the port he had, as long as nobody else needed it:
- * the player that waits there need not be told. */
+/* The next in turn, so that a port just left is the last to be used again.
+ * Who comes back gets the port he had, as long as nobody else needed it: the
+ * player that waits there need not be told. */
 static uint16_t
 port_take(struct vault_slot *s, uint32_t ssrc)
 {
@@ -53,7 +53,8 @@ port_take(struct vault_slot *s, uint32_t ssrc)
 	return (uint16_t)(port_base(s) + found * 2);
 }
 
-/* Streams that stay keep their port; returns true when anything is new. */
+/* Streams that stay keep their port; returns true when anything is new: a
+ * stream, or a port for one that had none. */
 static bool
 ports_assign(struct vault_slot *s, struct vault_fresh *f)
 {
@@ -64,8 +65,10 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 	memset(s->port_used, 0, sizeof(s->port_used));
 	for (i = 0; i < f->nstreams; i++) {
 		old = vault_stream_find(s, f->streams[i].ssrc);
-		if (old == NULL)
+		if (old == NULL) {
+			fresh = true;
 			continue;
+		}
 		f->streams[i].has_top = old->has_top;
 		f->streams[i].top = old->top;
 		f->streams[i].merge = old->merge;
@@ -84,7 +87,7 @@ ports_assign(struct vault_slot *s, struct vault_fresh *f)
 	for (i = 0; i < f->nstreams; i++)
 		if (f->streams[i].port == 0 && f->streams[i].head == i) {
 			f->streams[i].port = port_take(s, f->streams[i].ssrc);
-			fresh = true;
+			fresh = fresh || f->streams[i].port != 0;
 		}
 	return fresh;
 }
@@ -113,6 +116,7 @@ vault_fresh_adopt(struct vault_slot *s, struct vault_fresh *f, bool gap)
 {
 	struct vault_roster *h = &s->roster;
 	size_t was = h->nstreams;
+	int64_t now = perc_boot_ms();
 	bool first, joined;
 	unsigned i;
 	int r;
@@ -144,7 +148,7 @@ vault_fresh_adopt(struct vault_slot *s, struct vault_fresh *f, bool gap)
 	if (joined) /* newcomers wait for a Full field: RFC 8870 section 4.6 */
 		for (i = 0; i < VAULT_LOCAL_STREAMS; i++)
 			if (s->local[i].tx != NULL)
-				perc_double_tx_key_frame(s->local[i].tx);
+				perc_double_tx_newcomer(s->local[i].tx, now);
 	if (first || joined || was != h->nstreams)
 		vault_send_streams(s);
 	return 0;

@@ -51,6 +51,12 @@ PERC_MUST int perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi,
 /* The next packet begins a key frame: it carries a Full field. */
 void perc_double_tx_key_frame(struct perc_double_tx *t);
 /*
+ * Somebody joined, who knows no key: for 3 s from now a Full field leaves
+ * every 100 ms, also with video; the first with the next packet, unless one
+ * left within 100 ms. However many join, there are not more.
+ */
+void perc_double_tx_newcomer(struct perc_double_tx *t, int64_t now_ms);
+/*
  * Seal plain RTP (n octets; SSRC must be ours) into out, with OHB and
  * EKTField: at most n + PERC_DOUBLE_ROOM octets. The inner ROC starts from
  * the clock of the first switch and follows SEQ.

@@ -13,6 +13,10 @@
  * leaves and comes back under its SSRC, or receivers take it for a replay of
  * itself; so the ROC starts from the clock, always ahead of where it can have
  * been, and receivers are told it by the tag (RFC 8870 section 4.1).
+ *
+ * Who joins hears nothing before a Full field. The sender learns of him from
+ * the roster, when his leg at the distributor is not there yet, so one field
+ * at once would be lost: for a while they come as often as audio's.
  */
 #include "perc/double.h"
 
@@ -28,6 +32,7 @@
 #define TX_BURST	3
 #define TX_AUDIO_MS	100
 #define TX_VIDEO_MS	1000
+#define TX_NEWCOMER_MS	3000 /* DTLS over a bad line, and a loss */
 #define TX_WINDOW	PERC_REPLAY_MIN
 #define TX_WINDOW_WORDS 2
 #define TX_ROC_MS_LOG2	8 /* a wrap each 256 ms is 256,000 packets a second */
@@ -53,7 +58,8 @@ struct perc_double_tx {
 	uint64_t start; /* first index, less its SEQ */
 	struct perc_replay sent;
 	uint64_t sent_bits[TX_WINDOW_WORDS];
-	int64_t full_ms; /* when the last Full left */
+	int64_t full_ms;	 /* when the last Full left */
+	int64_t newcomer_end_ms; /* so long somebody may lack the key */
 	/* the field of the last key, as long as it stays the same */
 	uint32_t field_roc;
 	size_t field_len; /* 0: to be built */
@@ -189,14 +195,21 @@ perc_double_tx_key_frame(struct perc_double_tx *t)
 	t->key_frame = true;
 }
 
+void
+perc_double_tx_newcomer(struct perc_double_tx *t, int64_t now_ms)
+{
+	t->newcomer_end_ms = now_ms + TX_NEWCOMER_MS;
+}
+
 /* RFC 8870 section 4.6 */
 static bool
 full_due(const struct perc_double_tx *t, int64_t now_ms)
 {
+	bool often = t->rule == PERC_FULL_AUDIO || now_ms < t->newcomer_end_ms;
+
 	if (t->burst > 0 || t->key_frame)
 		return true;
-	return now_ms - t->full_ms >=
-	    (t->rule == PERC_FULL_AUDIO ? TX_AUDIO_MS : TX_VIDEO_MS);
+	return now_ms - t->full_ms >= (often ? TX_AUDIO_MS : TX_VIDEO_MS);
 }
 
 static void

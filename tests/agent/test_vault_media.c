@@ -413,31 +413,6 @@ test_extensions_are_delivered(void **state)
 	kit_msg_clear(&m);
 }
 
-/* A key frame that the application tells of carries the sender's key. */
-static void
-test_key_frame_carries_key(void **state)
-{
-	struct vaultroom *w = *state;
-	struct kit *a = w->m[0];
-	uint8_t p[] = { 0x90, 96, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 0xbe, 0xde, 0,
-		1, 0x72, 0x80, 0, 0, 'h', 'i' };
-	struct kit_msg m;
-	unsigned i, full = 0;
-
-	w->kmf.config.ext.marking = 7;
-	for (i = 0; i < 8; i++) {
-		p[3]++;
-		p[17] = i == 6 ? 0xa0 : 0x80;
-		kit_app_send_to(a, a->port[VAULT_VIDEO][0], p, sizeof(p));
-		kit_settle(a, 5);
-		assert_true(kit_take(a, VAULT_MEDIA_OUT, &m));
-		assert_int_equal(m.data[1 + 12 + 4], 0x92); /* id 9, 3 octets */
-		full = full << 1 | (m.data[m.len - 1] == 2);
-		kit_msg_clear(&m);
-	}
-	assert_int_equal(full & 0x1f, 0x02); /* the last but one */
-}
-
 static void
 app_packet(struct kit *a, uint32_t ssrc, uint16_t seq, uint32_t ts)
 {
@@ -801,7 +776,6 @@ main(void)
 		TEST(test_REQ_F_4_1a_rtcp_says_nothing_confidential),
 		TEST(test_audio_level_leaves),
 		TEST(test_extensions_are_delivered),
-		TEST(test_key_frame_carries_key),
 		TEST(test_rtcp_on_the_rtp_port),
 		TEST(test_REQ_F_8_2_5a_key_frame_storm),
 		TEST(test_key_frame_request_arrives),

@@ -8,7 +8,8 @@
 # Says, for one agent sending and for one receiving, the processor time of a
 # packet in front and vault together and hence how many a core carries; how
 # long a packet is under way through both agents and the MDD; what an idle
-# agent uses; and how long it is from `perch join` to the first packet heard.
+# agent uses; and how long it is from `perch join` to the first packet heard:
+# by who joins alone, while the key is being changed, just after another.
 # Judged on a machine that does nothing else.
 import argparse
 import json
@@ -68,6 +69,8 @@ class Bench(meeting.Meeting):
         super().__init__(w, "How fast", mdd_extra="max_leg_pps = 200000\n"
                          "max_leg_kbps = 1000000")
         self.alice, self.bob = (self.agent(n) for n in ("Alice", "Bob"))
+        self.carol = self.agent("Carol")
+        self.seq = 0        # of the picture that newcomers wait for
 
     def idle(self):
         for name, members in (("no conference", None), ("one", self.bob)):
@@ -108,57 +111,82 @@ class Bench(meeting.Meeting):
                       f"   {1e6 / us[0]:,.0f} and {1e6 / us[1]:,.0f}",
                       flush=True)
 
-    def first_heard(self, times):
-        """From the start of `perch join` to a packet at the application;
-        the wait is over all ports that a newcomer may be given."""
+    def first_heard(self, times, what="", rekeying=False, second=False):
+        """From the start of `perch join` to a packet at the application. Who
+        leaves before has the key changed; `rekeying` does not wait for that.
+        `second`: somebody else began to join 200 ms ago."""
         took = []
         for i in range(times):
+            epoch = self.epoch()
             self.bob.perch("leave")
-            code = self.code(f"Bob {i}")
-            ears = []
-            base = self.base()
-            for n in range(FIRST_PORTS):
-                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                try:
-                    s.bind(("127.0.0.1", base + 2 * n))
-                except OSError:
-                    s.close()
-                    continue
-                ears.append(s)
-            took.append(self.one_join(code, ears))
+            if second and i > 0:
+                self.carol.perch("leave")
+            codes = [self.code(f"{n} {i}") for n in ("Bob", "Carol")]
+            if not rekeying:
+                world.wait_for(lambda: self.epoch() > epoch, 20, say="epoch")
+                self.pictures([], time.monotonic() + 1.5)
+            other = self.start_join(self.carol, codes[1]) if second else None
+            ears = self.ears()
+            if other:
+                self.pictures([], time.monotonic() + 0.2)
+            took.append(self.one_join(codes[0], ears))
+            if other:
+                other.p.wait(20)
             for s in ears:
                 s.close()
-        print(f"\nperch join to first packet heard: median "
+        print(f"\nperch join to first packet heard{what}: median "
               f"{statistics.median(took):.0f} ms of "
-              f"{', '.join(f'{t:.0f}' for t in took)}")
+              f"{', '.join(f'{t:.0f}' for t in took)}", flush=True)
+
+    def ears(self):
+        """At all ports that a newcomer may be given."""
+        ears = []
+        for n in range(FIRST_PORTS):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                s.bind(("127.0.0.1", self.base() + 2 * n))
+                ears.append(s)
+            except OSError:
+                s.close()
+        return ears
 
     def base(self):
         text = pathlib.Path(self.w.dir / "bob-vault.conf").read_text()
         return int(text.split("local_out_base = ")[1].split()[0])
 
-    def one_join(self, code, ears):
+    def epoch(self):
+        return meeting.state(self.alice)["epoch"]
+
+    def pictures(self, ears, end):
+        """Alice's picture, 200 packets a second: until one is heard."""
         app = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         app.connect(("127.0.0.1", meeting.into(self.alice, "video")["port"]))
-        began = time.monotonic()
-        p = self.w.spawn("join", [
-            self.w.bin("perch"), "join", self.conf["uri"], "--code", code],
-            env=self.bob.env)
-        seq, end = 0, began + 20
-        while time.monotonic() < end:
-            seq += 1
-            head = bytes([0x80, 96]) + (seq & 0xffff).to_bytes(2, "big")
+        ready = []
+        while not ready and time.monotonic() < end:
+            self.seq += 1
+            head = bytes([0x80, 96]) + (self.seq & 0xffff).to_bytes(2, "big")
             try:
-                app.send(head + (seq * 450).to_bytes(4, "big") + b"PERC" +
+                app.send(head + (self.seq * 450).to_bytes(4, "big") + b"PERC" +
                          bytes(200))
             except ConnectionRefusedError:
                 pass
             ready, _, _ = select.select(ears, [], [], 0.005)
-            if ready:
-                took = 1000 * (time.monotonic() - began)
-                p.p.wait(20)
-                app.close()
-                return took
-        raise world.Broken("nothing was heard within 20 s: " + p.text())
+        app.close()
+        return ready
+
+    def start_join(self, agent, code):
+        return self.w.spawn("join", [
+            self.w.bin("perch"), "join", self.conf["uri"], "--code", code],
+            env=agent.env)
+
+    def one_join(self, code, ears):
+        began = time.monotonic()
+        p = self.start_join(self.bob, code)
+        if not self.pictures(ears, began + 20):
+            raise world.Broken("nothing was heard within 20 s: " + p.text())
+        took = 1000 * (time.monotonic() - began)
+        p.p.wait(20)
+        return took
 
 
 def machine():
@@ -180,7 +208,11 @@ def main():
         b.bob.start()
         b.idle()
         b.media((2000,) if quick else (2000, 10000, 20000, 40000))
-        b.first_heard(3 if quick else 9)
+        times = 3 if quick else 15
+        b.first_heard(times)
+        b.first_heard(times, ", a rekey under way", rekeying=True)
+        b.carol.start()
+        b.first_heard(times, ", the second within 200 ms", second=True)
 
 
 main()

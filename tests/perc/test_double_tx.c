@@ -152,6 +152,55 @@ test_video_rule(void **state)
 	perc_double_tx_free(t);
 }
 
+/* Who joins lacks the key, and his leg may come up any time within seconds:
+ * Full fields 100 ms apart, however many join. */
+static void
+test_newcomer(void **state)
+{
+	struct perc_double_tx *t = sender(PERC_FULL_VIDEO);
+	int now, full_at = 0;
+	struct sent s;
+
+	CALL(perc_double_tx_switch(t, 1, 0));
+	for (now = 0; now < 9000; now += 10) {
+		if (now == 450 || (now >= 5200 && now < 5900))
+			perc_double_tx_newcomer(t, now);
+		send_packet(t, now, (uint16_t)(now / 10), &s);
+		if (now < 30 || now == 450) { /* at once */
+			assert_int_equal(s.tail.type, PERC_TAIL_FULL);
+		} else if ((now > 450 && now < 3450) ||
+		    (now >= 5200 && now < 8890)) { /* 5890 was the last */
+			assert_int_equal(s.tail.type == PERC_TAIL_FULL,
+			    now - full_at >= 100);
+		} else {
+			assert_int_equal(s.tail.type == PERC_TAIL_FULL,
+			    now - full_at >= 1000);
+		}
+		if (s.tail.type == PERC_TAIL_FULL)
+			full_at = now;
+	}
+	perc_double_tx_free(t);
+}
+
+/* Not even with one newcomer is a field sooner than 100 ms after another. */
+static void
+test_newcomer_waits_his_turn(void **state)
+{
+	struct perc_double_tx *t = sender(PERC_FULL_AUDIO);
+	struct sent s;
+	int i;
+
+	CALL(perc_double_tx_switch(t, 1, 0));
+	for (i = 0; i < 3; i++)
+		send_packet(t, i, (uint16_t)i, &s);
+	perc_double_tx_newcomer(t, 3);
+	for (; i < 400; i++) {
+		send_packet(t, i, (uint16_t)i, &s);
+		assert_int_equal(s.tail.type == PERC_TAIL_FULL, i % 100 == 2);
+	}
+	perc_double_tx_free(t);
+}
+
 /* REQ-WC-4.8a. A new EKT key: a new E2E key, announced under the new SPI with
  * Epoch 0, while the old one encrypts for 250 ms. */
 static void
@@ -407,6 +456,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_new_sender_three_full),
 		T(test_video_rule),
+		T(test_newcomer),
+		T(test_newcomer_waits_his_turn),
 		T(test_REQ_F_4_5d_rekey),
 		T(test_REQ_F_4_5h_own_change),
 		T(test_rekey_storm),
