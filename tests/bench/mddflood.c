@@ -99,7 +99,7 @@ static void
 compare(
     struct rig *r, const struct flood_opt *o, enum flood_kind kind, double calm)
 {
-	const struct rig_load l = { o->out, 1, o->seconds };
+	const struct rig_load l = { o->out, 1, o->seconds, false };
 	struct rig_result before, during;
 	double most;
 	struct timespec a, b;

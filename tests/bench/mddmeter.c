@@ -49,29 +49,54 @@ each_thread(pid_t pid, void (*fn)(pid_t tid, void *arg), void *arg)
 	(void)closedir(d);
 }
 
+struct sums {
+	uint64_t ran, waited;
+};
+
 static void
 thread_cpu(pid_t tid, void *arg)
 {
-	unsigned long long ns;
-	uint64_t *sum = arg;
+	unsigned long long ran, waited;
+	struct sums *s = arg;
 	char path[64];
 	FILE *f;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)tid);
 	if ((f = fopen(path, "r")) == NULL)
 		return; /* it ended */
-	if (fscanf(f, "%llu", &ns) == 1)
-		*sum += ns;
+	if (fscanf(f, "%llu %llu", &ran, &waited) == 2) {
+		s->ran += ran;
+		s->waited += waited;
+	}
 	(void)fclose(f);
 }
 
 uint64_t
-rig_cpu_ns(pid_t pid)
+rig_cpu_ns(pid_t pid, uint64_t *waited)
 {
-	uint64_t sum = 0;
+	struct sums s = { 0, 0 };
 
-	each_thread(pid, thread_cpu, &sum);
-	return sum;
+	each_thread(pid, thread_cpu, &s);
+	if (waited != NULL)
+		*waited = s.waited;
+	return s.ran;
+}
+
+static void
+thread_first(pid_t tid, void *arg)
+{
+	const struct sched_param p = {
+		.sched_priority = *(bool *)arg ? 1 : 0,
+	};
+
+	(void)sched_setscheduler(
+	    tid, *(bool *)arg ? SCHED_FIFO : SCHED_OTHER, &p);
+}
+
+void
+rig_first(pid_t pid, bool on)
+{
+	each_thread(pid != 0 ? pid : getpid(), thread_first, &on);
 }
 
 static void

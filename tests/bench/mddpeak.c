@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The highest rate without loss, by halving, and the delay at half of it. A
- * short run proves little by its losses: sockets hold a tenth of a second of
- * it. So a rate is carried when no queue grew either, which the delay tells.
+ * The highest rate without loss, by halving, and the delay at a rate. A short
+ * run proves little by its losses: sockets hold a tenth of a second of it. So a
+ * rate is carried when no queue grew either, which the delay tells.
+ *
+ * Receivers read a sample (mddear.c): what is measured is the forwarder and
+ * not how fast its processor's neighbour reads.
  */
 #include <string.h>
 
@@ -17,7 +20,7 @@ static bool
 carries(
     struct rig *r, unsigned rate, unsigned burst, double seconds, bool *ours)
 {
-	const struct rig_load l = { rate, burst, seconds / 2 };
+	const struct rig_load l = { rate, burst, seconds / 2, true };
 	struct rig_result out;
 
 	rig_run(r, &l, &out);
@@ -30,8 +33,6 @@ void
 rig_peak(struct rig *r, unsigned burst, double seconds, struct rig_peak *p)
 {
 	unsigned lo = 0, hi = 0, mid = FIRST, tries = 0;
-	struct rig_load l = { 0, burst, seconds };
-	struct rig_result out;
 	bool ours;
 
 	memset(p, 0, sizeof(*p));
@@ -47,10 +48,33 @@ rig_peak(struct rig *r, unsigned burst, double seconds, struct rig_peak *p)
 		mid = hi == 0 ? lo * 2 : lo + (hi - lo) / 2;
 		tries++;
 	}
-	if ((p->rate = lo) == 0)
-		return;
-	l.rate = lo / 2;
-	rig_run(r, &l, &out);
-	p->p50_us = out.p50_us;
-	p->p99_us = out.p99_us;
+	p->rate = lo;
+}
+
+void
+rig_delay(struct rig *r, unsigned rate, unsigned burst, double seconds,
+    unsigned runs, struct rig_delay *d)
+{
+	const struct rig_load l = { rate, burst, seconds, true };
+	double p50[RIG_RUNS], p99[RIG_RUNS], busy[RIG_RUNS], part[RIG_RUNS];
+	struct rig_result out;
+	unsigned i;
+
+	memset(d, 0, sizeof(*d));
+	for (i = 0; i < runs; i++) {
+		rig_run(r, &l, &out);
+		p50[i] = out.p50_us;
+		p99[i] = out.p99_us;
+		busy[i] = out.busy;
+		part[i] = l.seconds / (l.seconds + out.late);
+		d->lost += 100.0 * (double)(out.expected - out.delivered) /
+		    (double)out.expected / runs;
+		d->waited +=
+		    100.0 * (double)out.waited_ns / 1e9 / seconds / runs;
+	}
+	d->rate = rate;
+	d->p50_us = rig_median(p50, i);
+	d->p99_us = rig_median(p99, i);
+	d->busy = rig_median(busy, i);
+	d->part = rig_median(part, i);
 }

@@ -6,7 +6,7 @@
  * that lost it. The forwarder has the other processor, and its time is read
  * in nanoseconds from schedstat.
  */
-#include "tests/bench/mddrig.h"
+#include "tests/bench/mddear.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,13 +23,12 @@
 
 #define STRIDE	   RIG_PACKET
 #define ROOM	   (4 << 20) /* octets that a member's socket holds */
-#define DRAIN	   32
-#define SEEN	   24 /* octets of a packet that a receiver looks at */
+#define UNREAD	   1500	     /* packets that surely wait in a member's socket */
+#define STALL_NS   50000
 #define WARM_RATE  30000
 #define WARM_S	   0.3
 #define SETTLE_NS  50000000
 #define INNER_TAIL 17 /* inner tag, OHB */
-#define SAMPLES	   (1u << 20)
 
 void
 rig_fail(const char *what, const char *file, int line)
@@ -43,15 +42,6 @@ void
 rig_random(void *p, size_t n)
 {
 	perc_random(p, n);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t); /* as packets are stamped */
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* ---- members ---------------------------------------------------------- */
@@ -110,7 +100,7 @@ rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
 static void
 warm_up(struct rig *r)
 {
-	struct rig_load l = { WARM_RATE, 1, WARM_S };
+	struct rig_load l = { WARM_RATE, 1, WARM_S, false };
 	struct rig_result out;
 
 	rig_run(r, &l, &out);
@@ -164,14 +154,6 @@ rig_packet(struct rig *r, struct rig_member *m, uint8_t *p)
 	return len;
 }
 
-struct train { /* what one run sends */
-	unsigned packets, burst;
-	uint8_t *octets;
-	int64_t *sent_ns; /* of each burst */
-	size_t len;
-	uint16_t first_seq[RIG_MEMBERS];
-};
-
 static void
 train_make(struct rig *r, const struct rig_load *l, struct train *t)
 {
@@ -210,7 +192,7 @@ burst_send(struct rig *r, struct train *t, unsigned k)
 		msg[i].msg_hdr.msg_name = &m->to;
 		msg[i].msg_hdr.msg_namelen = sizeof(m->to);
 	}
-	t->sent_ns[k] = now_ns();
+	t->sent_ns[k] = rig_now_ns();
 	while (done < t->burst) {
 		n = sendmmsg(m->fd, msg + done, t->burst - done, 0);
 		need(n > 0 || errno == EAGAIN || errno == ECONNREFUSED);
@@ -218,83 +200,33 @@ burst_send(struct rig *r, struct train *t, unsigned k)
 	}
 }
 
-/* ---- receivers -------------------------------------------------------- */
-
-struct ear {
-	uint64_t received;
-	uint32_t *us10; /* delays, in tenths of microseconds */
-	unsigned n;
-	struct mmsghdr msg[DRAIN];
-	struct iovec iov[DRAIN];
-	uint8_t buf[DRAIN][SEEN];
-	char control[DRAIN][64];
-};
-
-static void
-delay_note(struct rig *r, const struct train *t, struct ear *e, unsigned i)
-{
-	const uint8_t *p = e->buf[i];
-	struct cmsghdr *c = CMSG_FIRSTHDR(&e->msg[i].msg_hdr);
-	unsigned who = p[11], at;
-	struct timespec ts;
-	int64_t ns;
-
-	if (c == NULL || c->cmsg_type != SO_TIMESTAMPNS || who >= r->senders ||
-	    p[0] != 0x80 || p[1] != 111 || e->n == SAMPLES)
-		return;
-	memcpy(&ts, CMSG_DATA(c), sizeof(ts));
-	at = (uint16_t)((p[2] << 8 | p[3]) - t->first_seq[who]);
-	at = at / t->burst * r->senders + who;
-	if (at >= t->packets / t->burst)
-		return;
-	ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec - t->sent_ns[at];
-	e->us10[e->n++] = ns < 0 ? 0 : (uint32_t)(ns / 100);
-}
-
-static bool
-ear_drain(struct rig *r, const struct train *t, struct ear *e, unsigned who)
-{
-	int i, n;
-
-	for (i = 0; i < DRAIN; i++) {
-		e->iov[i].iov_base = e->buf[i];
-		e->iov[i].iov_len = SEEN;
-		e->msg[i].msg_hdr = (struct msghdr){ .msg_iov = &e->iov[i],
-			.msg_iovlen = 1,
-			.msg_control = e->control[i],
-			.msg_controllen = sizeof(e->control[i]) };
-	}
-	n = recvmmsg(r->m[who].fd, e->msg, DRAIN, MSG_DONTWAIT, NULL);
-	for (i = 0; i < n; i++) {
-		if (e->buf[i][0] != 0x80 || e->buf[i][1] != 111)
-			continue; /* RTCP, STUN */
-		e->received++;
-		delay_note(r, t, e, (unsigned)i);
-	}
-	return n == DRAIN;
-}
-
 /* ---- a run ------------------------------------------------------------ */
-
-static int
-by_value(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void
 quiet(struct rig *r, const struct train *t, struct ear *e, int64_t ns)
 {
-	int64_t end = now_ns() + ns;
+	int64_t end = rig_now_ns() + ns;
 	unsigned who = 0;
 
-	while (now_ns() < end || who != 0) {
+	while (rig_now_ns() < end || who != 0) {
 		while (ear_drain(r, t, e, who))
 			;
 		who = (who + 1) % r->n;
 	}
+}
+
+/*
+ * Who should have sent long ago was not let run. A generator that makes up
+ * for that sends what nobody sends, a row of packets at once, and the queue
+ * behind it would be said to be the forwarder's. So the plan moves on, and
+ * what that costs of the rate is told.
+ */
+static int64_t
+stalled(int64_t due, const struct rig_load *l)
+{
+	int64_t behind = rig_now_ns() - due;
+
+	return l->sampled && behind > STALL_NS ? behind - STALL_NS : 0;
 }
 
 static void
@@ -303,18 +235,41 @@ train_run(struct rig *r, const struct rig_load *l, struct train *t,
 {
 	double gap = 1e9 * l->burst * (r->n - 1) / l->rate;
 	unsigned k, bursts = t->packets / t->burst, who = 0;
-	int64_t t0 = now_ns(), due;
+	int64_t began = rig_now_ns(), t0 = began, due;
 
 	for (k = 0; k < bursts; k++) {
 		due = t0 + (int64_t)(gap * k);
 		do {
-			(void)ear_drain(r, t, e, who);
+			if (!l->sampled)
+				(void)ear_drain(r, t, e, who);
 			who = (who + 1) % r->n;
-		} while (now_ns() < due);
+		} while (rig_now_ns() < due);
+		t0 += stalled(due, l);
 		burst_send(r, t, k);
 	}
-	out->late = (double)(now_ns() - t0) / 1e9 - gap * bursts / 1e9;
+	out->late = (double)(rig_now_ns() - began - (int64_t)(gap * bursts));
+	out->late /= 1e9;
 	quiet(r, t, e, SETTLE_NS);
+}
+
+/* A socket hears nearly all of them, and keeps what waits until the end. */
+static unsigned
+sieve_for(const struct train *t)
+{
+	return t->packets / UNREAD + 1;
+}
+
+static void
+result_fill(const struct rig *r, const struct rig_load *l,
+    const struct train *t, struct ear *e, struct rig_result *out)
+{
+	out->expected = (uint64_t)t->packets * (r->n - 1);
+	if (out->delivered > 0)
+		out->cpu_ns = (double)out->ran_ns / (double)out->delivered;
+	out->busy = (double)out->ran_ns / 1e9 / (l->seconds + out->late);
+	ear_sort(e);
+	out->p50_us = ear_delay_us(e, 500);
+	out->p99_us = ear_delay_us(e, 990);
 }
 
 void
@@ -322,29 +277,26 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 {
 	static struct ear e;
 	struct train t = { 0 };
-	uint64_t cpu;
+	uint64_t ran, waited;
 
 	memset(out, 0, sizeof(*out));
-	if (e.us10 == NULL)
-		need((e.us10 = calloc(SAMPLES, sizeof(*e.us10))) != NULL);
 	if (r->sut->keep != NULL)
 		r->sut->keep(r);
 	train_make(r, l, &t);
+	rig_sieve(r, l->sampled ? sieve_for(&t) : 1);
+	ear_open(&e);
 	quiet(r, &t, &e, SETTLE_NS / 10);
 	(void)rig_drops(r);
-	e.received = e.n = 0;
-	cpu = rig_cpu_ns(r->pid);
+	ear_open(&e);
+	ran = rig_cpu_ns(r->pid, &waited);
+	if (l->sampled)
+		rig_first(0, true);
 	train_run(r, l, &t, &e, out);
-	cpu = rig_cpu_ns(r->pid) - cpu;
-	out->expected = (uint64_t)t.packets * (r->n - 1);
+	rig_first(0, false);
+	out->ran_ns = rig_cpu_ns(r->pid, &out->waited_ns) - ran;
+	out->waited_ns -= waited;
 	out->delivered = e.received + rig_drops(r);
-	if (out->delivered > 0)
-		out->cpu_ns = (double)cpu / (double)out->delivered;
-	if (e.n > 0) {
-		qsort(e.us10, e.n, sizeof(*e.us10), by_value);
-		out->p50_us = e.us10[e.n / 2] / 10.0;
-		out->p99_us = e.us10[(uint64_t)e.n * 99 / 100] / 10.0;
-	}
+	result_fill(r, l, &t, &e, out);
 	if (out->delivered < out->expected && r->sut->revive != NULL)
 		r->sut->revive(r);
 	free(t.octets);
@@ -354,7 +306,7 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 double
 rig_flat_out(struct rig *r, unsigned offered, double seconds)
 {
-	const struct rig_load l = { offered, 1, 2 * seconds };
+	const struct rig_load l = { offered, 1, 2 * seconds, false };
 	double gap = 1e9 * (r->n - 1) / offered, out;
 	struct timespec nap = { 0, 50000 };
 	struct train t = { 0 };
@@ -365,20 +317,21 @@ rig_flat_out(struct rig *r, unsigned offered, double seconds)
 
 	train_make(r, &l, &t);
 	rooms_set(r, 1);
-	t0 = now_ns();
+	t0 = rig_now_ns();
 	for (k = 0; k < t.packets; k++) {
-		while (now_ns() < t0 + (int64_t)(gap * k))
+		while (rig_now_ns() < t0 + (int64_t)(gap * k))
 			(void)nanosleep(&nap, NULL);
 		if (cpu == 0 && k >= t.packets / 2) {
 			(void)rig_drops(r);
-			cpu = rig_cpu_ns(r->pid);
+			cpu = rig_cpu_ns(r->pid, NULL);
 		}
 		burst_send(r, &t, k);
 	}
-	out = (double)rig_drops(r) * 1e9 / (double)(rig_cpu_ns(r->pid) - cpu);
+	out = (double)rig_drops(r) * 1e9 /
+	    (double)(rig_cpu_ns(r->pid, NULL) - cpu);
 	rooms_set(r, ROOM);
-	e.n = SAMPLES; /* no delays */
-	do {	       /* until the forwarder has no more of it */
+	ear_open(&e);
+	do { /* until the forwarder has no more of it */
 		before = e.received;
 		quiet(r, &t, &e, SETTLE_NS * 4);
 	} while (e.received - before > r->n);

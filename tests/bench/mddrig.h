@@ -57,6 +57,7 @@ struct rig {
 	bool no_segments;
 	unsigned leg_pps;     /* perch: max_leg_pps; 0: as many as it takes */
 	unsigned conferences; /* perch: that members are spread over; 0: one */
+	unsigned one_of;      /* packets that receivers' sockets keep (sieve) */
 	char dir[64];
 };
 
@@ -64,11 +65,16 @@ struct rig_load {
 	unsigned rate;	/* packets a second that leave the forwarder */
 	unsigned burst; /* packets of one sender at once */
 	double seconds;
+	/* Receivers read a sample, and not before all was sent. */
+	bool sampled;
 };
 struct rig_result {
 	uint64_t expected, delivered;
 	double cpu_ns; /* of the forwarder, for each packet that left */
 	double late;   /* how far the generator fell behind, seconds */
+	double busy;   /* part of its processor that the forwarder took */
+	uint64_t ran_ns;
+	uint64_t waited_ns; /* that it could have run and another process did */
 	double p50_us, p99_us;
 };
 
@@ -82,7 +88,8 @@ size_t rig_packet(struct rig *r, struct rig_member *m, uint8_t *p);
 
 /* Datagrams that members' sockets had no room for since the last call. */
 uint64_t rig_drops(struct rig *r);
-uint64_t rig_cpu_ns(pid_t pid);
+/* Its time on the processor; *waited: and in the queue for it. */
+uint64_t rig_cpu_ns(pid_t pid, uint64_t *waited);
 /* Packets that leave in a second of the forwarder's processor when more are
  * offered than it can do, nobody taking them: sockets that are full count what
  * reaches them, and cost the generator nothing. */
@@ -90,11 +97,24 @@ double rig_flat_out(struct rig *r, unsigned offered, double seconds);
 
 struct rig_peak {
 	unsigned rate;
-	bool generator;	       /* and more could not be sent here */
-	double p50_us, p99_us; /* at half of it */
+	bool generator; /* and more could not be sent here */
 };
 void
 rig_peak(struct rig *r, unsigned burst, double seconds, struct rig_peak *p);
+
+#define RIG_RUNS 15
+struct rig_delay {     /* medians of the runs, lost and waited of all */
+	unsigned rate; /* packets a second that were to leave */
+	double part;   /* of it that the generator sent */
+	double p50_us, p99_us;
+	double busy;	     /* part of its processor that it took */
+	double lost, waited; /* %, of packets; of time, for its processor */
+};
+void rig_delay(struct rig *r, unsigned rate, unsigned burst, double seconds,
+    unsigned runs, struct rig_delay *d);
+
+/* Sorts v. */
+double rig_median(double *v, unsigned n);
 
 struct flood_opt {
 	const char *kind; /* NULL: each */
@@ -114,3 +134,5 @@ void rig_fail(const char *what, const char *file, int line)
 void rig_random(void *p, size_t n);
 /* The processor that forwarders have for themselves. */
 void rig_pin(pid_t pid, int cpu);
+/* No ordinary process runs before it (SCHED_FIFO), if we may ask for that. */
+void rig_first(pid_t pid, bool on);
