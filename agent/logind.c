@@ -177,8 +177,8 @@ logind_new(struct logind **lp, struct perc_loop *loop, logind_fn fn, void *arg)
 		logind_free(l);
 		return r;
 	}
-	on_bus(-1, 0, l); /* what came while we asked */
 	*lp = l;
+	on_bus(-1, 0, l); /* what came while we asked */
 	return 0;
 }
 

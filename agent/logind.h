@@ -20,7 +20,8 @@ enum logind_event {
 };
 typedef void (*logind_fn)(enum logind_event event, void *arg);
 
-/* PERC_ERR_UNSUPPORTED: no bus, or no logind on it. */
+/* PERC_ERR_UNSUPPORTED: no bus, or no logind on it. *lp is set before fn is
+ * called for the first time, which may be before this returns. */
 PERC_MUST int logind_new(
     struct logind **lp, struct perc_loop *loop, logind_fn fn, void *arg);
 /* The machine may sleep as far as we are concerned. */

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/logind.h"
+#include "agent/supersleep.h"
 #include "agent/superturn.h"
 #include "agent/text.h"
 #include "agent/vaultmsg.h"
@@ -27,17 +27,15 @@
 #include "perc/secret.h"
 #include "perc/systemd.h"
 
-#define ERASE_MS 300  /* the vault needs a few */
-#define KILL_MS	 8000 /* the front's farewells take up to 6 s */
+#define KILL_MS 8000 /* the front's farewells take up to 6 s */
 
 struct super {
 	struct perc_loop *loop;
 	pid_t vault, front; /* 0: ended */
-	const struct agent_conf *conf;
-	struct logind *logind; /* NULL: nobody tells */
-	int given; /* the socket that clients connect to; -1: none */
+	int given;	    /* the socket that clients connect to; -1: none */
 	bool stopping, failed;
-	struct perc_timer late, erased;
+	struct perc_timer late;
+	struct super_sleep sleep;
 	struct super_turn turn;
 };
 
@@ -45,11 +43,11 @@ struct super {
  * ---------------------------------------------------------------- */
 
 static int
-vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
+vault_spawn(struct super *s, const struct agent_conf *conf, int chan, int word)
 {
 	char *path = agent_conf_vault_path(conf), port[16], why[256];
 	unsigned base = (unsigned)conf->media_out_base;
-	int fds[1 + SUPER_LOCAL_FDS], n = 0, r;
+	int fds[VAULT_FDS], n = 0, r;
 	char *argv[8];
 
 	if (path == NULL) {
@@ -70,11 +68,12 @@ vault_spawn(struct super *s, const struct agent_conf *conf, int chan)
 	}
 	argv[n] = NULL;
 	fds[0] = chan;
+	fds[1 + SUPER_LOCAL_FDS] = word;
 	if ((r = super_sockets_open(
 		 fds + 1, (unsigned)conf->media_base, why, sizeof(why))) != 0)
 		log_warnx("%s", why);
-	else if ((r = perc_proc_spawn(
-		      &s->vault, path, argv, fds, 1 + SUPER_LOCAL_FDS)) != 0)
+	else if ((r = perc_proc_spawn(&s->vault, path, argv, fds, VAULT_FDS)) !=
+	    0)
 		log_warn("vault_spawn path=%s", path);
 	super_sockets_close(fds + 1);
 	free(path);
@@ -110,13 +109,18 @@ front_spawn(struct super *s, const char *file, int chan)
 static int
 spawn_both(struct super *s, const struct agent_conf *conf, const char *file)
 {
-	int sv[2] = { -1, -1 }, r;
+	int sv[2] = { -1, -1 }, word[2] = { -1, -1 }, r;
 
 	if ((r = perc_proc_pair(sv)) != 0)
 		return r;
-	if ((r = vault_spawn(s, conf, sv[1])) == 0 &&
+	if ((r = perc_proc_pair(word)) != 0)
+		goto out;
+	if ((r = vault_spawn(s, conf, sv[1], word[1])) == 0 &&
 	    (r = super_turn_start(&s->turn, s->loop, conf, file)) == 0)
 		r = front_spawn(s, file, sv[0]);
+	close(word[1]);
+	s->sleep.word_fd = word[0];
+out:
 	close(sv[0]);
 	close(sv[1]);
 	return r;
@@ -177,40 +181,6 @@ ended(struct super *s, const char *what, int status)
 	perc_loop_stop(s->loop);
 }
 
-static void
-on_erased(void *arg)
-{
-	struct super *s = arg;
-
-	logind_ready(s->logind);
-}
-
-/* The vault erases, the front waits for the morning. */
-static void
-on_logind(enum logind_event event, void *arg)
-{
-	struct super *s = arg;
-
-	if (event == LOGIND_WAKE)
-		tell(s->front, SIGUSR1);
-	else if (event == LOGIND_LOCK && s->conf->erase_on_lock)
-		tell(s->vault, SIGUSR2);
-	else if (event == LOGIND_SLEEP && s->conf->erase_on_suspend)
-		tell(s->vault, SIGUSR1);
-	if (event == LOGIND_SLEEP &&
-	    perc_timer_set(s->loop, &s->erased, ERASE_MS, on_erased, s) != 0)
-		on_erased(s);
-}
-
-static void
-logind_follow(struct super *s)
-{
-	if (!s->conf->erase_on_lock && !s->conf->erase_on_suspend)
-		return;
-	if (logind_new(&s->logind, s->loop, on_logind, s) != 0)
-		log_info("logind=none: keys stay over suspend and lock");
-}
-
 /* Only our own are waited for. */
 static void
 on_child(int signo, void *arg)
@@ -260,7 +230,7 @@ socket_take(struct super *s)
 int
 super_main(const struct agent_conf *conf, const char *file)
 {
-	struct super s = { .conf = conf, .given = -1 };
+	struct super s = { .given = -1, .sleep.word_fd = -1 };
 	int r;
 
 	if (perc_process_harden() != 0)
@@ -279,12 +249,12 @@ super_main(const struct agent_conf *conf, const char *file)
 		if (s.vault == 0 && s.front == 0)
 			goto out;
 	} else {
-		logind_follow(&s);
+		super_sleep_start(&s.sleep, s.loop, conf, &s.vault, &s.front);
 		perc_proc_notify("READY=1");
 	}
 	r = perc_loop_run(s.loop);
 out:
-	logind_free(s.logind);
+	super_sleep_stop(&s.sleep);
 	perc_loop_free(s.loop);
 	return r != 0 || s.failed ? 1 : 0;
 }

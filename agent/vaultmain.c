@@ -222,13 +222,16 @@ on_signal(int signo, void *arg)
 	perc_loop_stop(v->loop);
 }
 
-/* The supervisor's word, for what it alone hears of. */
+/* The supervisor's word, for what it alone hears of. It keeps the machine
+ * awake until it has ours. */
 static void
 on_erase(int signo, void *arg)
 {
 	struct vault *v = arg;
 
 	vault_stop(v, signo == SIGUSR1 ? "suspended" : "locked");
+	if (signo == SIGUSR1 && send(VAULT_FD_WORD, "", 1, MSG_NOSIGNAL) != 1)
+		log_warn("erased unsaid");
 }
 
 static void

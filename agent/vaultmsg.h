@@ -123,7 +123,9 @@ enum vault_proof_flag {
  * RTCP socket of audio and of video, then per slot those of the further layers
  * of a picture (all bound to loopback; stream 0 is audio, 1 video and its worst
  * layer, 2 and 3 the better ones), then one UDP socket, bound to loopback, for sending to receivers, then
- * a netlink socket (NETLINK_SOCK_DIAG), or any other where there is none.
+ * a netlink socket (NETLINK_SOCK_DIAG), or any other where there is none, then
+ * a stream socket of the supervisor's, to whom one octet says that a SIGUSR1
+ * was obeyed: every key is wiped.
  */
 #define VAULT_OUT_STREAMS 256 /* remote streams with ports, per conference */
 #define VAULT_OUT_PORTS	  (VAULT_SLOTS * VAULT_OUT_STREAMS * 2)
@@ -141,4 +143,5 @@ enum vault_proof_flag {
 #define VAULT_FD_OUT                                                           \
 	(PERC_PROC_FD + 1 + VAULT_SLOTS * VAULT_LOCAL_STREAMS * 2)
 #define VAULT_FD_DIAG (VAULT_FD_OUT + 1)
-#define VAULT_FDS    (VAULT_FD_DIAG - PERC_PROC_FD + 1) /* for perc_proc_spawn */
+#define VAULT_FD_WORD (VAULT_FD_DIAG + 1)
+#define VAULT_FDS    (VAULT_FD_WORD - PERC_PROC_FD + 1) /* for perc_proc_spawn */

@@ -7,8 +7,8 @@
  *	lock UID	  Lock of a session of that user
  *	hint UID	  its LockedHint, as a screen locker sets it
  *
- * Prints "ready", "inhibited" for each delay lock taken and "released" when
- * it was let go.
+ * Prints "ready", "inhibited N" for the Nth delay lock taken and "released N"
+ * when that one was let go.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +23,12 @@
 #define PATH	"/org/freedesktop/login1"
 #define SESSION PATH "/session/c1"
 
+#define LOCKS_MAX 8 /* in one run */
+#define FIRST	  2 /* descriptors before them in poll() */
+
 static sd_bus *bus;
-static int held = -1; /* our end of the newest delay lock */
+static int held[LOCKS_MAX]; /* our ends of the delay locks; -1: let go */
+static unsigned taken;
 static uint32_t owner;
 
 static int
@@ -37,14 +41,12 @@ on_inhibit(sd_bus_message *m, void *arg, sd_bus_error *e)
 	(void)e;
 	if (sd_bus_message_read(m, "ssss", &what, &who, &why, &mode) < 0 ||
 	    strcmp(what, "sleep") != 0 || strcmp(mode, "delay") != 0 ||
-	    pipe2(p, O_CLOEXEC) != 0)
+	    taken == LOCKS_MAX || pipe2(p, O_CLOEXEC) != 0)
 		return -EINVAL;
 	r = sd_bus_reply_method_return(m, "h", p[1]);
 	close(p[1]);
-	if (held >= 0)
-		close(held);
-	held = p[0];
-	puts("inhibited");
+	held[taken++] = p[0];
+	printf("inhibited %u\n", taken);
 	fflush(stdout);
 	return r;
 }
@@ -107,26 +109,36 @@ line_take(const char *line)
 	return -EINVAL;
 }
 
+static void
+released_tell(const struct pollfd *p)
+{
+	for (unsigned i = 0; i < taken; i++) {
+		if (held[i] < 0 || p[i].revents == 0)
+			continue;
+		close(held[i]);
+		held[i] = -1;
+		printf("released %u\n", i + 1);
+		fflush(stdout);
+	}
+}
+
 static int
 run(void)
 {
-	struct pollfd p[3] = { { .fd = sd_bus_get_fd(bus), .events = POLLIN },
-		{ .fd = 0, .events = POLLIN }, { .events = POLLIN } };
+	struct pollfd p[FIRST + LOCKS_MAX] = { { .fd = sd_bus_get_fd(bus),
+						   .events = POLLIN },
+		{ .fd = 0, .events = POLLIN } };
 	char line[64];
 	int r;
 
 	for (;;) {
 		while ((r = sd_bus_process(bus, NULL)) > 0)
 			continue;
-		p[2].fd = held;
-		if (r < 0 || poll(p, 3, 60000) <= 0)
+		for (unsigned i = 0; i < taken; i++)
+			p[FIRST + i] = (struct pollfd){ held[i], POLLIN, 0 };
+		if (r < 0 || poll(p, FIRST + taken, 60000) <= 0)
 			return 1;
-		if (held >= 0 && p[2].revents != 0) {
-			close(held);
-			held = -1;
-			puts("released");
-			fflush(stdout);
-		}
+		released_tell(p + FIRST);
 		if (p[1].revents == 0)
 			continue;
 		if (fgets(line, sizeof(line), stdin) == NULL)

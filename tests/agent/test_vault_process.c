@@ -3,9 +3,12 @@
  * The real perch-vault, started as its supervisor starts it: what it says of
  * itself, what it refuses to start with, and how it ends.
  */
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vaultproc.h"
@@ -49,7 +52,7 @@ static void
 test_protection_on_demand(void **state)
 {
 	struct proc *p = *state;
-	struct proc q = { .err = -1 };
+	struct proc q = { .err = -1, .word = -1 };
 	json_t *report;
 	char text[4096];
 	bool all;
@@ -70,6 +73,7 @@ test_protection_on_demand(void **state)
 		refuses(&q, "--user-config", "protection missing");
 		perc_chan_free(q.k.chan);
 		close(q.err);
+		close(q.word);
 		return;
 	}
 	proc_start(&q, "--user-config");
@@ -80,6 +84,7 @@ test_protection_on_demand(void **state)
 	perc_chan_free(q.k.chan); /* and so it ends */
 	assert_int_equal(proc_end(&q, text, sizeof(text)), 0);
 	close(q.err);
+	close(q.word);
 }
 
 static void
@@ -125,6 +130,33 @@ test_term_erases_and_leaves(void **state)
 	kit_msg_clear(&m);
 	assert_int_equal(proc_end(p, text, sizeof(text)), 0);
 	assert_non_null(strstr(text, "erased conf=c_real reason=stopped"));
+}
+
+/* REQ-W-3.3: the supervisor lets the machine sleep at this word. */
+static void
+test_REQ_W_3_3_word_when_it_wiped(void **state)
+{
+	struct proc *p = *state;
+	struct pollfd said = { .events = POLLIN };
+	struct kit_conf c;
+	struct kit_msg m;
+	char octets[8];
+	int status;
+
+	proc_start(p, "--user-config");
+	said.fd = p->word;
+	proc_join(p, &c);
+	assert_int_equal(kill(p->pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(p->pid, &status, WUNTRACED), p->pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(kill(p->pid, SIGUSR1), 0);
+	assert_int_equal(poll(&said, 1, 50), 0);
+	assert_int_equal(kill(p->pid, SIGCONT), 0);
+	assert_int_equal(poll(&said, 1, 30000), 1);
+	assert_int_equal(recv(p->word, octets, sizeof(octets), 0), 1);
+	assert_int_equal(kill(p->pid, SIGKILL), 0); /* what is not done */
+	assert_true(kit_wait(&p->k, VAULT_ERASED, 0, &m)); /* stays undone */
+	kit_msg_clear(&m);
 }
 
 static void
@@ -211,6 +243,7 @@ main(void)
 		TEST(test_odd_port),
 		TEST(test_port_without_room),
 		TEST(test_term_erases_and_leaves),
+		TEST(test_REQ_W_3_3_word_when_it_wiped),
 		TEST(test_channel_gone_ends_it),
 		TEST(test_REQ_W_2_foreign_configuration),
 		TEST(test_writable_keys),

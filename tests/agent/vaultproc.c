@@ -49,7 +49,7 @@ proc_setup(void **state)
 	    "require_protection = no\n[kmf test]\nurl = " KIT_KMF
 	    "\nkeys = kmf-keys.json\n");
 	assert_int_equal(perc_loop_new(&p->loop), 0);
-	p->err = -1;
+	p->err = p->word = -1;
 	*state = p;
 	return 0;
 }
@@ -66,6 +66,8 @@ proc_teardown(void **state)
 	}
 	if (p->err >= 0)
 		close(p->err);
+	if (p->word >= 0)
+		close(p->word);
 	perc_chan_free(p->k.chan);
 	for (i = 0; i < p->k.nq; i++)
 		free(p->k.q[i].data);
@@ -141,17 +143,20 @@ proc_start(struct proc *p, const char *option)
 		(char *)(uintptr_t) "-c", p->conf,
 		(char *)(uintptr_t) "-o20000", (char *)(uintptr_t)option,
 		NULL };
-	int fds[VAULT_FDS], sv[2], e[2], saved, i, r;
+	int fds[VAULT_FDS], sv[2], word[2], e[2], saved, i, r;
 	char path[512];
 
 	assert_int_equal(perc_proc_pair(sv), 0);
 	assert_int_equal(pipe2(e, O_CLOEXEC), 0);
+	assert_int_equal(perc_proc_pair(word), 0);
 	fds[0] = sv[1];
-	for (i = 1; i < VAULT_FDS - 1; i++)
+	for (i = 1; i < VAULT_FD_DIAG - PERC_PROC_FD; i++)
 		fds[i] = udp();
 	fds[i] =
 	    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	assert_true(fds[i] >= 0);
+	fds[++i] = word[1];
+	p->word = word[0];
 	/* LeakSanitizer attaches to its own process: the cage forbids that. */
 	assert_int_equal(setenv("ASAN_OPTIONS", "detect_leaks=0", 1), 0);
 	saved = fcntl(2, F_DUPFD_CLOEXEC, 10);

@@ -13,7 +13,8 @@ struct proc {
 	struct perc_chan *chan;
 	struct kit k; /* its queue and front only */
 	pid_t pid;
-	int err; /* its standard error */
+	int err;  /* its standard error */
+	int word; /* the supervisor's end of its socket */
 	const char *program;
 	uint16_t in; /* where it takes audio, since READY */
 };
