@@ -5,6 +5,7 @@
  *	frontlogin.c    who the provider is; the end of a login, good or bad
  *	frontdevice.c   device grant (RFC 8628)
  *	frontredirect.c the browser's loopback redirect (RFC 8252)
+ *	frontvisit.c    whoever connects there
  *	fronttoken.c    the token endpoint: what it gives, renewing it
  *	frontidtoken.c  what an ID token must say (OpenID Connect Core)
  *	frontlogout.c   forgetting, here and there (RFC 7009)
@@ -16,12 +17,15 @@
 #include "perc/b64.h"
 
 #define FRONT_WAITERS_MAX 8
+#define FRONT_VISITS_MAX  4 /* connections to the redirect's port at once */
 #define FRONT_RANDOM_TEXT (PERC_B64_LEN(32) + 1)
 
 struct front_waiter {
 	void (*fn)(void *arg);
 	void *arg;
 };
+
+struct front_visit;
 
 struct front_login {
 	struct agent *agent;
@@ -46,6 +50,7 @@ struct front_login {
 
 	int fd; /* listening on loopback while a browser is awaited */
 	struct perc_io *io;
+	struct front_visit *visits[FRONT_VISITS_MAX]; /* the oldest first */
 	char redirect[64];
 	char verifier[FRONT_RANDOM_TEXT], state[FRONT_RANDOM_TEXT];
 	char nonce[FRONT_RANDOM_TEXT]; /* "": none was sent */
@@ -116,6 +121,14 @@ void front_device_start(struct front_login *l);
 /* frontredirect.c */
 void front_redirect_start(struct front_login *l);
 void front_redirect_close(struct front_login *l);
+/* A visitor's request, of which the first line counts: writes the page to fd
+ * and does what follows, after which l may be gone. */
+void front_redirect_answer(
+    struct front_login *l, int fd, const char *request, size_t len);
+
+/* frontvisit.c */
+void front_visit_accept(int fd, uint32_t events, void *arg);
+void front_visits_close(struct front_login *l);
 
 struct front_redirect {
 	char code[2048];

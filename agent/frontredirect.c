@@ -18,9 +18,7 @@
 #include "perc/log.h"
 #include "perc/secret.h"
 
-#define BROWSER_MS  600000
-#define REQUEST_MAX 8192
-#define READ_MS	    2000 /* the request of a browser on this machine is there */
+#define BROWSER_MS 600000
 
 static void
 random_text(char out[static FRONT_RANDOM_TEXT])
@@ -130,16 +128,6 @@ page(int s, const char *text)
 	(void)!send(s, out, strlen(out), MSG_NOSIGNAL);
 }
 
-/* A browser on this machine; a silent caller costs READ_MS at most. */
-static ssize_t
-request_read(int s, char *buf, size_t cap)
-{
-	struct timeval tv = { .tv_sec = READ_MS / 1000 };
-
-	(void)setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	return recv(s, buf, cap, 0);
-}
-
 static void
 denied(struct front_login *l, const struct front_redirect *got)
 {
@@ -188,24 +176,15 @@ page_text(int r)
 	}
 }
 
-static void
-on_browser(int fd, uint32_t events, void *arg)
+void
+front_redirect_answer(
+    struct front_login *l, int fd, const char *request, size_t len)
 {
-	struct front_login *l = arg;
 	struct front_redirect got;
-	char buf[REQUEST_MAX];
-	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC), r;
-	ssize_t n;
+	int r = front_redirect_parse(
+	    &got, request, len, l->state, l->issuer, l->iss_param);
 
-	if (s < 0)
-		return;
-	n = request_read(s, buf, sizeof(buf));
-	r = n > 0 ? front_redirect_parse(
-			&got, buf, (size_t)n, l->state, l->issuer, l->iss_param)
-		  : PERC_ERR_CLOSED;
-	page(s, page_text(r));
-	close(s);
-	perc_wipe(buf, sizeof(buf));
+	page(fd, page_text(r));
 	redirect_take(l, r, &got);
 	perc_wipe(&got, sizeof(got));
 }
@@ -236,7 +215,7 @@ listen_loopback(struct front_login *l)
 	text_put(l->redirect, sizeof(l->redirect), "http://127.0.0.1:%u/cb",
 	    (unsigned)ntohs(sin.sin_port));
 	return perc_loop_add(
-	    l->agent->loop, &l->io, l->fd, EPOLLIN, on_browser, l);
+	    l->agent->loop, &l->io, l->fd, EPOLLIN, front_visit_accept, l);
 }
 
 /* OpenID Connect Core 3.1.2.1: without openid there is no ID token, and some
@@ -308,4 +287,5 @@ front_redirect_close(struct front_login *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
+	front_visits_close(l);
 }

@@ -7,10 +7,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "agent/cliqr.h"
 #include "agent/frontlogin.h"
@@ -196,6 +201,132 @@ test_qr(void **state)
 	assert_null(cli_qr("", 80));
 }
 
+/* ---- visitors of the browser's port ---- */
+
+struct port {
+	struct agent_conf conf;
+	struct agent agent;
+	struct front_login *l;
+};
+
+static void
+port_open(struct port *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->agent.conf = &p->conf;
+	assert_int_equal(perc_loop_new(&p->agent.loop), 0);
+	p->l = p->agent.logins[0] = calloc(1, sizeof(*p->l));
+	assert_non_null(p->l);
+	p->l->agent = &p->agent;
+	p->l->fd = -1;
+	p->l->kmf = strdup("https://kmf.example");
+	p->l->auth_url = strdup("https://idp.example/auth");
+	p->l->issuer = strdup("https://idp.example");
+	p->l->client_id = strdup("perch");
+	front_redirect_start(p->l);
+	assert_true(p->l->fd >= 0);
+}
+
+/* It is there when this returns, the loop has seen it after one turn. */
+static int
+visit(struct port *p)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(
+	    getsockname(p->l->fd, (struct sockaddr *)&sin, &len), 0);
+	assert_int_equal(connect(s, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(perc_loop_turn(p->agent.loop, 0), 0);
+	return s;
+}
+
+static bool
+is_waiting(int s)
+{
+	char c;
+
+	return recv(s, &c, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+static void
+says(struct port *p, int s, const char *text)
+{
+	assert_int_equal(send(s, text, strlen(text), 0), (ssize_t)strlen(text));
+	assert_int_equal(perc_loop_turn(p->agent.loop, 0), 0);
+}
+
+static void
+page_is(int s, const char *words)
+{
+	char page[1024] = "";
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = recv(s, page + n, sizeof(page) - 1 - n, 0)) > 0)
+		n += (size_t)got;
+	if (strstr(page, words) == NULL)
+		fail_msg("\"%s\" is not in: %s", words, page);
+}
+
+/* The loop carries calls: nobody who says nothing may hold it up. */
+static void
+test_silent_visitors_hold_nothing_up(void **state)
+{
+	struct port p;
+	int silent[FRONT_VISITS_MAX], s, i;
+
+	port_open(&p);
+	for (i = 0; i < FRONT_VISITS_MAX; i++)
+		silent[i] = visit(&p);
+	for (i = 0; i < FRONT_VISITS_MAX; i++)
+		assert_true(is_waiting(silent[i]));
+	s = visit(&p); /* the oldest makes room */
+	page_is(silent[0], "not the answer");
+	says(&p, s, "GET /cb?error=no");
+	assert_true(is_waiting(s));
+	for (i = 1; i < FRONT_VISITS_MAX; i++)
+		assert_true(is_waiting(silent[i]));
+	says(&p, s, "&state=x HTTP/1.1\r\n");
+	page_is(s, "not the answer");
+	close(s);
+	s = visit(&p); /* in the place that became free */
+	assert_true(is_waiting(silent[1]));
+	says(&p, s, "GET /cb?error=access_denied&state=");
+	says(&p, s, p.l->state);
+	says(&p, s, " HTTP/1.1\r\n");
+	page_is(s, "refused"); /* and the login is over, with all visits */
+	assert_null(p.agent.logins[0]);
+	for (i = 1; i < FRONT_VISITS_MAX; i++)
+		assert_false(is_waiting(silent[i]));
+	for (i = 0; i < FRONT_VISITS_MAX; i++)
+		close(silent[i]);
+	close(s);
+	perc_loop_free(p.agent.loop);
+}
+
+/* More than a request can be is an answer of its own. */
+static void
+test_visitor_without_an_end(void **state)
+{
+	char text[8193];
+	struct port p;
+	int s;
+
+	memset(text, 'x', sizeof(text));
+	text[8191] = '\0';
+	port_open(&p);
+	s = visit(&p);
+	says(&p, s, text);
+	assert_true(is_waiting(s));
+	says(&p, s, "x");
+	page_is(s, "not the answer");
+	close(s);
+	front_login_remove(p.l);
+	perc_loop_free(p.agent.loop);
+}
+
 int
 main(void)
 {
@@ -205,6 +336,8 @@ main(void)
 		cmocka_unit_test(test_renewal_comes_early),
 		cmocka_unit_test(test_advice),
 		cmocka_unit_test(test_qr),
+		cmocka_unit_test(test_silent_visitors_hold_nothing_up),
+		cmocka_unit_test(test_visitor_without_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
