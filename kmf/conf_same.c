@@ -61,11 +61,17 @@ kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b)
 }
 
 bool
-kmf_conf_same_errands(const struct kmf_conf *a, const struct kmf_conf *b)
+kmf_conf_same_mail(const struct kmf_conf *a, const struct kmf_conf *b)
+{
+	return same(a, b, kmf_mail_items);
+}
+
+bool
+kmf_conf_same_hooks(const struct kmf_conf *a, const struct kmf_conf *b)
 {
 	size_t n;
 
-	if (a->nhooks != b->nhooks || !same(a, b, kmf_mail_items))
+	if (a->nhooks != b->nhooks)
 		return false;
 	for (n = 0; n < a->nhooks; n++)
 		if (strcmp(a->hooks[n].label, b->hooks[n].label) != 0 ||

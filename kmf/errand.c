@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The keeper's end of errands. A kind is asked for what is due after the
- * commit and never before: what leaves the house has happened. The fetcher is
- * believed about nothing but how an errand of its own ended.
+ * commit and never before: what leaves the house has happened. Who runs it is
+ * believed about nothing but how an errand of its own ended. A kind whose
+ * process is not there waits for it, and the others do not wait for that.
  */
 #include "kmf/errand.h"
 
@@ -24,6 +25,12 @@ known(enum kmf_errand_kind kind)
 	return kinds[kind] != NULL;
 }
 
+static struct perc_chan *
+chan_of(const struct kmf_errands *e, enum kmf_errand_kind kind)
+{
+	return e->way[kmf_errand_outlet(kind)].chan;
+}
+
 static void timer_fire(void *arg);
 
 static void
@@ -34,7 +41,8 @@ timer_arm(struct kmf_keeper *k)
 	unsigned i;
 
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (e->next_ms[i] != 0 && (next == 0 || e->next_ms[i] < next))
+		if (e->next_ms[i] != 0 && chan_of(e, i) != NULL &&
+		    (next == 0 || e->next_ms[i] < next))
 			next = e->next_ms[i];
 	if (next == 0) {
 		perc_timer_stop(k->loop, &e->timer);
@@ -67,13 +75,16 @@ void
 kmf_errands_pump(struct kmf_keeper *k)
 {
 	struct kmf_errands *e = &k->errands;
-	unsigned i, wake = e->wake;
+	unsigned i, wake = 0;
 
-	if (wake == 0 || e->chan == NULL)
-		return;
-	e->wake = 0;
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if ((wake & 1u << i) != 0 && known((enum kmf_errand_kind)i))
+		if (known(i) && chan_of(e, i) != NULL)
+			wake |= e->wake & 1u << i;
+	if (wake == 0)
+		return;
+	e->wake &= ~wake;
+	for (i = 1; i < KMF_ERRAND_LAST; i++)
+		if ((wake & 1u << i) != 0)
 			pump(k, (enum kmf_errand_kind)i);
 	timer_arm(k);
 }
@@ -149,7 +160,7 @@ kmf_errands_count(
 
 	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
 		n += e->flights[i].chan != NULL && e->flights[i].kind == kind &&
-		    (!present || e->flights[i].chan == e->chan);
+		    (!present || e->flights[i].chan == chan_of(e, kind));
 	return n;
 }
 
@@ -161,7 +172,7 @@ flight_add(struct kmf_errands *e, enum kmf_errand_kind kind, uint64_t job)
 	for (i = 0; i < KMF_FLIGHTS_MAX; i++)
 		if (e->flights[i].chan == NULL) {
 			e->flights[i] =
-			    (struct kmf_flight){ kind, job, e->chan };
+			    (struct kmf_flight){ kind, job, chan_of(e, kind) };
 			return 0;
 		}
 	return PERC_ERR_LIMIT;
@@ -179,12 +190,13 @@ kmf_errand_send(struct kmf_keeper *k, enum kmf_errand_kind kind, uint64_t job,
 	size_t n;
 	int r;
 
-	if (e->chan == NULL)
+	if (chan_of(e, kind) == NULL)
 		return PERC_ERR_CLOSED;
 	if ((r = kmf_errand_encode(&buf, &n, &m)) != 0)
 		return r;
 	if ((r = flight_add(e, kind, job)) == 0 &&
-	    (r = perc_chan_send(e->chan, KMF_MSG_ERRAND, 0, buf, n)) != 0)
+	    (r = perc_chan_send(chan_of(e, kind), KMF_MSG_ERRAND, 0, buf, n)) !=
+		0)
 		e->flights[flight_at(e, kind, job)].chan = NULL;
 	perc_secmem_free(buf);
 	return r;
@@ -240,20 +252,22 @@ static const struct perc_chan_rule rules[] = {
 	{ KMF_MSG_ERRAND_END, ~0u, 4096, on_end },
 };
 
-/* --- fetchers ------------------------------------------------------------- */
+/* --- who runs them -------------------------------------------------------- */
 static void
 chan_drop(struct kmf_keeper *k, struct perc_chan *c)
 {
-	struct kmf_errands *e = &k->errands;
-	size_t i;
+	struct kmf_errands_way *w = k->errands.way;
+	size_t n, i;
 
 	if (c == NULL)
 		return;
-	if (e->chan == c)
-		e->chan = NULL;
-	for (i = 0; i < KMF_FETCHERS_OLD; i++)
-		if (e->old[i] == c)
-			e->old[i] = NULL;
+	for (n = 0; n < KMF_OUTLETS; n++) {
+		if (w[n].chan == c)
+			w[n].chan = NULL;
+		for (i = 0; i < KMF_HEIRS_MAX; i++)
+			if (w[n].old[i] == c)
+				w[n].old[i] = NULL;
+	}
 	lose(k, c);
 	perc_chan_free(c);
 }
@@ -263,8 +277,10 @@ on_gone(struct perc_chan *c, int why, void *arg)
 {
 	struct kmf_keeper *k = arg;
 
-	if (c == k->errands.chan)
+	if (c == k->errands.way[KMF_OUTLET_FETCHER].chan)
 		log_info("fetcher.gone why=\"%s\"", perc_strerror(why));
+	if (c == k->errands.way[KMF_OUTLET_MAILER].chan)
+		log_info("mailer.gone why=\"%s\"", perc_strerror(why));
 	chan_drop(k, c);
 	if (!db_in_transaction(k->db))
 		kmf_errands_pump(k);
@@ -272,27 +288,33 @@ on_gone(struct perc_chan *c, int why, void *arg)
 
 /* The eldest that still finishes, when there are too many, has had long. */
 void
-kmf_errands_rest(struct kmf_keeper *k)
+kmf_errands_rest(struct kmf_keeper *k, enum kmf_outlet o)
 {
-	struct kmf_errands *e = &k->errands;
-	size_t last = KMF_FETCHERS_OLD - 1;
+	struct kmf_errands_way *w = &k->errands.way[o];
+	size_t last = KMF_HEIRS_MAX - 1;
 
-	if (e->chan == NULL)
+	if (w->chan == NULL)
 		return;
-	chan_drop(k, e->old[last]);
-	memmove(&e->old[1], &e->old[0], last * sizeof(e->old[0]));
-	e->old[0] = e->chan;
-	e->chan = NULL;
+	chan_drop(k, w->old[last]);
+	memmove(&w->old[1], &w->old[0], last * sizeof(w->old[0]));
+	w->old[0] = w->chan;
+	w->chan = NULL;
+}
+
+bool
+kmf_errands_out(const struct kmf_keeper *k, enum kmf_outlet o)
+{
+	return k->errands.way[o].chan != NULL;
 }
 
 int
-kmf_keeper_fetcher_add(struct kmf_keeper *k, int fd)
+kmf_keeper_outlet_add(struct kmf_keeper *k, enum kmf_outlet o, int fd)
 {
 	struct kmf_errands *e = &k->errands;
 	int r;
 
-	kmf_errands_rest(k);
-	if ((r = perc_chan_new(&e->chan, k->loop, fd, rules,
+	kmf_errands_rest(k, o);
+	if ((r = perc_chan_new(&e->way[o].chan, k->loop, fd, rules,
 		 sizeof(rules) / sizeof(rules[0]), on_gone, k)) != 0)
 		return r;
 	e->wake = ~0u;
@@ -305,13 +327,15 @@ void
 kmf_errands_stop(struct kmf_keeper *k)
 {
 	struct kmf_errands *e = &k->errands;
-	size_t i;
+	size_t n, i;
 
 	perc_timer_stop(k->loop, &e->timer);
-	perc_chan_free(e->chan);
-	e->chan = NULL;
-	for (i = 0; i < KMF_FETCHERS_OLD; i++) {
-		perc_chan_free(e->old[i]);
-		e->old[i] = NULL;
+	for (n = 0; n < KMF_OUTLETS; n++) {
+		perc_chan_free(e->way[n].chan);
+		e->way[n].chan = NULL;
+		for (i = 0; i < KMF_HEIRS_MAX; i++) {
+			perc_chan_free(e->way[n].old[i]);
+			e->way[n].old[i] = NULL;
+		}
 	}
 }

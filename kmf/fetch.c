@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The fetcher: the one process of perch-kmf that speaks to the outside first.
+ * The fetcher: the process of perch-kmf that asks the outside; mailer.c, which
+ * may block, is its only fellow.
  * What it fetches it gives to every front. Tokens of strangers cannot make it
  * hammer a provider: a wanted kid leads to one fetch per cooldown, however
  * many ask, and whoever asks meanwhile gets the keys that are here.
@@ -18,7 +19,6 @@
 #include "perc/json.h"
 #include "perc/log.h"
 #include "perc/proc.h"
-#include "perc/sandbox.h"
 
 #define RETIRED_LOOK_MS 100
 
@@ -100,7 +100,7 @@ on_handover(unsigned n, int fd, void *arg)
 
 /* The supervisor has closed it: an heir has our place, and is given what is
  * new. What we have been given is ours to finish, for who began it would else
- * begin it again elsewhere, and a mail come twice. */
+ * begin it again elsewhere, and an event come twice. */
 static void
 on_retired(void *arg)
 {
@@ -154,40 +154,30 @@ readable(char copy[static 512], const char *file, const char *state_dir)
 	return copy;
 }
 
-/* The resolver, its libraries and the trust anchors stay readable. */
 static int
 cage(const struct kmf_conf *conf)
 {
-	static const char *const none[] = { NULL };
-	const char *ro[2 * KMF_ISSUERS_MAX + KMF_HOOKS_MAX + 8] = { "/etc",
-		"/usr", "/lib", "/run" };
+	const char *ro[FETCH_FILES_MAX + 1];
 	char paths[2 * KMF_ISSUERS_MAX][512];
-	struct perc_cage_report report;
-	size_t n = 4, p = 0, i;
-	int r;
+	size_t n = 0, i, k;
 
 	for (i = 0; i < conf->nissuers; i++) {
 		const struct kmf_issuer *is = &conf->issuers[i];
 		const char *files[] = { is->ca_file, is->jwks_file };
 
-		for (size_t k = 0; k < 2; k++)
-			if (files[k] != NULL)
-				ro[n++] = readable(
-				    paths[p++], files[k], conf->state_dir);
+		for (k = 0; k < 2; k++)
+			if (files[k] != NULL) {
+				ro[n] = readable(
+				    paths[n], files[k], conf->state_dir);
+				n++;
+			}
 	}
 	/* The file alone: a webhook's secret may lie beside it. */
-	if (conf->mail.ca_file != NULL)
-		ro[n++] = conf->mail.ca_file;
 	for (i = 0; i < conf->nhooks; i++)
 		if (conf->hooks[i].ca_file != NULL)
 			ro[n++] = conf->hooks[i].ca_file;
 	ro[n] = NULL;
-	r = perc_sandbox(PERC_CAGE_NET, none, ro, &report);
-	if (r == PERC_ERR_UNSUPPORTED) {
-		log_warnx("fetch.cage err=\"the kernel has none\"");
-		return 0;
-	}
-	return r;
+	return fetch_cage(ro);
 }
 
 static int
@@ -204,8 +194,8 @@ fetch_open(struct fetch *f)
 	/* Secrets are read before privileges are dropped. */
 	if ((r = perc_loop_new(&f->loop)) != 0 ||
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f->loop)) != 0 ||
-	    (r = kmf_runner_open(&f->runner, f->loop, f->conf,
-		 PERC_PROC_FD + (int)n + 1)) != 0 ||
+	    (r = kmf_runner_open(&f->runner, KMF_OUTLET_FETCHER, f->loop,
+		 f->conf, PERC_PROC_FD + (int)n + 1)) != 0 ||
 	    (r = perc_proc_drop(f->conf->user, NULL)) != 0 ||
 	    (r = perc_process_harden()) != 0)
 		return r;

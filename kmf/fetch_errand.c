@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The fetcher's end of errands: which kind runs what. An errand of a kind
- * that this program does not know ends at once, refused, so that the keeper
- * does not wait for it.
+ * The outlets' end of errands: which kind runs what. An errand of a kind that
+ * this process does not know ends at once, refused, so that the keeper does
+ * not wait for it.
  */
 #include "kmf/errand.h"
 
@@ -18,6 +18,13 @@ static const struct kmf_run_ops *const kinds[KMF_ERRAND_LAST] = {
 	[KMF_ERRAND_HOOK] = &kmf_hook_runner,
 	[KMF_ERRAND_MAIL] = &kmf_mail_runner,
 };
+
+/* NULL: not ours. */
+static const struct kmf_run_ops *
+ops_of(const struct kmf_runner *u, unsigned kind)
+{
+	return kmf_errand_outlet(kind) == u->outlet ? kinds[kind] : NULL;
+}
 
 void
 kmf_run_end(struct kmf_runner *u, enum kmf_errand_kind kind, uint64_t job,
@@ -49,7 +56,7 @@ start(struct kmf_runner *u, const struct kmf_errand *e)
 
 	if ((r = perc_json_parse(
 		 &o, e->body, e->body_len, KMF_ERRAND_BODY_MAX, NULL, 0)) == 0)
-		r = kinds[e->kind]->start(u, e->job, o);
+		r = ops_of(u, e->kind)->start(u, e->job, o);
 	json_decref(o);
 	return r;
 }
@@ -64,9 +71,9 @@ on_errand(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	if ((r = kmf_errand_decode(&e, m->data, m->len)) != 0)
 		return r;
 	u->flying++;
-	if (kinds[e.kind] == NULL) {
+	if (ops_of(u, e.kind) == NULL) {
 		kmf_run_end(u, e.kind, e.job, KMF_ERRAND_REFUSED,
-		    "this fetcher knows no such errand");
+		    "this process knows no such errand");
 		return 0;
 	}
 	if ((r = start(u, &e)) != 0)
@@ -90,16 +97,17 @@ on_gone(struct perc_chan *c, int why, void *arg)
 }
 
 int
-kmf_runner_open(
-    struct kmf_runner *u, struct perc_loop *l, const struct kmf_conf *c, int fd)
+kmf_runner_open(struct kmf_runner *u, enum kmf_outlet o, struct perc_loop *l,
+    const struct kmf_conf *c, int fd)
 {
 	unsigned i;
 	int r;
 
 	u->loop = l;
 	u->conf = c;
+	u->outlet = o;
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (kinds[i] != NULL && (r = kinds[i]->open(u)) != 0)
+		if (ops_of(u, i) != NULL && (r = ops_of(u, i)->open(u)) != 0)
 			return r;
 	return perc_chan_new(&u->chan, l, fd, rules,
 	    sizeof(rules) / sizeof(rules[0]), on_gone, u);
@@ -111,8 +119,8 @@ kmf_runner_close(struct kmf_runner *u)
 	unsigned i;
 
 	for (i = 1; i < KMF_ERRAND_LAST; i++)
-		if (kinds[i] != NULL)
-			kinds[i]->close(u);
+		if (ops_of(u, i) != NULL)
+			ops_of(u, i)->close(u);
 	perc_chan_free(u->chan);
 	u->chan = NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What the files of the fetcher share: fetch.c is the process, fetch_keys.c
- * the providers' metadata and keys, fetch_ask.c their word about tokens.
+ * the providers' metadata and keys, fetch_ask.c their word about tokens;
+ * fetch_cage.c is the mailer's (mailer.c) too.
  */
 #pragma once
 
@@ -13,8 +14,9 @@
 #include "perc/httpc.h"
 #include "perc/loop.h"
 
-#define FETCH_MAX     (256u << 10) /* octets of one document */
-#define FETCH_URL_MAX 1024
+#define FETCH_MAX	(256u << 10) /* octets of one document */
+#define FETCH_URL_MAX	1024
+#define FETCH_FILES_MAX (2 * KMF_ISSUERS_MAX + KMF_HOOKS_MAX)
 
 struct fetch;
 
@@ -48,6 +50,10 @@ struct fetch {
 	struct kmf_asker asker;
 	struct perc_timer retired; /* an heir is there: finish and go */
 };
+
+/* fetch_cage.c: from now on the network, what resolver and TLS read, and these
+ * files, NULL-terminated, FETCH_FILES_MAX at most. */
+PERC_MUST int fetch_cage(const char *const files[]);
 
 /* fetch_keys.c: fetch i's keys, unless that is under way; then every front
  * hears, and the next time is set. arg: struct fetch_issuer. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The fetcher's part of mail: one message to one address, to the server that
- * our own configuration names.
+ * The mailer's part of mail: one message to one address, to the server that
+ * our own configuration names. While one waits for the server's answer the
+ * others do too (mailer.c), and may not fail by that.
  */
 #include "kmf/mail.h"
 
@@ -12,6 +13,7 @@
 #include "perc/conf.h"
 #include "perc/httpc.h"
 
+#define CONNECT_MS   30000
 #define TOTAL_MS     60000
 #define PASSWORD_MAX 256
 
@@ -62,6 +64,7 @@ runner_open(struct kmf_runner *u)
 {
 	const struct kmf_mail_conf *m = &u->conf->mail;
 	const struct perc_httpc_conf c = { .ca_file = m->ca_file,
+		.connect_ms = CONNECT_MS,
 		.total_ms = TOTAL_MS };
 	struct runner *w;
 	int r;

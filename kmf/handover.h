@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The supervisor gives the keeper and the fetcher the channel to a front that
- * replaces a dead one, the keeper that to a new fetcher, and a configuration
- * that was read anew: a descriptor over a socketpair (SCM_RIGHTS).
+ * replaces a dead one, the keeper those to a new fetcher and mailer, and a
+ * configuration that was read anew: a descriptor over a socketpair
+ * (SCM_RIGHTS).
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 #define KMF_HANDOVER_FETCHER 255
 #define KMF_HANDOVER_CONF    254 /* the new configuration's text, last */
 #define KMF_HANDOVER_PING    253 /* write one octet into it */
+#define KMF_HANDOVER_MAILER  252
 #define KMF_HANDOVER_SECRET  128 /* + n: secret_file of its n-th webhook */
 
 /* The keeper's word about CONF, over the same socket: one of these, after NO

@@ -85,8 +85,10 @@ PERC_MUST int kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
     const struct kmf_keeper_opts *o, char *why, size_t whycap);
 /* Take over the channel to a front and send it WELCOME. */
 PERC_MUST int kmf_keeper_front_add(struct kmf_keeper *k, int fd);
-/* Take over the channel to the fetcher; a later one replaces it. */
-PERC_MUST int kmf_keeper_fetcher_add(struct kmf_keeper *k, int fd);
+/* Take over the channel to the fetcher, or the mailer; a later one replaces
+ * it. */
+PERC_MUST int
+kmf_keeper_outlet_add(struct kmf_keeper *k, enum kmf_outlet o, int fd);
 void kmf_keeper_free(struct kmf_keeper *k);
 
 /*

@@ -167,6 +167,14 @@ kmf_heir_conf_secret(struct kmf_heir_conf *h, unsigned n, int fd)
 	h->secrets[n] = fd;
 }
 
+/* Whose errands are no longer what they were. */
+static unsigned
+moved(const struct kmf_conf *was, const struct kmf_conf *c)
+{
+	return (kmf_conf_same_hooks(was, c) ? 0 : 1u << KMF_OUTLET_FETCHER) |
+	    (kmf_conf_same_mail(was, c) ? 0 : 1u << KMF_OUTLET_MAILER);
+}
+
 static int
 settings_take(struct kmf_heir_conf *h, const struct kmf_conf *c,
     const char *hash, char *why, size_t cap)
@@ -177,8 +185,7 @@ settings_take(struct kmf_heir_conf *h, const struct kmf_conf *c,
 
 	snprintf(why, cap, "the database does not take it");
 	if ((r = kmf_keeper_opts_put(&o, &w, c, h->secrets, why, cap)) == 0)
-		r = kmf_settings_change(
-		    h->k, &o, hash, !kmf_conf_same_errands(h->now, c));
+		r = kmf_settings_change(h->k, &o, hash, moved(h->now, c));
 	kmf_hook_set_forget(&w);
 	return r;
 }

@@ -54,7 +54,7 @@ ping(int fd)
 	close(fd);
 }
 
-/* In the place of a front, or of the fetcher, that died; or news. */
+/* In the place of a front, fetcher or mailer that died; or news. */
 static void
 on_heir(unsigned n, int fd, void *arg)
 {
@@ -66,7 +66,9 @@ on_heir(unsigned n, int fd, void *arg)
 	else if (n == KMF_HANDOVER_PING)
 		ping(fd);
 	else if (n == KMF_HANDOVER_FETCHER)
-		r = kmf_keeper_fetcher_add(h->k, fd);
+		r = kmf_keeper_outlet_add(h->k, KMF_OUTLET_FETCHER, fd);
+	else if (n == KMF_HANDOVER_MAILER)
+		r = kmf_keeper_outlet_add(h->k, KMF_OUTLET_MAILER, fd);
 	else if (n >= KMF_HANDOVER_SECRET && n < KMF_HANDOVER_FETCHER)
 		kmf_heir_conf_secret(h, n - KMF_HANDOVER_SECRET, fd);
 	else
@@ -140,7 +142,7 @@ keeper_open(
 	kmf_hook_set_forget(&hooks);
 }
 
-/* Descriptors in the order of roles.c: fronts, supervisor, fetcher. */
+/* Descriptors in the order of roles.c: fronts, supervisor, fetcher, mailer. */
 int
 kmf_keeper_main(const struct kmf_conf *c)
 {
@@ -165,7 +167,9 @@ kmf_keeper_main(const struct kmf_conf *c)
 	kmf_heir_conf_init(&heir, k, c, sup);
 	if (kmf_handover_watch(&handover, l, sup, on_heir, NULL, &heir) != 0)
 		fatalx("supervisor.missing");
-	if (kmf_keeper_fetcher_add(k, sup + 1) != 0)
+	if (kmf_keeper_outlet_add(k, KMF_OUTLET_FETCHER, sup + 1) != 0 ||
+	    (c->mail.url != NULL &&
+		kmf_keeper_outlet_add(k, KMF_OUTLET_MAILER, sup + 2) != 0))
 		fatalx("fetcher.refused");
 	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);

@@ -6,13 +6,17 @@
  *
  *   keeper   PERC_PROC_FD + i = channel to front i (0 .. fronts - 1),
  *            PERC_PROC_FD + fronts = the supervisor (kmf/handover.h),
- *            PERC_PROC_FD + fronts + 1 = channel to the fetcher
+ *            PERC_PROC_FD + fronts + 1 = channel to the fetcher,
+ *            PERC_PROC_FD + fronts + 2 = channel to the mailer, if any
  *   front i  PERC_PROC_FD = channel to the keeper,
  *            PERC_PROC_FD + 1 = channel to the fetcher,
  *            PERC_PROC_FD + 2 = the supervisor: one octet, "ready",
  *            PERC_PROC_FD + 3 = the listening socket,
  *            PERC_PROC_FD + 4 = that of the metrics (front 0 only)
  *   fetcher  as the keeper; the last one is its channel to the keeper
+ *   mailer   PERC_PROC_FD = the supervisor,
+ *            PERC_PROC_FD + 1 = channel to the keeper;
+ *            it is there when [mail] is configured
  *
  * A front that died is replaced: its new channels travel to the keeper and
  * the fetcher over their sockets to the supervisor.
@@ -93,6 +97,11 @@ struct kmf_webhook { /* "[webhook label]" */
 	bool allow_link_local;
 };
 
+/* The processes that do what is to be done outside, each its own errands
+ * (kmf/errand.h). Mail has one for itself: libcurl waits for the answer to a
+ * message without doing anything else meanwhile. */
+enum kmf_outlet { KMF_OUTLET_FETCHER, KMF_OUTLET_MAILER, KMF_OUTLETS };
+
 #define KMF_CONF_MAX (1u << 20) /* octets of the file */
 
 struct kmf_mail_conf { /* "[mail]" */
@@ -156,8 +165,8 @@ void kmf_conf_frozen(struct kmf_frozen *f, const struct kmf_conf *a,
 /* What check-config says at last; it names what needs a restart. */
 void kmf_conf_print_good(const struct kmf_conf *c);
 bool kmf_conf_same_issuers(const struct kmf_conf *a, const struct kmf_conf *b);
-/* Mail and webhooks. */
-bool kmf_conf_same_errands(const struct kmf_conf *a, const struct kmf_conf *b);
+bool kmf_conf_same_hooks(const struct kmf_conf *a, const struct kmf_conf *b);
+bool kmf_conf_same_mail(const struct kmf_conf *a, const struct kmf_conf *b);
 void kmf_conf_clear(struct kmf_conf *c);
 void kmf_conf_print_help(void);
 
@@ -214,3 +223,4 @@ int kmf_supervise(const char *file);
 int kmf_keeper_main(const struct kmf_conf *c);
 int kmf_front_main(const struct kmf_conf *c, unsigned index);
 int kmf_fetch_main(const struct kmf_conf *c);
+int kmf_mailer_main(const struct kmf_conf *c);

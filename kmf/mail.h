@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Invitations by mail: queued in the transaction that caused them, composed
- * when they leave (mail_text.c), handed to the fetcher as an errand.
+ * when they leave (mail_text.c), handed to the mailer as an errand.
  */
 #pragma once
 

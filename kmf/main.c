@@ -161,6 +161,8 @@ run_role(int argc, char **argv, const struct args *a)
 		code = kmf_keeper_main(&c);
 	else if (strcmp(role, "fetcher") == 0)
 		code = kmf_fetch_main(&c);
+	else if (strcmp(role, "mailer") == 0)
+		code = kmf_mailer_main(&c);
 	else if (strcmp(role, "front") == 0)
 		code = kmf_front_main(&c, index);
 	kmf_conf_clear(&c);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Starting the roles and joining them: a socketpair between each front and
- * the keeper, each front and the fetcher, keeper and fetcher, and one from
- * either to us, over which the channels of later fronts travel, and to the
- * keeper that of a later fetcher (kmf/handover.h). A fetcher that is started
- * again knows no front, so the fronts are renewed after it.
+ * the keeper, each front and the fetcher, keeper and fetcher, keeper and
+ * mailer, and one from each of these to us, over which the channels of later
+ * fronts travel, and to the keeper those of a later fetcher and mailer
+ * (kmf/handover.h). A fetcher that is started again knows no front, so the
+ * fronts are renewed after it.
  */
 #include "kmf/supervisor.h"
 
@@ -79,8 +80,8 @@ bad:
 }
 
 /* Every role reads the snapshot, its last descriptor, in the file's name. */
-static int
-role_start(struct sup *s, pid_t *pid, const char *role, unsigned index,
+int
+sup_role_start(struct sup *s, pid_t *pid, const char *role, unsigned index,
     const int *fds, int nfds)
 {
 	char number[16], snapshot[16];
@@ -88,7 +89,7 @@ role_start(struct sup *s, pid_t *pid, const char *role, unsigned index,
 		(char *)(uintptr_t) "role", (char *)(uintptr_t)role, number,
 		(char *)(uintptr_t) "-c", (char *)(uintptr_t)s->conf->file,
 		(char *)(uintptr_t) "--snapshot", snapshot, NULL };
-	int all[KMF_FRONTS_MAX + 3], r;
+	int all[KMF_FRONTS_MAX + 4], r;
 
 	memcpy(all, fds, (size_t)nfds * sizeof(fds[0]));
 	all[nfds] = s->snapshot;
@@ -149,7 +150,7 @@ front_spawn(struct slot *f, int keeper_end, int fetcher_end)
 	fds[3] = s->listen[f->index];
 	if (f->index == 0 && s->metrics >= 0)
 		fds[n++] = s->metrics;
-	r = role_start(s, &f->pid, "front", f->index, fds, n);
+	r = sup_role_start(s, &f->pid, "front", f->index, fds, n);
 	close(pair[1]);
 	f->ready = pair[0];
 	if (r == 0)
@@ -158,19 +159,20 @@ front_spawn(struct slot *f, int keeper_end, int fetcher_end)
 	return r;
 }
 
-/* The keeper or the fetcher: its ends of n + 1 pairs, and `other`, of the
- * pair between the two. */
+/* The keeper or the fetcher: its ends of n + 1 pairs, and `others`, of those
+ * between the inner ones; -1: there is none. */
 static int
 inner_start(struct sup *s, pid_t *pid, const char *role,
-    int pairs[KMF_FRONTS_MAX + 1][2], int other)
+    int pairs[KMF_FRONTS_MAX + 1][2], const int others[2])
 {
-	unsigned i, n = (unsigned)s->conf->fronts;
-	int fds[KMF_FRONTS_MAX + 2];
+	int fds[KMF_FRONTS_MAX + 3], n;
 
-	for (i = 0; i <= n; i++)
-		fds[i] = pairs[i][0];
-	fds[n + 1] = other;
-	return role_start(s, pid, role, 0, fds, (int)n + 2);
+	for (n = 0; n <= (int)s->conf->fronts; n++)
+		fds[n] = pairs[n][0];
+	fds[n++] = others[0];
+	if (others[1] >= 0)
+		fds[n++] = others[1];
+	return sup_role_start(s, pid, role, 0, fds, n);
 }
 
 int
@@ -178,7 +180,9 @@ sup_start_all(struct sup *s)
 {
 	unsigned i, n = (unsigned)s->conf->fronts;
 	int k[KMF_FRONTS_MAX + 1][2], t[KMF_FRONTS_MAX + 1][2];
-	int errands[2] = { -1, -1 }, r = 0;
+	struct outlet *o = &s->outlet[KMF_OUTLET_FETCHER];
+	int errands[2] = { -1, -1 }, ours[2] = { -1, -1 };
+	int theirs[2] = { -1, -1 }, r = 0;
 
 	memset(k, 0xff, sizeof(k)); /* all -1 */
 	memset(t, 0xff, sizeof(t));
@@ -187,16 +191,21 @@ sup_start_all(struct sup *s)
 		    (r = perc_proc_pair(t[i])) != 0)
 			goto out;
 	if ((r = perc_proc_pair(errands)) != 0 ||
-	    (r = sup_files_stamp(s->outside, s->conf)) != 0 ||
-	    (r = inner_start(s, &s->keeper, "keeper", k, errands[0])) != 0 ||
-	    (r = inner_start(s, &s->fetcher, "fetcher", t, errands[1])) != 0)
+	    (r = sup_files_stamp(o->files, s->conf, KMF_OUTLET_FETCHER)) != 0)
+		goto out;
+	ours[0] = errands[0];
+	theirs[0] = errands[1];
+	if ((r = sup_mailer_first(s, &ours[1])) != 0 ||
+	    (r = inner_start(s, &s->keeper, "keeper", k, ours)) != 0 ||
+	    (r = inner_start(s, &o->pid, "fetcher", t, theirs)) != 0)
 		goto out;
 	for (i = 0; i < n && r == 0; i++)
 		r = front_spawn(&s->slots[i], k[i][1], t[i][1]);
 	s->keeper_sock = dup(k[n][1]);
-	s->fetcher_sock = dup(t[n][1]);
+	o->sock = dup(t[n][1]);
 out:
 	sup_close(errands, 2);
+	sup_close(&ours[1], 1);
 	for (i = 0; i <= n; i++) {
 		sup_close(k[i], 2);
 		sup_close(t[i], 2);
@@ -204,8 +213,8 @@ out:
 	return r;
 }
 
-static void
-again(struct sup *s, struct perc_timer *t, perc_loop_fn fn, void *arg)
+void
+sup_again(struct sup *s, struct perc_timer *t, perc_loop_fn fn, void *arg)
 {
 	if (perc_timer_set(s->loop, t, SUP_RESPAWN_MS, fn, arg) != 0)
 		log_warnx("kmf.restart err=no_memory");
@@ -219,12 +228,13 @@ sup_front_start(void *arg)
 
 	if ((r = perc_proc_pair(k)) == 0 && (r = perc_proc_pair(t)) == 0 &&
 	    (r = kmf_handover_send(f->s->keeper_sock, f->index, k[0])) == 0 &&
-	    (r = kmf_handover_send(f->s->fetcher_sock, f->index, t[0])) == 0)
+	    (r = kmf_handover_send(
+		 f->s->outlet[KMF_OUTLET_FETCHER].sock, f->index, t[0])) == 0)
 		r = front_spawn(f, k[1], t[1]);
 	if (r != 0) {
 		log_warnx("kmf.restart front=%u err=\"%s\"", f->index,
 		    perc_strerror(r));
-		again(f->s, &f->respawn, sup_front_start, f);
+		sup_again(f->s, &f->respawn, sup_front_start, f);
 	}
 	sup_close(k, 2);
 	sup_close(t, 2);
@@ -266,38 +276,45 @@ sup_roll(struct sup *s)
 void
 sup_fetcher_renew(struct sup *s)
 {
-	if (s->fetcher != 0)
-		sup_retire(s, s->fetcher);
-	s->fetcher = 0;
-	perc_timer_stop(s->loop, &s->refetch);
+	struct outlet *o = &s->outlet[KMF_OUTLET_FETCHER];
+
+	if (o->pid != 0)
+		sup_retire(s, o->pid);
+	o->pid = 0;
+	perc_timer_stop(s->loop, &o->respawn);
 	sup_close(&s->fetcher_was, 1);
-	s->fetcher_was = s->fetcher_sock;
-	s->fetcher_sock = -1;
-	sup_fetcher_start(s);
+	s->fetcher_was = o->sock;
+	o->sock = -1;
+	sup_fetcher_start(o);
 }
 
 void
 sup_fetcher_start(void *arg)
 {
-	struct sup *s = arg;
+	struct outlet *o = arg;
+	struct sup *s = o->s;
 	unsigned i, n = (unsigned)s->conf->fronts;
 	int t[KMF_FRONTS_MAX + 1][2], errands[2] = { -1, -1 }, r;
+	int theirs[2] = { -1, -1 };
 
 	memset(t, 0xff, sizeof(t));
 	r = perc_proc_pair(errands);
 	for (i = 0; i <= n && r == 0; i++)
 		r = perc_proc_pair(t[i]);
 	/* The fronts' places stay empty: our ends close below. */
-	if (r == 0 && (r = sup_files_stamp(s->outside, s->conf)) == 0 &&
+	if (r == 0 &&
+	    (r = sup_files_stamp(o->files, s->conf, KMF_OUTLET_FETCHER)) == 0 &&
 	    (r = kmf_handover_send(
-		 s->keeper_sock, KMF_HANDOVER_FETCHER, errands[0])) == 0)
-		r = inner_start(s, &s->fetcher, "fetcher", t, errands[1]);
+		 s->keeper_sock, KMF_HANDOVER_FETCHER, errands[0])) == 0) {
+		theirs[0] = errands[1];
+		r = inner_start(s, &o->pid, "fetcher", t, theirs);
+	}
 	if (r == 0) {
-		sup_close(&s->fetcher_sock, 1);
-		s->fetcher_sock = dup(t[n][1]);
+		sup_close(&o->sock, 1);
+		o->sock = dup(t[n][1]);
 		sup_roll(s);
 	} else
-		again(s, &s->refetch, sup_fetcher_start, s);
+		sup_again(s, &o->respawn, sup_fetcher_start, o);
 	sup_close(errands, 2);
 	for (i = 0; i <= n; i++)
 		sup_close(t[i], 2);

@@ -129,10 +129,11 @@ kmf_settings_open(struct kmf_keeper *k, const struct kmf_keeper_opts *o)
 
 int
 kmf_settings_change(struct kmf_keeper *k, const struct kmf_keeper_opts *o,
-    const char *config, bool moved)
+    const char *config, unsigned moved)
 {
 	struct kmf_hooks *hooks = NULL;
 	char **mdds = NULL;
+	unsigned i;
 	int r;
 
 	if (o->mail_from != NULL && strlen(o->mail_from) >= DB_EMAIL_MAX)
@@ -145,8 +146,9 @@ kmf_settings_change(struct kmf_keeper *k, const struct kmf_keeper_opts *o,
 		return r;
 	}
 	take(k, o, mdds, hooks);
-	if (moved)
-		kmf_errands_rest(k);
+	for (i = 0; i < KMF_OUTLETS; i++)
+		if ((moved & 1u << i) != 0)
+			kmf_errands_rest(k, (enum kmf_outlet)i);
 	kmf_feed_settle(k, true);
 	kmf_errand_wake(k, KMF_ERRAND_HOOK);
 	kmf_errand_wake(k, KMF_ERRAND_MAIL);

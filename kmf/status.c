@@ -34,6 +34,15 @@ memory_why(void)
 	    : "the kernel has no memfd_secret: root can read keys in memory";
 }
 
+/* NULL: well. A message that waits is not lost. */
+static const char *
+mailer_why(const struct kmf_keeper *k)
+{
+	return kmf_errands_out(k, KMF_OUTLET_MAILER)
+	    ? NULL
+	    : "the process that sends mail is gone; it is started again";
+}
+
 /* Only the database makes us unready. */
 int
 kmf_op_ready(struct kmf_job *j)
@@ -43,8 +52,10 @@ kmf_op_ready(struct kmf_job *j)
 	int r = PERC_ERR_NOMEM;
 
 	if (checks != NULL &&
-	    (r = check_add(checks, "database", database)) == 0)
-		r = check_add(checks, "secret_memory", memory_why());
+	    (r = check_add(checks, "database", database)) == 0 &&
+	    (r = check_add(checks, "secret_memory", memory_why())) == 0 &&
+	    j->k->mail_from[0] != '\0')
+		r = check_add(checks, "mailer", mailer_why(j->k));
 	if (r != 0) {
 		json_decref(checks);
 		return r;

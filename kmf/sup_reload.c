@@ -5,7 +5,7 @@
  * The keeper takes its part first, or says no: then nothing has happened. Then
  * the other processes get heirs that read it, for they are caged and can open
  * no file. Fronts that were before retire, and go on with the streams and
- * requests that they have; the fetcher finishes what it has been given.
+ * requests that they have; fetcher and mailer finish what they have been given.
  */
 #include "config.h"
 
@@ -33,24 +33,37 @@ refuse(struct sup *s, const char *why)
 	perc_proc_notify("READY=1");
 }
 
+static bool
+files_moved(const struct sup *s, const struct kmf_conf *next, enum kmf_outlet o)
+{
+	uint8_t files[sizeof(s->outlet[o].files)];
+
+	return sup_files_stamp(files, next, o) != 0 ||
+	    memcmp(files, s->outlet[o].files, sizeof(files)) != 0;
+}
+
 /* The keys of the issuers would have to be fetched again, so the fetcher stays
  * when nothing that it has read is otherwise. */
 static bool
-outside_moved(struct sup *s, const struct kmf_conf *next)
+fetcher_moved(const struct sup *s, const struct kmf_conf *next)
 {
-	uint8_t files[sizeof(s->outside)];
+	return !kmf_conf_same_issuers(s->conf, next) ||
+	    !kmf_conf_same_hooks(s->conf, next) ||
+	    files_moved(s, next, KMF_OUTLET_FETCHER);
+}
 
-	if (!kmf_conf_same_issuers(s->conf, next) ||
-	    !kmf_conf_same_errands(s->conf, next) ||
-	    sup_files_stamp(files, next) != 0)
-		return true;
-	return memcmp(files, s->outside, sizeof(files)) != 0;
+static bool
+mailer_moved(const struct sup *s, const struct kmf_conf *next)
+{
+	return !kmf_conf_same_mail(s->conf, next) ||
+	    files_moved(s, next, KMF_OUTLET_MAILER);
 }
 
 static void
 conf_take(struct sup *s)
 {
-	bool moved = outside_moved(s, s->next);
+	bool fetcher = fetcher_moved(s, s->next);
+	bool mailer = mailer_moved(s, s->next);
 
 	sup_conf_close(s);
 	s->conf = s->next;
@@ -59,7 +72,9 @@ conf_take(struct sup *s)
 	s->next_fd = -1;
 	perc_log_level_set(s->conf->log_level);
 	perc_log_json_set(s->conf->log_format != 0);
-	if (moved)
+	if (mailer)
+		sup_mailer_renew(s);
+	if (fetcher)
 		sup_fetcher_renew(s);
 	else
 		sup_roll(s);

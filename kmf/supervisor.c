@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The parent of all: opens the ports, starts keeper, fetcher and fronts,
+ * The parent of all: opens the ports, starts keeper, fetcher, mailer, fronts,
  * hands them their ends of the socketpairs, and waits. A front that dies is
  * replaced, with fresh channels that travel to the two others. Without the
  * keeper there is nothing to serve, so its end is ours. The supervisor itself
@@ -38,7 +38,8 @@ stop(struct sup *s, int code)
 		return;
 	s->stopping = true;
 	s->code = code;
-	perc_timer_stop(s->loop, &s->refetch);
+	for (i = 0; i < KMF_OUTLETS; i++)
+		perc_timer_stop(s->loop, &s->outlet[i].respawn);
 	perc_proc_notify("STOPPING=1");
 	for (i = 0; i < (unsigned)s->conf->fronts; i++) {
 		perc_timer_stop(s->loop, &s->slots[i].respawn);
@@ -86,17 +87,19 @@ front_died(struct slot *f, int status)
 
 /* Keys that the fronts have go on being good meanwhile. */
 static void
-fetcher_died(struct sup *s, int status)
+fetcher_died(struct outlet *o, int status)
 {
-	s->fetcher = 0;
+	struct sup *s = o->s;
+
+	o->pid = 0;
 	if (s->stopping)
 		return;
 	log_warnx("kmf.fetcher_died status=%d signal=%d",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	if (too_many(s) ||
-	    perc_timer_set(s->loop, &s->refetch, SUP_RESPAWN_MS,
-		sup_fetcher_start, s) != 0)
+	    perc_timer_set(s->loop, &o->respawn, SUP_RESPAWN_MS,
+		sup_fetcher_start, o) != 0)
 		stop(s, 1);
 }
 
@@ -112,6 +115,23 @@ fronts_left(const struct sup *s)
 	return s->nretired != 0;
 }
 
+/* The keeper, and who does its errands; false: all are gone. */
+static bool
+inner_kill(const struct sup *s, int signo)
+{
+	bool left = s->keeper != 0;
+	unsigned i;
+
+	if (s->keeper != 0)
+		(void)kill(s->keeper, signo);
+	for (i = 0; i < KMF_OUTLETS; i++)
+		if (s->outlet[i].pid != 0) {
+			(void)kill(s->outlet[i].pid, signo);
+			left = true;
+		}
+	return left;
+}
+
 static void
 child_died(struct sup *s, pid_t pid, int status)
 {
@@ -124,8 +144,10 @@ child_died(struct sup *s, pid_t pid, int status)
 			front_died(&s->slots[i], status);
 			return;
 		}
-	if (pid == s->fetcher)
-		fetcher_died(s, status);
+	if (pid == s->outlet[KMF_OUTLET_FETCHER].pid)
+		fetcher_died(&s->outlet[KMF_OUTLET_FETCHER], status);
+	if (pid == s->outlet[KMF_OUTLET_MAILER].pid)
+		sup_mailer_died(&s->outlet[KMF_OUTLET_MAILER], status);
 	if (pid != s->keeper)
 		return;
 	if (!s->stopping)
@@ -148,12 +170,8 @@ on_child(int signo, void *arg)
 	/* Fronts first: their last answers need the keeper. */
 	if (!s->stopping || fronts_left(s))
 		return;
-	if (s->keeper == 0 && s->fetcher == 0)
+	if (!inner_kill(s, SIGTERM))
 		perc_loop_stop(s->loop);
-	if (s->keeper != 0)
-		(void)kill(s->keeper, SIGTERM);
-	if (s->fetcher != 0)
-		(void)kill(s->fetcher, SIGTERM);
 }
 
 static void
@@ -168,10 +186,7 @@ on_kill(void *arg)
 			(void)kill(s->slots[i].pid, SIGKILL);
 	for (i = 0; i < s->nretired; i++)
 		(void)kill(s->retired[i], SIGKILL);
-	if (s->keeper != 0)
-		(void)kill(s->keeper, SIGKILL);
-	if (s->fetcher != 0)
-		(void)kill(s->fetcher, SIGKILL);
+	(void)inner_kill(s, SIGKILL);
 }
 
 static void
@@ -228,7 +243,6 @@ kmf_supervise(const char *file)
 	struct sup s = { .snapshot = -1,
 		.metrics = -1,
 		.keeper_sock = -1,
-		.fetcher_sock = -1,
 		.fetcher_was = -1,
 		.next_fd = -1,
 		.pipe = { -1, -1 },
@@ -239,13 +253,16 @@ kmf_supervise(const char *file)
 		s.listen[i] = -1;
 		s.slots[i] = (struct slot){ .s = &s, .index = i, .ready = -1 };
 	}
+	for (i = 0; i < KMF_OUTLETS; i++)
+		s.outlet[i] = (struct outlet){ .s = &s, .sock = -1 };
 	if (sup_conf_open(&s, file) == 0 && supervise(&s) != 0)
 		s.code = 1;
 	sup_reload_stop(&s);
 	sup_close(s.listen, KMF_FRONTS_MAX);
 	sup_close(&s.metrics, 1);
 	sup_close(&s.keeper_sock, 1);
-	sup_close(&s.fetcher_sock, 1);
+	for (i = 0; i < KMF_OUTLETS; i++)
+		sup_close(&s.outlet[i].sock, 1);
 	sup_close(&s.fetcher_was, 1);
 	sup_close(s.pipe, 2);
 	perc_loop_free(s.loop);

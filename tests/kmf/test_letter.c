@@ -79,7 +79,8 @@ setup(void **state)
 	kit_open(&t);
 	snprintf(t.k->mail_from, sizeof(t.k->mail_from), "perch@kmf.example");
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	assert_int_equal(kmf_keeper_fetcher_add(t.k, fd[0]), 0);
+	assert_int_equal(
+	    kmf_keeper_outlet_add(t.k, KMF_OUTLET_MAILER, fd[0]), 0);
 	assert_int_equal(
 	    perc_chan_new(&fetcher, t.loop, fd[1], rules, 1, on_gone, NULL), 0);
 	memset(&got, 0, sizeof(got));

@@ -112,25 +112,28 @@ def test_mail_moves(s):
         world.wait_for(lambda: mail_of(s, i)["state"] == "sent", 5)
     time.sleep(.5)
     assert not a.mails and not b.mails, (a.mails, b.mails)
-    world.wait_for(lambda: len(roles(s, b"fetcher")) == 1, 5)
+    world.wait_for(lambda: len(roles(s, b"mailer")) == 1, 5)
     reload(s, "")
+    world.wait_for(lambda: not roles(s, b"mailer"), 5)
     assert mail_of(s, ask(s, "nobody@x.example"))["state"] == "none"
     still_streams(s)
 
 
 def test_a_password_changes_in_its_file(s):
-    """The configuration is the same: the fetcher is another all the same."""
+    """The configuration is the same: the mailer is another all the same, and
+    it alone."""
     a = Mta(s.w, picky=False)
     file = s.w.write(s.k.dir / "mail.password", "one")
     file.chmod(0o600)
     reload(s, a.section() + "user = perch\npassword_file = mail.password\n")
-    was = roles(s, b"fetcher")
+    was, fetcher = roles(s, b"mailer"), roles(s, b"fetcher")
     reload(s, a.section() + "user = perch\npassword_file = mail.password\n")
-    assert roles(s, b"fetcher") == was
+    assert roles(s, b"mailer") == was
     file.write_text("two")
     reload(s, a.section() + "user = perch\npassword_file = mail.password\n")
-    world.wait_for(lambda: len(roles(s, b"fetcher")) == 1 and
-                   roles(s, b"fetcher") != was, 5)
+    world.wait_for(lambda: len(roles(s, b"mailer")) == 1 and
+                   roles(s, b"mailer") != was, 5)
+    assert roles(s, b"fetcher") == fetcher
 
 
 def hook_section(s, r, file, more=""):
