@@ -232,14 +232,14 @@ def kill_all(k):
 
 def test_kill_9_loses_nothing(s):
     r = Receiver(s.w, "kill")
-    k = s.kmf({"main": (r.url, r.cert, "timeout_s = 5")})
+    k = s.kmf({"main": (r.url, r.cert, "timeout_s = 60")})
     admin = k.admin()
     conf = conference(admin)["id"]
     r.script = ["200", "200", "hang"]
     for n in range(6):
         invite(admin, conf, f"G{n}")
     want = feed_ids(admin)
-    world.wait_for(lambda: len(r.posts) == 3, 10, say="the third post")
+    world.wait_for(lambda: len(r.posts) >= 3, 18, say="the third post")
     kill_all(k)
     r.hanging.set()
     k.serve()
