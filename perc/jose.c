@@ -98,13 +98,30 @@ header_judge(const json_t *h, const struct perc_jwk *k, const char *typ)
 }
 
 static int
+es256_verify(const char *text, size_t len, const struct perc_jwk *k)
+{
+	const char *dot = memrchr(text, '.', len);
+	uint8_t sig[PERC_ES256_SIG_LEN];
+	size_t n = sizeof(sig);
+
+	if (dot == NULL ||
+	    perc_b64_get(sig, &n, dot + 1, (size_t)(text + len - dot - 1)) !=
+		0 ||
+	    n != sizeof(sig))
+		return PERC_ERR_AUTH;
+	return perc_es256_verify(k->xy, text, (size_t)(dot - text), sig);
+}
+
+static int
 signature_verify(const char *text, size_t len, const struct perc_jwk *k)
 {
 	cjose_err err = { 0 };
 	cjose_jws_t *jws;
-	int r = perc_cjose_room(len);
+	int r;
 
-	if (r != 0)
+	if (k->ec)
+		return es256_verify(text, len, k);
+	if ((r = perc_cjose_room(len)) != 0)
 		return r;
 	if ((jws = cjose_jws_import(text, len, &err)) == NULL)
 		return perc_cjose_err(&err, PERC_ERR_FORMAT);

@@ -7,12 +7,14 @@
 
 #include <cjose/cjose.h>
 
+#include "perc/es256.h"
 #include "perc/jose.h"
 
 enum perc_jwk_use { PERC_JWK_ANY, PERC_JWK_SIG, PERC_JWK_ENC };
 
 struct perc_jwk {
-	cjose_jwk_t *cj;
+	cjose_jwk_t *cj; /* NULL: a public EC key, which is only xy */
+	uint8_t xy[PERC_ES256_KEY_LEN];
 	json_t *pub; /* public members, then kid, alg, use where given */
 	char jkt[PERC_JKT_LEN + 1];
 	const char *kid; /* a string of pub, or jkt */
@@ -21,6 +23,8 @@ struct perc_jwk {
 	bool ec, private;
 };
 
+/* The public half of an EC key for cjose; cjose_jwk_release() it. */
+PERC_MUST int perc_jwk_for_cjose(cjose_jwk_t **cjp, const struct perc_jwk *k);
 /* cjose's reason as ours. */
 int perc_cjose_err(const cjose_err *e, int otherwise);
 /*

@@ -49,17 +49,19 @@ perc_jwe_seal(char **textp, const struct perc_jwk *to, const char *typ,
 {
 	cjose_err err = { 0 };
 	cjose_header_t *h = NULL;
+	cjose_jwk_t *key = NULL;
 	cjose_jwe_t *jwe = NULL;
 	char *text = NULL;
 	int r;
 
 	if (!to->ec || to->use == PERC_JWK_SIG)
 		return PERC_ERR_INVAL;
-	if ((r = perc_cjose_room(innerlen)) != 0)
+	if ((r = perc_cjose_room(innerlen)) != 0 ||
+	    (r = perc_jwk_for_cjose(&key, to)) != 0)
 		return r;
 	if ((h = seal_header(typ, &err)) == NULL ||
 	    (jwe = cjose_jwe_encrypt(
-		 to->cj, h, (const uint8_t *)inner, innerlen, &err)) == NULL ||
+		 key, h, (const uint8_t *)inner, innerlen, &err)) == NULL ||
 	    (text = cjose_jwe_export(jwe, &err)) == NULL)
 		r = perc_cjose_err(&err, PERC_ERR_CRYPTO);
 	else
@@ -67,6 +69,7 @@ perc_jwe_seal(char **textp, const struct perc_jwk *to, const char *typ,
 	if (text != NULL)
 		cjose_get_dealloc()(text);
 	cjose_jwe_release(jwe);
+	cjose_jwk_release(key);
 	cjose_header_release(h);
 	return r;
 }

@@ -2,8 +2,10 @@
 /*
  * cjose would import keys of many kinds and whatever else the JSON says. It
  * gets to see only members that we have checked: P-256 with coordinates of
- * full length, or the public half of RSA from 2048 bits. The thumbprint is
- * printed by hand from the same canonical members (RFC 7638 section 3.2).
+ * full length, or the public half of RSA from 2048 bits. The public half of a
+ * P-256 key it sees only where something is sealed to it; to verify with one
+ * is perc/es256.c's. The thumbprint is printed by hand from the same
+ * canonical members (RFC 7638 section 3.2).
  */
 #include "perc/jose_cjose.h"
 
@@ -79,6 +81,15 @@ perc_jwk_free(struct perc_jwk *k)
 
 /* --- members ------------------------------------------------------------ */
 
+/* A coordinate: RFC 7518 section 6.2.1.2: it has the full length. */
+static const char *
+coordinate(uint8_t out[static 32], const json_t *o, const char *name)
+{
+	const char *s = perc_json_str(o, name);
+
+	return s != NULL && perc_b64_get_exact(out, 32, s) == 0 ? s : NULL;
+}
+
 /* A canonical base64url member of min..max octets. */
 static const char *
 octets_member(const json_t *o, const char *name, size_t min, size_t max)
@@ -94,7 +105,7 @@ octets_member(const json_t *o, const char *name, size_t min, size_t max)
 }
 
 static int
-ec_members(json_t **pubp, const json_t *o)
+ec_members(struct perc_jwk *k, const json_t *o)
 {
 	const char *crv = perc_json_str(o, "crv"), *x, *y;
 
@@ -102,13 +113,12 @@ ec_members(json_t **pubp, const json_t *o)
 		return PERC_ERR_FORMAT;
 	if (strcmp(crv, "P-256") != 0)
 		return PERC_ERR_UNSUPPORTED;
-	/* RFC 7518 section 6.2.1.2: coordinates have the full length. */
-	if ((x = octets_member(o, "x", 32, 32)) == NULL ||
-	    (y = octets_member(o, "y", 32, 32)) == NULL)
+	if ((x = coordinate(k->xy, o, "x")) == NULL ||
+	    (y = coordinate(k->xy + 32, o, "y")) == NULL)
 		return PERC_ERR_FORMAT;
-	*pubp = json_pack(
+	k->pub = json_pack(
 	    "{s:s, s:s, s:s, s:s}", "crv", crv, "kty", "EC", "x", x, "y", y);
-	return *pubp != NULL ? 0 : PERC_ERR_NOMEM;
+	return k->pub != NULL ? 0 : PERC_ERR_NOMEM;
 }
 
 static int
@@ -252,7 +262,8 @@ import_halves(struct perc_jwk *k, const json_t *o)
 	int r;
 
 	if (!k->private)
-		return import(&k->cj, k->pub);
+		return k->ec ? perc_es256_key_check(k->xy)
+			     : import(&k->cj, k->pub);
 	if ((r = import(&public, k->pub)) != 0)
 		return r;
 	if ((all = json_copy(k->pub)) == NULL ||
@@ -263,6 +274,12 @@ import_halves(struct perc_jwk *k, const json_t *o)
 	json_decref(all);
 	cjose_jwk_release(public);
 	return r;
+}
+
+int
+perc_jwk_for_cjose(cjose_jwk_t **cjp, const struct perc_jwk *k)
+{
+	return import(cjp, k->pub);
 }
 
 int
@@ -281,7 +298,7 @@ perc_jwk_from_object(struct perc_jwk **kp, const json_t *o, bool public_only)
 	k->ec = strcmp(kty, "EC") == 0;
 	k->private = json_object_get(o, "d") != NULL;
 	if (k->ec)
-		r = ec_members(&k->pub, o);
+		r = ec_members(k, o);
 	else if (strcmp(kty, "RSA") == 0 && !has_private(o))
 		r = rsa_members(&k->pub, o);
 	else
