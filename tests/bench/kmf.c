@@ -41,18 +41,20 @@ static const char usage[] =
     "  exchange  the same with a new at+jwt each time: two to verify\n"
     "\n"
     "The columns: answers per second of the clock; processor time of front,\n"
-    "keeper and all processes per request; what a core does in a second; that\n"
-    "time divided by the bare signatures (OpenSSL; whole JWS by cjose), and "
-    "by\n"
-    "bare signatures and one TLS request (health, if that ran before); waits\n"
-    "at the client, median and p99.\n";
+    "keeper and all processes per request; that of a server which does "
+    "nothing\n"
+    "but TLS, asked the same, with an answer as long; what a core does in a\n"
+    "second; all processes' time divided by the bare signatures (OpenSSL; "
+    "whole\n"
+    "JWS by cjose), and by the floor, which is bare signatures and that TLS\n"
+    "request; waits at the client, median and p99.\n";
 
 struct bench {
 	struct bench_cast cast;
 	struct bench_floor floor;
 	unsigned requests, rounds, conns;
-	double health_us; /* 0: not measured */
 	struct bench_conn *wire;
+	struct bench_tls *tls;
 };
 
 struct scenario {
@@ -212,7 +214,7 @@ static const struct scenario scenarios[] = {
  * ---------------------------------------------------------------- */
 
 struct result {
-	struct load_samples rate, front, keeper, all, p50, p99;
+	struct load_samples rate, front, keeper, all, tls, p50, p99;
 };
 
 static int
@@ -222,6 +224,7 @@ round_run(struct bench *b, const struct scenario *s, struct result *out)
 	struct bench_text *texts = calloc(n, sizeof(*texts));
 	struct load_usage before, after;
 	struct bench_round r = { 0 };
+	double tls_us = 0;
 	int e = PERC_ERR_NOMEM;
 
 	if (texts == NULL)
@@ -241,6 +244,9 @@ round_run(struct bench *b, const struct scenario *s, struct result *out)
 		e = PERC_ERR_DENIED;
 		goto out;
 	}
+	if ((e = bench_tls_run(&tls_us, b->tls, texts, per, r.octets)) != 0)
+		goto out;
+	load_sample(&out->tls, tls_us);
 	load_sample(&out->rate, (double)r.n / r.wall_s);
 	load_sample(
 	    &out->front, (after.front_us - before.front_us) / (double)r.n);
@@ -262,23 +268,19 @@ result_print(struct bench *b, const struct scenario *s, struct result *r)
 {
 	const struct bench_floor *f = &b->floor;
 	double all = load_quantile(&r->all, 0.5);
+	double tls = load_quantile(&r->tls, 0.5);
 	double evp = s->verify * f->evp_verify_us + s->sign * f->evp_sign_us;
 	double jws =
 	    s->verify * f->cjose_verify_us + s->sign * f->cjose_sign_us;
 
-	printf("%-9s %8.0f %8.0f %8.0f %8.0f %9.0f ", s->name,
+	printf("%-9s %8.0f %8.0f %8.0f %8.0f %8.1f %9.0f ", s->name,
 	    load_quantile(&r->rate, 0.5), load_quantile(&r->front, 0.5),
-	    load_quantile(&r->keeper, 0.5), all, 1e6 / all);
+	    load_quantile(&r->keeper, 0.5), all, tls, 1e6 / all);
 	if (evp > 0)
 		printf("%8.1f %8.1f", all / evp, all / jws);
 	else
 		printf("%8s %8s", "", "");
-	if (evp > 0 && b->health_us > 0)
-		printf(" %8.1f", all / (evp + b->health_us));
-	else
-		printf(" %8s", "");
-	if (strcmp(s->name, "health") == 0)
-		b->health_us = all;
+	printf(" %8.2f", all / (evp + tls));
 	printf(" %8.2f %8.2f\n", load_quantile(&r->p50, 0.5),
 	    load_quantile(&r->p99, 0.5));
 	(void)fflush(stdout);
@@ -303,6 +305,7 @@ scenario_run(struct bench *b, const struct scenario *s)
 		free(x->front.v);
 		free(x->keeper.v);
 		free(x->all.v);
+		free(x->tls.v);
 		free(x->p50.v);
 		free(x->p99.v);
 	}
@@ -348,9 +351,9 @@ head_print(const struct bench *b)
 	       "a JWS by cjose: %.1f us, %.1f us\n\n",
 	    b->rounds, b->requests, b->conns, b->cast.fronts, f->evp_sign_us,
 	    f->evp_verify_us, f->cjose_sign_us, f->cjose_verify_us);
-	printf("%-9s %8s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", "",
-	    "answers/s", "front us", "keeper", "all us", "per core", "x bare",
-	    "x cjose", "x floor", "p50 ms", "p99 ms");
+	printf("%-9s %8s %8s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", "",
+	    "answers/s", "front us", "keeper", "all us", "tls us", "per core",
+	    "x bare", "x cjose", "x floor", "p50 ms", "p99 ms");
 }
 
 static int
@@ -407,6 +410,7 @@ main(int argc, char **argv)
 		.requests = 2000, .rounds = 5, .conns = 8, .cast.fronts = 1
 	};
 	unsigned failed = 0;
+	char key[600];
 	int r;
 
 	text_put(b.cast.l.kmf, sizeof(b.cast.l.kmf), "./perch-kmf");
@@ -420,6 +424,10 @@ main(int argc, char **argv)
 		r = bench_wire_open(&b.wire, b.conns,
 		    (unsigned)atoi(strrchr(b.cast.l.base, ':') + 1),
 		    b.cast.l.ca);
+	if (r == 0) {
+		text_put(key, sizeof(key), "%s/state/tls.key", b.cast.l.dir);
+		r = bench_tls_open(&b.tls, b.conns, b.cast.l.ca, key);
+	}
 	if (r == 0)
 		head_print(&b);
 	for (size_t i = 0; r == 0 && i < SCENARIOS; i++)
@@ -429,6 +437,7 @@ main(int argc, char **argv)
 	if (r != 0)
 		fprintf(stderr, "bench: %s\n", perc_strerror(r));
 	bench_wire_close(b.wire, b.conns);
+	bench_tls_close(b.tls);
 	bench_cast_end(&b.cast);
 	return r == 0 && failed == 0 ? 0 : 1;
 }

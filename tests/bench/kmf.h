@@ -7,6 +7,7 @@
  *	kmf.c       arguments, scenarios, the report
  *	kmfcast.c   people with tokens of a provider whose keys the KMF has
  *	kmffloor.c  bare signatures, with OpenSSL and with cjose
+ *	kmftls.c    the same requests at a server that does nothing but TLS
  *	kmfwire.c   many connections, requests that were written beforehand
  */
 #pragma once
@@ -25,6 +26,7 @@ struct bench_conn;
 struct bench_round {
 	double wall_s;
 	double *lat_us; /* of each request; the caller's, sorted */
+	size_t octets;	/* of the last answer, head and body */
 	size_t n, bad;	/* bad: no answer, or not the status wanted */
 	int bad_status;
 	char bad_body[200]; /* of the first bad one */
@@ -44,6 +46,17 @@ struct bench_floor {
 	double cjose_sign_us, cjose_verify_us; /* a whole JWS: base64, JSON */
 };
 PERC_MUST int bench_floor_measure(struct bench_floor *f);
+
+/* --- kmftls.c ------------------------------------------------------------- */
+struct bench_tls;
+/* A server for n connections, with the KMF's certificate, and these. */
+PERC_MUST int bench_tls_open(
+    struct bench_tls **tp, unsigned n, const char *cert, const char *key);
+void bench_tls_close(struct bench_tls *t);
+/* Its processor time for each of these requests (as bench_wire_run()), each
+ * answered with so many octets. */
+PERC_MUST int bench_tls_run(double *us, struct bench_tls *t,
+    const struct bench_text *texts, size_t per, size_t octets);
 
 /* --- kmfcast.c ------------------------------------------------------------ */
 struct bench_person {

@@ -27,7 +27,7 @@ struct bench_conn {
 	pthread_t thread;
 	pthread_barrier_t *start;
 	const struct bench_text *texts;
-	size_t per, bad;
+	size_t per, bad, octets;
 	int want, bad_status;
 	double *lat_us;
 	char *buf, bad_body[200];
@@ -135,6 +135,7 @@ answer_read(struct bench_conn *c)
 		if (whole >= ANSWER_MAX)
 			return -1;
 	}
+	c->octets = n;
 	return n > 12 ? atoi(c->buf + 9) : -1;
 }
 
@@ -202,6 +203,7 @@ bench_wire_run(struct bench_round *r, struct bench_conn *c, unsigned n,
 			memcpy(r->bad_body, c[i].bad_body, sizeof(r->bad_body));
 		}
 		r->bad += c[i].bad;
+		r->octets = c[i].octets;
 	}
 	r->wall_s = (double)(load_us() - t0) / 1e6;
 	pthread_barrier_destroy(&start);

@@ -141,6 +141,15 @@ pss(pid_t pid)
 	return (double)kib * 1024;
 }
 
+double
+load_cpu_us(pid_t pid)
+{
+	char path[64], text[256];
+
+	text_put(path, sizeof(path), "/proc/%d/schedstat", pid);
+	return slurp(path, text, sizeof(text)) > 0 ? atof(text) / 1e3 : 0;
+}
+
 void
 load_kmf_usage(struct load *l, struct load_usage *u)
 {
@@ -154,8 +163,7 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 	u->at_us = load_us();
 	n = l->pid > 0 ? pids_get(l, pids) : 0;
 	for (i = 0; i < n; i++) {
-		text_put(path, sizeof(path), "/proc/%d/schedstat", pids[i]);
-		us = slurp(path, text, sizeof(text)) > 0 ? atof(text) / 1e3 : 0;
+		us = load_cpu_us(pids[i]);
 		u->all_us += us;
 		rss = pss(pids[i]);
 		u->rss += rss;

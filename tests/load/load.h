@@ -115,6 +115,7 @@ PERC_MUST int load_kmf_serve(struct load *l);
 void load_kmf_kill(struct load *l); /* SIGKILL, all of it */
 void load_kmf_remove(struct load *l); /* the directory too */
 void load_kmf_usage(struct load *l, struct load_usage *u);
+double load_cpu_us(pid_t pid); /* processor time of one process so far */
 
 /* --- floor.c ------------------------------------------------------------- */
 struct load_floor {
