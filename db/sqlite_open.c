@@ -218,6 +218,11 @@ connect(struct db *db, const char *path, int flags, char *why, size_t cap)
 
 	r = db_err(
 	    sqlite3_open_v2(path, &db->sql, flags | SQLITE_OPEN_NOMUTEX, NULL));
+	/* A plan must not hang on what is bound: SQLite would make some anew,
+	 * SQL text and all, each time that they run. */
+	if (r == 0)
+		r = db_err(sqlite3_db_config(
+		    db->sql, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL));
 	if (r == 0)
 		r = db_err(sqlite3_busy_timeout(db->sql, BUSY_MS));
 	if (r == 0)
