@@ -25,6 +25,29 @@ scope_allows(const char *have, const char *any_of)
 	return false;
 }
 
+/*
+ * One with our nonce is no good after a restart anyway, so memory will do;
+ * what found no room there is in the table, and as long as one of those may
+ * come again all are looked for in both.
+ */
+static int
+replay_add(struct kmf_keeper *k, const struct kmf_call *c)
+{
+	int64_t now_s = k->now_ms / 1000;
+	int r = PERC_ERR_LIMIT;
+
+	if (c->replay_nonce) {
+		r = kmf_replay_add(
+		    &k->replay, c->replay_hash, c->replay_until_s, now_s);
+		if (r == PERC_ERR_LIMIT &&
+		    c->replay_until_s > k->replay_spilt_s)
+			k->replay_spilt_s = c->replay_until_s;
+	}
+	if (r == PERC_ERR_LIMIT || (r == 0 && now_s <= k->replay_spilt_s))
+		r = db_replay_add(k->db, c->replay_hash, c->replay_until_s);
+	return r;
+}
+
 /* RFC 9449, 11.1: a proof is good once, across restarts and fronts. */
 static int
 replay_check(struct kmf_job *j)
@@ -34,7 +57,7 @@ replay_check(struct kmf_job *j)
 
 	if (c->replay_hash[0] == '\0')
 		return 0;
-	r = db_replay_add(j->k->db, c->replay_hash, c->replay_until_s);
+	r = replay_add(j->k, c);
 	if (r != PERC_ERR_EXISTS)
 		return r;
 	j->k->count.replays++;
@@ -77,6 +100,21 @@ person_load(struct kmf_job *j, bool have)
 	return kmf_person_admit(j, &p, have);
 }
 
+static int
+conf_find(struct kmf_job *j, bool *have)
+{
+	int r = db_conf_find(j->k->db, &j->conf, j->call->conf);
+
+	if (r != 0 && r != PERC_ERR_NOTFOUND)
+		return r;
+	*have = r == 0;
+	if (*have)
+		return 0;
+	memset(&j->conf, 0, sizeof(j->conf));
+	snprintf(j->conf.id, sizeof(j->conf.id), "%s", j->call->conf);
+	return 0;
+}
+
 int
 kmf_conf_try(struct kmf_job *j, bool *have)
 {
@@ -87,17 +125,24 @@ kmf_conf_try(struct kmf_job *j, bool *have)
 	    "\"max_epoch_age_s\":300,\"overlap_ms\":2000,\"lease_s\":15,"
 	    "\"early_entry_s\":600,\"video_layers\":1,\"cipher\":\"AESKW128\","
 	    "\"profile\":\"AEAD_AES_128_GCM\"}";
+	int r = conf_find(j, have);
+
+	return r != 0
+	    ? r
+	    : kmf_policy_load(&j->policy, *have ? j->conf.policy : policy);
+}
+
+/* The policy is read when nobody is left who might be refused here. */
+static int
+member_admit(struct kmf_job *j)
+{
+	bool have;
 	int r;
 
-	r = db_conf_find(j->k->db, &j->conf, j->call->conf);
-	if (r != 0 && r != PERC_ERR_NOTFOUND)
+	if ((r = conf_find(j, &have)) != 0 || (r = member_load(j, have)) != 0 ||
+	    j->a.status != 0)
 		return r;
-	*have = r == 0;
-	if (*have)
-		return kmf_policy_load(&j->policy, j->conf.policy);
-	memset(&j->conf, 0, sizeof(j->conf));
-	snprintf(j->conf.id, sizeof(j->conf.id), "%s", j->call->conf);
-	return kmf_policy_load(&j->policy, policy);
+	return kmf_policy_of(j->k, &j->policy, j->conf.policy);
 }
 
 /* A scheduler's conferences are its own; an administrator's are all. */
@@ -114,16 +159,13 @@ conf_admit(struct kmf_job *j)
 	bool have;
 	int r;
 
+	if (j->call->id.who == KMF_WHO_MEMBER)
+		return member_admit(j);
 	if ((r = kmf_conf_try(j, &have)) != 0)
 		return r;
-	switch (j->call->id.who) {
-	case KMF_WHO_MEMBER:
-		return member_load(j, have);
-	case KMF_WHO_PERSON:
+	if (j->call->id.who == KMF_WHO_PERSON)
 		return person_load(j, have);
-	default:
-		return have && staff_may_see(j) ? 0 : kmf_not_found(j);
-	}
+	return have && staff_may_see(j) ? 0 : kmf_not_found(j);
 }
 
 /*

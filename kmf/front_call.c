@@ -58,6 +58,7 @@ front_call(struct front_req *q, struct kmf_call *c,
 	if (q->proved && c->op != KMF_OP_CLIENT_KEY) {
 		c->replay_hash = q->replay;
 		c->replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1;
+		c->replay_nonce = q->proof.nonce[0] != '\0'; /* looked at */
 	}
 	q->on_reply = on_reply;
 	q->until_ms = perc_now_ms() + FRONT_CALL_MS +

@@ -155,7 +155,8 @@ front_events(struct front_req *q)
 		.after = after == NULL || strlen(after) > 64 ? "" : after,
 		.last_event_id = last_event_id(q),
 		.replay_hash = q->proved ? q->replay : "",
-		.replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1 };
+		.replay_until_s = q->proof.iat_s + FRONT_DPOP_WINDOW_S + 1,
+		.replay_nonce = q->proved && q->proof.nonce[0] != '\0' };
 	struct front_stream *st;
 	uint8_t *buf = NULL;
 	size_t len;

@@ -92,6 +92,44 @@ kmf_due_arm(struct kmf_keeper *k)
 	due_set(k, in);
 }
 
+/* Time has passed: the turn that this ends commits. */
+static void
+gap_fire(void *arg)
+{
+	struct kmf_keeper *k = arg;
+
+	k->company = 0;
+}
+
+/*
+ * Does the commit wait for more to come? A commit costs about as much as what
+ * it makes durable, whether for one or for twenty. When somebody shared the
+ * last one the next stays open for a moment; who asks alone never waits.
+ */
+static bool
+gap_open(struct kmf_keeper *k)
+{
+	int64_t past = perc_now_ms() - k->commit_ms;
+
+	if (k->company < 2 || past < 0 || past >= KMF_COMMIT_GAP_MS)
+		return false;
+	return perc_timer_armed(&k->gap) ||
+	    perc_timer_set(
+		k->loop, &k->gap, KMF_COMMIT_GAP_MS - past, gap_fire, k) == 0;
+}
+
+static void
+gap_begin(struct kmf_keeper *k)
+{
+	const struct kmf_out *o;
+
+	perc_timer_stop(k->loop, &k->gap);
+	k->commit_ms = perc_now_ms();
+	for (o = k->out, k->company = 0; o != NULL && k->company < 2;
+	     o = o->next)
+		k->company += o->type == KMF_MSG_REPLY;
+}
+
 /* The end of every turn. */
 static void
 turn_end(struct kmf_keeper *k)
@@ -109,6 +147,7 @@ turn_end(struct kmf_keeper *k)
 	k->count.commits++;
 	begun_us = kmf_now_us();
 	r = kmf_turn_commit(k);
+	gap_begin(k);
 	kmf_hist_add(k->count.commit_hist, kmf_now_us() - begun_us);
 	if (r != 0) {
 		k->count.commit_failures++;
@@ -161,8 +200,11 @@ fronts_bury(struct kmf_keeper *k)
 static void
 after_turn(void *arg)
 {
-	turn_end(arg);
-	fronts_bury(arg);
+	struct kmf_keeper *k = arg;
+
+	if (!db_in_transaction(k->db) || !gap_open(k))
+		turn_end(k);
+	fronts_bury(k);
 }
 
 /* Nonces of DPoP live as long as their key: this one and the one before. */
@@ -253,6 +295,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	k->skew_ms = k->clock(k->clock_arg) - k->steady(k->clock_arg);
 	perc_random(k->nonce_key, sizeof(k->nonce_key));
 	perc_random(k->prev_nonce_key, sizeof(k->prev_nonce_key));
+	kmf_replay_init(&k->replay);
 	k->start_ms = k->clock(k->clock_arg);
 	if (kmf_copy(k->db_file, sizeof(k->db_file), o->db_file) != 0)
 		k->db_file[0] = '\0';
@@ -289,6 +332,8 @@ kmf_keeper_free(struct kmf_keeper *k)
 	perc_timer_stop(k->loop, &k->purge);
 	perc_timer_stop(k->loop, &k->rotate);
 	perc_timer_stop(k->loop, &k->look);
+	perc_timer_stop(k->loop, &k->gap);
+	kmf_replay_clear(&k->replay);
 	kmf_errands_stop(k);
 	kmf_feed_stop(k);
 	kmf_settings_close(k);

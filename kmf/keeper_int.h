@@ -19,6 +19,7 @@
 #include "kmf/keeper.h"
 #include "kmf/msg.h"
 #include "kmf/rekey.h"
+#include "kmf/replay.h"
 #include "perc/chan.h"
 #include "perc/crypto.h"
 #include "perc/enckey.h"
@@ -38,6 +39,7 @@
 #define KMF_NONCE_ROTATE_MS (10 * 60 * 1000)
 #define KMF_PURGE_MS 10000
 #define KMF_CLOCK_STEP_MS 2000 /* a larger jump: the clock was set */
+#define KMF_COMMIT_GAP_MS 2	 /* between commits, while many ask */
 #define KMF_GRACE_MS 30000     /* to come back to us after a pause of ours */
 #define KMF_INVITEES_MAX 1000  /* of one conference */
 #define KMF_INVITATIONS_MAX 1000
@@ -144,11 +146,15 @@ struct kmf_keeper {
 	struct perc_jwk *token_key, *statement_key;
 	char *jwks; /* public, JSON text */
 	uint8_t nonce_key[32], prev_nonce_key[32];
+	struct kmf_replay replay;
+	int64_t replay_spilt_s; /* until then some are in the table instead */
 	int64_t (*clock)(void *), (*steady)(void *);
 	void *clock_arg;
 	int64_t now_ms;	 /* of this turn */
 	int64_t skew_ms; /* clock - steady, as last seen */
 	struct kmf_keep keep;
+	char policy_text[DB_POLICY_MAX]; /* read last, and what it says */
+	struct kmf_policy policy;
 	bool stepped;	 /* the clock was set; this turn gave new leases */
 	bool scrub;	 /* a conference's keys were destroyed in this turn */
 	bool scrub_soon; /* an epoch was replaced: with the next purge */
@@ -160,7 +166,9 @@ struct kmf_keeper {
 	struct kmf_out *out, **out_tail;
 	struct kmf_out **mark_tail; /* the outbox as it was at the mark */
 	uint64_t mark_no;
-	struct perc_timer due, purge, rotate, look;
+	struct perc_timer due, purge, rotate, look, gap;
+	int64_t commit_ms; /* of the last commit, by perc_now_ms() */
+	unsigned company;  /* who waited for it */
 	bool look_due;
 	int64_t rotate_after_ms; /* argument of a rotation under way */
 	char dir[4096];		 /* of the database */
@@ -470,6 +478,10 @@ void kmf_policy_default(struct kmf_policy *p);
 PERC_MUST int kmf_policy_get(struct kmf_policy *p, const json_t *o, char *why,
     size_t cap);
 PERC_MUST int kmf_policy_load(struct kmf_policy *p, const char *text);
+/* The same, at hand when it is the text that was read last. Only for who was
+ * admitted: by the clock it tells texts apart. */
+PERC_MUST int kmf_policy_of(struct kmf_keeper *k, struct kmf_policy *p,
+    const char *text);
 json_t *kmf_policy_json(const struct kmf_policy *p);
 /* mdds.c: by turns; this member's; the configured one that url is, if the
  * conference is there, or NULL; and token2's claim of the others. */
@@ -672,9 +684,15 @@ struct kmf_room { /* the conference's row and its engine, side by side */
 	struct kmf_rekey r;
 	unsigned live;
 	const char *cause; /* of the next epoch, when not a window or age */
+	/* *c as it stands in the database: as long as it need not be written,
+	 * for one who only renews. NULL: not known, or written since. */
+	const struct db_conf *was;
 };
 PERC_MUST int kmf_room_load(struct kmf_room *o, struct kmf_keeper *k,
     struct db_conf *c);
+/* When c's policy has been read already. */
+PERC_MUST int kmf_room_take(struct kmf_room *o, struct kmf_keeper *k,
+    struct db_conf *c, const struct kmf_policy *p);
 /* Carry out orders and write the row back. */
 PERC_MUST int kmf_room_settle(struct kmf_room *o, unsigned orders);
 /* The member becomes live (or stays so), with a fresh lease. */

@@ -174,6 +174,7 @@ kmf_keeper_main(const struct kmf_conf *c)
 	log_info("keeper.ready fronts=%d", (int)c->fronts);
 	r = perc_loop_run(l);
 	kmf_handover_stop(&handover);
+	kmf_turn_finish(k); /* who waits for a commit hears of it */
 	if (kmf_audit_program(k, KMF_AUDIT_STOPPED,
 		json_pack("{s:s}", "why", r == 0 ? "told" : "failed")) != 0)
 		log_warnx("audit.lost kind=stopped");

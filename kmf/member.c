@@ -191,19 +191,41 @@ answer_plain(
 	return r;
 }
 
+/* Who asks again for what he holds changes nothing but the record. */
+static int
+keys_given(struct kmf_job *j, const struct kmf_room *o, const char *form,
+    size_t had_delivery)
+{
+	int r = 0;
+
+	if (j->me.held != o->r.epoch || j->me.delivery.len != had_delivery) {
+		j->me.held = o->r.epoch;
+		kmf_stream_changed(j->k, j->me.id);
+		r = db_member_put(j->k->db, &j->me);
+	}
+	return r != 0
+	    ? r
+	    : kmf_audit(j->k, KMF_AUDIT_KEY, j->me.id, j->conf.id, j->me.id,
+		  json_pack(
+		      "{s:i, s:s}", "epoch", (int)o->r.epoch, "form", form));
+}
+
 int
 kmf_op_keys(struct kmf_job *j)
 {
 	struct kmf_epoch_key e = { 0 };
+	struct db_conf was = j->conf;
 	struct perc_jwk *to = NULL;
 	struct kmf_room o;
+	size_t had;
 	int r;
 
 	if ((r = door_check(j)) != 0 || j->a.status != 0 ||
 	    (r = seal_to_get(j, &to)) != 0 || j->a.status != 0)
 		goto out;
-	if ((r = kmf_room_load(&o, j->k, &j->conf)) != 0)
+	if ((r = kmf_room_take(&o, j->k, &j->conf, &j->policy)) != 0)
 		goto out;
+	o.was = &was;
 	if (j->me.state != DB_MEMBER_LIVE &&
 	    ((r = kmf_budget_join(j, &o)) != 0 || j->a.status != 0))
 		goto out;
@@ -213,6 +235,7 @@ kmf_op_keys(struct kmf_job *j)
 		r = kmf_refuse(j, 410, "ended", "the conference is over");
 		goto out;
 	}
+	had = j->me.delivery.len;
 	if ((r = kmf_epoch_get(&o, &e)) != 0 ||
 	    (r = to != NULL ? answer_sealed(j, &o, &e, to)
 			    : answer_plain(j, &o, &e)) != 0)
@@ -223,13 +246,7 @@ kmf_op_keys(struct kmf_job *j)
 		if ((r = kmf_room_settle(&o, 0)) != 0)
 			goto out;
 	}
-	j->me.held = o.r.epoch;
-	kmf_stream_changed(j->k, j->me.id);
-	if ((r = db_member_put(j->k->db, &j->me)) == 0)
-		r = kmf_audit(j->k, KMF_AUDIT_KEY, j->me.id, j->conf.id,
-		    j->me.id,
-		    json_pack("{s:i, s:s}", "epoch", (int)o.r.epoch, "form",
-			to != NULL ? "sealed" : "plain"));
+	r = keys_given(j, &o, to != NULL ? "sealed" : "plain", had);
 out:
 	if (r == 0 && j->a.status >= 400 && j->me.state == DB_MEMBER_LIVE)
 		kmf_lag_refused(j->k, j->me.id, j->a.code);

@@ -105,13 +105,14 @@ walk_identity(struct walk *k, struct kmf_identity *id)
 }
 
 static void
-walk_replay(struct walk *k, const char **hash, int64_t *until_s)
+walk_replay(struct walk *k, const char **hash, int64_t *until_s, bool *nonce)
 {
 	uint64_t until = (uint64_t)*until_s;
 
 	walk_str(k, hash);
 	walk_u64(k, &until);
 	*until_s = (int64_t)until;
+	*nonce = walk_num(k, *nonce, 1) != 0;
 }
 
 static void
@@ -128,7 +129,7 @@ walk_call(struct walk *k, void *p)
 	walk_str(k, &c->if_match);
 	walk_str(k, &c->idempotency_key);
 	walk_str(k, &c->request_id);
-	walk_replay(k, &c->replay_hash, &c->replay_until_s);
+	walk_replay(k, &c->replay_hash, &c->replay_until_s, &c->replay_nonce);
 	walk_blob(k, &c->body, &c->body_len);
 	if (c->op == 0 || c->body_len > KMF_BODY_MAX)
 		perc_wire_fail(&k->w, PERC_ERR_FORMAT);
@@ -161,7 +162,7 @@ walk_subscribe(struct walk *k, void *p)
 	walk_u64(k, &s->last_event_id);
 	walk_str(k, &s->query);
 	walk_str(k, &s->after);
-	walk_replay(k, &s->replay_hash, &s->replay_until_s);
+	walk_replay(k, &s->replay_hash, &s->replay_until_s, &s->replay_nonce);
 }
 
 static void

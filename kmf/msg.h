@@ -143,6 +143,7 @@ struct kmf_call {
 	 * keeper refuses what it has seen. "" when there was no proof. */
 	const char *replay_hash;
 	int64_t replay_until_s;
+	bool replay_nonce; /* the proof has a nonce of the keeper's present life */
 	const uint8_t *body;
 	size_t body_len;
 };
@@ -178,6 +179,7 @@ struct kmf_subscribe {
 	const char *query, *after; /* of the feed; after: Last-Event-ID */
 	const char *replay_hash;
 	int64_t replay_until_s;
+	bool replay_nonce;
 };
 PERC_MUST int kmf_subscribe_encode(
     uint8_t **bufp, size_t *lenp, const struct kmf_subscribe *s);

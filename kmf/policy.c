@@ -176,6 +176,22 @@ kmf_policy_load(struct kmf_policy *p, const char *text)
 	return r;
 }
 
+int
+kmf_policy_of(struct kmf_keeper *k, struct kmf_policy *p, const char *text)
+{
+	int r;
+
+	if (strcmp(text, k->policy_text) != 0) {
+		k->policy_text[0] = '\0';
+		if ((r = kmf_policy_load(&k->policy, text)) != 0 ||
+		    (r = kmf_copy(
+			 k->policy_text, sizeof(k->policy_text), text)) != 0)
+			return r;
+	}
+	*p = k->policy;
+	return 0;
+}
+
 json_t *
 kmf_policy_json(const struct kmf_policy *p)
 {

@@ -44,6 +44,7 @@ purge_fire(void *arg)
 		again(k, SLICE_MS);
 		return;
 	}
+	kmf_replay_forget(&k->replay, k->now_ms / 1000);
 	kmf_checkpoint_due(k, true);
 	k->scrub = k->scrub || k->scrub_soon;
 	k->scrub_soon = false;

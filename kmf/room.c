@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DUE_BATCH 64 /* conferences served in one turn */
-
 static void
 engine_load(struct kmf_room *o)
 {
@@ -40,17 +38,26 @@ live_count(struct kmf_room *o)
 }
 
 int
-kmf_room_load(struct kmf_room *o, struct kmf_keeper *k, struct db_conf *c)
+kmf_room_take(struct kmf_room *o, struct kmf_keeper *k, struct db_conf *c,
+    const struct kmf_policy *p)
 {
-	int r;
-
 	memset(o, 0, sizeof(*o));
 	o->k = k;
 	o->c = c;
-	if ((r = kmf_policy_load(&o->p, c->policy)) != 0)
-		return r;
+	o->p = *p;
 	engine_load(o);
 	return live_count(o);
+}
+
+int
+kmf_room_load(struct kmf_room *o, struct kmf_keeper *k, struct db_conf *c)
+{
+	struct kmf_policy p;
+	int r;
+
+	if ((r = kmf_policy_of(k, &p, c->policy)) != 0)
+		return r;
+	return kmf_room_take(o, k, c, &p);
 }
 
 static int64_t
@@ -59,6 +66,28 @@ earlier(int64_t a, int64_t b)
 	if (a == 0 || b == 0)
 		return a != 0 ? a : b;
 	return a < b ? a : b;
+}
+
+/*
+ * Does the row stand there already? Leases that were renewed make the room due
+ * later, which is no reason to write: it is looked at once in vain, at the
+ * time that stands there, and the row tells the next one then.
+ */
+static bool
+room_stands(struct kmf_room *o)
+{
+	struct db_conf *c = o->c;
+	int64_t due = c->due_ms;
+
+	if (o->was == NULL)
+		return false;
+	if (o->was->due_ms != 0 && due > o->was->due_ms)
+		c->due_ms = o->was->due_ms;
+	if (memcmp(c, o->was, sizeof(*c)) == 0)
+		return true;
+	c->due_ms = due;
+	o->was = NULL;
+	return false;
 }
 
 static int
@@ -79,7 +108,7 @@ room_put(struct kmf_room *o)
 		c->due_ms = earlier(kmf_rekey_due(&o->r, &o->p, o->live),
 		    earlier(lease, c->ends_ms));
 	}
-	return db_conf_put(o->k->db, c);
+	return room_stands(o) ? 0 : db_conf_put(o->k->db, c);
 }
 
 /* Nobody is left. Keys of the past serve nobody any more. */
@@ -160,13 +189,16 @@ kmf_room_join(struct kmf_room *o, struct db_member *m)
 		m->granted = 0; /* being live is the grant */
 	}
 	kmf_stream_changed(o->k, m->id);
-	if ((r = db_member_put(o->k->db, m)) != 0)
+	r = was_live ? db_member_lease(o->k->db, m->id, m->lease_ms, m->held)
+		     : db_member_put(o->k->db, m);
+	if (r != 0)
 		return r;
 	if (!was_live &&
 	    (r = kmf_audit(
 		 o->k, KMF_AUDIT_JOINED, m->id, o->c->id, m->id, NULL)) != 0)
 		return r;
-	if ((r = kmf_room_settle(o, orders)) != 0)
+	if ((r = kmf_room_settle(o, orders)) != 0 ||
+	    (was_live && o->was != NULL)) /* nothing happened */
 		return r;
 	return db_member_find(o->k->db, m, m->id);
 }
@@ -312,77 +344,4 @@ kmf_room_adjourn(struct kmf_room *o, const char *actor, const char *reason)
 		 json_pack("{s:s}", "reason", reason))) != 0)
 		return r;
 	return room_put(o);
-}
-
-/* Leases that ran out are leaves; the engine merges their rekeys. */
-static int
-leases_expire(struct kmf_room *o)
-{
-	struct db_member *list = NULL;
-	size_t i, n = 0;
-	int64_t next;
-	int r;
-
-	if ((r = db_member_next_lease(o->k->db, &next, o->c->id)) != 0 ||
-	    next > o->k->now_ms)
-		return r;
-	if ((r = db_member_list(
-		 o->k->db, &list, &n, o->c->id, DB_MEMBER_LIVE)) != 0)
-		return r;
-	for (i = 0; r == 0 && i < n; i++)
-		if (list[i].lease_ms <= o->k->now_ms)
-			r = kmf_room_leave(o, &list[i], "lease expired");
-	free(list);
-	return r;
-}
-
-static int
-room_tick(struct kmf_keeper *k, struct db_conf *c)
-{
-	struct kmf_room o;
-	int r;
-
-	if ((r = kmf_room_load(&o, k, c)) != 0)
-		return r;
-	if (k->now_ms >= c->ends_ms)
-		return kmf_room_end(&o, "", "its time is over");
-	if ((r = leases_expire(&o)) != 0)
-		return r;
-	return kmf_room_settle(&o, 0);
-}
-
-/* One room's trouble is its own: it is undone and tried again later. */
-static int
-room_tick_alone(struct kmf_keeper *k, struct db_conf *c)
-{
-	int64_t again = k->now_ms + 1000;
-	struct db_conf was = *c;
-	int r;
-
-	if ((r = kmf_mark(k)) != 0)
-		return r;
-	if ((r = room_tick(k, c)) == 0)
-		return kmf_mark_keep(k);
-	log_warnx("room.tick_failed conference=%s why=\"%s\"", c->id,
-	    perc_strerror(r));
-	kmf_mark_undo(k);
-	if (db_broken(k->db))
-		return r;
-	was.due_ms = again;
-	return db_conf_put(k->db, &was);
-}
-
-int
-kmf_room_tick_all(struct kmf_keeper *k)
-{
-	struct db_conf *list = NULL;
-	size_t i, n = 0;
-	int r;
-
-	if ((r = db_conf_due(k->db, &list, &n, k->now_ms, DUE_BATCH)) != 0)
-		return r;
-	for (i = 0; r == 0 && i < n; i++)
-		r = room_tick_alone(k, &list[i]);
-	free(list);
-	return r;
 }

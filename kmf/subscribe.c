@@ -114,7 +114,8 @@ kmf_subscribe(struct kmf_keeper *k, struct kmf_front *f, uint32_t id,
 		.conf = s->conf,
 		.obj = "",
 		.replay_hash = s->replay_hash,
-		.replay_until_s = s->replay_until_s };
+		.replay_until_s = s->replay_until_s,
+		.replay_nonce = s->replay_nonce };
 	struct kmf_job j = { .k = k, .call = &c };
 	int r;
 

@@ -131,6 +131,24 @@ def test_a_kill_forgets_nothing(s):
     assert keys(s, a.get("dpop-nonce")).status == 200
 
 
+def test_a_nonce_changes_nothing_about_that(s):
+    """Such a proof is remembered in memory alone: what keeps it from coming
+    again after a kill is that its nonce is no good any more."""
+    url = s.k.url + s.e.path
+    one, late = [proof(s.e.key, "GET", url, s.e.token, nonce=nonce_of(s))
+                 for _ in range(2)]
+    kin = [one, twin(one)]
+    judge(storm(s, s.e.path, lambda i: kin[i % 2]))
+    killed(s)
+    for p in kin + [late]:
+        a = Raw(s.k, "GET", s.e.path, list(headers(s.e, p).items()))
+        assert a.status == 401 and "use_dpop_nonce" in a.get(
+            "www-authenticate"), (a.status, a.body)
+    p = proof(s.e.key, "GET", url, s.e.token, nonce=a.get("dpop-nonce"))
+    a = Raw(s.k, "GET", s.e.path, list(headers(s.e, p).items()))
+    assert a.status == 200, a.body
+
+
 def keys(s, nonce=None):
     e, more = s.e, {"nonce": nonce} if nonce else {}
     p = proof(e.key, "POST", s.k.url + e.path + "/keys", e.token, **more)

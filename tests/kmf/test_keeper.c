@@ -270,6 +270,45 @@ test_replay_is_refused_across_restart(void **state)
 	assert_int_equal(kit_call(&t, &c)->status, 200);
 }
 
+/* One with a nonce of this start needs no row; for want of room it gets one,
+ * and is looked for there as long as it may come. */
+static void
+test_a_nonce_spares_the_table(void **state)
+{
+	static const char *const hash[] = {
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	};
+	struct kmf_call c = { .op = KMF_OP_CONF_GET,
+		.conf = conf,
+		.replay_hash = hash[0],
+		.replay_nonce = true,
+		.replay_until_s = t.now_ms / 1000 + 61 };
+	size_t places;
+
+	assert_int_equal(kit_token1(&t, &alice, conf)->status, 200);
+	c.id.who = KMF_WHO_MEMBER;
+	c.id.sub = alice.member;
+	c.id.token_conf = conf;
+	c.id.jkt = alice.jkt;
+	assert_int_equal(kit_call(&t, &c)->status, 200);
+	assert_string_equal(kit_call(&t, &c)->code, "invalid_dpop_proof");
+	assert_int_equal(db_replay_drop(t.k->db, hash[0]), 0);
+	assert_string_equal(kit_call(&t, &c)->code, "invalid_dpop_proof");
+	assert_int_equal(db_begin(t.k->db), 0);
+	assert_int_equal(db_replay_add(t.k->db, hash[0], 1), 0); /* no row */
+	db_rollback(t.k->db);
+
+	places = t.k->replay.places;
+	c.replay_hash = hash[1];
+	c.replay_until_s += 64; /* a table of its own */
+	t.k->replay.places = KMF_REPLAY_MAX;
+	assert_int_equal(kit_call(&t, &c)->status, 200);
+	assert_string_equal(kit_call(&t, &c)->code, "invalid_dpop_proof");
+	t.k->replay.places = places; /* there is room again */
+	assert_string_equal(kit_call(&t, &c)->code, "invalid_dpop_proof");
+}
+
 /* REQ-W-5, first half: a joiner's epoch is new, and all get it. */
 static void
 test_REQ_W_5_joiner_gets_a_new_epoch(void **state)
@@ -952,6 +991,7 @@ main(void)
 		T(test_no_plain_answer_to_a_sealing_proof),
 		T(test_REQ_WS_6_2_two_tokens_two_audiences),
 		T(test_replay_is_refused_across_restart),
+		T(test_a_nonce_spares_the_table),
 		T(test_REQ_W_5_joiner_gets_a_new_epoch),
 		T(test_REQ_V_3_burst_of_joins_is_one_rekey),
 		T(test_REQ_V_4_leaves_are_one_rekey),
