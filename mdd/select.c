@@ -190,6 +190,13 @@ cut_for(const struct mdd_source *s, uint64_t share)
 	return s->bps * 2 / 3 <= share ? MDD_TID_MAX - 1 : MDD_TID_MAX;
 }
 
+/* Of a picture of which so little fits nothing goes. */
+static bool
+starves(const struct mdd_source *s, const struct mdd_flow *f, uint64_t share)
+{
+	return share < s->bps / (f->off ? SHARE_STARVE - 1 : SHARE_STARVE);
+}
+
 /* A video source that is no layer, or the worst layer of one that must go. */
 static void
 leg_single(struct mdd_leg *to, const struct mdd_source *s, struct mdd_flow *f,
@@ -199,10 +206,9 @@ leg_single(struct mdd_leg *to, const struct mdd_source *s, struct mdd_flow *f,
 		flow_want(f, want, 0, 0);
 		return;
 	}
-	if (want && share < s->bps / SHARE_STARVE)
-		want = false;
-	else if (want && f->off && share < s->bps / (SHARE_STARVE - 1))
-		want = false;
+	if (want && starves(s, f, share))
+		want = mdd_climb_try(&to->climb,
+		    (unsigned)(s - to->room->src) + 1, to->room->turn_ms);
 	flow_want(f, want, cut_for(s, share), 0);
 }
 
