@@ -73,21 +73,6 @@ progress(const struct scene *s, size_t payload, unsigned burst, unsigned rate)
 	fprintf(stderr, rate == 0 ? "highest rate\n" : "%u/s\n", rate);
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-double
-rig_median(double *v, unsigned n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n == 0 ? 0 : v[n / 2];
-}
-
 /* ---- cost at a rate --------------------------------------------------- */
 
 /* One run, and once more when another process had the core meanwhile. */

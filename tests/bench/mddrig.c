@@ -44,6 +44,21 @@ rig_random(void *p, size_t n)
 	perc_random(p, n);
 }
 
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double
+rig_median(double *v, unsigned n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return n == 0 ? 0 : v[n / 2];
+}
+
 /* ---- members ---------------------------------------------------------- */
 
 /* Octets that each member's socket holds. */

@@ -120,7 +120,7 @@ stage_wait(int ms)
 
 /* Children of the supervisor with "worker" for their first argument. */
 unsigned
-stage_workers(pid_t *pid, unsigned max)
+stage_workers_of(unsigned i, pid_t *pid, unsigned max)
 {
 	char path[64], args[256] = "";
 	unsigned n = 0;
@@ -128,7 +128,7 @@ stage_workers(pid_t *pid, unsigned max)
 	int child;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
-	    (int)mdds[0].pid, (int)mdds[0].pid);
+	    (int)mdds[i].pid, (int)mdds[i].pid);
 	list = fopen(path, "r");
 	assert_non_null(list);
 	while (fscanf(list, "%d", &child) == 1) {
@@ -143,6 +143,12 @@ stage_workers(pid_t *pid, unsigned max)
 	}
 	(void)fclose(list);
 	return n;
+}
+
+unsigned
+stage_workers(pid_t *pid, unsigned max)
+{
+	return stage_workers_of(0, pid, max);
 }
 
 /* ---- HTTP ------------------------------------------------------------- */

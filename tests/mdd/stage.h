@@ -24,6 +24,7 @@ int stage_open(void **state); /* group set-up and tear-down of cmocka */
 int stage_close(void **state);
 /* MDD 0's workers: how many, and at most max of their process ids. */
 unsigned stage_workers(pid_t *pid, unsigned max);
+unsigned stage_workers_of(unsigned i, pid_t *pid, unsigned max);
 pid_t stage_pid(void);
 /* Wait until it ended by itself; its status. */
 int stage_wait(int ms);
@@ -59,7 +60,7 @@ struct member { /* an endpoint and its token */
 	char leg[64];
 	unsigned port;
 };
-extern uint32_t stage_second; /* tokens list ssrc + this too; 0: not */
+extern uint32_t stage_second;	  /* tokens list ssrc + this too; 0: not */
 extern const char *stage_cascade; /* another MDD that tokens name; or NULL */
 json_t *claims(const struct member *m); /* of a good token2 */
 char *sign(json_t *c);			/* takes c; the caller frees */
