@@ -22,6 +22,15 @@
 #include "perc/loop.h"
 #include "tests/mdd/mesh.h"
 
+/* No member of ours has transport-wide numbers, so what is told of them is
+ * told by the link: both ends agreed on them. */
+static void
+link_tells_arrivals(unsigned mdd)
+{
+	stage_use(mdd);
+	metric_reaches("perch_mdd_feedback_total", NULL, 1);
+}
+
 static void
 test_two(void **state)
 {
@@ -37,6 +46,8 @@ test_two(void **state)
 	mesh_reaches(&b, &a);
 	mesh_links(0, 1);
 	mesh_links(1, 1);
+	link_tells_arrivals(0);
+	link_tells_arrivals(1);
 	/* Another conference has a link of its own. */
 	mesh_come(1, &c, "m_c", "c_other", SSRC_A);
 	mesh_links(1, 1);
@@ -376,6 +387,7 @@ test_who_may_not_link(void **state)
 	proof = proof_of(mesh_key[1], "POST", url, 0);
 	g = ask("POST", "/v1/link", proof, link_body("c_in"));
 	assert_int_equal(g.status, 201);
+	assert_non_null(strstr(g.body, "\"twcc\":true"));
 	g = ask("POST", "/v1/link", proof, link_body("c_in"));
 	assert_int_equal(g.status, 401);
 	free(proof);
