@@ -323,10 +323,10 @@ kmf_roots_note(struct kmf_keeper *k)
 static void
 swap_late(struct kmf_keeper *k)
 {
-	char making[4096 + 8];
+	char making[4096 + 16];
 
 	if (k->root_file[0] != '\0') {
-		snprintf(making, sizeof(making), "%s.making", k->root_file);
+		snprintf(making, sizeof(making), "%s.new.making", k->root_file);
 		file_destroy(making);
 	}
 	if (k->root_file[0] != '\0' && k->root_old == NULL &&

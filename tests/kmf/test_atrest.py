@@ -167,7 +167,7 @@ def test_rewrap_survives_kill_9_anywhere(s):
         p.wait()
         die(k)
         if delay == 0:          # as one that was killed in the middle of it
-            (k.state / "root.key.making").write_bytes(b"half of a key")
+            (k.state / "root.key.new.making").write_bytes(b"half of a key")
         k.serve()
         s.admin = k.admin()
         world.wait_for(lambda: not list(k.state.glob("root.key.*")), 15,
