@@ -155,9 +155,10 @@ def test_bad_ones_are_refused_whole(s):
             (good + "nonsense = 1\n", "nonsense"),
             (good.replace("mdds", "#mdds"), "mdds"),
             (good + "base_url = https://other.example\n", "base_url"),
-            (good + "tls_cert = /nowhere.crt\n", "stderr"),
+            (good + "tls_cert = /nowhere.crt\n",
+             "fault=\"/nowhere.crt: "),
             (good + "[issuer x]\nurl = https://a\nca_file = /nowhere\n",
-             "stderr")):
+             "fault=\"/nowhere: ")):
         s.k.conf.write_text(text)
         out = hup(s, "settings=the_old_ones")
         assert needle in out and "kmf.reloaded" not in out, (needle, out)

@@ -24,18 +24,22 @@ class Scene:
 
 
 class Mta(mailing.Server):
-    """`slow`: seconds it takes for a message; `picky`: defers later@."""
+    """`hold`: it takes no message meanwhile, and `holds` says when it has
+    one; `picky`: defers later@."""
 
     def __init__(self, w, picky):
         super().__init__()
-        self.picky, self.slow, self.port = picky, 0, world.free_port()
+        self.picky, self.port = picky, world.free_port()
+        self.hold = self.holds = False
         c = mailing.aiosmtpd.controller.Controller(
             self, hostname="127.0.0.1", port=self.port)
         c.start()
         w.closers.append(c.stop)
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        await asyncio.sleep(self.slow)
+        while self.hold:
+            self.holds = True
+            await asyncio.sleep(.05)
         if self.picky:
             return await super().handle_RCPT(server, session, envelope,
                                              address, options)
@@ -99,14 +103,15 @@ def test_mail_moves(s):
     # one is deferred for half a minute, one is under way as the server moves
     later = ask(s, "later@x.example")
     world.wait_for(lambda: "reason" in mail_of(s, later), 5)
-    a.slow = 1.5
+    a.hold = True
     slow = ask(s, "slow@x.example")
-    time.sleep(.5)
+    world.wait_for(lambda: a.holds, 10, say="the slow one to be under way")
     reload(s, b.section())
     ask(s, "two@x.example")
-    b.take("two@x.example", 2)                  # does not wait for the slow
+    b.take("two@x.example")                     # does not wait for the slow
     b.take("later@x.example", 5)                # at once, and elsewhere
     assert mail_of(s, slow)["state"] == "queued"
+    a.hold = False
     a.take("slow@x.example")
     for i in (slow, later):
         world.wait_for(lambda: mail_of(s, i)["state"] == "sent", 5)
