@@ -178,7 +178,7 @@ mesh_links(unsigned mdd, uint64_t want)
 	int i;
 
 	stage_use(mdd);
-	for (i = 0; i < 80; i++) {
+	for (i = 0; i < 200; i++) {
 		if ((got = metric("perch_mdd_links", NULL)) == want)
 			return;
 		(void)usleep(100000);

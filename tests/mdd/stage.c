@@ -230,7 +230,7 @@ metric_reaches(const char *name, const char *label, uint64_t want)
 	uint64_t got = 0;
 	int i;
 
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 200; i++) {
 		if ((got = metric(name, label)) >= want)
 			return;
 		(void)usleep(100000);

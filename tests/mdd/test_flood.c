@@ -127,7 +127,7 @@ test_legs_are_not_in_the_lobby(void **state)
 	uint64_t before, after, got;
 
 	two(&a, &b, "c_road");
-	(void)usleep(1100000); /* workers have told */
+	(void)usleep(3000000); /* workers have told, each second */
 	before = metric("perch_mdd_received_lobby_total", NULL);
 	got = metric("perch_mdd_received_total", NULL);
 	all_arrive(&a, &b, NULL, 0);
@@ -171,7 +171,7 @@ test_flooding_leg_waits(void **state)
 	while (peer_recv(&b.p, d, 128, 191, 50) > 0)
 		;
 	all_arrive(&a, &b, &f, 20);
-	for (i = 0; i < 50 && metric("perch_mdd_legs_flooded", NULL) != 0; i++)
+	for (i = 0; i < 200 && metric("perch_mdd_legs_flooded", NULL) != 0; i++)
 		(void)usleep(100000);
 	assert_int_equal(metric("perch_mdd_legs_flooded", NULL), 0);
 	all_arrive(&evil, &b, NULL, 0); /* none of its credit was spent */

@@ -112,6 +112,14 @@ def status(data):
     return int(m[1]) if m else 0
 
 
+def wait_for(what, seconds=15):
+    """Until it is true, for a machine may be busy."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(0.05)
+
+
 def post(headers, body=b""):
     return (b"POST /echo HTTP/1.1\r\nHost: x\r\n" +
             b"".join(h + b"\r\n" for h in headers) + b"\r\n" + body)
@@ -264,14 +272,15 @@ def test_half_open_handshakes_cost_nothing(srv):
         time.sleep(0.2)
         s = srv.tls()
         before = srv.state()["cpu_us"]
-        slowest = 0
+        took = []
         for _ in range(10):
             t = time.monotonic()
             assert status(srv.get("/x", s)) == 200
-            slowest = max(slowest, time.monotonic() - t)
+            took.append(time.monotonic() - t)
             time.sleep(0.1)
         used += srv.state()["cpu_us"] - before
-        assert slowest < 0.15, slowest
+        # a busy machine is late, but not most times
+        assert sorted(took)[5] < 0.15, took
         s.close()
         for c in held:
             c.close()
@@ -306,7 +315,7 @@ def test_client_gone_before_the_answer(srv):
     s.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
     time.sleep(0.2)
     s.close()
-    time.sleep(1.6)
+    wait_for(lambda: srv.state()["gone"] > before)
     assert srv.state()["gone"] == before + 1
 
 
@@ -392,7 +401,7 @@ def test_streams(srv):
     # clients that go away are noticed without a write
     for s in ss[:100]:
         s.close()
-    time.sleep(1.8)
+    wait_for(lambda: srv.state()["streams"] <= 50)
     assert srv.state()["streams"] == 50
     srv.get("/close")
     for s in ss[100:]:
@@ -400,8 +409,7 @@ def test_streams(srv):
         while not buf.endswith(b"0\r\n\r\n"):  # the last chunk
             buf += s.recv(4096)
         s.close()
-    time.sleep(0.2)
-    assert srv.state()["streams"] == 0
+    wait_for(lambda: srv.state()["streams"] == 0)
 
 
 def test_events_are_not_held_back(srv):
@@ -436,8 +444,7 @@ def test_slow_stream_reader_is_dropped(srv):
         if b"lost=1" in lost:
             break
     assert b"streams=2 lost=1" in lost, lost
-    time.sleep(0.3)
-    assert srv.state()["streams"] == 1
+    wait_for(lambda: srv.state()["streams"] == 1)
     slow.close()
     good.close()
 
@@ -464,9 +471,8 @@ def test_reload(srv):
     old = peer(srv)
     certificate("reloaded")
     srv.proc.send_signal(signal.SIGHUP)
-    time.sleep(0.3)
+    wait_for(lambda: peer(srv) != old)
     new = peer(srv)
-    assert new != old
     shutil.copy(TMP + "/cert.pem", TMP + "/good.pem")
     with open(CERT, "w") as f:
         f.write("rubbish\n")
@@ -501,16 +507,19 @@ def test_drain(_):
     idle = srv.tls()
     assert status(srv.get("/", idle)) == 200
     never = srv.tls()
-    late.sendall(b"GET /later?400 HTTP/1.1\r\nHost: x\r\n\r\n")
+    late.sendall(b"GET /later?600 HTTP/1.1\r\nHost: x\r\n\r\n")
     never.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
-    time.sleep(0.2)
+    for _ in range(3):      # who comes behind them is answered
+        srv.state()
     srv.proc.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
-    try:
-        srv.tls()
-        raise AssertionError("still accepting")
-    except OSError:
-        pass
+
+    def refused():
+        try:
+            srv.tcp().close()
+            return False
+        except OSError:
+            return True
+    wait_for(refused)
     a = answer(late)
     assert b"later" in a and b"Connection: close" in a, a
     buf = b"z"
