@@ -382,7 +382,7 @@ class Demo:
         tool = self.w.bin("tests/tools/keyscan")
 
         def scan(pid, *what):
-            r = self.w.run([tool, pid, *what], check=False, seconds=120)
+            r = self.w.run([tool, pid, *what], check=False, seconds=600)
             return r.returncode, {k: int(v) for k, v in re.findall(
                 r"(\w+)=(\d+)", r.stdout)}
         own, _ = scan(os.getpid(), *args)

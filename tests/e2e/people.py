@@ -66,14 +66,17 @@ class Ear(threading.Thread):
 
 
 class Loud(Voice):
-    """Frames with an audio level (RFC 6464, id 1), -dBov."""
+    """Frames with an audio level (RFC 6464, id 1), -dBov: those of `first`,
+    one a frame, then `level`."""
 
     level = 30
+    first = ()
 
     def head(self):
+        level, self.first = (self.first or (self.level,))[0], self.first[1:]
         return struct.pack(">BBHIIHHBBH", 0x90, 111, self.n & 0xffff,
                            self.n * 960, 0x1234, 0xbede, 1, 0x10,
-                           0x80 | self.level, 0)
+                           0x80 | level, 0)
 
 
 class Exact(Ear):

@@ -7,6 +7,7 @@
 import mmap
 import pathlib
 import shutil
+import socket
 import struct
 import sys
 import time
@@ -75,6 +76,9 @@ class Speaker(Voice):
         return b"frame %s %08d" % (self.name_, n)
 
 
+SO_TIMESTAMPNS = 35     # Linux; Python has no name for it
+
+
 class Listener(Ear):
     """Keeps all that comes, and knows what of it is true."""
 
@@ -84,11 +88,18 @@ class Listener(Ear):
         super().__init__(port)
 
     def run(self):
+        """The kernel says when a packet came; we may be late to look."""
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         while self.running:
             try:
-                self.got.append((time.monotonic(), self.sock.recv(2048)))
+                data, more, _, _ = self.sock.recvmsg(2048, 64)
             except TimeoutError:
                 continue
+            ago = 0
+            if more:            # one that came before the option has none
+                at = struct.unpack("qq", more[0][2])
+                ago = time.time() - at[0] - at[1] / 1e9
+            self.got.append((time.monotonic() - ago, data))
 
     def frames(self, since=0):
         """(when, number) of what claims to be one."""

@@ -115,7 +115,7 @@ class Memory(meeting.Meeting):
                 "-", "--no-tty"]
         if name == "Bob":       # by a program on libperchclient
             join = [self.w.bin("docs/perchclient-example"), self.conf["uri"],
-                    "120"]
+                    "1200"]     # s: until we end it
         with open(self.w.logs / f"join-{name}.log", "wb") as log:
             p = subprocess.Popen(join, env=a.env, stdin=subprocess.PIPE,
                                  stdout=log, stderr=log)
