@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "kmf/conf_hook.h"
+
+#include "kmf/conf_table.h"
 #include "kmf/event.h"
 
 #define IN(m) offsetof(struct kmf_webhook, m)
@@ -100,40 +102,38 @@ blanks_out(char *s)
 }
 
 static int
-hook_complete(struct kmf_conf *c, struct kmf_webhook *h, char *why, size_t cap)
+hook_complete(const struct kmf_conf *c, struct kmf_webhook *h,
+    const struct kmf_conf_text *t)
 {
 	if (h->types == NULL && (h->types = strdup("")) == NULL)
 		return PERC_ERR_NOMEM;
 	blanks_out(h->types);
 	if (strncmp(h->url, "https://", 8) != 0 ||
 	    strlen(h->url) >= KMF_HOOK_URL_MAX)
-		snprintf(why, cap,
-		    "%s: 'url' of webhook %s must be an https "
-		    "URL of less than %d characters",
-		    c->file, h->label, KMF_HOOK_URL_MAX);
-	else if (strlen(h->types) >= KMF_TYPES_MAX ||
-	    !kmf_event_types_ok(h->types))
-		snprintf(why, cap,
-		    "%s: 'types' of webhook %s names an event "
-		    "that there is not; see perch-kmf.conf(5)",
-		    c->file, h->label);
-	else if (h->give_up_s > c->events_keep_s)
-		snprintf(why, cap,
-		    "%s: 'give_up_s' of webhook %s must not "
-		    "be more than events_keep_s",
-		    c->file, h->label);
-	else
-		return 0;
-	return PERC_ERR_FORMAT;
+		return kmf_conf_fault(t, "webhook", h->label, "url",
+		    "'url' of webhook %s must be an https URL of less than "
+		    "%d characters",
+		    h->label, KMF_HOOK_URL_MAX);
+	if (strlen(h->types) >= KMF_TYPES_MAX || !kmf_event_types_ok(h->types))
+		return kmf_conf_fault(t, "webhook", h->label, "types",
+		    "'types' of webhook %s names an event that there is not; "
+		    "see perch-kmf.conf(5)",
+		    h->label);
+	if (h->give_up_s > c->events_keep_s)
+		return kmf_conf_fault(t, "webhook", h->label, "give_up_s",
+		    "'give_up_s' of webhook %s must not be more than "
+		    "events_keep_s",
+		    h->label);
+	return 0;
 }
 
 int
-kmf_hooks_complete(struct kmf_conf *c, char *why, size_t cap)
+kmf_hooks_complete(struct kmf_conf *c, const struct kmf_conf_text *t)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < c->nhooks; i++)
-		r = hook_complete(c, &c->hooks[i], why, cap);
+		r = hook_complete(c, &c->hooks[i], t);
 	return r;
 }

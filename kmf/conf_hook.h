@@ -9,5 +9,7 @@
 
 extern const struct perc_conf_item kmf_hook_items[];
 int kmf_hook_open(void *conf, const char *label, void **targetp);
-/* What the table cannot say; why gets one line. */
-PERC_MUST int kmf_hooks_complete(struct kmf_conf *c, char *why, size_t cap);
+/* What the table cannot say. */
+struct kmf_conf_text;
+PERC_MUST int
+kmf_hooks_complete(struct kmf_conf *c, const struct kmf_conf_text *t);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmf/conf_table.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
 
@@ -188,42 +189,47 @@ kmf_issuer_open(void *conf, const char *label, void **targetp)
 	return 0;
 }
 
-static int
-complain(char *why, size_t cap, const struct kmf_conf *c,
-    const struct kmf_issuer *i, const char *what)
-{
-	snprintf(why, cap, "%s: [issuer %s]: %s", c->file, i->label, what);
-	return PERC_ERR_FORMAT;
-}
-
+/* *name: the setting to look at first. */
 static const char *
-fault(const struct kmf_conf *c, const struct kmf_issuer *i)
+introspection_fault(const struct kmf_issuer *i, const char **name)
 {
 	bool secret = i->introspection_secret != NULL;
 	bool key = i->introspection_key != NULL;
 
-	if (strncmp(i->url, "https://", 8) != 0)
-		return "'url' must be an https URL";
-	if (strcmp(i->url, c->base_url) == 0)
-		return "'url' is this KMF's own base_url; name the provider's";
-	if (i->certificate && i->ca_file == NULL)
-		return "'certificate' needs 'ca_file', the CA of the devices";
-	if (i->certificate && (i->introspection || i->allow_bearer))
-		return "'certificate' stands alone; give tokens an issuer of "
-		       "their own";
-	if (!i->certificate && i->crl_file != NULL)
-		return "'crl_file' goes with 'certificate = yes' only";
-	if (i->introspection && secret == key)
-		return "'introspection' needs 'introspection_key' or "
-		       "'introspection_secret', one of them";
+	*name = secret ? "introspection_secret" : "introspection_key";
 	if (!i->introspection && (secret || key))
 		return "a credential for introspection, which is off; say "
 		       "'introspection = yes'";
+	*name = "introspection";
+	if (i->introspection && secret == key)
+		return "'introspection' needs 'introspection_key' or "
+		       "'introspection_secret', one of them";
+	*name = "jwks_file";
 	if (i->introspection && i->jwks_file != NULL &&
 	    i->introspection_endpoint == NULL)
 		return "with 'jwks_file' nothing is discovered; name the "
 		       "'introspection_endpoint'";
 	return NULL;
+}
+
+static const char *
+fault(const struct kmf_conf *c, const struct kmf_issuer *i, const char **name)
+{
+	*name = "url";
+	if (strncmp(i->url, "https://", 8) != 0)
+		return "'url' must be an https URL";
+	if (strcmp(i->url, c->base_url) == 0)
+		return "'url' is this KMF's own base_url; name the provider's";
+	*name = "certificate";
+	if (i->certificate && i->ca_file == NULL)
+		return "'certificate' needs 'ca_file', the CA of the devices";
+	if (i->certificate && (i->introspection || i->allow_bearer))
+		return "'certificate' stands alone; give tokens an issuer of "
+		       "their own";
+	*name = "crl_file";
+	if (!i->certificate && i->crl_file != NULL)
+		return "'crl_file' goes with 'certificate = yes' only";
+	return introspection_fault(i, name);
 }
 
 static bool
@@ -238,19 +244,22 @@ twice(const struct kmf_conf *c, size_t n)
 }
 
 int
-kmf_issuers_complete(struct kmf_conf *c, char *why, size_t whycap)
+kmf_issuers_complete(struct kmf_conf *c, const struct kmf_conf_text *t)
 {
-	const char *bad;
+	const char *bad, *name;
 	size_t n;
 
 	for (n = 0; n < c->nissuers; n++) {
 		struct kmf_issuer *i = &c->issuers[n];
 
-		if ((bad = fault(c, i)) != NULL)
-			return complain(why, whycap, c, i, bad);
-		if (twice(c, n))
-			return complain(why, whycap, c, i,
-			    "another issuer has this 'url' already");
+		bad = fault(c, i, &name);
+		if (bad == NULL && twice(c, n)) {
+			name = "url";
+			bad = "another issuer has this 'url' already";
+		}
+		if (bad != NULL)
+			return kmf_conf_fault(t, "issuer", i->label, name,
+			    "[issuer %s]: %s", i->label, bad);
 		if (i->name == NULL && (i->name = strdup(i->label)) == NULL)
 			return PERC_ERR_NOMEM;
 		if (i->introspection_client_id == NULL &&

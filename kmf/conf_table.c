@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kmf/conf_hook.h"
 #include "kmf/conf_table.h"
 #include "kmf/kmf.h"
 #include "perc/conf.h"
 #include "perc/secret.h"
-#include "perc/systemd.h"
 
 #define AT(m) offsetof(struct kmf_conf, m)
 
@@ -234,109 +232,11 @@ static const struct perc_conf_section sections[] = {
 	{ 0 }
 };
 
-static int
-beside(char **pathp, const char *dir, const char *name)
-{
-	if (*pathp != NULL)
-		return 0;
-	return asprintf(pathp, "%s/%s", dir, name) < 0 ? PERC_ERR_NOMEM : 0;
-}
-
-/* None was named: root.key, or where there is no such file, the credential
- * root_key. */
-static int
-root_complete(struct kmf_conf *c)
-{
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	char *path = NULL;
-	int r;
-
-	if (c->root_key == NULL &&
-	    ((r = beside(&path, c->state_dir, "root.key")) != 0))
-		return r;
-	if (path != NULL && access(path, F_OK) != 0 && dir != NULL) {
-		free(path);
-		if (asprintf(&path, "%s/root_key", dir) < 0)
-			return PERC_ERR_NOMEM;
-	}
-	if (path != NULL)
-		c->root_key = path;
-	c->root_credential = perc_systemd_is_credential(c->root_key);
-	return 0;
-}
-
-/* An address is all that stands between angle brackets. */
-static int
-mail_complete(struct kmf_conf *c, char *why, size_t whycap)
-{
-	const struct kmf_mail_conf *m = &c->mail;
-
-	if (m->url == NULL)
-		return 0;
-	if (strncmp(m->url, "smtp://", 7) != 0 &&
-	    strncmp(m->url, "smtps://", 8) != 0) {
-		snprintf(why, whycap,
-		    "%s: 'url' of [mail] must be smtp:// or smtps://", c->file);
-		return PERC_ERR_FORMAT;
-	}
-	if (m->from == NULL || strchr(m->from, '@') == NULL ||
-	    strpbrk(m->from, " <>\t") != NULL || strlen(m->from) > 254) {
-		snprintf(why, whycap,
-		    "%s: [mail] needs 'from', an e-mail address", c->file);
-		return PERC_ERR_FORMAT;
-	}
-	return 0;
-}
-
-/* What the table cannot say: defaults made of other settings. */
-static int
-conf_complete(struct kmf_conf *c, char *why, size_t whycap)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t i, n;
-	int r;
-
-	if ((r = beside(&c->tls_cert, c->state_dir, "tls.crt")) != 0 ||
-	    (r = beside(&c->tls_key, c->state_dir, "tls.key")) != 0 ||
-	    (r = root_complete(c)) != 0)
-		return r;
-	if (c->guard_dir == NULL &&
-	    (c->guard_dir = strdup(c->state_dir)) == NULL)
-		return PERC_ERR_NOMEM;
-	if (c->fronts == 0)
-		c->fronts = cores < 1	     ? 1
-		    : cores > KMF_FRONTS_MAX ? KMF_FRONTS_MAX
-					     : cores;
-	if (strchr(c->base_url + 8, '/') != NULL) {
-		snprintf(why, whycap, "%s: 'base_url' must have no path: %s",
-		    c->file, "well-known documents hang on the host");
-		return PERC_ERR_FORMAT;
-	}
-	for (i = 0; c->mdds[i] != NULL; i++) {
-		n = strlen(c->mdds[i]);
-		while (n > 0 && c->mdds[i][n - 1] == '/')
-			c->mdds[i][--n] = '\0';
-		if (strncmp(c->mdds[i], "https://", 8) == 0 && n > 8)
-			continue;
-		snprintf(why, whycap, "%s: 'mdds' must be https URLs", c->file);
-		return PERC_ERR_FORMAT;
-	}
-	if (i == 0) {
-		snprintf(why, whycap,
-		    "%s: 'mdds' names no media distributor; add its base URL",
-		    c->file);
-		return PERC_ERR_FORMAT;
-	}
-	if ((r = mail_complete(c, why, whycap)) != 0 ||
-	    (r = kmf_hooks_complete(c, why, whycap)) != 0)
-		return r;
-	return kmf_issuers_complete(c, why, whycap);
-}
-
 int
 kmf_conf_load_text(struct kmf_conf *c, const char *file, const char *text,
     size_t len, char *why, size_t whycap)
 {
+	const struct kmf_conf_text t = { file, text, len, why, whycap };
 	struct perc_conf_error e;
 	int r;
 
@@ -346,7 +246,7 @@ kmf_conf_load_text(struct kmf_conf *c, const char *file, const char *text,
 		snprintf(why, whycap, "%s", e.text);
 	else {
 		snprintf(why, whycap, "%s: out of memory", file);
-		r = conf_complete(c, why, whycap);
+		r = kmf_conf_complete(c, &t);
 	}
 	if (r != 0)
 		kmf_conf_clear(c);

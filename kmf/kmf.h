@@ -173,8 +173,6 @@ void kmf_conf_print_help(void);
 /* conf_issuer.c: the section's table, its making and what no table says. */
 extern const struct perc_conf_item kmf_issuer_items[];
 PERC_MUST int kmf_issuer_open(void *conf, const char *label, void **targetp);
-PERC_MUST int
-kmf_issuers_complete(struct kmf_conf *c, char *why, size_t whycap);
 /* Call say for each thing that works but deserves a second look. */
 void kmf_issuers_warn(
     const struct kmf_conf *c, void (*say)(const char *label, const char *text));

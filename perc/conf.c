@@ -198,28 +198,6 @@ section_line(struct loader *l, char *text)
 
 /* --- lines -------------------------------------------------------------- */
 
-static char *
-trim(char *s)
-{
-	size_t n;
-
-	s += strspn(s, " \t\r");
-	for (n = strlen(s); n > 0 && strchr(" \t\r", s[n - 1]) != NULL;)
-		s[--n] = '\0';
-	return s;
-}
-
-/* A '#' at the start, or behind a blank: a URL may hold one. */
-static void
-cut_comment(char *s)
-{
-	for (char *p = s; (p = strchr(p, '#')) != NULL; p++)
-		if (p == s || p[-1] == ' ' || p[-1] == '\t') {
-			*p = '\0';
-			return;
-		}
-}
-
 static int
 setting_line(struct loader *l, char *text)
 {
@@ -231,8 +209,8 @@ setting_line(struct loader *l, char *text)
 		return complain(l, PERC_ERR_FORMAT,
 		    "expected 'name = value' or '[section]'");
 	*eq = '\0';
-	name = trim(text);
-	value = trim(eq + 1);
+	name = perc_conf_trim(text);
+	value = perc_conf_trim(eq + 1);
 	while (l->sec->items[i].name != NULL &&
 	    strcmp(l->sec->items[i].name, name) != 0)
 		i++;
@@ -258,8 +236,8 @@ load_text(struct loader *l, char *text, size_t len)
 		return complain(l, PERC_ERR_FORMAT, "holds a NUL octet");
 	while ((line = strsep(&next, "\n")) != NULL) {
 		l->line++;
-		cut_comment(line);
-		line = trim(line);
+		perc_conf_cut_comment(line);
+		line = perc_conf_trim(line);
 		if (*line == '\0')
 			continue;
 		r = *line == '[' ? section_line(l, line)

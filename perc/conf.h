@@ -65,7 +65,12 @@ PERC_MUST int perc_conf_load_from(void *conf, const char *file,
 /* For checks that a table cannot do: the words into *e; r again. */
 PERC_PRINTF(3, 4)
 int perc_conf_complain(struct perc_conf_error *e, int r, const char *fmt, ...);
-/* The same, of a text without a file. */
+/* Where text sets `name` of "[section label]" (NULL: in front of the first
+ * header; a section without a label): its line; else that of the header; 0:
+ * neither stands there, or no memory. */
+int perc_conf_line(const char *text, size_t len, const char *section,
+    const char *label, const char *name);
+/* The same as _load, of a text without a file. */
 PERC_MUST int perc_conf_load_text(void *conf, const char *file,
     const char *text, size_t len, const struct perc_conf_section *sections,
     struct perc_conf_error *e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One value of a configuration: text to target. Private to perc/conf*.c.
+ * One value of a configuration: text to target; and a line. Private to
+ * perc/conf*.c.
  */
 #pragma once
 
@@ -12,3 +13,7 @@
 PERC_MUST int perc_conf_value_set(void *target,
     const struct perc_conf_item *item, const char *text, const char *file,
     char *why, size_t cap);
+
+/* A line without blanks at its ends, and without its comment; both write. */
+char *perc_conf_trim(char *s);
+void perc_conf_cut_comment(char *s);

@@ -136,6 +136,30 @@ def test_bad_configuration(s):
     conf.write_text(good.replace(f"https://localhost:{port}",
                                  f"https://localhost:{port}/path"))
     fails(s, d, "base_url")
+    # what is wrong between settings has its line too
+    line = [n for n, x in enumerate(good.splitlines(), 1)
+            if x.startswith("mdds =")][0]
+    conf.write_text(good.replace("mdds = https:", "mdds = http:"))
+    fails(s, d, f"perch-kmf.conf:{line}: 'mdds'")
+    n = len(good.splitlines())
+    issuer = "[issuer x]\nurl = https://a\nclient_id = p\n"
+    hook = "[webhook w]\nurl = https://a\nsecret_file = s\n"
+    for text, at, needle in (
+            ("[mail]\nfrom = a@b\nurl = http://x\n", 3, "smtp://"),
+            ("[mail]\nurl = smtp://x\n", 1, "needs 'from'"),
+            ("[mail]\nurl = smtp://x\nfrom = a\n", 3, "needs 'from'"),
+            (hook + "types = x\n", 4, "'types'"),
+            (hook + "give_up_s = 2592000\n", 4, "'give_up_s'"),
+            (hook.replace("https", "http"), 2, "'url'"),
+            (issuer + "certificate = yes\n", 4, "ca_file"),
+            (issuer + "crl_file = x\n", 4, "'crl_file'"),
+            (issuer + "introspection = yes\n", 4, "one of them"),
+            (issuer + "introspection_key = x\n", 4, "which is off"),
+            (issuer + issuer.replace("x]", "y]"), 5, "[issuer y]: another"),
+            (issuer.replace("https", "http"), 2, "[issuer x]: 'url'")):
+        conf.write_text(good + "events_keep_s = 86400\n" + text)
+        fails(s, d, f"perch-kmf.conf:{n + 1 + at}: ")
+        fails(s, d, needle)
     kmf_run(s, "serve", "-c", d / "none.conf", code=1)
     kmf_run(s, "serve", code=2)
     kmf_run(s, "fly", code=2)

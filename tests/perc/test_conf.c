@@ -380,6 +380,48 @@ test_help_shows_every_name(void **state)
 	free(text);
 }
 
+static void
+test_a_fault_seen_later_has_its_line(void **state)
+{
+	static const char text[] = "listen = a:1 # fronts = 1\r\n"
+				   "#fronts = 2\n"
+				   "\t fronts=3\n"
+				   "[issuer one]\n"
+				   "url = https://a/#b=c\n"
+				   "[ issuer two ]\n"
+				   "[issuer \t two] # the other\n"
+				   "name = fronts = 4\n"
+				   "url = https://b\n"
+				   "[limits]\n"
+				   "burst = 1";
+	static const struct {
+		const char *section, *label, *name;
+		int line;
+	} want[] = { { NULL, NULL, "listen", 1 }, { NULL, NULL, "fronts", 3 },
+		{ NULL, NULL, "url", 0 }, { "issuer", "one", "url", 5 },
+		{ "issuer", "one", "name", 4 }, { "issuer", "two", "url", 9 },
+		{ "issuer", "two", "name", 8 }, { "issuer", "two", "burst", 7 },
+		{ "limits", NULL, "burst", 11 }, { "limits", NULL, "x", 10 },
+		{ "what", NULL, "url", 0 }, { "issuer", "on", "url", 0 } };
+	size_t i, n;
+	char *copy;
+
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		assert_int_equal(
+		    perc_conf_line(text, sizeof(text) - 1, want[i].section,
+			want[i].label, want[i].name),
+		    want[i].line);
+	/* What is cut off anywhere is read no further. */
+	for (n = 0; n < sizeof(text); n++) {
+		copy = malloc(n + 1); /* exactly, for the sanitizer */
+		assert_non_null(copy);
+		memcpy(copy, text, n);
+		i = (size_t)perc_conf_line(copy, n, "limits", NULL, "burst");
+		assert_true(i <= 11 && (i == 0 || i >= 10));
+		free(copy);
+	}
+}
+
 int
 main(void)
 {
@@ -392,6 +434,7 @@ main(void)
 		cmocka_unit_test(test_somebody_elses_secret_is_refused),
 		cmocka_unit_test(test_whole_files),
 		cmocka_unit_test(test_help_shows_every_name),
+		cmocka_unit_test(test_a_fault_seen_later_has_its_line),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, make_dir, drop_dir);
