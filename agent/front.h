@@ -164,6 +164,10 @@ struct front_conf {
 	unsigned slot;
 	int64_t epoch, roster_seq;
 	int64_t epoch_told; /* the newest by the stream */
+	struct { /* an epoch that came while a key was asked for */
+		int64_t epoch;
+		char *statement, *sealed; /* NULL: none */
+	} early;
 	char *reason;
 	struct front_news *news; /* rosters that the vault looks at */
 	char *receipt; /* of keys that ran out while the KMF was away */
@@ -362,6 +366,10 @@ int64_t front_backoff(struct front_retry *r);
 
 /* frontevents.c */
 void front_events_start(struct front_conf *c);
+/* A key that was asked for is there, or will not be: what overtook it on the
+ * stream is handed in once more. */
+void front_events_early(struct front_conf *c);
+void front_events_early_forget(struct front_conf *c);
 void front_events_stop(struct front_conf *c);
 /* Does the stream bring what happens? If not, the lease is renewed often. */
 bool front_events_followed(const struct front_conf *c);

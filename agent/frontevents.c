@@ -40,6 +40,33 @@ lease_spread(struct front_conf *c)
 		front_lease_in(c, perc_random_u32() % (uint32_t)n);
 }
 
+/*
+ * Whoever lost the lease and asks for the keys again gets another delivery
+ * key with the answer. Events sealed with that come by a connection of their
+ * own, and by another front of the KMF perhaps: they may overtake the answer.
+ */
+static void
+early_keep(
+    struct front_conf *c, int64_t epoch, const char *statement, const char *box)
+{
+	front_events_early_forget(c);
+	if (c->keys_call == NULL)
+		return;
+	c->early.epoch = epoch;
+	c->early.statement = text_dup(statement);
+	c->early.sealed = text_dup(box);
+	if (c->early.statement == NULL || c->early.sealed == NULL)
+		front_events_early_forget(c); /* the lease will tell */
+}
+
+void
+front_events_early_forget(struct front_conf *c)
+{
+	free(c->early.statement);
+	free(c->early.sealed);
+	memset(&c->early, 0, sizeof(c->early));
+}
+
 static void
 on_epoch_taken(int err, const char *text, void *arg)
 {
@@ -50,8 +77,28 @@ on_epoch_taken(int err, const char *text, void *arg)
 		lease_spread(c);
 		return;
 	}
+	if (c->early.epoch > c->epoch) {
+		log_info("epoch_early conf=%s why=\"%s\"", c->id, text);
+		return;
+	}
 	log_warnx("epoch_refused conf=%s why=\"%s\"", c->id, text);
 	front_keys_want(c);
+}
+
+void
+front_events_early(struct front_conf *c)
+{
+	const char *strs[] = { c->id, c->early.statement, c->early.sealed };
+	bool wanted = c->early.epoch > c->epoch;
+	int r = 0;
+
+	c->early.epoch = 0; /* once */
+	if (wanted)
+		r = front_vault_ask(
+		    c->agent->vault, VAULT_EPOCH, strs, 3, on_epoch_taken, c);
+	front_events_early_forget(c);
+	if (r != 0)
+		front_keys_want(c);
 }
 
 /* A fetch overtook it; whether it is of use is for the vault to say. */
@@ -69,7 +116,7 @@ on_epoch(struct front_conf *c, const json_t *j)
 	const char *statement = perc_json_str(j, "statement");
 	const char *sealed = perc_json_str(j, "sealed");
 	const char *strs[] = { c->id, statement, sealed };
-	int64_t epoch, told = c->epoch_told;
+	int64_t epoch = 0, told = c->epoch_told;
 
 	if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0) {
 		if (epoch > told)
@@ -81,6 +128,8 @@ on_epoch(struct front_conf *c, const json_t *j)
 		}
 	}
 	c->events_late = false;
+	if (statement != NULL && sealed != NULL)
+		early_keep(c, epoch, statement, sealed);
 	if (statement == NULL || sealed == NULL ||
 	    front_vault_ask(
 		c->agent->vault, VAULT_EPOCH, strs, 3, on_epoch_taken, c) != 0)

@@ -149,6 +149,7 @@ on_key_taken(int err, const char *text, void *arg)
 	if (c->hint.asked && c->epoch == had)
 		hint_vain(c);
 	c->hint.asked = false;
+	front_events_early(c);
 	if (err == 0)
 		front_lease_soon(c);
 }

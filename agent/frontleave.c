@@ -223,6 +223,7 @@ conf_reset(struct front_conf *c)
 	if (c->id[0] != '\0')
 		front_sdp_remove(c->agent->conf->sdp_dir, c->id);
 	front_sse_clear(&c->sse);
+	front_events_early_forget(c);
 	forget(&c->token1);
 	forget(&c->token2);
 	forget(&c->leg_url);

@@ -4,6 +4,8 @@
 # each answer on when it is whole. What never is whole never comes. `mode`:
 # "pass" streams go through; "eat" not one octet of a stream comes out;
 # "first" the head and the first piece do, and nothing after; "cut" ends them.
+# `stopped`: requests whose path ends so do not reach the server until that is
+# changed; `held`: answers to such do not reach the client.
 import re
 import socket
 import ssl
@@ -15,7 +17,9 @@ class Proxy:
     def __init__(self, port, upstream, cert, key, ca, mode="pass"):
         self.upstream, self.mode = upstream, mode
         self.streams = self.opened = 0
+        self.stopped = self.held = None
         self.asked = []         # (time, method, path)
+        self.answered = []      # (method, path)
         self.front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.front.load_cert_chain(cert, key)
         self.back = ssl.create_default_context(cafile=str(ca))
@@ -71,6 +75,8 @@ class Proxy:
         body = self.fill(s, head, body)
         method, path = head.split(b" ")[:2]
         self.asked.append((time.monotonic(), method.decode(), path.decode()))
+        while self.stopped and path.decode().endswith(self.stopped):
+            time.sleep(0.02)
         raw = socket.create_connection(("127.0.0.1", self.upstream), 10)
         with self.back.wrap_socket(raw) as up:
             up.settimeout(60)
@@ -81,7 +87,11 @@ class Proxy:
             if b"text/event-stream" in head:
                 self.stream(s, up, head + body)
                 return False
-            s.sendall(head + self.fill(up, head, body))
+            body = self.fill(up, head, body)
+            self.answered.append((method.decode(), path.decode()))
+            while self.held and path.decode().endswith(self.held):
+                time.sleep(0.02)
+            s.sendall(head + body)
         return True
 
     def stream(self, s, up, data):

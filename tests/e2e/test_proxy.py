@@ -20,8 +20,9 @@ import world                                                # noqa: E402
 POLL = 3.0      # s: a poll every 0.75 to 1.25 s, the fetch, a slow machine
 
 
-def state(agent):
-    return agent.json("status")["conferences"][0]
+def state(agent, conf=None):
+    return next(c for c in agent.json("status")["conferences"]
+                if conf is None or c["conference"] == conf)
 
 
 class Behind:
@@ -160,12 +161,52 @@ class Behind:
                 state(self.alice)), 15, say="the new title")
         tap.ok(s["events"], "what was missed is told on the resumed stream")
 
+    def overtaken(self):
+        """Who lost the lease gets another delivery key, and what is sealed
+        with that overtakes the answer that brings it."""
+        self.admin("create", "--title", "Short leases", "--policy",
+                   '{"join_window_ms":0,"lease_s":2}')
+        short = next(c["id"] for c in json.loads(
+            self.admin("list", "--json").stdout)["items"]
+            if c["title"] == "Short leases")
+        code = json.loads(self.admin("invite", short, "--name", "Alice",
+                                     "--json").stdout)["code"]
+        self.alice.perch("join", f"{self.kmf.url}/c/{short}", "--code", code)
+        world.wait_for(lambda: state(self.alice, short)["events"], 10,
+                       say="the stream")
+
+        def keys():
+            return sum(m == "POST" and p.endswith(f"{short}/keys")
+                       for m, p in self.box.answered)
+
+        before, opened = keys(), self.box.opened
+        self.box.held = f"{short}/keys"
+        self.box.stopped = f"{short}/lease"
+        world.wait_for(lambda: self.box.opened > opened, 20,
+                       say="the lease to end, and a new stream")
+        self.box.stopped = None
+        world.wait_for(lambda: keys() > before, 20, say="the keys' answer")
+        self.admin("rekey", short)
+        log = self.alice.proc.text
+        world.wait_for(lambda: f"epoch_early conf={short}" in log(),
+                       10, say="the event that overtook it")
+        held = state(self.alice, short)["epoch"]
+        self.box.held = None
+        world.wait_for(lambda: state(self.alice, short)["epoch"] >= held + 2,
+                       10, say="the epoch")
+        tap.ok(keys() == before + 1 and
+               f"epoch_refused conf={short}" not in log(),
+               "REQ-WC-4.8d: an epoch that overtakes the answer with its "
+               "delivery key is opened, and nothing is asked for again",
+               keys() - before)
+
     def run(self):
         self.eaten()
         self.evicted()
         self.first()
         self.back()
         self.resume()
+        self.overtaken()
 
 
 with world.World("perch-proxy-") as w:
