@@ -142,7 +142,9 @@ vault_hold_try(struct vault_slot *s, uint32_t ssrc)
 	if (h->n == 0 || h->busy)
 		return;
 	h->busy = true;
+	perc_double_rx_again(s->rx, true);
 	for (i = 0; i < PASSES_MAX && pass(s, now, ssrc); i++)
 		continue;
+	perc_double_rx_again(s->rx, false);
 	h->busy = false;
 }

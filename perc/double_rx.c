@@ -29,6 +29,7 @@ struct perc_double_rx {
 	struct rx_table table;
 	uint32_t rate; /* unwraps a second of all SSRCs */
 	struct rx_bucket bucket;
+	bool again; /* what comes now was here before */
 	struct perc_double_stats stats;
 };
 
@@ -86,6 +87,12 @@ perc_double_rx_drop(struct perc_double_rx *r, uint16_t spi)
 
 	for (i = 0; i < r->table.n; i++)
 		rx_stream_drop(r->table.stream[i], spi);
+}
+
+void
+perc_double_rx_again(struct perc_double_rx *r, bool again)
+{
+	r->again = again;
 }
 
 const struct perc_double_stats *
@@ -232,8 +239,9 @@ field_take(struct perc_double_rx *r, struct rx_stream *s, struct packet *p)
 		return PERC_ERR_AUTH;
 	}
 	if (!field_same(f, t)) {
-		if (!rx_bucket_take(&s->bucket, RX_RATE, p->now_ms) ||
-		    !rx_bucket_take(&r->bucket, r->rate, p->now_ms)) {
+		if (!r->again &&
+		    (!rx_bucket_take(&s->bucket, RX_RATE, p->now_ms) ||
+			!rx_bucket_take(&r->bucket, r->rate, p->now_ms))) {
 			r->stats.unwraps_limited++;
 			return 0;
 		}

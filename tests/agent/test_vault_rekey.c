@@ -485,6 +485,16 @@ test_REQ_V_5_a_fetch_overtakes_pushes(void **state)
 	histories((struct net){ 0, 0, 5, 0, 0, 100, 400 }, 60, 500, false);
 }
 
+/* The fields of what waits are more than the budget of a second: a history in
+ * which one that was left alone cost 14 packets. */
+static void
+test_REQ_V_5_fields_of_what_waits(void **state)
+{
+	s.seed = 17;
+	s.stall_ms = 1200;
+	histories((struct net){ 0, 0, 5, 0, 0, 100, 400 }, 60, 500, false);
+}
+
 /* SEQ wraps several times, also between two epochs and while asleep. */
 static void
 test_seq_wraps_across_rekeys(void **state)
@@ -641,6 +651,7 @@ main(void)
 		TEST(test_REQ_F_4_5f_rekeys_within_the_overlap),
 		TEST(test_REQ_V_5_a_burst_of_epochs),
 		TEST(test_REQ_V_5_a_fetch_overtakes_pushes),
+		TEST(test_REQ_V_5_fields_of_what_waits),
 		TEST(test_seq_wraps_across_rekeys),
 		TEST(test_late_joiner_hears_within_an_interval),
 		TEST(test_held_packets_are_bounded),
