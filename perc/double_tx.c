@@ -42,6 +42,7 @@ struct tx_key {
 	struct perc_gcm *gcm;
 	int64_t made_ms, announced_ms; /* announced_ms -1: not yet */
 	uint16_t spi, epoch;
+	unsigned burst; /* Full fields still to send in a row */
 	size_t len;
 	uint8_t key[PERC_EKT_KEY_MAX];
 };
@@ -51,7 +52,6 @@ struct perc_double_tx {
 	uint32_t ssrc;
 	enum perc_full_rule rule;
 	bool key_frame;
-	unsigned burst; /* Full fields still to send in a row */
 	unsigned nkeys;
 	struct tx_key key[TX_KEYS]; /* [0] encrypts, the last is announced */
 	struct perc_epochs epochs;
@@ -60,7 +60,8 @@ struct perc_double_tx {
 	uint64_t sent_bits[TX_WINDOW_WORDS];
 	int64_t full_ms;	 /* when the last Full left */
 	int64_t newcomer_end_ms; /* so long somebody may lack the key */
-	/* the field of the last key, as long as it stays the same */
+	/* the field sent last, as long as it stays the same */
+	uint16_t field_spi, field_epoch;
 	uint32_t field_roc;
 	size_t field_len; /* 0: to be built */
 	uint8_t field[PERC_EKT_FIELD_MAX];
@@ -155,6 +156,7 @@ key_make(
 	k->epoch = (uint16_t)(high + 1);
 	k->made_ms = now_ms;
 	k->announced_ms = -1;
+	k->burst = TX_BURST;
 	k->len = perc_ekt_keylen(t->ekt, spi);
 	perc_random(k->key, k->len); /* never derived (RFC 8870 section 6) */
 	return perc_ekt_gcm(t->ekt, spi, k->key, k->len, &k->gcm);
@@ -164,6 +166,7 @@ int
 perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi, int64_t now_ms)
 {
 	struct tx_key k;
+	unsigned i;
 	int r;
 
 	if (!perc_ekt_live(t->ekt, spi, now_ms))
@@ -179,8 +182,10 @@ perc_double_tx_switch(struct perc_double_tx *t, uint16_t spi, int64_t now_ms)
 		key_remove(t, t->nkeys - 1);
 	if (t->nkeys == TX_KEYS)
 		key_remove(t, 0);
+	for (i = 0; i < t->nkeys; i++) /* its Epoch would be a step back */
+		if (t->key[i].spi == spi)
+			t->key[i].burst = 0;
 	t->key[t->nkeys++] = k;
-	t->burst = TX_BURST;
 	t->field_len = 0;
 	if (!t->sent.started)
 		t->start = (uint64_t)(uint32_t)(now_ms >> TX_ROC_MS_LOG2) << 16;
@@ -201,13 +206,27 @@ perc_double_tx_newcomer(struct perc_double_tx *t, int64_t now_ms)
 	t->newcomer_end_ms = now_ms + TX_NEWCOMER_MS;
 }
 
+/* The newest, as often as the rules say. One that it followed within its own
+ * burst still encrypts for a while, and whoever lost the one or two fields
+ * that it had would never open that: it gets the rest behind. */
+static struct tx_key *
+field_key(struct perc_double_tx *t)
+{
+	unsigned i = t->nkeys;
+
+	while (i-- > 0)
+		if (t->key[i].burst > 0)
+			return &t->key[i];
+	return &t->key[t->nkeys - 1];
+}
+
 /* RFC 8870 section 4.6 */
 static bool
-full_due(const struct perc_double_tx *t, int64_t now_ms)
+full_due(const struct perc_double_tx *t, const struct tx_key *k, int64_t now_ms)
 {
 	bool often = t->rule == PERC_FULL_AUDIO || now_ms < t->newcomer_end_ms;
 
-	if (t->burst > 0 || t->key_frame)
+	if (k->burst > 0 || t->key_frame)
 		return true;
 	return now_ms - t->full_ms >= (often ? TX_AUDIO_MS : TX_VIDEO_MS);
 }
@@ -219,8 +238,8 @@ full_sent(struct perc_double_tx *t, struct tx_key *k, int64_t now_ms)
 		k->announced_ms = now_ms;
 		perc_epochs_commit(&t->epochs, k->spi, k->epoch);
 	}
-	if (t->burst > 0)
-		t->burst--;
+	if (k->burst > 0)
+		k->burst--;
 	t->key_frame = false;
 	t->full_ms = now_ms;
 }
@@ -229,10 +248,13 @@ full_sent(struct perc_double_tx *t, struct tx_key *k, int64_t now_ms)
 static int
 field_build(struct perc_double_tx *t, const struct tx_key *k, uint32_t roc)
 {
-	if (t->field_len > 0 && t->field_roc == roc)
+	if (t->field_len > 0 && t->field_roc == roc && t->field_spi == k->spi &&
+	    t->field_epoch == k->epoch)
 		return 0;
 	t->field_len = 0;
 	t->field_roc = roc;
+	t->field_spi = k->spi;
+	t->field_epoch = k->epoch;
 	return perc_ekt_full(t->ekt, k->spi, k->epoch, k->key, k->len, t->ssrc,
 	    roc, t->field, &t->field_len);
 }
@@ -271,8 +293,8 @@ perc_double_tx_seal(struct perc_double_tx *t, int64_t now_ms, const uint8_t *in,
 		return PERC_ERR_STATE;
 	if ((r = index_find(t, h.seq, &index)) != 0)
 		return r;
-	k = &t->key[t->nkeys - 1];
-	if (full_due(t, now_ms)) {
+	k = field_key(t);
+	if (full_due(t, k, now_ms)) {
 		if ((r = field_build(t, k, (uint32_t)(index >> 16))) != 0)
 			return r;
 		field = t->field;

@@ -290,6 +290,57 @@ test_rekey_storm(void **state)
 }
 
 /* A storm longer than the queue: the oldest goes first. */
+/* The first key encrypts for 250 ms more: whoever lost its only field would
+ * open nothing of that. The newest goes first. */
+static void
+test_each_of_a_storm_gets_three_full(void **state)
+{
+	static const uint16_t spi[] = { 1, 2, 2, 2, 1, 1 };
+	struct perc_double_tx *t = sender(PERC_FULL_AUDIO);
+	struct sent s, first = { 0 };
+	uint16_t i;
+
+	CALL(perc_double_tx_switch(t, 1, 0));
+	for (i = 0; i < 6; i++) {
+		send_packet(t, 20 * i, i, &s);
+		assert_int_equal(s.tail.type, PERC_TAIL_FULL);
+		assert_int_equal(s.tail.spi, spi[i]);
+		if (i == 0) {
+			first = s;
+			CALL(perc_double_tx_switch(t, 2, 10));
+		}
+		assert_true(
+		    opens(&s, &first, (uint64_t)first.plain.roc << 16 | i));
+	}
+	send_packet(t, 119, 6, &s);
+	assert_int_equal(s.tail.type, PERC_TAIL_SHORT);
+	send_packet(t, 200, 7, &s);
+	assert_int_equal(s.tail.type, PERC_TAIL_FULL);
+	assert_int_equal(s.tail.spi, 2);
+	perc_double_tx_free(t);
+}
+
+/* Under one SPI its Epoch would be a step back. */
+static void
+test_own_change_ends_the_burst(void **state)
+{
+	struct perc_double_tx *t = sender(PERC_FULL_AUDIO);
+	struct sent s;
+	uint16_t i;
+
+	CALL(perc_double_tx_switch(t, 1, 0));
+	send_packet(t, 0, 0, &s);
+	CALL(perc_double_tx_switch(t, 1, 10));
+	for (i = 1; i < 4; i++) {
+		send_packet(t, 20 * i, i, &s);
+		assert_int_equal(s.tail.type, PERC_TAIL_FULL);
+		assert_int_equal(s.tail.epoch, 1);
+	}
+	send_packet(t, 80, 4, &s);
+	assert_int_equal(s.tail.type, PERC_TAIL_SHORT);
+	perc_double_tx_free(t);
+}
+
 static void
 test_queue_full(void **state)
 {
@@ -461,6 +512,8 @@ main(void)
 		T(test_REQ_F_4_5d_rekey),
 		T(test_REQ_F_4_5h_own_change),
 		T(test_rekey_storm),
+		T(test_each_of_a_storm_gets_three_full),
+		T(test_own_change_ends_the_burst),
 		T(test_queue_full),
 		T(test_silent_source),
 		T(test_roc_in_tag),
