@@ -61,18 +61,22 @@ struct load_seat {
 	char seal_jkt[PERC_JKT_LEN + 1], *seal_jwk;
 	char code[128], *token, member[64];
 	enum seat_state state;
-	bool evicted, stream_open, roster_busy, keys_busy, lease_busy;
+	bool evicted, stream_open;
+	bool roster_busy, keys_busy, lease_busy, token_busy; /* asked for */
 	uint8_t delivery[32];
 	int64_t epoch, roster_seq;
 	int64_t epoch_told; /* the newest by the stream */
+	json_t *early;	    /* an epoch that overtook its delivery key */
 	unsigned tries;
 	int64_t due_us;	   /* when it was to begin */
 	int64_t live_us;   /* when it had its first key */
 	int64_t stream_us; /* when its stream opened */
 	int64_t gone_us;   /* when it asked to leave, or was put out */
+	int64_t keys_us;   /* when it asked for the keys last */
+	int64_t token_us;  /* when it had its token1 */
 	int64_t *held_us;  /* by epoch: since when it has that or a newer one */
 	struct front_sse sse;
-	struct perc_timer begin, lease, roster, again, end;
+	struct perc_timer begin, lease, roster, keys, again, end;
 	struct load_media *media; /* NULL: none */
 };
 PERC_MUST int load_seat_init(
@@ -84,6 +88,17 @@ void load_seat_keys_ask(struct load_seat *s);
 void load_seat_roster_want(struct load_seat *s, int64_t have);
 void load_seat_join(struct load_seat *s, int64_t in_ms);
 void load_seat_leave(struct load_seat *s, int64_t in_ms);
+void load_seat_later(
+    struct load_seat *s, struct perc_timer *t, int64_t ms, perc_loop_fn fn);
+int64_t load_seat_backoff(struct load_seat *s);
+void load_seat_lease(void *seat);  /* renew it */
+void load_seat_roster(void *seat); /* ask for what came after the one held */
+void load_seat_end(void *seat);	   /* out, whatever was under way */
+
+/* --- stream.c -------------------------------------------------------------- */
+void load_stream_ask(void *seat);
+/* The keys were answered: look again at what overtook that. */
+void load_stream_early(struct load_seat *s);
 
 /* --- key.c: what a seat is given, opened and compared -------------------- */
 PERC_MUST int load_key_first(struct load_seat *s, const char *jwe, size_t len);
@@ -188,7 +203,9 @@ void load_settle(struct load *l, const char *what);
 struct load_count {
 	unsigned opened, bad_keys, bad_rosters, rosters, deltas, lost_streams, refused;
 	unsigned errors, leases, first_keys;
-	unsigned undecryptable, deaf, mixed_up, leg_troubles; /* media */
+	unsigned early; /* epochs that overtook their delivery key */
+	unsigned undecryptable, new_undecryptable; /* at stayers, newcomers */
+	unsigned deaf, mixed_up, leg_troubles; /* media */
 };
 
 struct load {

@@ -213,7 +213,8 @@ all_well(const struct load *l)
 	const struct load_count *c = &l->count;
 
 	return c->bad_keys == 0 && c->bad_rosters == 0 &&
-	    c->undecryptable == 0 && c->deaf == 0 && c->mixed_up == 0;
+	    c->undecryptable == 0 && c->new_undecryptable == 0 &&
+	    c->deaf == 0 && c->mixed_up == 0;
 }
 
 static void

@@ -6,6 +6,10 @@
  * its key included. That a packet came at all is told by its sequence number,
  * which is outside the encryption; so what the road lost and what was there
  * and could not be opened are two numbers.
+ *
+ * Who came in less than NEWCOMER_MS before a packet was sent is told apart:
+ * his stream of events may not be open yet, and an epoch that went by before
+ * that is one that he never gets.
  */
 #include "tests/load/media.h"
 
@@ -15,7 +19,8 @@
 #include "agent/text.h"
 #include "perc/wire.h"
 
-#define BYTES (LOAD_PACKETS_MAX / 8)
+#define BYTES	    (LOAD_PACKETS_MAX / 8)
+#define NEWCOMER_MS 3000
 
 struct pair { /* one sender at one receiver */
 	uint8_t came[BYTES], opened[BYTES];
@@ -34,6 +39,7 @@ static struct {
 	 * to a key that the receiver may have. */
 	struct load_samples late, heard, field, turn;
 	unsigned outs, out_packets, out_late;
+	int64_t before_us; /* what was sent by then is accounted for */
 	double out_ms; /* the latest packet that one who was out could read */
 } c;
 
@@ -193,7 +199,10 @@ __wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 /* --- the account -----------------------------------------------------------
  */
 struct account {
-	unsigned opened, shut, lost, deaf;
+	struct account_part {
+		unsigned opened, shut, lost;
+	} stayers, newcomers;
+	unsigned deaf;
 };
 
 static bool
@@ -207,8 +216,9 @@ static void
 pair_account(struct account *a, const struct load_media *to,
     const struct load_media *from, int64_t before_us)
 {
+	int64_t stays_us = to->up_us + NEWCOMER_MS * 1000;
 	struct pair *p = pair_of(to, from);
-	unsigned shut = a->shut;
+	unsigned shut = 0;
 	uint32_t k, last = 0;
 
 	if (!p->heard) {
@@ -216,18 +226,52 @@ pair_account(struct account *a, const struct load_media *to,
 		return;
 	}
 	for (k = p->from; k < from->next && from->sent_us[k] < before_us; k++) {
-		a->opened += get(p->opened, k);
-		if (!get(p->opened, k) && get(p->came, k))
-			last = k;
-		a->shut += !get(p->opened, k) && get(p->came, k);
-		a->lost += !get(p->came, k);
+		struct account_part *part =
+		    from->sent_us[k] < stays_us ? &a->newcomers : &a->stayers;
+
+		part->opened += get(p->opened, k);
+		part->lost += !get(p->came, k);
+		if (get(p->opened, k) || !get(p->came, k))
+			continue;
+		part->shut++;
+		shut++;
+		last = k;
 	}
 	p->from = k;
-	if (a->shut > shut && c.l->verbose)
+	if (shut > 0 && c.l->verbose)
 		fprintf(stderr,
-		    "# %u did not open %u of %u, the last %u of %u: %s\n",
-		    to->index, a->shut - shut, from->index, last, from->next,
+		    "# %u, in for %d ms, did not open %u of %u, the last %u of "
+		    "%u, sent after %d ms: %s\n",
+		    to->index, (int)((load_us() - to->up_us) / 1000), shut,
+		    from->index, last, from->next,
+		    (int)((from->sent_us[last] - to->up_us) / 1000),
 		    perc_strerror(p->last_err));
+}
+
+/* Is there nothing of before that may yet come or open? */
+static bool
+all_opened(struct load *l)
+{
+	const struct load_media *to, *from;
+	const struct pair *p;
+	unsigned i, n = l->nmedia;
+	uint32_t k;
+
+	for (i = 0; i < n * n; i++) {
+		to = l->seats[i / n].media;
+		from = l->seats[i % n].media;
+		if (to->spying || from->spying)
+			return false;
+		if (to == from || !stays(to, c.before_us) ||
+		    !stays(from, c.before_us))
+			continue;
+		p = pair_of(to, from);
+		for (k = p->from;
+		     k < from->next && from->sent_us[k] < c.before_us; k++)
+			if (!p->heard || !get(p->opened, k))
+				return false;
+	}
+	return true;
 }
 
 static void
@@ -276,24 +320,30 @@ void
 load_count_report(struct load *l, const char *what)
 {
 	struct account a = { 0 };
-	int64_t before;
+	int64_t before = load_us();
 	unsigned i, k;
 
 	if (l->nmedia == 0)
 		return;
-	before = load_us();
-	load_pause(l, LOAD_LATE_MS);
+	c.before_us = before;
+	(void)load_until(l, all_opened, LOAD_LATE_MS);
 	for (i = 0; i < l->nmedia; i++)
 		for (k = 0; k < l->nmedia; k++)
 			if (i != k && stays(l->seats[i].media, before) &&
 			    stays(l->seats[k].media, before))
 				pair_account(&a, l->seats[i].media,
 				    l->seats[k].media, before);
-	note(l, what, "media: packets opened at stayers", a.opened);
-	note(l, what, "media: packets undecryptable at stayers", a.shut);
-	note(l, what, "media: packets lost on the road", a.lost);
+	note(l, what, "media: packets opened at stayers", a.stayers.opened);
+	note(
+	    l, what, "media: packets undecryptable at stayers", a.stayers.shut);
+	note(l, what, "media: packets opened at newcomers", a.newcomers.opened);
+	note(l, what, "media: packets undecryptable at newcomers",
+	    a.newcomers.shut);
+	note(l, what, "media: packets lost on the road",
+	    a.stayers.lost + a.newcomers.lost);
 	note(l, what, "media: stayers who do not hear each other", a.deaf);
-	l->count.undecryptable += a.shut;
+	l->count.undecryptable += a.stayers.shut;
+	l->count.new_undecryptable += a.newcomers.shut;
 	l->count.deaf += a.deaf;
 	note_times(l, what, "media: whoever comes hears each other", &c.late);
 	note_times(l, what, "media: each other hears who comes", &c.heard);

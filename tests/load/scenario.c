@@ -12,7 +12,10 @@
 #include "perc/crypto.h"
 #include "perc/json.h"
 
-#define SETTLE_MS 60000
+#define SETTLE_MS  60000
+#define SETTLED_MS 1500 /* and then for what is under way */
+#define QUICK_MS   500
+#define REFILL_MS  10 /* a joiner: 100 a second, as in the storm of joins */
 
 static bool
 nobody_joins(struct load *l)
@@ -32,7 +35,7 @@ load_settle(struct load *l, const char *what)
 	if (!load_until(l, nobody_joins, SETTLE_MS))
 		fprintf(stderr, "perch-load: %s: not settled after %d s\n",
 		    what, SETTLE_MS / 1000);
-	load_pause(l, 1500);
+	load_pause(l, l->quick ? QUICK_MS : SETTLED_MS);
 }
 
 /* Everybody who is out and may come back does, over ms. */
@@ -45,6 +48,15 @@ fill(struct load *l, int64_t ms)
 		if (l->seats[i].state == SEAT_OUT && !l->seats[i].evicted)
 			load_seat_join(&l->seats[i], ms * (int64_t)i / l->n);
 	load_settle(l, "joins");
+}
+
+/* Those come back who left, no faster than the machine takes joins. */
+static void
+refill(struct load *l)
+{
+	unsigned ms = REFILL_MS * (l->n - load_live(l));
+
+	fill(l, l->quick ? QUICK_MS : ms < 2000 ? 2000 : ms);
 }
 
 static unsigned
@@ -156,7 +168,7 @@ do_leave(struct load *l)
 	load_pause(l, n * 100 + 500);
 	load_settle(l, "leaves");
 	if ((r = load_outs_report(l, "leave", "left")) == 0)
-		fill(l, l->quick ? 500 : 2000);
+		refill(l);
 	return r;
 }
 
@@ -174,7 +186,7 @@ do_mass_leave(struct load *l)
 	load_pause(l, 1000);
 	load_settle(l, "mass leave");
 	if ((r = load_outs_report(l, "mass leave", "left")) == 0)
-		fill(l, l->quick ? 500 : 2000);
+		refill(l);
 	return r;
 }
 
@@ -191,7 +203,7 @@ do_evict(struct load *l)
 		if (s[i]->media != NULL)
 			load_media_gone(s[i]);
 		r = load_admin_evict(l, s[i]);
-		load_pause(l, 1500);
+		load_pause(l, l->quick ? QUICK_MS : 1500);
 	}
 	load_settle(l, "evictions");
 	return r == 0 ? load_outs_report(l, "evict", "evicted") : r;
@@ -231,12 +243,18 @@ do_flap(struct load *l)
 	return r;
 }
 
-static int64_t killed_at; /* epoch that the kill waits for */
+static int64_t awaited; /* epoch that kill and lag wait for */
 
 static bool
 first_has_it(struct load *l)
 {
-	return l->epoch >= killed_at;
+	return l->epoch >= awaited;
+}
+
+static bool
+all_have_it(struct load *l)
+{
+	return first_has_it(l) && load_settled(l);
 }
 
 /* SIGKILL as soon as the first seat has the new key: some hold it, some not. */
@@ -250,14 +268,14 @@ do_kill(struct load *l)
 
 	if ((r = drop_audit(l)) != 0)
 		return r;
-	killed_at = l->epoch + 1;
+	awaited = l->epoch + 1;
 	load_admin_rekey_begin(l);
 	if (!load_until(l, first_has_it, 5000))
 		fprintf(stderr, "perch-load: no epoch to kill in\n");
 	load_kmf_kill(l);
 	for (i = 0; i < l->n; i++)
 		if (l->seats[i].state == SEAT_LIVE &&
-		    l->seats[i].epoch < killed_at)
+		    l->seats[i].epoch < awaited)
 			behind++;
 	t0 = load_us();
 	if ((r = load_kmf_serve(l)) != 0)
@@ -266,7 +284,9 @@ do_kill(struct load *l)
 	load_pause(l, 300); /* the streams are seen to have broken */
 	load_settle(l, "kill");
 	load_note(l, "kill: all on one epoch, with streams, after",
-	    (double)(load_us() - t0) / 1000 - 1500, "ms");
+	    (double)(load_us() - t0) / 1000 -
+		(l->quick ? QUICK_MS : SETTLED_MS),
+	    "ms");
 	load_pause(l, 16000); /* a lease and more */
 	load_note(l, "kill: seats lost", (double)live - load_live(l), "");
 	if ((r = load_admin_login(l)) == 0 &&
@@ -289,11 +309,13 @@ do_lag(struct load *l)
 	int r = 0;
 
 	for (round = 0; r == 0 && round < (l->quick ? 2 : 5); round++) {
-		epoch = l->epoch + 1;
+		awaited = epoch = l->epoch + 1;
 		t0 = load_us();
 		if ((r = load_admin_rekey(l)) != 0)
 			break;
-		load_pause(l, 2500);
+		if (l->quick)
+			(void)load_until(l, all_have_it, 2500);
+		load_pause(l, l->quick ? QUICK_MS : 2500);
 		for (i = 0; i < l->n; i++) {
 			const struct load_seat *s = &l->seats[i];
 

@@ -19,25 +19,25 @@
 #define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
 #define LEASE_MS  5000
 #define SPREAD_MS 1000 /* when a large conference asks for its roster */
-#define SOON_MAX  50   /* so many tell at once which epoch they have */
 #define AGAIN_MS  500
 #define AGAIN_MAX 15000
+#define KEYS_MS	  1000		    /* least time between two POST .../keys */
+#define TOKEN_US  (200 * 1000000ll) /* of the 300 s that a token1 has */
 
 static void token_ask(void *arg);
-static void stream_ask(void *arg);
-static void lease_ask(void *arg);
-static void roster_ask(void *arg);
+static void keys_ask(void *arg);
 
-static void
-later(struct load_seat *s, struct perc_timer *t, int64_t ms, perc_loop_fn fn)
+void
+load_seat_later(
+    struct load_seat *s, struct perc_timer *t, int64_t ms, perc_loop_fn fn)
 {
 	if (perc_timer_set(s->l->loop, t, ms, fn, s) != 0)
 		exit(1);
 }
 
 /* Growing, and different for each: as front_backoff() has it. */
-static int64_t
-backoff(struct load_seat *s)
+int64_t
+load_seat_backoff(struct load_seat *s)
 {
 	int64_t ms = AGAIN_MS;
 
@@ -71,169 +71,21 @@ good(const struct perc_httpc_answer *a)
 	return a->err == 0 && a->status == 200;
 }
 
-/* --- the stream ------------------------------------------------------------
- */
-static void
-on_epoch(struct load_seat *s, const json_t *j)
-{
-	int64_t had = s->epoch, told = s->epoch_told, epoch = 0;
-	int r = load_key_next(s, j);
-
-	if (r != 0) {
-		if (s->l->verbose)
-			fprintf(stderr, "# %s: epoch event: %s\n", s->member,
-			    perc_strerror(r));
-		s->l->count.bad_keys++;
-		load_seat_keys_ask(s);
-		return;
-	}
-	(void)!perc_json_int(&epoch, j, "epoch", 1, INT64_MAX);
-	s->epoch_told = epoch > told ? epoch : told;
-	if (s->media != NULL && epoch > told)
-		load_media_epoch(s, j, epoch < s->epoch);
-	if (s->epoch > had && s->l->react)
-		later(s, &s->lease,
-		    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
-		    lease_ask);
-}
-
-static void
-on_roster_event(struct load_seat *s, const json_t *j)
-{
-	const char *text = perc_json_str(j, "roster");
-	int64_t seq = 0;
-
-	(void)!perc_json_int(&seq, j, "seq", 0, INT64_MAX);
-	if (seq <= s->roster_seq)
-		return;
-	if (text != NULL) {
-		s->roster_seq = seq;
-		if (load_roster_take(s, text) != 0)
-			s->l->count.bad_rosters++;
-	} else if (s->l->react && !s->roster_busy &&
-	    !perc_timer_armed(&s->roster))
-		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
-}
-
-static void
-on_delta_event(struct load_seat *s, const json_t *j)
-{
-	const char *text = perc_json_str(j, "delta");
-	int64_t seq = 0;
-
-	(void)!perc_json_int(&seq, j, "seq", 0, INT64_MAX);
-	if (text == NULL || seq <= s->roster_seq)
-		return;
-	if (s->roster_seq != 0 && seq == s->roster_seq + 1) {
-		if (load_delta_take(s, text) != 0)
-			s->l->count.bad_rosters++;
-	} else if (s->l->react && !s->roster_busy &&
-	    !perc_timer_armed(&s->roster))
-		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
-}
-
-/* What all seats are told alike is taken apart once: each endpoint has a
- * processor of its own, and the seats share ours. */
-static json_t *
-event_json(struct load *l, const char *data, size_t len)
-{
-	json_t *j = NULL;
-
-	if (l->event != NULL && l->event_len == len &&
-	    memcmp(l->event_data, data, len) == 0)
-		return json_incref(l->event);
-	if (perc_json_parse(&j, data, len, FRONT_SSE_DATA_MAX, NULL, 0) != 0)
-		return NULL;
-	if (json_object_get(j, "sealed") != NULL)
-		return j; /* one seat's own */
-	json_decref(l->event);
-	l->event = json_incref(j);
-	free(l->event_data);
-	if ((l->event_data = malloc(len + 1)) == NULL)
-		exit(1);
-	memcpy(l->event_data, data, len);
-	l->event_len = len;
-	return j;
-}
-
-static int
-on_event(const char *name, const char *data, size_t len, void *arg)
-{
-	struct load_seat *s = arg;
-	json_t *j = event_json(s->l, data, len);
-
-	if (j == NULL)
-		return PERC_ERR_FORMAT;
-	if (strcmp(name, "epoch") == 0)
-		on_epoch(s, j);
-	else if (strcmp(name, "roster") == 0)
-		on_roster_event(s, j);
-	else if (strcmp(name, "roster-delta") == 0)
-		on_delta_event(s, j);
-	else if (strcmp(name, "evicted") == 0)
-		s->evicted = true;
-	json_decref(j);
-	return 0;
-}
-
-static int
-on_octets(const char *p, size_t n, void *arg)
-{
-	struct load_seat *s = arg;
-
-	if (!s->stream_open)
-		s->stream_us = load_us();
-	s->stream_open = true;
-	s->tries = 0;
-	return front_sse_feed(&s->sse, p, n, on_event, s);
-}
-
-static void
-seat_end(void *arg)
+void
+load_seat_end(void *arg)
 {
 	struct load_seat *s = arg;
 
 	s->state = SEAT_OUT;
-	s->stream_open = s->roster_busy = s->keys_busy = s->lease_busy = false;
+	s->stream_open = s->roster_busy = s->keys_busy = s->lease_busy =
+	    s->token_busy = false;
+	json_decref(s->early);
+	s->early = NULL;
+	perc_timer_stop(s->l->loop, &s->keys);
 	perc_timer_stop(s->l->loop, &s->lease);
 	perc_timer_stop(s->l->loop, &s->roster);
 	perc_timer_stop(s->l->loop, &s->again);
 	load_peer_clear(&s->peer);
-}
-
-static void
-on_stream_done(const struct perc_httpc_answer *a, void *arg)
-{
-	struct load_seat *s = arg;
-
-	if (s->state == SEAT_LIVE && !s->evicted)
-		s->l->count.lost_streams++;
-	s->stream_open = false;
-	if (s->evicted && s->state == SEAT_LIVE) {
-		later(s, &s->end, 0, seat_end);
-	} else if (s->state == SEAT_LIVE) {
-		later(s, &s->lease, 0, lease_ask);
-		later(s, &s->again, backoff(s), stream_ask);
-	}
-}
-
-static void
-stream_ask(void *arg)
-{
-	struct load_seat *s = arg;
-	char url[768], last[64];
-	struct load_ask a = { .method = "GET",
-		.url = url,
-		.token = s->token,
-		.on_data = on_octets };
-
-	front_sse_restart(&s->sse);
-	text_put(url, sizeof(url), "%s/events%s", s->l->resource,
-	    s->l->whole_rosters ? "" : "?roster=delta");
-	text_put(last, sizeof(last), "Last-Event-ID: %s", s->sse.last_id);
-	if (s->sse.last_id[0] != '\0')
-		a.extra = last;
-	load_ask(&s->peer, &a, on_stream_done, s);
 }
 
 /* --- roster, lease ---------------------------------------------------------
@@ -249,8 +101,8 @@ on_roster(const struct perc_httpc_answer *a, void *arg)
 		s->l->count.bad_rosters++;
 }
 
-static void
-roster_ask(void *arg)
+void
+load_seat_roster(void *arg)
 {
 	struct load_seat *s = arg;
 	char what[48];
@@ -270,7 +122,8 @@ load_seat_roster_want(struct load_seat *s, int64_t have)
 {
 	s->roster_seq = have;
 	if (!s->roster_busy && !perc_timer_armed(&s->roster))
-		later(s, &s->roster, perc_random_u32() % SPREAD_MS, roster_ask);
+		load_seat_later(s, &s->roster, perc_random_u32() % SPREAD_MS,
+		    load_seat_roster);
 }
 
 static void
@@ -292,11 +145,12 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 		json_decref(j);
 	} else if (a->err == 0 && a->status == 409)
 		load_seat_keys_ask(s);
-	later(s, &s->lease, a->err == 0 ? LEASE_MS : backoff(s), lease_ask);
+	load_seat_later(s, &s->lease,
+	    a->err == 0 ? LEASE_MS : load_seat_backoff(s), load_seat_lease);
 }
 
-static void
-lease_ask(void *arg)
+void
+load_seat_lease(void *arg)
 {
 	struct load_seat *s = arg;
 	char body[64];
@@ -304,9 +158,12 @@ lease_ask(void *arg)
 	if (s->state != SEAT_LIVE)
 		return;
 	if (s->lease_busy || s->l->quiet) {
-		later(s, &s->lease, 100 + perc_random_u32() % 400, lease_ask);
+		load_seat_later(s, &s->lease, 100 + perc_random_u32() % 400,
+		    load_seat_lease);
 		return;
 	}
+	if (load_us() - s->token_us > TOKEN_US)
+		token_ask(s); /* for the next */
 	s->lease_busy = true;
 	text_put(body, sizeof(body), "{\"epoch\":%lld}", (long long)s->epoch);
 	ask(s, "PUT", "lease", body, NULL, on_lease);
@@ -322,10 +179,10 @@ load_seat_came_in(struct load_seat *s)
 	s->l->count.first_keys++;
 	s->tries = 0;
 	front_sse_clear(&s->sse);
-	stream_ask(s);
-	later(s, &s->lease, LEASE_MS, lease_ask);
+	load_stream_ask(s);
+	load_seat_later(s, &s->lease, LEASE_MS, load_seat_lease);
 	if (s->l->react)
-		later(s, &s->roster, 0, roster_ask);
+		load_seat_later(s, &s->roster, 0, load_seat_roster);
 }
 
 static void
@@ -338,7 +195,11 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 		return;
 	if (!good(a)) {
 		if (s->state == SEAT_JOINING)
-			later(s, &s->begin, backoff(s), token_ask);
+			load_seat_later(
+			    s, &s->begin, load_seat_backoff(s), token_ask);
+		else
+			load_seat_later(
+			    s, &s->keys, load_seat_backoff(s), keys_ask);
 		return;
 	}
 	if (load_key_first(s, a->body, a->len) != 0)
@@ -347,6 +208,25 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 		load_media_key(s, a->body); /* goes on when it is taken */
 	else if (s->state == SEAT_JOINING)
 		load_seat_came_in(s);
+	load_stream_early(s);
+}
+
+static void
+keys_ask(void *arg)
+{
+	load_seat_keys_ask(arg);
+}
+
+/* As often as the agent does. */
+static bool
+keys_too_soon(struct load_seat *s)
+{
+	int64_t since_ms = (load_us() - s->keys_us) / 1000;
+
+	if (s->state != SEAT_LIVE || s->keys_us == 0 || since_ms >= KEYS_MS)
+		return false;
+	load_seat_later(s, &s->keys, KEYS_MS - since_ms, keys_ask);
+	return true;
 }
 
 void
@@ -354,8 +234,10 @@ load_seat_keys_ask(struct load_seat *s)
 {
 	char *body;
 
-	if (s->keys_busy)
+	if ((s->state != SEAT_JOINING && s->state != SEAT_LIVE) ||
+	    s->keys_busy || perc_timer_armed(&s->keys) || keys_too_soon(s))
 		return;
+	s->keys_us = load_us();
 	s->keys_busy = true;
 	body = text_new("{\"seal_to\":%s}", s->seal_jwk);
 	ask(s, "POST", "keys", body, s->seal_jkt, on_keys);
@@ -369,19 +251,24 @@ on_token(const struct perc_httpc_answer *a, void *arg)
 	json_t *j = NULL;
 	const char *member;
 
-	if (s->state != SEAT_JOINING)
+	s->token_busy = false;
+	if (s->state != SEAT_JOINING && s->state != SEAT_LIVE)
 		return;
 	if (!good(a) ||
 	    perc_json_parse(&j, a->body, a->len, 65536, NULL, 0) != 0) {
-		later(s, &s->begin, backoff(s), token_ask);
-		return;
+		if (s->state == SEAT_JOINING)
+			load_seat_later(
+			    s, &s->begin, load_seat_backoff(s), token_ask);
+		return; /* a lease will ask for it again */
 	}
 	text_free(s->token);
 	s->token = text_dup(perc_json_str(j, "access_token"));
+	s->token_us = load_us();
 	if ((member = perc_json_str(j, "member")) != NULL)
 		text_put(s->member, sizeof(s->member), "%s", member);
 	json_decref(j);
-	load_seat_keys_ask(s);
+	if (s->state == SEAT_JOINING)
+		load_seat_keys_ask(s);
 }
 
 static void
@@ -394,8 +281,10 @@ token_ask(void *arg)
 		.url = url,
 		.type = "application/x-www-form-urlencoded" };
 
-	if (s->state != SEAT_JOINING)
+	if ((s->state != SEAT_JOINING && s->state != SEAT_LIVE) ||
+	    s->token_busy)
 		return;
+	s->token_busy = true;
 	if (s->peer.http == NULL && load_peer_open(&s->peer, s->l) != 0)
 		exit(1);
 	text_put(url, sizeof(url), "%s/oauth/token", s->l->base);
@@ -419,7 +308,7 @@ load_seat_join(struct load_seat *s, int64_t in_ms)
 	memset(s->held_us, 0, LOAD_EPOCHS_MAX * sizeof(*s->held_us));
 	if (s->media != NULL)
 		load_media_begin(s);
-	later(s, &s->begin, in_ms, token_ask);
+	load_seat_later(s, &s->begin, in_ms, token_ask);
 }
 
 /* --- going -----------------------------------------------------------------
@@ -429,7 +318,7 @@ on_left(const struct perc_httpc_answer *a, void *arg)
 {
 	struct load_seat *s = arg;
 
-	later(s, &s->end, 0, seat_end);
+	load_seat_later(s, &s->end, 0, load_seat_end);
 }
 
 static void
@@ -449,7 +338,7 @@ leave_ask(void *arg)
 void
 load_seat_leave(struct load_seat *s, int64_t in_ms)
 {
-	later(s, &s->begin, in_ms, leave_ask);
+	load_seat_later(s, &s->begin, in_ms, leave_ask);
 }
 
 int
@@ -476,7 +365,7 @@ load_seat_clear(struct load_seat *s)
 {
 	if (s->media != NULL)
 		load_media_clear(s);
-	seat_end(s);
+	load_seat_end(s);
 	perc_timer_stop(s->l->loop, &s->begin);
 	perc_timer_stop(s->l->loop, &s->end);
 	front_sse_clear(&s->sse);

@@ -7,7 +7,7 @@
 #
 #	tests/load/table.py [--seats 50,200,1000] [--media 20]
 #
-# in the build directory, after `make check TESTS=`; about 12 minutes.
+# in the build directory, after `make check TESTS=`; about 15 minutes.
 import argparse
 import json
 import pathlib
@@ -21,6 +21,7 @@ RUNS = {
     "media": ["join", "evict", "leave", "mass-leave", "flap", "kill"],
     "lag": ["join", "lag"],
 }
+NONE = {"notes": {}, "counts": None}
 WRONG = ("bad_keys", "bad_rosters", "deaf", "lost_streams")
 # row | run | notes, by the form they have | bound; ~: p50 / p99 / max
 ROWS = [
@@ -72,6 +73,10 @@ MEDIA = [
      ["media: packets opened at stayers"], ""),
     ("packets undecryptable at stayers",
      ["media: packets undecryptable at stayers"], "0"),
+    ("packets opened at who came in less than 3 s before",
+     ["media: packets opened at newcomers"], ""),
+    ("packets undecryptable there",
+     ["media: packets undecryptable at newcomers"], ""),
     ("packets lost on the road",
      ["media: packets lost on the road"], ""),
 ]
@@ -124,13 +129,43 @@ def table(sizes, reports):
     line("keys or rosters that did not open, streams lost, by run", *(
         ", ".join(str(sum(reports[n][w]["counts"][k] for k in WRONG
                           if (w, k) != ("media", "lost_streams")))
-                  for w in RUNS) for n in sizes), "0")
+                  for w in RUNS if reports[n][w]["counts"]) for n in sizes),
+         "0")
+
+
+def line_fit(points):
+    """a and b of y = a + b x, by least squares."""
+    n = len(points)
+    mx, my = (sum(p[i] for p in points) / n for i in (0, 1))
+    b = sum((x - mx) * (y - my) for x, y in points) / \
+        sum((x - mx) ** 2 for x, _ in points)
+    return my - b * mx, b
+
+
+def slope(sizes, reports):
+    """What a rekey costs grows with who is there, beside the floor."""
+    push, floors = "rekey, push alone: KMF processor time", [
+        "floor: one AES-256-GCM seal", "floor: one TLS record, 760 octets"]
+    notes = {n: reports[n]["plain"]["notes"] for n in sizes}
+    points = [(n, notes[n][push]) for n in sizes if push in notes[n]]
+    if len(points) < 2:
+        return
+    a, b = line_fit(points)
+    seal, record = (notes[max(sizes)][f] for f in floors)
+    print(f"\nA rekey, push alone, costs the KMF {number(a)} us + {b:.1f} us "
+          "a member (least squares over " +
+          ", ".join(f"{n:,}: {number(y)}" for n, y in points) +
+          f" us). The floor of a member is {seal + record:.1f} us (a seal "
+          f"{seal:.1f}, a record {record:.1f}, for each of {max(sizes):,} "
+          f"connections): {b / (seal + record):.2f} times, bound 2.")
 
 
 def media_table(size, reports):
     """One column for each thing that was done."""
     done = [(w, s) for w in ("media", "lag") for s in RUNS[w]
-            if (w, s) != ("lag", "join")]
+            if (w, s) != ("lag", "join") and reports[w]["counts"]]
+    if not done:
+        return
     print(f"\n{size:,} seats:\n")
     line("", *(s for _, s in done), "bound")
     print("|---|" + "---:|" * (len(done) + 1))
@@ -145,15 +180,20 @@ def main():
     p = argparse.ArgumentParser(description="the table of Membership")
     p.add_argument("--seats", default="50,200,1000")
     p.add_argument("--media", type=int, default=20)
+    p.add_argument("--runs", default=",".join(RUNS),
+                   help="of plain, media, lag; the others' cells stay empty")
     a = p.parse_args()
     if not pathlib.Path("tests/load/perch-load").exists():
         p.error("run it in the build directory, after make check TESTS=")
     sizes = [int(n) for n in a.seats.split(",")]
-    reports = {n: {w: run(a, n, w) for w in RUNS} for n in sizes}
-    m = reports[sizes[0]]["plain"]["machine"]
+    done = a.runs.split(",")
+    reports = {n: {w: run(a, n, w) if w in done else NONE for w in RUNS}
+               for n in sizes}
+    m = reports[sizes[0]][done[0]]["machine"]
     print(f"{m['cpu']}, {m['processors']} processors, {m['system']} "
           f"{m['release']}, load {m['load']:.1f} before.\n")
     table(sizes, reports)
+    slope(sizes, reports)
     for n in sizes:
         media_table(n, reports[n])
 
