@@ -163,6 +163,8 @@ mdd_cc_feedback(struct mdd_worker *w, struct mdd_leg *leg,
 	unsigned at, lost = 0;
 	int i, n;
 
+	if (cc != NULL && !mdd_damp_work(w, leg, 0, now_ms))
+		return;
 	if (cc == NULL || (n = perc_twcc_get(k, item)) < 0) {
 		w->count[MDD_RTCP_IGNORED]++;
 		return;

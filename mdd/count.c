@@ -84,9 +84,12 @@ const struct mdd_metric mdd_metrics[MDD_COUNTS] = {
 	[MDD_RTCP_RELAYED] = { "perch_mdd_rtcp_relayed_total", NULL,
 	    "RTCP packets put on their way to a leg." },
 	[MDD_RTCP_DAMPED] = { "perch_mdd_rtcp_damped_total", NULL,
-	    "Feedback held back because the same was asked just before." },
+	    "Feedback held back because the same was asked just before, or "
+	    "because its leg asked too much in this second." },
 	[MDD_RTCP_IGNORED] = { "perch_mdd_rtcp_ignored_total", NULL,
 	    "RTCP packets that end here: RR, unknown types, strangers." },
+	[MDD_RTCP_SOUGHT] = { "perch_mdd_rtcp_sought_total", NULL,
+	    "Times that feedback named an SSRC and its leg was looked for." },
 	[MDD_CC_TOLD] = { "perch_mdd_feedback_total", NULL,
 	    "Transport-wide feedback of legs that congestion control heard." },
 	[MDD_REFUSED_LOOP] = { "perch_mdd_link_claims_refused_total",

@@ -52,6 +52,7 @@ enum mdd_count {
 	MDD_RTCP_RELAYED,
 	MDD_RTCP_DAMPED,
 	MDD_RTCP_IGNORED,
+	MDD_RTCP_SOUGHT,
 	MDD_CC_TOLD,
 	MDD_REFUSED_LOOP, /* announced SSRCs that were not taken */
 	MDD_REFUSED_OWN,

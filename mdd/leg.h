@@ -14,6 +14,7 @@
 #include "mdd/bwe.h"
 #include "mdd/cc.h"
 #include "mdd/climb.h"
+#include "mdd/damp.h"
 #include "mdd/msg.h"
 #include "mdd/report.h"
 #include "mdd/rtx.h"
@@ -156,6 +157,7 @@ struct mdd_leg {
 	int64_t consent_ms; /* of its last check, or answer to one of ours */
 	struct mdd_leg *beat_next, **beat_linkp; /* mdd/beat.c */
 	struct mdd_report report;
+	struct mdd_damp damp;
 	struct mdd_bwe bwe;
 	uint64_t sent_before, sent_bps; /* octets a second ago */
 	int64_t ends_ms;

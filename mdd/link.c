@@ -298,7 +298,10 @@ mdd_link_claim(struct mdd_legs *l, struct mdd_leg *leg, uint32_t ssrc,
 	}
 	e->word = *w;
 	e->until_ms = now_ms + MDD_LINK_TTL_MS;
-	return e->src != NULL ? MDD_CLAIM_HELD : source_take(l, leg, e);
+	if (e->src != NULL)
+		return MDD_CLAIM_HELD;
+	return mdd_damp_take(l, leg, now_ms) ? source_take(l, leg, e)
+					     : MDD_CLAIM_LATER;
 }
 
 void

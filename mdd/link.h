@@ -62,6 +62,7 @@ enum mdd_claim {	 /* what became of an announced SSRC */
 	MDD_CLAIM_LOCAL, /* a member here does */
 	MDD_CLAIM_LOOP,
 	MDD_CLAIM_LIMIT,
+	MDD_CLAIM_LATER, /* too many in this second: its next word counts */
 };
 
 /* The pool; without links nothing is made. */

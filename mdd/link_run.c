@@ -232,6 +232,9 @@ hello_claim(const struct mdd_word *word, uint32_t ssrc, void *arg)
 	case MDD_CLAIM_LIMIT:
 		w->count[MDD_REFUSED_FULL]++;
 		break;
+	case MDD_CLAIM_LATER:
+		w->count[MDD_RTCP_DAMPED]++;
+		break;
 	case MDD_CLAIM_HELD:
 	case MDD_CLAIM_OTHER:
 		break;
@@ -247,7 +250,6 @@ mdd_link_hello(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 
 	if (mdd_hello_read(p, n, hello_claim, &q) != 0)
 		w->count[MDD_RTCP_IGNORED]++;
-	mdd_link_pass_news(w, leg->room, now_ms);
 }
 
 /* ---- the clock -------------------------------------------------------- */

@@ -33,57 +33,72 @@ wanted_put(struct mdd_worker *w, uint16_t seq)
 	w->wanted[seq >> 6] |= (uint64_t)1 << (seq & 63);
 }
 
+struct nack { /* the message at hand, and whose SSRC it names */
+	struct mdd_worker *w;
+	struct mdd_leg *leg, *to; /* to: NULL when nobody's */
+	struct mdd_source *s;
+	struct perc_gaps *gaps;
+	int64_t now_ms;
+	unsigned named;
+};
+
 /* Each SEQ of the message. */
 static void
-fci_each(struct mdd_worker *w, struct mdd_leg *leg, const struct perc_rtcp *k,
-    void (*fn)(
-	struct mdd_worker *, struct mdd_leg *, uint32_t, uint16_t, int64_t),
-    int64_t now_ms)
+fci_each(struct nack *q, const struct perc_rtcp *k,
+    void (*fn)(struct nack *, uint16_t))
 {
 	struct perc_wire in;
 	uint16_t pid, blp, i;
-	uint32_t media;
 	unsigned n;
 
-	perc_wire_reader(&in, k->p + 8, k->n - 8);
-	media = perc_wire_get_u32(&in);
+	perc_wire_reader(&in, k->p + 12, k->n - 12);
 	for (n = 0; n < NACK_FCI_MAX && perc_wire_left(&in) >= 4; n++) {
 		pid = perc_wire_get_u16(&in);
 		blp = perc_wire_get_u16(&in);
-		fn(w, leg, media, pid, now_ms);
+		fn(q, pid);
 		for (i = 0; i < 16; i++)
 			if ((blp >> i & 1) != 0)
-				fn(w, leg, media, (uint16_t)(pid + 1 + i),
-				    now_ms);
+				fn(q, (uint16_t)(pid + 1 + i));
 	}
 }
 
 static void
-on_want(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
-    int64_t now_ms)
+on_name(struct nack *q, uint16_t seq)
 {
-	wanted_put(w, seq);
+	q->named++;
+}
+
+static void
+on_want(struct nack *q, uint16_t seq)
+{
+	wanted_put(q->w, seq);
 }
 
 /* What no line answered: our own source may lack it too. */
 static void
-on_rest(struct mdd_worker *w, struct mdd_leg *leg, uint32_t media, uint16_t seq,
-    int64_t now_ms)
+on_rest(struct nack *q, uint16_t seq)
 {
-	struct mdd_source *s;
-	struct mdd_leg *to;
 	uint16_t in;
+
+	if (!wanted_take(q->w, seq))
+		return;
+	q->w->count[MDD_RTX_MISSED]++;
+	if (q->gaps != NULL && mdd_media_seq_in(q->leg, q->s, seq, &in) &&
+	    perc_gaps_want(q->gaps, in, q->now_ms)) {
+		mdd_beat_start(q->w, q->to);
+		q->w->nacked = true;
+	}
+}
+
+/* Once for all SEQs of the message. */
+static void
+owner_find(struct nack *q, uint32_t media)
+{
 	int i;
 
-	if (!wanted_take(w, seq))
-		return;
-	w->count[MDD_RTX_MISSED]++;
-	if ((to = mdd_room_owner(leg->room, media, &s)) == NULL ||
-	    !mdd_link_may(leg, to) || (i = mdd_leg_index(to, media)) < 0)
-		return;
-	if (mdd_media_seq_in(leg, s, seq, &in) &&
-	    perc_gaps_want(&mdd_leg_in(to, (unsigned)i)->gaps, in, now_ms))
-		mdd_beat_start(w, to);
+	if ((q->to = mdd_damp_owner(q->w, q->leg, media, &q->s)) != NULL &&
+	    (i = mdd_leg_index(q->to, media)) >= 0)
+		q->gaps = &mdd_leg_in(q->to, (unsigned)i)->gaps;
 }
 
 static void
@@ -113,16 +128,21 @@ void
 mdd_nack_input(struct mdd_worker *w, struct mdd_leg *leg,
     const struct perc_rtcp *k, int64_t now_ms)
 {
+	struct nack q = { .w = w, .leg = leg, .now_ms = now_ms };
 	struct perc_wire in;
+	uint32_t media;
 
 	if (k->n < 16)
 		return;
 	perc_wire_reader(&in, k->p + 8, 4);
-	fci_each(w, leg, k, on_want, now_ms);
-	lines_answer(w, leg, perc_wire_get_u32(&in), now_ms);
-	fci_each(w, leg, k, on_rest, now_ms);
-	/* Those that have waited so long are asked for in this same turn. */
-	mdd_nack_ask_room(w, leg->room, now_ms);
+	media = perc_wire_get_u32(&in);
+	fci_each(&q, k, on_name);
+	if (!mdd_damp_work(w, leg, q.named, now_ms))
+		return;
+	owner_find(&q, media);
+	fci_each(&q, k, on_want);
+	lines_answer(w, leg, media, now_ms);
+	fci_each(&q, k, on_rest);
 }
 
 void

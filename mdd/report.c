@@ -18,22 +18,6 @@
 #define RTT_MAX_MS   10000
 #define REMB_FCI     16 /* "REMB", count, exponent, mantissa: up to there */
 
-bool
-mdd_report_credit(struct mdd_leg *leg, int64_t now_ms)
-{
-	struct mdd_report *r = &leg->report;
-
-	if (now_ms - r->credit_ms >= 1000 || r->credit_ms == 0) {
-		r->credit_ms = now_ms;
-		r->credit =
-		    leg->link == NULL ? MDD_REPORT_RATE : MDD_REPORT_LINK;
-	}
-	if (r->credit == 0)
-		return false;
-	r->credit--;
-	return true;
-}
-
 /* ---- what comes -----------------------------------------------------------
  */
 

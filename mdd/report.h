@@ -41,17 +41,10 @@ struct mdd_report { /* of one leg */
 	int64_t rtt_ms;	    /* 0: not known */
 	unsigned loss;	    /* of 256, the worst of the last reports */
 	int64_t loss_ms;    /* when that was */
-	unsigned credit;    /* compounds that are still heard ... */
-	int64_t credit_ms;  /* ... since then */
 	uint64_t remb_bps;  /* the receiver's own estimate; 0: none ... */
 	int64_t remb_ms;    /* ... at that time */
 };
 
-#define MDD_REPORT_RATE 200  /* compounds a second of one leg, */
-#define MDD_REPORT_LINK 2000 /* and of one that carries a conference on */
-
-/* May one more compound of this leg's be opened? */
-bool mdd_report_credit(struct mdd_leg *leg, int64_t now_ms);
 /* One packet of leg's compound: what concerns this hop is taken from it. */
 void mdd_report_input(struct mdd_worker *w, struct mdd_leg *leg,
     const struct perc_rtcp *k, int64_t now_ms);

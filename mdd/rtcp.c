@@ -160,8 +160,9 @@ feedback_pli(struct mdd_worker *w, struct mdd_leg *leg,
 	struct mdd_leg *to;
 	struct perc_wire out;
 
-	to = mdd_room_owner(leg->room, u32(k->p + 8), &s);
-	if (to == NULL || !mdd_link_may(leg, to) || !refresh_due(w, s, now_ms))
+	if (!mdd_damp_work(w, leg, 0, now_ms) ||
+	    (to = mdd_damp_owner(w, leg, u32(k->p + 8), &s)) == NULL ||
+	    !refresh_due(w, s, now_ms))
 		return;
 	feedback_head(
 	    &out, buf, PERC_RTCP_PLI, PERC_RTCP_PSFB, k->ssrc, s->ssrc, 0);
@@ -179,9 +180,10 @@ feedback_fir(struct mdd_worker *w, struct mdd_leg *leg,
 	size_t at, n = 0;
 
 	for (at = 12; at + 8 <= k->n && n < RTCP_FCI_MAX; at += 8, n++) {
-		to = mdd_room_owner(leg->room, u32(k->p + at), &s);
-		if (to == NULL || !mdd_link_may(leg, to) ||
-		    !refresh_due(w, s, now_ms))
+		if (!mdd_damp_work(w, leg, 0, now_ms))
+			return;
+		to = mdd_damp_owner(w, leg, u32(k->p + at), &s);
+		if (to == NULL || !refresh_due(w, s, now_ms))
 			continue;
 		feedback_head(
 		    &out, buf, PERC_RTCP_FIR, PERC_RTCP_PSFB, k->ssrc, 0, 8);
@@ -256,17 +258,25 @@ mdd_rtcp_relay(struct mdd_worker *w, struct mdd_leg *leg, const uint8_t *p,
 	uint8_t buf[MDD_RTCP_MAX];
 	struct perc_wire out;
 	struct perc_rtcp k;
-	bool any = false;
+	bool any = false, hello = false;
 	size_t at;
 
+	n = mdd_damp_cut(w, p, n);
+	w->nacked = false;
 	mdd_rtcp_begin(&out, buf);
 	for (at = 0; perc_rtcp_next(&k, p + at, n - at); at += k.n) {
 		mdd_report_input(w, leg, &k, now_ms);
-		if (leg->link != NULL && k.type == PERC_RTCP_APP)
+		if (leg->link != NULL && k.type == PERC_RTCP_APP) {
 			mdd_link_hello(w, leg, k.p, k.n, now_ms);
-		else
+			hello = true;
+		} else
 			any |= packet_take(w, leg, &k, &out, now_ms);
 	}
+	if (hello)
+		mdd_link_pass_news(w, leg->room, now_ms);
+	/* What has waited so long is asked for in this same turn. */
+	if (w->nacked)
+		mdd_nack_ask_room(w, leg->room, now_ms);
 	if (any && out.err == 0)
 		compound_send_all(w, leg, buf, out.pos, now_ms);
 	if (leg->link != NULL)
@@ -289,7 +299,7 @@ mdd_rtcp_input(struct mdd_worker *w, struct mdd_leg *leg, uint8_t *p, size_t n,
 		return;
 	}
 	if (!mdd_leg_credit(&w->legs, leg, n, now_ms) ||
-	    !mdd_report_credit(leg, now_ms)) {
+	    !mdd_damp_compound(leg, now_ms)) {
 		w->count[MDD_DROP_RATE]++;
 		return;
 	}

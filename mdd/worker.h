@@ -68,6 +68,7 @@ struct mdd_worker {
 	struct mdd_leg *beats; /* that have something to do soon */
 	struct perc_timer beat;
 	uint64_t wanted[1024]; /* SEQs of the NACK at hand; else all 0 */
+	bool nacked; /* the compound at hand made something due */
 	uint8_t ext[MDD_BATCH][PERC_HDREXT_MAX]; /* extensions made anew */
 	uint64_t count[MDD_COUNTS];
 };
@@ -136,7 +137,7 @@ void mdd_rtcp_send(
 /* A packet of leg's i-th SSRC came; what is missing before it? */
 void mdd_nack_seen(struct mdd_worker *w, struct mdd_leg *leg, unsigned i,
     const struct perc_rtp *h, int64_t now_ms);
-/* A generic NACK of leg. */
+/* A generic NACK of leg; w->nacked when a sender is to be asked. */
 void mdd_nack_input(struct mdd_worker *w, struct mdd_leg *leg,
     const struct perc_rtcp *k, int64_t now_ms);
 /* Ask leg for what is due of its SSRCs; false: nothing is missing. */

@@ -191,6 +191,26 @@ test_REQ_F_8_2_1b_flood_of_ssrcs(void **state)
 	assert_non_null(join("m_b", SSRC + 1, MDD_LINK_NONE));
 }
 
+/* What a member has is looked for at each announcement, by a walk over the
+ * conference: so often in a second, and then the next one's. */
+static void
+test_REQ_F_8_1b_claims_cost_so_much(void **state)
+{
+	struct mdd_leg *p = join("link:p", 0, MDD_LINK_PEER);
+	unsigned i, walks = 0, most = MDD_DAMP_TAKES(CLAIM);
+	enum mdd_claim c;
+
+	assert_non_null(join("m_a", SSRC, MDD_LINK_NONE));
+	for (i = 0; i < 3 * most; i++) {
+		c = mdd_link_claim(&l, p, SSRC, &word, ME, 5000 + i % 1000);
+		walks += c == MDD_CLAIM_LOCAL;
+		assert_true(c == MDD_CLAIM_LOCAL || c == MDD_CLAIM_LATER);
+	}
+	assert_int_equal(walks, most);
+	assert_int_equal(
+	    mdd_link_claim(&l, p, SSRC + 1, &word, ME, 6000), MDD_CLAIM_TAKEN);
+}
+
 /* The table against a plain list, at random. */
 static void
 test_table_against_list(void **state)
@@ -379,6 +399,7 @@ main(void)
 		T(test_loop_is_seen),
 		T(test_announcements_expire),
 		T(test_REQ_F_8_2_1b_flood_of_ssrcs),
+		T(test_REQ_F_8_1b_claims_cost_so_much),
 		T(test_table_against_list),
 		T(test_members_sources),
 		cmocka_unit_test(test_hello_round_trip),
