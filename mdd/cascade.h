@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "mdd/control.h"
+#include "mdd/proofs.h"
 #include "perc/httpc.h"
 #include "perc/jose.h"
 
@@ -21,8 +22,6 @@
 #define LINK_HELD_MS	30000  /* a link that stood so long was good */
 #define LINK_NOBODY_MS	30000
 #define LINK_CLIENT_MS	20000 /* goodbyes take no longer (perc/httpc.h) */
-#define LINK_PROOFS	1024  /* remembered, so that each is good once */
-#define LINK_PROOF_S	30    /* clocks may differ by this */
 
 struct ctl_party { /* a conference, whichever workers have a part of it */
 	struct mdd_node by_key;
@@ -66,19 +65,14 @@ struct ctl_link {
 	int64_t due_ms, live_ms, renew_ms;
 };
 
-struct ctl_proof {
-	char hash[PERC_JKT_LEN + 1];
-	int64_t at_s;
-};
-
 struct ctl_cascade {
 	struct ctl_peer peer[MDD_PEER_MAX];
 	struct ctl_client old[MDD_PEER_MAX];
 	struct perc_httpc *fresh[MDD_PEER_MAX]; /* between ready and take */
 	struct perc_jwk *key; /* of our proofs; NULL without peers */
 	struct ctl_link *first;
-	struct ctl_proof proof[LINK_PROOFS];
-	unsigned nproof, stamp;
+	struct mdd_proofs proofs;
+	unsigned stamp;
 	uint64_t dialled, accepted, refused, failed;
 };
 

@@ -35,26 +35,6 @@ refuse(struct ctl *c, struct perc_httpd_req *r, const char *why)
 	return NULL;
 }
 
-/* Only good proofs of our peers get here: nobody else can fill it. */
-static bool
-proof_fresh(struct ctl_cascade *q, const struct perc_dpop *d, int64_t now_s)
-{
-	struct ctl_proof *p;
-	unsigned i;
-
-	for (i = 0; i < LINK_PROOFS && i < q->nproof; i++)
-		if (strcmp(q->proof[i].hash, d->jti_hash) == 0)
-			return false;
-	p = &q->proof[q->nproof % LINK_PROOFS];
-	if (q->nproof >= LINK_PROOFS && now_s - p->at_s <= 2 * LINK_PROOF_S)
-		return false; /* to forget one would let it come again */
-	memcpy(p->hash, d->jti_hash, sizeof(p->hash));
-	p->at_s = now_s;
-	q->nproof =
-	    q->nproof == 2 * LINK_PROOFS - 1 ? LINK_PROOFS : q->nproof + 1;
-	return true;
-}
-
 /* NULL: it was answered. */
 static struct ctl_peer *
 peer_of(struct ctl *c, struct perc_httpd_req *r)
@@ -73,7 +53,7 @@ peer_of(struct ctl *c, struct perc_httpd_req *r)
 	if (snprintf(url, sizeof(url), "%s%s", c->conf->base_url,
 		perc_httpd_path(r)) >= (int)sizeof(url) ||
 	    perc_dpop_check(&d, proof, strlen(proof), perc_httpd_method(r), url,
-		NULL, now_s, LINK_PROOF_S, &why) != 0)
+		NULL, now_s, MDD_PROOF_S, &why) != 0)
 		return refuse(c, r, why != NULL ? why : "proof");
 	for (i = 0; i < MDD_PEER_MAX; i++)
 		if (c->cascade->peer[i].http != NULL &&
@@ -81,7 +61,7 @@ peer_of(struct ctl *c, struct perc_httpd_req *r)
 			break;
 	if (i == MDD_PEER_MAX)
 		return refuse(c, r, "not a peer's key");
-	if (!proof_fresh(c->cascade, &d, now_s))
+	if (!mdd_proofs_fresh(&c->cascade->proofs, d.jkt, d.jti_hash, now_s))
 		return refuse(c, r, "proof was here before");
 	return &c->cascade->peer[i];
 }
