@@ -55,6 +55,31 @@ address(struct sockaddr_un *un, socklen_t *len, const char *listen)
 	return 0;
 }
 
+/* An address without a path has the kernel choose a name (unix(7)). */
+static int
+bind_somewhere(int fd)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	return bind(fd, (struct sockaddr *)&un, sizeof(sa_family_t));
+}
+
+/* Any local user can take the name first, which must not keep us from
+ * serving. */
+static int
+bind_named(int fd, const struct sockaddr_un *un, socklen_t len)
+{
+	if (bind(fd, (const struct sockaddr *)un, len) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -1;
+	log_warnx("another process has the operator's socket @%s (ss -xlp "
+		  "shows whose): top and drain will not find us, SIGUSR1 "
+		  "drains",
+	    un->sun_path + 1);
+	return bind_somewhere(fd);
+}
+
 int
 mdd_admin_listen(int *fdp, const char *listen_at)
 {
@@ -65,12 +90,11 @@ mdd_admin_listen(int *fdp, const char *listen_at)
 	if ((r = address(&un, &len, listen_at)) != 0)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&un, len) != 0 ||
+	if (fd < 0 || bind_named(fd, &un, len) != 0 ||
 	    listen(fd, MDD_ADMIN_CLIENTS) != 0) {
-		r = errno == EADDRINUSE ? PERC_ERR_EXISTS : PERC_ERR_SYS;
 		if (fd >= 0)
 			(void)close(fd);
-		return r;
+		return PERC_ERR_SYS;
 	}
 	*fdp = fd;
 	return 0;

@@ -26,8 +26,8 @@ enum mdd_admin_word {
 /* What the got octets that came so far ask for. */
 enum mdd_admin_word mdd_admin_parse(const char *line, size_t got);
 
-/* A listening socket for the daemon whose API listens there; PERC_ERR_EXISTS:
- * somebody has the name. */
+/* A listening socket for the daemon whose API listens there. Where somebody
+ * else has the name already it says so and takes one that nobody asks at. */
 PERC_MUST int mdd_admin_listen(int *fdp, const char *listen);
 /* Ask the running daemon; the caller frees *textp. user: whom it may run as
  * beside root and ourselves, or NULL. *why: a static phrase. */

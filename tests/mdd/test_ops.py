@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -197,6 +198,26 @@ def drain(mdd):
            "top of none says so", r.stderr)
 
 
+def name_taken(mdd):
+    """Any local user can have the socket's name before us."""
+    squatter = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    squatter.bind(f"\0perch-mdd:127.0.0.1:{mdd.port}")
+    squatter.listen()
+    mdd.conf()
+    mdd.spawn("perch-mdd-2")
+    text = mdd.proc.text()
+    tap.ok("another process has the operator's socket" in text and
+           mdd.ask("GET", "/readyz")[0] == 200,
+           "its socket's name is taken: it serves all the same", text)
+    squatter.close()
+    r = run(mdd, "top", "--once")
+    tap.ok(r.returncode == 1 and "no perch-mdd runs" in r.stderr,
+           "and top does not find it", r.stdout, r.stderr)
+    mdd.proc.p.send_signal(signal.SIGUSR1)
+    tap.ok(mdd.proc.p.wait(20) == 0, "SIGUSR1 drains it",
+           mdd.proc.text()[-1500:])
+
+
 def main():
     key = jose.Key()
     with world.World("perch-mdd-ops-") as w:
@@ -207,6 +228,7 @@ def main():
         limits(mdd, key)
         top(mdd, key)
         drain(mdd)
+        name_taken(mdd)
 
 
 if __name__ == "__main__":
