@@ -130,6 +130,13 @@ static const struct perc_conf_item items[] = {
 	    .min = 0,
 	    .max = 20000,
 	    .help = "the same from one address; 0: no bound" },
+	{ .name = "rate_address",
+	    .type = PERC_CONF_INT,
+	    .offset = O(rate_address),
+	    .def = "400",
+	    .min = 0,
+	    .max = 1000000,
+	    .help = "requests a second of one address; 0: no bound" },
 	{ .name = "idle_s",
 	    .type = PERC_CONF_INT,
 	    .offset = O(idle_s),
@@ -331,8 +338,9 @@ mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 
 /* What SIGHUP can change, beside the sections; all else is in sockets, pools
  * and cages. */
-static const char *const live[] = { "max_leg_pps", "max_leg_kbps", "idle_s",
-	"grace_s", "drain_s", "metrics_legs", "metrics_open", "log_level" };
+static const char *const live[] = { "max_leg_pps", "max_leg_kbps",
+	"rate_address", "idle_s", "grace_s", "drain_s", "metrics_legs",
+	"metrics_open", "log_level" };
 
 static bool
 is_live(const char *name)

@@ -42,7 +42,8 @@ struct mdd_conf {
 	char *user;
 	int64_t media_port, workers, max_legs, max_conferences,
 	    max_conference_legs;
-	int64_t max_leg_pps, max_leg_kbps, max_conns, max_conns_per_ip;
+	int64_t max_leg_pps, max_leg_kbps, max_conns, max_conns_per_ip,
+	    rate_address;
 	int64_t rtx_packets, rtx_memory;
 	int64_t idle_s, grace_s, last_n, drain_s, metrics_legs;
 	int log_level; /* enum perc_log_level */

@@ -90,7 +90,8 @@ struct ctl {
 	struct ctl_admin *admin;
 	bool told, stopping, draining, farewell;
 	int64_t drain_until_ms;
-	uint64_t joins, refused, unauthorized, full; /* of the API */
+	struct mdd_rate *rate;
+	uint64_t joins, refused, unauthorized, full, limited; /* of the API */
 };
 
 /* One octet to the supervisor (mdd/role.h). */
@@ -156,6 +157,11 @@ join_answer(struct ctl *c, struct ctl_leg *leg, const struct mdd_joined *a);
 /* {"type", "title", "status", "code", "request_id"} of RFC 9457. */
 void join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
     const char *title);
+
+void join_problem_with(struct perc_httpd_req *r, unsigned status,
+    const char *code, const char *title, const struct perc_httpd_header *extra);
+/* rate.c: its address asks too often, and has been told so. */
+bool join_over(struct ctl *c, struct perc_httpd_req *r);
 
 /* The token of a request, checked; false: it was answered. */
 bool join_token(struct ctl *c, struct perc_httpd_req *r, struct mdd_token *t);

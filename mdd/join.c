@@ -6,12 +6,12 @@
  */
 #include <ctype.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "mdd/cascade.h"
+#include "mdd/rate.h"
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
@@ -38,8 +38,8 @@ reply_json(struct perc_httpd_req *r, unsigned status,
 	perc_json_free(text);
 }
 
-static void
-problem(struct perc_httpd_req *r, unsigned status, const char *code,
+void
+join_problem_with(struct perc_httpd_req *r, unsigned status, const char *code,
     const char *title, const struct perc_httpd_header *extra)
 {
 	struct perc_httpd_header h[4] = { { "Content-Type",
@@ -63,7 +63,8 @@ join_problem(struct perc_httpd_req *r, unsigned status, const char *code,
 {
 	struct perc_httpd_header retry = { "Retry-After", "5" };
 
-	problem(r, status, code, title, status == 503 ? &retry : NULL);
+	join_problem_with(
+	    r, status, code, title, status == 503 ? &retry : NULL);
 }
 
 /* ---- the token -------------------------------------------------------- */
@@ -80,7 +81,8 @@ refuse(struct ctl *c, struct perc_httpd_req *r, const char *why)
 	if (perc_log_allow(&limit))
 		log_info(
 		    "token refused why=\"%s\"", why == NULL ? "none" : why);
-	problem(r, 401, why == NULL ? "token_missing" : "token_invalid",
+	join_problem_with(r, 401,
+	    why == NULL ? "token_missing" : "token_invalid",
 	    why == NULL ? "A token is needed" : "The token is not good here",
 	    &h);
 }
@@ -149,25 +151,6 @@ body_take(struct perc_httpd_req *r, struct ctl_ice *ice)
 	return ok;
 }
 
-/* Who has an IPv6 address has 2^64 of them. */
-static void
-ip_take(uint8_t out[static MDD_IP_LEN], const struct sockaddr *sa)
-{
-	const struct sockaddr_in *in = (const void *)sa;
-	const struct sockaddr_in6 *in6 = (const void *)sa;
-
-	memset(out, 0, MDD_IP_LEN);
-	if (sa == NULL)
-		return;
-	if (sa->sa_family == AF_INET) {
-		out[10] = out[11] = 0xff;
-		memcpy(out + 12, &in->sin_addr, 4);
-	} else if (sa->sa_family == AF_INET6)
-		memcpy(out, &in6->sin6_addr,
-		    IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? MDD_IP_LEN
-							  : MDD_IP_LEN / 2);
-}
-
 /* ---- POST, PUT, DELETE ------------------------------------------------ */
 
 void
@@ -203,7 +186,7 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 		    "Send {\"ufrag\", \"pwd\"} of your ICE agent");
 		return;
 	}
-	ip_take(ice.from, perc_httpd_peer(r));
+	mdd_rate_ip(ice.from, perc_httpd_peer(r));
 	if (c->stopping)
 		e = PERC_ERR_AGAIN;
 	else
@@ -391,6 +374,8 @@ join_request(struct perc_httpd_req *r, void *ctl)
 	struct perc_httpd_header h = { "Allow", NULL };
 	size_t i;
 
+	if (join_over(ctl, r))
+		return;
 	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (!path_is(routes[i].path, path, &rest))
 			continue;
@@ -401,7 +386,7 @@ join_request(struct perc_httpd_req *r, void *ctl)
 		h.value = routes[i].allow;
 	}
 	if (h.value != NULL)
-		problem(r, 405, "method_not_allowed",
+		join_problem_with(r, 405, "method_not_allowed",
 		    "Not a method of this resource", &h);
 	else
 		join_problem(r, 404, "not_found", "Nothing here");

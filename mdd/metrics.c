@@ -36,7 +36,8 @@ print_api(FILE *f, const struct ctl *c)
 		const char *name;
 		uint64_t v;
 	} t[] = { { "joined", c->joins }, { "conflict", c->refused },
-		{ "unauthorized", c->unauthorized }, { "full", c->full } };
+		{ "unauthorized", c->unauthorized }, { "full", c->full },
+		{ "limited", c->limited } };
 	size_t i;
 
 	fprintf(f,

@@ -50,7 +50,8 @@ conf_write(struct load *l)
 	fprintf(f,
 	    "base_url = %s\nlisten = 127.0.0.1:%s\ntls_cert = %s/mdd.crt\n"
 	    "tls_key = %s/mdd.key\nmedia_host = 127.0.0.1\nmedia_port = 0\n"
-	    "workers = 1\nmax_conns_per_ip = 0\nlog_level = warn\n"
+	    "workers = 1\nmax_conns_per_ip = 0\nrate_address = 0\nlog_level = "
+	    "warn\n"
 	    "[kmf load]\nurl = %s\nkeys = %s/state/kmf-keys.json\n",
 	    l->mdd_base, strrchr(l->mdd_base, ':') + 1, l->dir, l->dir, l->base,
 	    l->dir);

@@ -159,6 +159,46 @@ def limits(mdd, key):
     tap.ok(True, "idle_s of the new file counts for legs of before")
 
 
+def rate(mdd):
+    """So many requests of one address, and no token is looked at beyond."""
+    def result(name):
+        return metric(mdd, f'perch_mdd_join_total{{result="{name}"}}')
+    mdd.conf()
+    hup(mdd, "settings=new")
+    looked = result("unauthorized")
+    mdd.conf(rate_address=1)
+    hup(mdd, "settings=new")
+    keep = http.client.HTTPSConnection("localhost", mdd.port, timeout=5,
+                                       context=world.tls(mdd.cert))
+    let_in = 0
+    for _ in range(300):
+        keep.request("POST", "/v1/join", b"{}",
+                     {"Authorization": "Bearer a.b.c"})
+        a = keep.getresponse()
+        body = a.read()
+        if a.status != 401:
+            break
+        let_in += 1
+    tap.ok(a.status == 429 and json.loads(body)["code"] == "rate_limited" and
+           a.headers["Content-Type"] == "application/problem+json" and
+           1 <= int(a.headers["Retry-After"]) <= 5,
+           "an address that asks too often is told so", a.status, body)
+    tap.ok(let_in >= 5, "after five seconds' worth", let_in)
+    for path in "/healthz", "/readyz":
+        keep.request("GET", path)
+        a = keep.getresponse()
+        a.read()
+        tap.ok(a.status == 200, f"{path} is not counted")
+    keep.close()
+    mdd.conf(rate_address=0)
+    hup(mdd, "settings=new")
+    tap.ok(result("limited") >= 1 and
+           result("unauthorized") == looked + let_in,
+           "of those beyond no token was looked at", let_in)
+    tap.ok(all(mdd.ask("POST", "/v1/join")[0] == 401 for _ in range(20)),
+           "0 is no bound")
+
+
 def top(mdd, key):
     mdd.conf()
     hup(mdd, "settings=new")
@@ -226,6 +266,7 @@ def main():
         mdd.spawn()
         reload(mdd, key)
         limits(mdd, key)
+        rate(mdd)
         top(mdd, key)
         drain(mdd)
         name_taken(mdd)
