@@ -238,8 +238,8 @@ test_storm_is_damped(void **state)
 	dropped = x->w.count[MDD_DROP_RATE];
 	for (i = 0; i < 600; i++)
 		world_rtcp(&x->b, rr, 8);
-	assert_in_range(x->w.count[MDD_IN_RTCP] - before, MDD_DAMP_COMPOUNDS / 2,
-	    2 * MDD_DAMP_COMPOUNDS);
+	assert_in_range(x->w.count[MDD_IN_RTCP] - before,
+	    MDD_DAMP_COMPOUNDS / 2, 2 * MDD_DAMP_COMPOUNDS);
 	assert_int_equal(x->w.count[MDD_DROP_RATE] - dropped,
 	    600 - (x->w.count[MDD_IN_RTCP] - before));
 	/* A keeps its own allowance. */
