@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "mdd/control.h"
+#include "mdd/rate.h"
 #include "perc/crypto.h"
 #include "perc/log.h"
 #include "perc/secret.h"
@@ -175,6 +176,7 @@ offer_take(struct ctl *c, struct perc_httpd_req *r, struct ctl_whip *w,
 	if (c->stopping)
 		return PERC_ERR_AGAIN;
 	ice_take(&ice, w->offer->ufrag, w->offer->pwd);
+	mdd_rate_ip(ice.from, perc_httpd_peer(r));
 	e = ctl_join(c, t, &ice, w, r);
 	perc_wipe(&ice, sizeof(ice));
 	return e;

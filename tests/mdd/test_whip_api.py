@@ -162,6 +162,25 @@ def session(mdd):
     tap.ok(True, "and it is gone")
 
 
+def tries(mdd):
+    """A thief of the token elsewhere ends tries of his own, not the owner's."""
+    offer = OFFER.replace("1234", "77")
+    token = mdd.token_for(offer, member="m_t")
+    _, head, _ = mdd.whip("POST", "/v1/whip", token, offer, whip.SDP)
+    for _ in range(3):
+        c = http.client.HTTPSConnection(
+            "localhost", mdd.port, timeout=10, context=world.tls(mdd.cert),
+            source_address=("127.0.0.2", 0))
+        c.request("POST", "/v1/whip", offer, {
+            "Authorization": "Bearer " + token, "Content-Type": whip.SDP})
+        a = c.getresponse()
+        text = a.read()
+        c.close()
+        tap.ok(a.status == 201, "the thief's try", a.status, text)
+    status, _, text = mdd.whip("DELETE", head["Location"], token)
+    tap.ok(status == 200, "the owner's is still there", status, text)
+
+
 def check_old(answer):
     return check(answer, "127.0.0.1", socket.AF_INET)
 
@@ -208,6 +227,7 @@ def main():
         refusals(mdd)
         preflight(mdd)
         session(mdd)
+        tries(mdd)
         mdd.proc.stop()
         mdd.spawn("perch-mdd-6", workers=1, media_host6="::1",
                   listen=f"[::1]:{mdd.port}")
