@@ -13,6 +13,7 @@
 #include "kmf/kmf.h"
 #include "kmf/method.h"
 #include "kmf/msg.h"
+#include "kmf/nonce.h"
 #include "kmf/route.h"
 #include "perc/chan.h"
 #include "perc/httpd.h"
@@ -114,6 +115,8 @@ struct front {
 	char openapi_etag[PERC_JKT_LEN + 3]; /* with its quotes */
 	struct perc_jwks *jwks;
 	uint8_t nonce_key[32], prev_nonce_key[32];
+	char nonce_now[KMF_NONCE_LEN + 1]; /* of that minute; "": not made */
+	int64_t nonce_minute;
 	struct front_keys keys[KMF_ISSUERS_MAX];
 	struct perc_httpd_ca *cas[KMF_ISSUERS_MAX]; /* of devices; or NULL */
 	struct front_req *calls[FRONT_CALLS_MAX];
@@ -198,8 +201,8 @@ front_proof(struct front_req *q, const char *token, const char **why);
 bool front_binding_holds(struct front_req *q);
 /* q->x5t of the connection; "" when no certificate was shown. */
 const char *front_x5t(struct front_req *q);
-bool front_nonce_ok(const struct front *f, const char *nonce);
-void front_nonce_make(const struct front *f, char *out);
+bool front_nonce_ok(struct front *f, const char *nonce);
+void front_nonce_make(struct front *f, char *out);
 /* A member's text, "" when it is none. */
 const char *front_text_of(const json_t *o, const char *name);
 

@@ -44,6 +44,7 @@ on_welcome(struct perc_chan *c, const struct perc_chan_msg *m, void *arg)
 	f->jwks = set;
 	f->jwks_text = text;
 	set = NULL;
+	f->nonce_now[0] = '\0';
 	memcpy(f->nonce_key, w.nonce_key, sizeof(f->nonce_key));
 	memcpy(f->prev_nonce_key, w.prev_nonce_key, sizeof(f->nonce_key));
 	perc_chan_state_set(c, FRONT_RUNNING);
