@@ -124,13 +124,17 @@ below(struct bench *b, struct bench_person *p, const char *method,
 static char *
 roster_make(struct bench *b, struct bench_person *p)
 {
-	return below(b, p, "GET", "roster", p->token1, NULL, NULL);
+	const struct ask more = { .nonce = p->peer.nonce[1] };
+
+	return below(b, p, "GET", "roster", p->token1, NULL, &more);
 }
 
 static char *
 lease_make(struct bench *b, struct bench_person *p)
 {
-	return below(b, p, "PUT", "lease", p->token1, "{\"epoch\":1}", NULL);
+	const struct ask more = { .nonce = p->peer.nonce[1] };
+
+	return below(b, p, "PUT", "lease", p->token1, "{\"epoch\":1}", &more);
 }
 
 static char *
