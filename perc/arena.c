@@ -138,12 +138,21 @@ slots(int class)
 	return PERC_ARENA_PAGE / class_size[class];
 }
 
+/* The first free one of a page that has one. */
+static unsigned
+slot_free(const struct page *pg)
+{
+	unsigned i = ~pg->taken[0] != 0 ? 0 : 1;
+
+	return 64 * i + (unsigned)__builtin_ctzll(~pg->taken[i]);
+}
+
 static void *
 small_get(struct perc_arena *a, int class)
 {
 	uint32_t at = a->partial[class];
 	struct page *pg;
-	unsigned slot = 0;
+	unsigned slot;
 
 	if (at == NONE) {
 		if ((at = run_take(a, 1)) == NONE)
@@ -153,8 +162,7 @@ small_get(struct perc_arena *a, int class)
 		list_push(a, at);
 	}
 	pg = &a->page[at];
-	while (pg->taken[slot / 64] >> (slot % 64) & 1)
-		slot++;
+	slot = slot_free(pg);
 	pg->taken[slot / 64] |= UINT64_C(1) << (slot % 64);
 	if (++pg->used == slots(class))
 		list_remove(a, at);
