@@ -315,6 +315,39 @@ test_calls_of_a_turn_share_a_commit(void **state)
 	assert_true(t.k->count.commits - commits < 20);
 }
 
+/* A commit that others share may wait for more, but it comes; who asks alone
+ * is not made to wait, and nobody hears of what is not committed. */
+static void
+test_a_shared_commit_comes(void **state)
+{
+	struct kmf_call c = { .op = KMF_OP_CONF_GET, .conf = conf };
+	unsigned i, k, before;
+	uint64_t calls;
+
+	c.id.who = KMF_WHO_CLIENT;
+	c.id.sub = "admin";
+	c.id.scope = "scheduler";
+	for (i = 0; i < 20; i++) {
+		calls = t.k->count.calls;
+		before = t.replies;
+		kit_send(&t, &c);
+		while (t.k->count.calls == calls)
+			kit_turn(&t);
+		assert_false(db_in_transaction(t.k->db));
+		assert_true(t.k->company < 2);
+		kit_wait(&t, before + 1);
+	}
+	for (i = 0; i < 20; i++) {
+		before = t.replies;
+		t.k->company = 2;
+		t.k->commit_ms = perc_now_ms();
+		for (k = 0; k < 3; k++)
+			kit_send(&t, &c);
+		kit_wait(&t, before + 3);
+		assert_false(db_in_transaction(t.k->db));
+	}
+}
+
 int
 main(void)
 {
@@ -326,6 +359,7 @@ main(void)
 		T(test_failed_commit_refuses_streams),
 		T(test_full_disk_delays_what_is_due),
 		T(test_calls_of_a_turn_share_a_commit),
+		T(test_a_shared_commit_comes),
 	};
 
 	return cmocka_run_group_tests_name("durable", tests, NULL, NULL);
