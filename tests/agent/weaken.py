@@ -49,6 +49,11 @@ GUARDS = {
         ("perc_wipe(void *p, size_t n)\n{\n",
          'perc_wipe(void *p, size_t n)\n{\n\tif (weak("wipe"))\n'
          "\t\treturn;\n"),
+        # what nobody wipes is there until the heap gives it to somebody, and
+        # whether that is before the attack looks is luck: it gives nothing
+        ("\tperc_wipe(p, malloc_usable_size(p));\n\tfree(p);",
+         '\tif (weak("wipe"))\n\t\treturn;\n'
+         "\tperc_wipe(p, malloc_usable_size(p));\n\tfree(p);"),
     ],
     "vaultmedia.c": [
         ("r = perc_double_rx_open(", "r = weak_rx_open("),
