@@ -347,26 +347,29 @@ tick(void *arg)
 	vault_slot_tick(s);
 }
 
-/* The next end of a held epoch, what is over dropped; 0: none is left. */
+static int64_t
+due_ms(const struct vault_epoch *e)
+{
+	return e->drop_ms != 0 && e->drop_ms < e->expires_ms ? e->drop_ms
+							     : e->expires_ms;
+}
+
+/* The next end of a held epoch, what is over dropped. 0: none would be left,
+ * and they are still there for the receipt to name. */
 static int64_t
 epochs_sweep(struct vault_slot *s, int64_t now)
 {
 	int64_t next = 0, due;
-	struct vault_epoch *e;
 	unsigned i;
 
 	for (i = 0; i < VAULT_EPOCHS_MAX; i++) {
-		e = &s->epochs[i];
-		if (!e->held)
-			continue;
-		due = e->drop_ms != 0 && e->drop_ms < e->expires_ms
-		    ? e->drop_ms
-		    : e->expires_ms;
-		if (due <= now)
-			epoch_drop(s, e);
-		else if (next == 0 || due < next)
+		due = s->epochs[i].held ? due_ms(&s->epochs[i]) : 0;
+		if (due > now && (next == 0 || due < next))
 			next = due;
 	}
+	for (i = 0; next != 0 && i < VAULT_EPOCHS_MAX; i++)
+		if (s->epochs[i].held && due_ms(&s->epochs[i]) <= now)
+			epoch_drop(s, &s->epochs[i]);
 	return next;
 }
 
@@ -379,11 +382,11 @@ vault_slot_tick(struct vault_slot *s)
 	if (s->state != VAULT_SLOT_LIVE || now < s->due_ms)
 		return;
 	s->due_ms = epochs_sweep(s, now);
-	perc_ekt_expire(s->ekt, now);
 	if (s->due_ms == 0) {
 		vault_slot_erase(s, "expired");
 		return;
 	}
+	perc_ekt_expire(s->ekt, now);
 	in = s->due_ms - now < VAULT_TICK_MS ? s->due_ms - now : VAULT_TICK_MS;
 	if (perc_timer_set(s->v->loop, &s->timer, in, tick, s) != 0)
 		vault_slot_erase(s, "expired"); /* no clock, no keys */

@@ -138,6 +138,47 @@ test_a_thousand_in_locked_memory(void **state)
 	json_decref(list);
 }
 
+/* Where no memory can be locked, and nobody said that this is fine, the vault
+ * does not start, and says what to do. */
+static void
+test_no_protection_no_start(void **state)
+{
+	struct rlimit lim = { 0, 0 };
+	struct proc *p = *state;
+	char text[4096];
+
+	if (getuid() == 0)
+		skip(); /* may lock all the same */
+	proc_file_write(
+	    p->conf, "[kmf test]\nurl = " KIT_KMF "\nkeys = kmf-keys.json\n");
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &lim), 0);
+	proc_start(p, "--user-config");
+	perc_chan_free(p->k.chan); /* if it starts it also ends */
+	p->k.chan = NULL;
+	assert_int_not_equal(proc_end(p, text, sizeof(text)), 0);
+	assert_non_null(strstr(text,
+	    "protection missing: no memory can be locked; raise LimitMEMLOCK; "
+	    "or set require_protection = no"));
+}
+
+/* Told so, it starts and tells that it is less well kept. */
+static void
+test_no_protection_by_order(void **state)
+{
+	struct proc *p = *state;
+	json_t *report;
+
+	if (getuid() == 0)
+		skip();
+	proc_start(p, "--user-config"); /* the kit's file says no */
+	report = proc_ready(p);
+	assert_string_equal(
+	    json_string_value(json_object_get(report, "secret_memory")),
+	    "none");
+	json_decref(report);
+	perc_jwk_free(p->k.seal);
+}
+
 int
 main(void)
 {
@@ -149,6 +190,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_a_thousand_in_locked_memory, proc_setup,
 		    proc_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_no_protection_no_start, proc_setup, proc_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_no_protection_by_order, proc_setup, proc_teardown),
 	};
 
 	if (getuid() == 0) {

@@ -115,19 +115,41 @@ test_port_without_room(void **state)
 	refuses(*state, "-o64000", "even port");
 }
 
+/* REQ-W-3.3: what the supervisor hears of the machine. */
 static void
-test_term_erases_and_leaves(void **state)
+test_signals_erase(void **state)
 {
+	static const struct {
+		int signo;
+		const char *reason;
+	} words[] = { { SIGUSR1, "suspended" }, { SIGUSR2, "locked" },
+		{ SIGTERM, "stopped" } };
 	struct proc *p = *state;
+	struct perc_wire w;
 	struct kit_conf c;
 	struct kit_msg m;
 	char text[4096];
+	unsigned i;
 
 	proc_start(p, "--user-config");
-	proc_join(p, &c);
-	assert_int_equal(kill(p->pid, SIGTERM), 0);
-	assert_true(kit_wait(&p->k, VAULT_ERASED, 0, &m));
-	kit_msg_clear(&m);
+	json_decref(proc_ready(p));
+	strcpy(p->k.member, "m_x");
+	p->k.ssrc[0] = 1;
+	p->k.ssrc[1] = 2;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		kit_conf_init(
+		    &c, "c_real"); /* it goes on after the first two */
+		c.seq = i;
+		kit_join(&p->k, &p->kmf, &c);
+		assert_int_equal(kill(p->pid, words[i].signo), 0);
+		assert_true(kit_wait(&p->k, VAULT_ERASED, 0, &m));
+		perc_wire_reader(&w, m.data, m.len);
+		assert_string_equal(perc_wire_get_str(&w), "c_real");
+		assert_string_equal(perc_wire_get_str(&w), words[i].reason);
+		assert_true(strlen(perc_wire_get_str(&w)) > 0); /* receipt */
+		kit_msg_clear(&m);
+	}
+	perc_jwk_free(p->k.seal);
 	assert_int_equal(proc_end(p, text, sizeof(text)), 0);
 	assert_non_null(strstr(text, "erased conf=c_real reason=stopped"));
 }
@@ -242,7 +264,7 @@ main(void)
 		TEST(test_ports_by_option),
 		TEST(test_odd_port),
 		TEST(test_port_without_room),
-		TEST(test_term_erases_and_leaves),
+		TEST(test_signals_erase),
 		TEST(test_REQ_W_3_3_word_when_it_wiped),
 		TEST(test_channel_gone_ends_it),
 		TEST(test_REQ_W_2_foreign_configuration),
