@@ -23,7 +23,7 @@
 
 #define STRIDE	   RIG_PACKET
 #define ROOM	   (4 << 20) /* octets that a member's socket holds */
-#define UNREAD	   1500	     /* packets that surely wait in a member's socket */
+#define UNREAD	   20000     /* packets that wait in all sockets together */
 #define STALL_NS   50000
 #define WARM_RATE  30000
 #define WARM_S	   0.3
@@ -267,11 +267,12 @@ train_run(struct rig *r, const struct rig_load *l, struct train *t,
 	quiet(r, t, e, SETTLE_NS);
 }
 
-/* A socket hears nearly all of them, and keeps what waits until the end. */
+/* What waits until the end is memory that the forwarder's packets would have to
+ * be made of: not much of it, and far less than a socket holds. */
 static unsigned
-sieve_for(const struct train *t)
+sieve_for(const struct rig *r, const struct train *t)
 {
-	return t->packets / UNREAD + 1;
+	return t->packets * (r->n - 1) / UNREAD + 1;
 }
 
 static void
@@ -298,7 +299,7 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 	if (r->sut->keep != NULL)
 		r->sut->keep(r);
 	train_make(r, l, &t);
-	rig_sieve(r, l->sampled ? sieve_for(&t) : 1);
+	rig_sieve(r, l->sampled ? sieve_for(r, &t) : 1);
 	ear_open(&e);
 	quiet(r, &t, &e, SETTLE_NS / 10);
 	(void)rig_drops(r);
