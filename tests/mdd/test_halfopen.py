@@ -103,7 +103,11 @@ def mdd_control():
 def kmf_front():
     with world.World("perch-half-") as w:
         k = kmfworld.kmf(w)
-        pids = [p for p, n in workers(k.proc.p.pid).items() if "front" in n]
+
+        def fronts():
+            return [p for p, n in workers(k.proc.p.pid).items()
+                    if "front" in n]
+        pids = world.wait_for(fronts, 20, say="fronts")
         tap.ok(pids, "fronts are there", workers(k.proc.p.pid))
 
         def healthy():
