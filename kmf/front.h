@@ -264,6 +264,7 @@ void front_rate_free(struct front_rate *r);
 unsigned front_rate_take(struct front_rate *r, const void *who, size_t len,
     int64_t per_s, int64_t now_ms);
 PERC_MUST int front_rate_address(struct front_req *q);
+PERC_MUST int front_rate_watch(struct front_req *q);
 PERC_MUST int front_rate_person(struct front_req *q);
 
 /* front_limit.c: failed exchanges per address. */

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,20 @@ front_rate_address(struct front_req *q)
 	    front_rate_take(
 		q->f->rate, p, n, q->f->conf->rate_address, perc_now_ms()),
 	    "address");
+}
+
+int
+front_rate_watch(struct front_req *q)
+{
+	uint8_t who[1 + sizeof(struct in6_addr)] = { 'w' }; /* its own bucket */
+	const void *p = NULL;
+	size_t n = front_address(&p, perc_httpd_peer(q->r));
+
+	memcpy(who + 1, p, n);
+	return over(q,
+	    front_rate_take(
+		q->f->rate, who, 1 + n, q->f->conf->rate_watch, perc_now_ms()),
+	    "watcher");
 }
 
 int

@@ -130,19 +130,26 @@ route_take(struct front_req *q)
 	return 0;
 }
 
-/* Whoever watches us should see us when we are busy, too. */
-static bool
-is_watching(const struct front_req *q)
+/* Whoever watches us should see us when we are busy, too. But strangers who
+ * ask how we are would make the keeper write as fast as they can ask. */
+static int
+rate_take(struct front_req *q)
 {
-	return q->route->handler == KMF_H_HEALTH ||
-	    q->route->handler == KMF_H_READY ||
-	    q->route->handler == KMF_H_METRICS;
+	switch (q->route->handler) {
+	case KMF_H_HEALTH:
+		return 0;
+	case KMF_H_READY:
+	case KMF_H_METRICS:
+		return front_rate_watch(q);
+	default:
+		return front_rate_address(q);
+	}
 }
 
 static void
 dispatch(struct front_req *q)
 {
-	if (!is_watching(q) && front_rate_address(q) != 0)
+	if (rate_take(q) != 0)
 		return;
 	switch (q->route->handler) {
 	case KMF_H_TOKEN:

@@ -340,6 +340,7 @@ kmf_op_redeliver(struct kmf_job *j)
 	json_t *body = NULL;
 	const char *event;
 	char *end = NULL;
+	bool bad = false;
 	int64_t seq = 0;
 	unsigned n = 0;
 	size_t i;
@@ -353,10 +354,12 @@ kmf_op_redeliver(struct kmf_job *j)
 	if (j->call->body_len != 0 &&
 	    ((r = kmf_conf_body(j, &body)) != 0 || j->a.status != 0))
 		return r;
-	if ((event = perc_json_str(body, "event")) != NULL)
+	if ((event = perc_json_str(body, "event")) != NULL) {
 		seq = strtoll(event, &end, 10);
+		bad = seq <= 0 || (*end != '\0' && *end != '-');
+	}
 	json_decref(body);
-	if (end != NULL && seq <= 0)
+	if (bad)
 		return kmf_refuse(
 		    j, 400, "invalid_request", "/event: the id of an event");
 	if ((r = db_dead_again(

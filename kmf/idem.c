@@ -13,6 +13,25 @@
 
 #define HEAD_LEN (2 * DB_ID_MAX + 64) /* which operation, on what */
 
+_Static_assert(DB_CLIENT_MAX >= DB_HASH_MAX, "a caller is kept as a hash");
+
+/* One subject of two issuers is two callers. */
+static int
+caller_hash(char out[static DB_HASH_MAX], const struct kmf_identity *id)
+{
+	char text[DB_ISS_MAX + DB_SUB_MAX + 32];
+	uint8_t hash[PERC_SHA256_LEN];
+	int n, r;
+
+	n = snprintf(
+	    text, sizeof(text), "%d|%s|%s", (int)id->who, id->iss, id->sub);
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return PERC_ERR_LIMIT;
+	if ((r = perc_sha256(hash, text, (size_t)n)) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	return r;
+}
+
 static int
 request_hash(char out[static DB_HASH_MAX], const struct kmf_call *c)
 {
@@ -72,7 +91,7 @@ int
 kmf_idem_check(struct kmf_job *j)
 {
 	const struct kmf_call *c = j->call;
-	char hash[DB_HASH_MAX];
+	char hash[DB_HASH_MAX], caller[DB_HASH_MAX];
 	struct db_idem i;
 	int r;
 
@@ -83,7 +102,9 @@ kmf_idem_check(struct kmf_job *j)
 		    "Idempotency-Key: 1 to 128 characters");
 		return 1;
 	}
-	r = db_idem_find(j->k->db, &i, c->id.sub, c->idempotency_key);
+	if ((r = caller_hash(caller, &c->id)) != 0)
+		return r;
+	r = db_idem_find(j->k->db, &i, caller, c->idempotency_key);
 	if (r == PERC_ERR_NOTFOUND)
 		return 0;
 	if (r != 0)
@@ -136,7 +157,7 @@ kmf_idem_keep(struct kmf_job *j)
 	i.answer.len = n + PERC_SEAL_OVERHEAD;
 	if ((i.answer.data = malloc(i.answer.len)) == NULL)
 		goto out;
-	if ((r = kmf_copy(i.client, sizeof(i.client), c->id.sub)) == 0 &&
+	if ((r = caller_hash(i.client, &c->id)) == 0 &&
 	    (r = kmf_copy(i.key, sizeof(i.key), c->idempotency_key)) == 0 &&
 	    (r = request_hash(i.body_hash, c)) == 0 &&
 	    (r = kmf_root_seal(j->k, i.answer.data, i.body_hash, plain, n)) ==

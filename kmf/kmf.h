@@ -129,7 +129,7 @@ struct kmf_conf {
 	bool cascade;	 /* a conference is at all of them */
 	int64_t fronts;	 /* after kmf_conf_load: never 0 */
 	int64_t max_conns, max_conns_per_ip;
-	int64_t rate_address, rate_person; /* a second, per front */
+	int64_t rate_address, rate_person, rate_watch; /* a second, per front */
 	int64_t limit_conferences, limit_invitees, limit_invitations;
 	int64_t keep_ended_days, keep_gone_days, keep_revoked_days;
 	int64_t key_overlap_s; /* new signing keys are published so long before

@@ -28,7 +28,7 @@ static int
 tag_make(uint8_t tag[static TAG_LEN], const struct kmf_job *j, int64_t at,
     int64_t no)
 {
-	char text[2048], value[300];
+	char text[4096], value[300]; /* seven filters at the most */
 	uint8_t hash[PERC_SHA256_LEN];
 	size_t i, n;
 	int r;

@@ -465,7 +465,8 @@ def test_rates(s):
     """Five seconds' worth at once, then 429 and when to come back."""
     with world.World("perch-rate-") as w:
         r = Scene()
-        r.k = kmf(w, extra="fronts = 1\nrate_person = 2\nrate_address = 8")
+        r.k = kmf(w, extra="fronts = 1\nrate_person = 2\n"
+                  "rate_address = 8\nrate_watch = 8")
         r.admin = r.k.admin()
         conf = conference(r.admin)["id"]
         member = guest(r.k, r.admin, conf)
@@ -484,6 +485,12 @@ def test_rates(s):
             source = "127.0.0.2"
         many = [Neighbour(r.k, "GET", "/healthz").status for _ in range(60)]
         assert many == [200] * 60
+        for path in "/readyz", "/metrics":      # which make the keeper work
+            for _ in range(400):
+                a = Neighbour(r.k, "GET", path)
+                if a.status == 429:
+                    break
+            assert a.status == 429 and a.get("retry-after"), path
         for method, path in ("GET", f"/c/{NOBODY}"), ("POST", "/oauth/token"):
             for _ in range(400):
                 a = Neighbour(r.k, method, path)

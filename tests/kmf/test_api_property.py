@@ -103,7 +103,7 @@ class Scene:
     def __init__(self, w, rng):
         self.rng = rng
         self.k = kmf(w, extra="fronts = 1\nlog_level = debug\n"
-                          "rate_person = 0\nrate_address = 0")
+                          "rate_person = 0\nrate_address = 0\nrate_watch = 0")
         self.admin = self.k.admin()
         self.admin.key = FastKey(self.admin.key.jwk)
         self.doc = openapi.Document(openapi.load())

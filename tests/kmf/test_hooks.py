@@ -306,7 +306,8 @@ def test_what_is_never_taken_is_put_aside(s):
     for body, path in (({"event": event}, again), ({"event": "1"}, again),
                        ({}, "/v1/webhooks/none/redeliver")):
         assert refused(admin.call, "POST", path, body)[0] == 404, body
-    assert refused(admin.call, "POST", again, {"event": "x"})[0] == 400
+    for bad in "x", "1x", "-1", "":
+        assert refused(admin.call, "POST", again, {"event": bad})[0] == 400
     assert admin.call("POST", again).body == {"events": 0}
     invite(admin, conference(admin)["id"])  # and those that wait go on
     world.wait_for(lambda: len(r.posts) > had, 15, 0.2)
