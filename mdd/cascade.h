@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "mdd/control.h"
@@ -13,15 +14,17 @@
 #include "perc/httpc.h"
 #include "perc/jose.h"
 
-#define LINK_TTL_S	120 /* a peer's word is good for */
+#define LINK_TTL_S	120   /* a peer's word is good for */
 #define LINK_RENEW_MS	60000 /* or half of what the peer gave, if less */
 #define LINK_RETRY_MS	5000  /* of a renewal that was not answered */
-#define LINK_BACK_MS	1000 /* first wait before dialling again ... */
+#define LINK_BACK_MS	1000  /* first wait before dialling again ... */
 #define LINK_BACK_MAX	60000
 #define LINK_REFUSED_MS 300000 /* ... and of who is not let in */
 #define LINK_HELD_MS	30000  /* a link that stood so long was good */
 #define LINK_NOBODY_MS	30000
 #define LINK_CLIENT_MS	20000 /* goodbyes take no longer (perc/httpc.h) */
+#define LINK_BODY_MAX	2048
+#define LINK_URL_MAX	600
 
 struct ctl_party { /* a conference, whichever workers have a part of it */
 	struct mdd_node by_key;
@@ -94,25 +97,29 @@ void ctl_room_put(struct ctl *c, struct ctl_room *room); /* free if empty */
 /* Its legs are more or fewer than before: links follow, then as above. */
 void ctl_room_changed(struct ctl *c, struct ctl_room *room);
 
-/* ---- cascade.c -------------------------------------------------------- */
+/* ---- cascade_want.c: which there should be ---------------------------- */
 
 /* Legs came or went: make the links that are missing, end what is idle. May
  * free rooms without legs, and the party. */
 void cascade_changed(struct ctl *c, struct ctl_party *p);
 void cascade_changed_all(struct ctl *c); /* for each conference */
+void cascade_worker_lost(struct ctl *c, struct ctl_worker *w);
+
+/* ---- cascade.c: their life -------------------------------------------- */
+
 /* A worker's words on legs that are no member's. */
 void
 cascade_joined(struct ctl *c, struct ctl_worker *w, const struct mdd_joined *a);
 void
 cascade_left(struct ctl *c, struct ctl_worker *w, const struct mdd_leave *q);
-void cascade_worker_lost(struct ctl *c, struct ctl_worker *w);
 void cascade_tick(struct ctl *c, int64_t now_ms);
 void cascade_print(FILE *f, const struct ctl *c); /* metrics */
 
-/* The same file's, for the next one's. */
+/* The same file's, for the others of them. */
 struct ctl_link *cascade_find(
     struct ctl *c, const struct ctl_party *p, const struct ctl_peer *peer);
 struct ctl_link *cascade_new(struct ctl *c, struct ctl_room *room);
+void cascade_start(struct ctl *c, struct ctl_link *k); /* we dial */
 /* A join of either end, with a leg id. */
 void cascade_join_fill(const struct ctl_link *k, bool dial, struct mdd_join *j);
 void cascade_fail(struct ctl *c, struct ctl_link *k, int64_t least_ms);
@@ -139,7 +146,7 @@ bool cascade_named(struct ctl_party *p, const struct mdd_token *t);
 bool cascade_allows(const struct ctl_party *p, const struct ctl_peer *peer);
 void cascade_clients_tick(struct ctl *c, int64_t now_ms);
 
-/* ---- cascade_http.c: between MDDs ------------------------------------- */
+/* ---- cascade_http.c: what another MDD asks ---------------------------- */
 
 void cascade_post(struct ctl *c, struct perc_httpd_req *r, const char *rest);
 void cascade_put(struct ctl *c, struct perc_httpd_req *r, const char *leg);
@@ -147,8 +154,16 @@ void cascade_delete(struct ctl *c, struct perc_httpd_req *r, const char *leg);
 /* Our worker made the end that a peer asked for; a NULL: it did not. */
 void
 cascade_answer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a);
+
+/* ---- cascade_ask.c: and what we ask ----------------------------------- */
+
 /* Ask the peer for its end; to let ours live on; to end it. */
 void
 cascade_ask_peer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a);
 void cascade_renew(struct ctl *c, struct ctl_link *k);
 void cascade_bye(struct ctl *c, struct ctl_link *k);
+/* Text of min to cap - 1 octets that are letters, digits or of `also`. */
+bool cascade_text_get(char *out, size_t min, size_t cap, const json_t *j,
+    const char *name, const char *also);
+/* Our worker's end lives another LINK_TTL_S. */
+void cascade_live_on(struct ctl_link *k);

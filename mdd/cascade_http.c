@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What two MDDs say to each other over HTTPS (docs/wire/cascade.md). Each
+ * What another MDD asks of us over HTTPS (docs/wire/cascade.md). Each
  * request proves the caller's link key by a DPoP proof without a token: it
  * names method and URL, so that what one peer was sent is nothing to another,
  * and is good once. TLS protects the rest: the caller checks the called's
  * certificate.
  */
-#include <ctype.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mdd/cascade.h"
 #include "perc/json.h"
 #include "perc/log.h"
 #include "perc/secret.h"
-
-#define LINK_BODY_MAX 2048
-#define LINK_URL_MAX  600
 
 /* ---- who asks --------------------------------------------------------- */
 
@@ -75,22 +70,6 @@ struct link_body {
 	bool twcc;
 };
 
-static bool
-text_get(char *out, size_t min, size_t cap, const json_t *j, const char *name,
-    const char *also)
-{
-	const char *s = perc_json_str(j, name);
-	size_t n = s == NULL ? 0 : strlen(s), i;
-
-	if (n < min || n >= cap)
-		return false;
-	for (i = 0; i < n; i++)
-		if (!isalnum((unsigned char)s[i]) && strchr(also, s[i]) == NULL)
-			return false;
-	memcpy(out, s, n + 1);
-	return true;
-}
-
 /* The KMF's base URL and the id there: our label for it may be another. */
 static bool
 key_get(const struct ctl *c, const json_t *j, char key[MDD_CONF_KEY_MAX + 1])
@@ -100,7 +79,7 @@ key_get(const struct ctl *c, const json_t *j, char key[MDD_CONF_KEY_MAX + 1])
 	unsigned i;
 
 	if (issuer == NULL ||
-	    !text_get(id, 1, sizeof(id), j, "conference", "-_"))
+	    !cascade_text_get(id, 1, sizeof(id), j, "conference", "-_"))
 		return false;
 	for (i = 0; i < c->conf->kmfs; i++)
 		if (strcmp(c->issuer[i].issuer, issuer) == 0) {
@@ -125,9 +104,10 @@ body_get(const struct ctl *c, struct perc_httpd_req *r, struct link_body *b)
 	if (perc_json_parse(&j, p, len, LINK_BODY_MAX, NULL, 0) != 0)
 		return 400;
 	fp = perc_json_str(j, "fingerprint");
-	if (text_get(b->leg, 1, sizeof(b->leg), j, "leg", "-_") &&
-	    text_get(b->ufrag, 4, sizeof(b->ufrag), j, "ufrag", "+/-_") &&
-	    text_get(b->pwd, 22, sizeof(b->pwd), j, "pwd", "+/-_") &&
+	if (cascade_text_get(b->leg, 1, sizeof(b->leg), j, "leg", "-_") &&
+	    cascade_text_get(
+		b->ufrag, 4, sizeof(b->ufrag), j, "ufrag", "+/-_") &&
+	    cascade_text_get(b->pwd, 22, sizeof(b->pwd), j, "pwd", "+/-_") &&
 	    fp != NULL && perc_fingerprint_get(b->pin, fp) == 0)
 		status = key_get(c, j, b->key) ? 0 : 404;
 	b->twcc = json_is_true(json_object_get(j, "twcc"));
@@ -286,20 +266,6 @@ link_named(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 	return NULL;
 }
 
-static void
-live_on(struct ctl_link *k)
-{
-	struct mdd_renew m = { .live_ms = (LINK_TTL_S + 30) * 1000 };
-	uint8_t buf[MDD_MSG_MAX];
-	int n;
-
-	memcpy(m.leg, k->leg, sizeof(m.leg));
-	if ((n = mdd_renew_put(buf, &m)) > 0 &&
-	    perc_chan_send(
-		k->room->worker->chan, MDD_MSG_RENEW, 0, buf, (size_t)n) != 0)
-		log_warnx("worker %u does not hear us", k->room->worker->index);
-}
-
 void
 cascade_put(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 {
@@ -307,7 +273,7 @@ cascade_put(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 
 	if (k == NULL)
 		return;
-	live_on(k);
+	cascade_live_on(k);
 	reply(r, 200,
 	    json_pack("{s:s, s:i}", "leg", k->leg, "expires_in", LINK_TTL_S));
 }
@@ -323,190 +289,4 @@ cascade_delete(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 	k->far_leg[0] = '\0'; /* the peer has ended its own */
 	cascade_fail(c, k, LINK_NOBODY_MS);
 	cascade_changed(c, k->party);
-}
-
-/* ---- what we ask ------------------------------------------------------ */
-
-static int
-ask(struct ctl *c, struct ctl_link *k, struct perc_httpc_req **rp,
-    const char *method, const char *path, const char *body, perc_httpc_fn done,
-    void *arg)
-{
-	char url[LINK_URL_MAX], *proof = NULL, *header = NULL;
-	const char *headers[] = { NULL, "Content-Type: application/json",
-		NULL };
-	int r = PERC_ERR_NOMEM;
-
-	(void)snprintf(
-	    url, sizeof(url), "%s/v1/link%s", k->peer->conf.url, path);
-	if ((r = perc_dpop_make(&proof, c->cascade->key, method, url, NULL,
-		 NULL, NULL, perc_wall_ms() / 1000)) != 0)
-		return r;
-	r = PERC_ERR_NOMEM;
-	if ((header = malloc(strlen(proof) + 8)) != NULL) {
-		(void)sprintf(header, "DPoP: %s", proof);
-		headers[0] = header;
-		r = perc_httpc_start(k->peer->http, rp, method, url, headers,
-		    body, strlen(body), NULL, 0, done, arg);
-	}
-	free(header);
-	free(proof);
-	return r;
-}
-
-static bool
-answer_get(struct ctl_link *k, const struct perc_httpc_answer *a,
-    struct mdd_dial *d, int64_t *expires_s)
-{
-	const char *fp, *host;
-	json_t *j = NULL;
-	int64_t port = 0;
-	bool ok = false;
-
-	if (perc_json_parse(&j, a->body, a->len, LINK_BODY_MAX, NULL, 0) != 0)
-		return false;
-	fp = perc_json_str(j, "fingerprint");
-	host = perc_json_str(j, "host");
-	if (fp != NULL && perc_fingerprint_get(d->pin, fp) == 0 &&
-	    host != NULL && strlen(host) < sizeof(d->host) &&
-	    perc_json_int(&port, j, "port", 1, 65535) == 0 &&
-	    perc_json_int(expires_s, j, "expires_in", 1, 86400) == 0 &&
-	    text_get(k->far_leg, 1, sizeof(k->far_leg), j, "leg", "-_") &&
-	    text_get(d->ufrag, 4, sizeof(d->ufrag), j, "ufrag", "+/-_") &&
-	    text_get(d->pwd, 22, sizeof(d->pwd), j, "pwd", "+/-_")) {
-		memcpy(d->host, host, strlen(host) + 1);
-		memcpy(d->leg, k->leg, sizeof(d->leg));
-		d->port = (uint32_t)port;
-		d->twcc = json_is_true(json_object_get(j, "twcc"));
-		ok = true;
-	}
-	json_decref(j);
-	return ok;
-}
-
-static void
-renew_plan(struct ctl_link *k, int64_t expires_s)
-{
-	k->renew_ms = expires_s * 1000 / 2;
-	if (k->renew_ms > LINK_RENEW_MS)
-		k->renew_ms = LINK_RENEW_MS;
-}
-
-/* How long to leave it alone, by what it said. */
-static int64_t
-wait_ms(const struct perc_httpc_answer *a)
-{
-	if (a->err != 0)
-		return 0;
-	return a->status == 404 ? LINK_NOBODY_MS
-	    : a->status == 409	? 5000
-	    : a->status == 401	? LINK_REFUSED_MS
-				: LINK_BACK_MS;
-}
-
-static void
-on_peer(const struct perc_httpc_answer *a, void *arg)
-{
-	struct ctl_link *k = arg;
-	struct ctl *c = k->room->worker->ctl;
-	struct mdd_dial d = { .odd = strcmp(c->conf->base_url,
-					 k->peer->conf.url) > 0 };
-	int64_t expires_s = 0;
-
-	k->ask = NULL;
-	if (a->err == 0 && a->status == 201 &&
-	    answer_get(k, a, &d, &expires_s)) {
-		renew_plan(k, expires_s);
-		cascade_dial(c, k, &d);
-	} else {
-		/* Nobody there is no fault of anybody's. */
-		if (a->err != 0 || (a->status != 404 && a->status != 409))
-			log_warnx("no link to=%s status=%d why=\"%s\"",
-			    k->peer->conf.name, a->err != 0 ? 0 : a->status,
-			    a->err != 0 ? a->why : "refused");
-		cascade_fail(c, k, wait_ms(a));
-	}
-	perc_wipe(&d, sizeof(d));
-}
-
-void
-cascade_ask_peer(struct ctl *c, struct ctl_link *k, const struct mdd_joined *a)
-{
-	char name[MDD_CONF_KEY_MAX + 1], *id, *text;
-	json_t *j = NULL;
-	unsigned i;
-
-	memcpy(name, k->party->key, sizeof(name));
-	id = strchr(name, '/');
-	*id++ = '\0';
-	for (i = 0; i < c->conf->kmfs; i++)
-		if (strcmp(c->issuer[i].name, name) == 0)
-			break;
-	if (i == c->conf->kmfs) { /* a reload took it out */
-		cascade_fail(c, k, LINK_BACK_MAX);
-		return;
-	}
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "issuer",
-	    c->issuer[i].issuer, "conference", id, "leg", k->leg, "ufrag",
-	    a->ufrag, "pwd", a->pwd, "fingerprint",
-	    k->room->worker->fingerprint, "twcc", 1);
-	text = j == NULL ? NULL : perc_json_text(j);
-	json_decref(j);
-	k->state = LINK_THEIRS;
-	if (text == NULL ||
-	    ask(c, k, &k->ask, "POST", "", text, on_peer, k) != 0)
-		cascade_fail(c, k, 0);
-	perc_json_free(text);
-}
-
-static void
-on_renewed(const struct perc_httpc_answer *a, void *arg)
-{
-	struct ctl_link *k = arg;
-	struct ctl *c = k->room->worker->ctl;
-	int64_t expires_s;
-	json_t *j = NULL;
-
-	k->ask = NULL;
-	if (a->err == 0 && a->status == 200 &&
-	    perc_json_parse(&j, a->body, a->len, LINK_BODY_MAX, NULL, 0) == 0 &&
-	    perc_json_int(&expires_s, j, "expires_in", 1, 86400) == 0) {
-		renew_plan(k, expires_s);
-		k->due_ms = perc_now_ms() + k->renew_ms;
-		live_on(k);
-	} else if (a->err == 0 && (a->status == 404 || a->status == 401)) {
-		k->far_leg[0] = '\0';
-		cascade_fail(c, k, wait_ms(a) / 30);
-	} else { /* it may answer the next time */
-		k->due_ms = perc_now_ms() +
-		    (k->renew_ms < LINK_RETRY_MS ? k->renew_ms : LINK_RETRY_MS);
-	}
-	json_decref(j);
-}
-
-void
-cascade_renew(struct ctl *c, struct ctl_link *k)
-{
-	char path[MDD_LEG_ID_MAX + 1];
-
-	(void)snprintf(path, sizeof(path), "/%s", k->far_leg);
-	if (k->ask == NULL &&
-	    ask(c, k, &k->ask, "PUT", path, "", on_renewed, k) != 0)
-		log_warnx("no renewal of link leg=%s", k->leg);
-}
-
-static void
-on_bye(const struct perc_httpc_answer *a, void *arg)
-{
-}
-
-/* Whether it arrives or not: silence ends it as well. */
-void
-cascade_bye(struct ctl *c, struct ctl_link *k)
-{
-	char path[MDD_LEG_ID_MAX + 1];
-
-	(void)snprintf(path, sizeof(path), "/%s", k->far_leg);
-	if (ask(c, k, NULL, "DELETE", path, "", on_bye, NULL) != 0)
-		log_warnx("no goodbye to=%s", k->peer->conf.name);
 }

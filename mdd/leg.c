@@ -16,28 +16,6 @@
 #include "perc/dtls.h"
 #include "perc/secret.h"
 
-/* What a leg may send in a second: packets, and octets. */
-static unsigned
-leg_pps(const struct mdd_legs *l, enum mdd_link_kind kind)
-{
-	return kind == MDD_LINK_NONE ? l->limits.max_leg_pps
-				     : l->limits.max_link_pps;
-}
-
-static int64_t
-leg_octets(const struct mdd_legs *l, enum mdd_link_kind kind)
-{
-	return kind == MDD_LINK_NONE
-	    ? (int64_t)l->limits.max_leg_kbps * 1000 / 8
-	    : (int64_t)l->limits.max_link_pps * PERC_MTU_MAX;
-}
-
-static enum mdd_link_kind
-leg_kind(const struct mdd_leg *leg)
-{
-	return leg->link == NULL ? MDD_LINK_NONE : leg->link->kind;
-}
-
 static int
 ledgers_make(struct mdd_legs *l, size_t legs)
 {
@@ -178,9 +156,7 @@ leg_fill(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j,
 		? NULL
 		: l->lines + (size_t)(leg - l->pool) * l->ledger_lines,
 	    l->ledger_lines);
-	leg->credit = leg_pps(l, j->link);
-	leg->octets = leg_octets(l, j->link);
-	leg->credit_ms = now_ms;
+	mdd_leg_credit_init(l, leg, j->link, now_ms);
 	leg->twcc = j->twcc;
 	if (j->planned) {
 		leg->plan = &l->plans[leg - l->pool];
@@ -306,51 +282,6 @@ mdd_leg_end(struct mdd_legs *l, struct mdd_leg *leg, enum mdd_count why)
 	mdd_room_drop_empty(l, room);
 }
 
-struct mdd_leg *
-mdd_leg_by_id(struct mdd_legs *l, const char *id)
-{
-	uint32_t h = mdd_table_hash(&l->by_id, id, strlen(id));
-	struct mdd_node *n;
-
-	for (n = mdd_table_first(&l->by_id, h); n != NULL;
-	     n = mdd_table_next(n))
-		if (strcmp(MDD_OWNER(n, struct mdd_leg, by_id)->id, id) == 0)
-			return MDD_OWNER(n, struct mdd_leg, by_id);
-	return NULL;
-}
-
-struct mdd_leg *
-mdd_leg_by_ufrag(struct mdd_legs *l, const char *p, size_t n)
-{
-	struct mdd_node *d;
-
-	if (n != PERC_ICE_UFRAG)
-		return NULL;
-	for (d = mdd_table_first(
-		 &l->by_ufrag, mdd_table_hash(&l->by_ufrag, p, n));
-	     d != NULL; d = mdd_table_next(d))
-		if (memcmp(MDD_OWNER(d, struct mdd_leg, by_ufrag)->ufrag, p,
-			n) == 0)
-			return MDD_OWNER(d, struct mdd_leg, by_ufrag);
-	return NULL;
-}
-
-struct mdd_leg *
-mdd_leg_by_addr(struct mdd_legs *l, const struct mdd_addr *a)
-{
-	struct mdd_node *d;
-	uint8_t key[24];
-	size_t n = mdd_addr_key(key, a);
-
-	for (d = mdd_table_first(
-		 &l->by_addr, mdd_table_hash(&l->by_addr, key, n));
-	     d != NULL; d = mdd_table_next(d))
-		if (mdd_addr_same(
-			&MDD_OWNER(d, struct mdd_leg, by_addr)->addr, a))
-			return MDD_OWNER(d, struct mdd_leg, by_addr);
-	return NULL;
-}
-
 void
 mdd_leg_bind(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_addr *a)
 {
@@ -396,18 +327,6 @@ leg_idle_ms(const struct mdd_legs *l, const struct mdd_leg *leg)
 	return leg->link != NULL ? MDD_LINK_IDLE_MS : l->limits.idle_ms;
 }
 
-/* As quiet as a leg should be for a second: back on the road. */
-static void
-leg_calm(struct mdd_legs *l, struct mdd_leg *leg)
-{
-	if (leg->flooded && leg->seen <= leg_pps(l, leg_kind(leg))) {
-		leg->flooded = false;
-		l->flooded--;
-		l->moved = true;
-	}
-	leg->seen = 0;
-}
-
 /* RFC 7675 section 5.1: 30 s, whatever media comes. Whoever lets legs be silent
  * for longer lets them be so in this too; links have checks of their own. */
 static int64_t
@@ -440,7 +359,7 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 		leg = &l->pool[i];
 		if (leg->state == MDD_LEG_FREE)
 			continue;
-		leg_calm(l, leg);
+		mdd_leg_calm(l, leg);
 		if (now_ms >= leg->ends_ms)
 			mdd_leg_end(l, leg, MDD_LEGS_EXPIRED);
 		else if (now_ms - leg->heard_ms >= leg_idle_ms(l, leg))
@@ -452,110 +371,4 @@ mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms)
 		if (leg->old_rx != NULL && now_ms >= leg->old_until_ms)
 			mdd_rekey_forget(leg);
 	}
-}
-
-/*
- * A leg's own limits spend nothing of the others'; but what comes from its
- * address fills the queue that they share, even when it is dropped at a
- * glance. Twice what a leg may send, and the address waits with strangers.
- */
-void
-mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg, size_t n)
-{
-	leg->came++;
-	leg->came_octets += n;
-	if (++leg->seen <= 2 * leg_pps(l, leg_kind(leg)) || leg->flooded)
-		return;
-	leg->flooded = true;
-	l->flooded++;
-	l->moved = true;
-}
-
-/* Credit for what passed since the last look, up to a second's. */
-static void
-credit_grow(const struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
-{
-	int64_t most = leg_octets(l, leg_kind(leg));
-	int64_t ms = now_ms - leg->credit_ms;
-	unsigned pps = leg_pps(l, leg_kind(leg));
-	uint64_t more = ms <= 0 ? 0 : (uint64_t)ms * pps / 1000;
-
-	if (more == 0)
-		return;
-	leg->credit_ms = now_ms;
-	more += leg->credit;
-	leg->credit = more > pps ? pps : (unsigned)more;
-	leg->octets += ms > 1000 ? most : ms * most / 1000;
-	if (leg->octets > most)
-		leg->octets = most;
-}
-
-bool
-mdd_leg_may(struct mdd_legs *l, struct mdd_leg *leg, int64_t now_ms)
-{
-	credit_grow(l, leg, now_ms);
-	return leg->credit > 0 && leg->octets > 0;
-}
-
-void
-mdd_leg_charge(struct mdd_leg *leg, size_t n)
-{
-	leg->credit -= leg->credit > 0;
-	leg->octets -= (int64_t)n;
-}
-
-bool
-mdd_leg_credit(
-    struct mdd_legs *l, struct mdd_leg *leg, size_t n, int64_t now_ms)
-{
-	if (!mdd_leg_may(l, leg, now_ms))
-		return false;
-	mdd_leg_charge(leg, n);
-	return true;
-}
-
-int
-mdd_leg_index(const struct mdd_leg *leg, uint32_t ssrc)
-{
-	unsigned i;
-
-	if (leg->link != NULL)
-		return mdd_link_index(leg->link, ssrc);
-	for (i = 0; i < leg->nssrcs; i++)
-		if (leg->ssrcs[i] == ssrc)
-			return (int)i;
-	return PERC_ERR_NOTFOUND;
-}
-
-struct mdd_source *
-mdd_leg_src(const struct mdd_leg *leg, unsigned i)
-{
-	return leg->link != NULL ? leg->link->slot[i].src : leg->src[i];
-}
-
-struct mdd_inbound *
-mdd_leg_in(struct mdd_leg *leg, unsigned i)
-{
-	return leg->link != NULL ? leg->link->slot[i].in : &leg->in[i];
-}
-
-struct mdd_source *
-mdd_leg_source(const struct mdd_leg *leg, uint32_t ssrc)
-{
-	int i = mdd_leg_index(leg, ssrc);
-
-	return i < 0 ? NULL : mdd_leg_src(leg, (unsigned)i);
-}
-
-struct mdd_source *
-mdd_leg_source_next(const struct mdd_leg *leg, unsigned *at)
-{
-	const struct mdd_link *k = leg->link;
-
-	if (k == NULL)
-		return *at < leg->nssrcs ? leg->src[(*at)++] : NULL;
-	while (*at <= k->mask)
-		if (k->slot[(*at)++].src != NULL)
-			return k->slot[*at - 1].src;
-	return NULL;
 }

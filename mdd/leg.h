@@ -166,7 +166,7 @@ struct mdd_leg {
 	struct mdd_taste taste;
 	uint64_t bps; /* that it carries; 0: not known */
 	struct mdd_climb climb;
-	void *owner;  /* the worker, for callbacks of dtls and timer */
+	void *owner; /* the worker, for callbacks of dtls and timer */
 };
 
 /* A leg ends; still whole during the call. why: MDD_LEGS_... */
@@ -228,6 +228,11 @@ void mdd_leg_up(struct mdd_legs *l, struct mdd_leg *leg);
 void mdd_rekey_forget(struct mdd_leg *leg);
 /* End what is silent or past its time. */
 void mdd_legs_sweep(struct mdd_legs *l, int64_t now_ms);
+/* A new leg's credit, a full second of it. */
+void mdd_leg_credit_init(const struct mdd_legs *l, struct mdd_leg *leg,
+    enum mdd_link_kind kind, int64_t now_ms);
+/* A second is over; as quiet as it should be: back on the road. */
+void mdd_leg_calm(struct mdd_legs *l, struct mdd_leg *leg);
 /* One more datagram came from its address, whoever sent it. */
 void mdd_leg_seen(struct mdd_legs *l, struct mdd_leg *leg, size_t n);
 /* May this leg send one more datagram now? */

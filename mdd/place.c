@@ -2,7 +2,7 @@
 /*
  * Which worker a leg goes to. A conference begins on the worker that has least
  * to do, its root, and stays there until it has `legs_per_worker` legs; then
- * others get a part of it, and mdd/cascade.c links each to the root. A
+ * others get a part of it, and mdd/cascade_want.c links each to the root. A
  * member's legs are all in one part: there the newer one replaces the older.
  * A conference of hop-only legs (WHIP) is never divided.
  *
