@@ -2,30 +2,28 @@
 /*
  * Configuration and pinned keys. Whoever can write these files can name a
  * KMF of his own and so read every conference that follows, which is why the
- * whole way to them is checked, directory by directory, as sshd does it for
+ * whole way to them is checked (agent/vaultpath.c), as sshd does it for
  * authorized_keys: a safe file in a directory that others may rename is not
  * safe.
  */
 #include "agent/vaultconf.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/vaultmsg.h"
+#include "agent/vaultpath.h"
 
 static const struct perc_conf_item items_top[] = {
 	{ .name = "require_protection",
 	    .type = PERC_CONF_BOOL,
 	    .offset = offsetof(struct vault_config, require_protection),
 	    .def = "yes",
-	    .help =
-		"refuse to start without secret memory, seccomp, landlock" },
+	    .help = "refuse to start where no memory can be locked, or "
+		    "without seccomp or Landlock" },
 	{ .name = "local_any_user",
 	    .type = PERC_CONF_BOOL,
 	    .offset = offsetof(struct vault_config, local_any_user),
@@ -119,48 +117,15 @@ const struct perc_conf_section vault_conf_sections[] = {
 };
 
 static int
-part_trusted(const char *path, uid_t uid, struct perc_conf_error *e)
+file_read(char **textp, size_t *np, const char *path, size_t max, uid_t uid,
+    struct perc_conf_error *e)
 {
-	struct stat st;
+	int fd, r;
 
-	if (stat(path, &st) != 0) {
-		snprintf(e->text, sizeof(e->text), "%.400s: %s", path,
-		    strerror(errno));
-		return PERC_ERR_SYS;
-	}
-	if (st.st_uid != 0 && st.st_uid != uid) {
-		snprintf(e->text, sizeof(e->text),
-		    "%.400s: owned by uid %u; chown it to root", path,
-		    (unsigned)st.st_uid);
-		return PERC_ERR_DENIED;
-	}
-	/* /tmp and its like: others may not rename what is not theirs. */
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-	    !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0)) {
-		snprintf(e->text, sizeof(e->text),
-		    "%.400s: others may write it; chmod go-w it", path);
-		return PERC_ERR_DENIED;
-	}
-	return 0;
-}
-
-int
-vault_path_trusted(const char *path, uid_t uid, struct perc_conf_error *e)
-{
-	char *real, *slash;
-	int r;
-
-	if ((real = realpath(path, NULL)) == NULL) {
-		snprintf(e->text, sizeof(e->text), "%.400s: %s", path,
-		    strerror(errno));
-		return PERC_ERR_SYS;
-	}
-	while ((r = part_trusted(real, uid, e)) == 0) {
-		if ((slash = strrchr(real, '/')) == NULL || real[1] == '\0')
-			break;
-		slash[slash == real ? 1 : 0] = '\0';
-	}
-	free(real);
+	if ((r = vault_path_open(&fd, path, uid, e)) != 0)
+		return r;
+	r = perc_conf_read_fd(textp, np, fd, path, max, e);
+	close(fd);
 	return r;
 }
 
@@ -171,9 +136,8 @@ keys_load(struct vault_kmf *k, uid_t uid, struct perc_conf_error *e)
 	size_t n;
 	int r;
 
-	if ((r = vault_path_trusted(k->keys, uid, e)) != 0 ||
-	    (r = perc_conf_read_file(
-		 &text, &n, k->keys, VAULT_KEYS_FILE_MAX, e)) != 0)
+	if ((r = file_read(&text, &n, k->keys, VAULT_KEYS_FILE_MAX, uid, e)) !=
+	    0)
 		goto out;
 	if ((r = perc_jwks_from_json(&k->set, text, n)) != 0)
 		snprintf(e->text, sizeof(e->text),
@@ -189,12 +153,17 @@ vault_config_load(struct vault_config *c, const char *file, bool user_owned,
     struct perc_conf_error *e)
 {
 	uid_t uid = user_owned ? geteuid() : 0;
+	char *text = NULL;
 	unsigned i;
+	size_t n;
 	int r;
 
 	memset(c, 0, sizeof(*c));
-	if ((r = vault_path_trusted(file, uid, e)) != 0 ||
-	    (r = perc_conf_load(c, file, vault_conf_sections, e)) != 0)
+	if ((r = file_read(&text, &n, file, VAULT_CONF_FILE_MAX, uid, e)) == 0)
+		r = perc_conf_load_text(
+		    c, file, text, n, vault_conf_sections, e);
+	free(text);
+	if (r != 0)
 		return r;
 	if (c->nkmf == 0) {
 		snprintf(e->text, sizeof(e->text),

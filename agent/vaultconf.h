@@ -22,6 +22,7 @@
 
 #define VAULT_KMFS_MAX	    8
 #define VAULT_KEYS_FILE_MAX 65536 /* octets of one kmf-keys.json */
+#define VAULT_CONF_FILE_MAX 65536
 
 struct vault_kmf {
 	char label[64];
@@ -43,8 +44,8 @@ extern const struct perc_conf_section vault_conf_sections[];
 
 /*
  * Read file and every keys file it names. All of them, and the directories
- * above, must belong to root or, with user_owned, to us, and be writable by
- * nobody else. On error e tells; clear either way.
+ * and links on the way, must belong to root or, with user_owned, to us, and
+ * be writable by nobody else. On error e tells; clear either way.
  */
 PERC_MUST int vault_config_load(struct vault_config *c, const char *file,
     bool user_owned, struct perc_conf_error *e);
@@ -52,7 +53,3 @@ void vault_config_clear(struct vault_config *c);
 /* The KMF with this BASE URL; NULL: not pinned. */
 const struct vault_kmf *
 vault_config_find(const struct vault_config *c, const char *url);
-
-/* Could anybody but root (and uid) have put this file there? DENIED with e. */
-PERC_MUST int
-vault_path_trusted(const char *path, uid_t uid, struct perc_conf_error *e);

@@ -97,3 +97,6 @@ PERC_MUST int perc_conf_read_secret_fd(struct perc_secret **sp, int fd,
     const char *path, size_t max, struct perc_conf_error *e);
 PERC_MUST int perc_conf_read_file(char **sp, size_t *lenp, const char *path,
     size_t max, struct perc_conf_error *e);
+/* The same of what is open already; path is for *e. */
+PERC_MUST int perc_conf_read_fd(char **sp, size_t *lenp, int fd,
+    const char *path, size_t max, struct perc_conf_error *e);

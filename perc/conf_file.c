@@ -139,20 +139,19 @@ perc_conf_read_secret(struct perc_secret **sp, const char *path, size_t max,
 }
 
 int
-perc_conf_read_file(char **sp, size_t *lenp, const char *path, size_t max,
+perc_conf_read_fd(char **sp, size_t *lenp, int fd, const char *path, size_t max,
     struct perc_conf_error *e)
 {
 	struct stat st;
 	char *text;
-	int fd, r;
+	int r;
 
-	if ((r = open_regular(&fd, &st, path, e)) != 0)
-		return r;
-	if (st.st_size < 0 || (size_t)st.st_size > max) {
-		close(fd);
+	if (fstat(fd, &st) != 0)
+		return perc_conf_complain(
+		    e, PERC_ERR_SYS, "%.300s: %s", path, strerror(errno));
+	if (st.st_size < 0 || (size_t)st.st_size > max)
 		return perc_conf_complain(e, PERC_ERR_LIMIT,
 		    "%.300s: more than %zu octets", path, max);
-	}
 	/* One octet more than it had: growth while we read is seen. */
 	if ((text = malloc((size_t)st.st_size + 2)) == NULL)
 		r = perc_conf_complain(
@@ -164,7 +163,6 @@ perc_conf_read_file(char **sp, size_t *lenp, const char *path, size_t max,
 	else if (*lenp > (size_t)st.st_size)
 		r = perc_conf_complain(e, PERC_ERR_CONFLICT,
 		    "%.300s: changed while it was read", path);
-	close(fd);
 	if (r != 0) {
 		perc_secmem_free(text);
 		return r;
@@ -172,4 +170,18 @@ perc_conf_read_file(char **sp, size_t *lenp, const char *path, size_t max,
 	text[*lenp] = '\0';
 	*sp = text;
 	return 0;
+}
+
+int
+perc_conf_read_file(char **sp, size_t *lenp, const char *path, size_t max,
+    struct perc_conf_error *e)
+{
+	struct stat st;
+	int fd, r;
+
+	if ((r = open_regular(&fd, &st, path, e)) != 0)
+		return r;
+	r = perc_conf_read_fd(sp, lenp, fd, path, max, e);
+	close(fd);
+	return r;
 }
