@@ -130,13 +130,20 @@ sockets_add(scmp_filter_ctx ctx)
 	return first_args_add(ctx, SCMP_SYS(socket), families, COUNT(families));
 }
 
-/* prctl only for names, dumps and death. */
+/* prctl only for names and death, and to be undumpable: never the way back. */
 static int
 narrow_add(scmp_filter_ctx ctx)
 {
 	static const int options[] = { PR_SET_NAME, PR_GET_NAME,
-		PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_PDEATHSIG };
+		PR_GET_DUMPABLE, PR_SET_PDEATHSIG };
+	static const struct scmp_arg_cmp undumpable[] = {
+		{ .arg = 0, .op = SCMP_CMP_EQ, .datum_a = PR_SET_DUMPABLE },
+		{ .arg = 1, .op = SCMP_CMP_EQ, .datum_a = 0 }
+	};
 
+	if (seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
+		COUNT(undumpable), undumpable) != 0)
+		return PERC_ERR_SYS;
 	return first_args_add(ctx, SCMP_SYS(prctl), options, COUNT(options));
 }
 

@@ -108,6 +108,9 @@ vault_works(void)
 	NEED(unlink("/tmp/x") < 0 && errno == EPERM);
 	NEED(fork() < 0 && errno == EPERM);
 	NEED(kill(getppid(), 0) < 0 && errno == EPERM);
+	NEED(prctl(PR_SET_DUMPABLE, 0) == 0);
+	NEED(prctl(PR_SET_DUMPABLE, 1) < 0 && errno == EPERM);
+	NEED(prctl(PR_SET_DUMPABLE, 2) < 0 && errno == EPERM);
 	_exit(0);
 }
 
