@@ -17,7 +17,8 @@
 
 #include "agent/text.h"
 
-/* The directory is ours alone, or made so. */
+/* The directory is ours alone, or made so: in one that others may write (but
+ * for /tmp's kind) they could put a socket of theirs in the place of ours. */
 static int
 directory_make(const char *path, char *why, size_t whycap)
 {
@@ -36,6 +37,11 @@ directory_make(const char *path, char *why, size_t whycap)
 		} else if (st.st_uid != geteuid() && st.st_uid != 0) {
 			text_put(why, whycap, "%s belongs to uid %u", dir,
 			    (unsigned)st.st_uid);
+			r = PERC_ERR_DENIED;
+		} else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+		    (st.st_mode & S_ISVTX) == 0) {
+			text_put(why, whycap,
+			    "%s: others may write it; chmod go-w it", dir);
 			r = PERC_ERR_DENIED;
 		}
 	}
