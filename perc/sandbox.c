@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -185,18 +186,30 @@ cage_fill(scmp_filter_ctx ctx, enum perc_cage cage)
 	return sockets_add(ctx);
 }
 
+/* libseccomp has one word for all that a system can lack, so the kernel is
+ * asked: without the call it has no filters, or none that kills a process. */
+static bool
+kernel_filters(void)
+{
+	uint32_t kill = SECCOMP_RET_KILL_PROCESS;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kill) == 0;
+}
+
 static int
 seccomp_enter(enum perc_cage cage)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = PERC_ERR_NOMEM;
+	scmp_filter_ctx ctx;
+	int r;
 
-	if (ctx == NULL)
-		return r;
-	if ((r = cage_fill(ctx, cage)) == 0 && (r = seccomp_load(ctx)) != 0) {
+	if (!kernel_filters())
+		return PERC_ERR_UNSUPPORTED;
+	if ((ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM))) == NULL)
+		return PERC_ERR_NOMEM;
+	if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_API_SYSRAWRC, 1)) == 0 &&
+	    (r = cage_fill(ctx, cage)) == 0 && (r = seccomp_load(ctx)) != 0) {
 		errno = -r;
-		r = r == -EINVAL || r == -ENOSYS ? PERC_ERR_UNSUPPORTED
-						 : PERC_ERR_SYS;
+		r = PERC_ERR_SYS;
 	}
 	seccomp_release(ctx);
 	return r;

@@ -29,7 +29,7 @@
 static struct {
 	struct perc_arena *arena;
 	enum perc_secmem_level level;
-	bool full_told;
+	bool full_told, tolerated;
 	pthread_mutex_t lock; /* a library may bring a thread */
 } mem = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -161,7 +161,8 @@ map_locked(size_t size)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (mlock(p, size) != 0 || madvise(p, size, MADV_DONTDUMP) != 0 ||
+	if ((mlock(p, size) != 0 && !mem.tolerated) ||
+	    madvise(p, size, MADV_DONTDUMP) != 0 ||
 	    madvise(p, size, MADV_WIPEONFORK) != 0) {
 		munmap(p, size);
 		return NULL;
@@ -196,6 +197,12 @@ void
 perc_secmem_keep_json(void)
 {
 	keep_json = true;
+}
+
+void
+perc_secmem_tolerate(void)
+{
+	mem.tolerated = true;
 }
 
 int

@@ -36,6 +36,9 @@ PERC_MUST int perc_secmem_init(size_t size);
  * with malloc.
  */
 void perc_secmem_keep_json(void);
+/* From now on a secret may stand in pages that can be swapped, where none can
+ * be locked. For whoever was told to do without protection. */
+void perc_secmem_tolerate(void);
 enum perc_secmem_level perc_secmem_level(void);
 const char *perc_secmem_level_name(void);
 /* Allocate from the arena (malloc when there is none); free wipes and takes
