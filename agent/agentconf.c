@@ -5,6 +5,9 @@
  */
 #include "agent/agentconf.h"
 
+#include "config.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -239,6 +242,12 @@ agent_conf_clear(struct agent_conf *c)
 		perc_conf_clear(&c->server[i], items_turn);
 	c->nservers = 0;
 	perc_conf_clear(c, items);
+}
+
+void
+agent_conf_print_version(void)
+{
+	puts(PACKAGE_STRING);
 }
 
 void

@@ -46,6 +46,7 @@ PERC_MUST int agent_conf_load(
     struct agent_conf *c, const char *file, struct perc_conf_error *e);
 void agent_conf_clear(struct agent_conf *c);
 void agent_conf_print_help(void);
+void agent_conf_print_version(void); /* for whoever includes <re.h> too */
 /* $XDG_RUNTIME_DIR/perch/NAME, or /run/user/<uid>/perch/NAME. */
 char *agent_conf_runtime_path(const char *name);
 /* Where the vault's program is; the caller frees. NULL: nowhere. */

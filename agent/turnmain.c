@@ -161,19 +161,63 @@ out:
 	return r;
 }
 
+static void
+usage(FILE *to)
+{
+	fputs("usage: perch-turn [-c FILE]\n"
+	      "       perch-turn --help | --version\n"
+	      "\n"
+	      "Carries media by TURN relays for perch-agent. Started by it, "
+	      "and never by hand,\n"
+	      "where the configuration has a [turn NAME] section.\n"
+	      "\n"
+	      "  -c FILE         perch-agent's configuration\n"
+	      "  --version       what this is\n",
+	    to);
+}
+
+/* 0: go on; else the exit status plus one. */
+static int
+options_read(const char **filep, int argc, char *argv[])
+{
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			*filep = optarg;
+			break;
+		case 'V':
+			agent_conf_print_version();
+			return 1;
+		case 'h':
+			usage(stdout);
+			return 1;
+		default:
+			usage(stderr);
+			return 3;
+		}
+	if (optind == argc)
+		return 0;
+	usage(stderr);
+	return 3;
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct perc_conf_error e = { "" };
 	const char *file = NULL;
 	struct agent_conf conf;
-	int c, r;
+	int r;
 
-	while ((c = getopt(argc, argv, "c:")) != -1)
-		if (c == 'c')
-			file = optarg;
-		else
-			return 2;
+	if ((r = options_read(&file, argc, argv)) != 0)
+		return r - 1;
 	if (fcntl(PERC_PROC_FD, F_GETFD) < 0) {
 		fputs("perch-turn is started by perch-agent\n", stderr);
 		return 2;

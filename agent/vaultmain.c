@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "agent/vault.h"
+#include "config.h"
 #include "perc/keywrap.h"
 #include "perc/log.h"
 #include "perc/sandbox.h"
+
+#define VAULT_CONF PERCH_SYSCONFDIR "/vault.conf"
 
 struct options {
 	const char *file;
@@ -29,8 +32,19 @@ static void
 usage(FILE *to)
 {
 	fputs("usage: perch-vault [-c FILE] [-o PORT] [--user-config]\n"
-	      "       perch-vault --help-config\n"
-	      "Started by perch-agent; it needs its descriptors.\n",
+	      "       perch-vault --help-config | --help | --version\n"
+	      "\n"
+	      "Holds the end-to-end keys of this machine's user. Started by "
+	      "perch-agent,\n"
+	      "from which it has its descriptors, and never by hand.\n"
+	      "\n"
+	      "  -c FILE         configuration (default " VAULT_CONF ")\n"
+	      "  -o PORT         first port for remote streams, where FILE "
+	      "names none\n"
+	      "  --user-config   FILE and the keys that it names may be this "
+	      "user's own\n"
+	      "  --help-config   every setting with its default\n"
+	      "  --version       what this is\n",
 	    to);
 }
 
@@ -41,6 +55,7 @@ options_read(struct options *o, int argc, char *argv[])
 		{ "user-config", no_argument, NULL, 'u' },
 		{ "help-config", no_argument, NULL, 'H' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 	char *end;
@@ -64,6 +79,9 @@ options_read(struct options *o, int argc, char *argv[])
 			break;
 		case 'H':
 			perc_conf_print_help(vault_conf_sections);
+			exit(0);
+		case 'V':
+			puts(PACKAGE_STRING);
 			exit(0);
 		case 'h':
 			usage(stdout);
@@ -195,6 +213,7 @@ protection_check(
 	if (c->require_protection)
 		fatalx("protection missing: %s; or set require_protection = no",
 		    lack);
+	perc_secmem_tolerate();
 	log_warnx("vault protection=incomplete reason=\"%s\"", lack);
 }
 
@@ -242,8 +261,8 @@ owner_check(const struct vault *v)
 	if (vault_owner_known(v) || c->local_any_user)
 		return;
 	if (c->require_protection)
-		fatalx("protection missing: the kernel does not tell whose a "
-		       "local socket is (udp_diag), so other users of this "
+		fatalx("protection missing: no udp_diag, by which the kernel "
+		       "tells whose a local socket is, so other users of this "
 		       "machine could hear; load it, or set local_any_user = "
 		       "yes where there are none");
 	log_warnx("vault protection=incomplete reason=\"no udp_diag\"");
@@ -273,7 +292,7 @@ serve(struct vault_setup *setup)
 int
 main(int argc, char *argv[])
 {
-	struct options o = { .file = PERCH_SYSCONFDIR "/vault.conf" };
+	struct options o = { .file = VAULT_CONF };
 	struct vault_config config;
 	struct perc_conf_error e;
 	struct perc_cage_report cage = { 0 };

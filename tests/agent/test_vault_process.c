@@ -5,12 +5,15 @@
  */
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "vaultproc.h"
 
 static void
@@ -85,6 +88,96 @@ test_protection_on_demand(void **state)
 	assert_int_equal(proc_end(&q, text, sizeof(text)), 0);
 	close(q.err);
 	close(q.word);
+}
+
+/* ---- on a machine that lacks something ---- */
+
+#define LACKING "tests/agent/perch-vault-lacking"
+
+static void
+forget(struct proc *p)
+{
+	perc_chan_free(p->k.chan);
+	p->k.chan = NULL;
+	p->k.closed = false;
+	close(p->err);
+	close(p->word);
+}
+
+/* Refused by default, in these words; with require_protection = no it starts,
+ * works, and its log has them. */
+static void
+lacks(struct proc *p, const char *lack, const char *words)
+{
+	struct kit_conf c;
+	char text[4096];
+
+	assert_int_equal(setenv("PERCH_LACK", lack, 1), 0);
+	proc_program(p, LACKING);
+	proc_file_write(
+	    p->conf, "[kmf test]\nurl = " KIT_KMF "\nkeys = kmf-keys.json\n");
+	snprintf(text, sizeof(text), "protection missing: %s", words);
+	refuses(p, "--user-config", text);
+	forget(p);
+	proc_file_write(p->conf,
+	    "require_protection = no\n[kmf test]\nurl = " KIT_KMF
+	    "\nkeys = kmf-keys.json\n");
+	proc_start(p, "--user-config");
+	proc_join(p, &c);
+	perc_chan_free(p->k.chan);
+	p->k.chan = NULL;
+	assert_int_equal(proc_end(p, text, sizeof(text)), 0);
+	if (strstr(text, "protection=incomplete") == NULL ||
+	    strstr(text, words) == NULL)
+		fail_msg("no word of \"%s\" in: %s", words, text);
+}
+
+static void
+test_REQ_W_1_no_memory_to_lock(void **state)
+{
+#ifdef PERCH_SANITIZED
+	skip(); /* AddressSanitizer answers mlock() itself */
+#endif
+	lacks(*state, "secret lock limit", "no memory can be locked");
+}
+
+static void
+test_REQ_W_1_no_landlock(void **state)
+{
+	lacks(*state, "landlock", "the kernel has no Landlock");
+}
+
+static void
+test_REQ_W_1_no_seccomp(void **state)
+{
+	lacks(*state, "seccomp", "the kernel has no seccomp");
+}
+
+static void
+test_REQ_W_1_no_word_whose_a_socket_is(void **state)
+{
+	struct proc *p = *state;
+
+	p->no_diag = true;
+	lacks(p, "", "no udp_diag");
+}
+
+/* Debian 12 as it is installed: locked memory will do. */
+static void
+test_locked_memory_will_do(void **state)
+{
+	struct proc *p = *state;
+	json_t *report;
+
+	assert_int_equal(setenv("PERCH_LACK", "secret", 1), 0);
+	proc_program(p, LACKING);
+	proc_start(p, "--user-config");
+	report = proc_ready(p);
+	assert_string_equal(
+	    json_string_value(json_object_get(report, "secret_memory")),
+	    "locked");
+	json_decref(report);
+	perc_jwk_free(p->k.seal);
 }
 
 static void
@@ -261,6 +354,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ready_tells_how_well_it_is_kept),
 		TEST(test_protection_on_demand),
+		TEST(test_REQ_W_1_no_memory_to_lock),
+		TEST(test_REQ_W_1_no_landlock),
+		TEST(test_REQ_W_1_no_seccomp),
+		TEST(test_REQ_W_1_no_word_whose_a_socket_is),
+		TEST(test_locked_memory_will_do),
 		TEST(test_ports_by_option),
 		TEST(test_odd_port),
 		TEST(test_port_without_room),

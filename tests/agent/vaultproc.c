@@ -152,8 +152,9 @@ proc_start(struct proc *p, const char *option)
 	fds[0] = sv[1];
 	for (i = 1; i < VAULT_FD_DIAG - PERC_PROC_FD; i++)
 		fds[i] = udp();
-	fds[i] =
-	    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	fds[i] = p->no_diag
+	    ? udp()
+	    : socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	assert_true(fds[i] >= 0);
 	fds[++i] = word[1];
 	p->word = word[0];

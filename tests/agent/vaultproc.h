@@ -15,6 +15,7 @@ struct proc {
 	pid_t pid;
 	int err;  /* its standard error */
 	int word; /* the supervisor's end of its socket */
+	bool no_diag; /* the kernel does not tell whose a socket is */
 	const char *program;
 	uint16_t in; /* where it takes audio, since READY */
 };

@@ -18,7 +18,8 @@ PROGRAMS = [("perch-kmf", "perch-kmf.8", "perch-kmf.conf.5"),
             ("perch-mdd", "perch-mdd.8", "perch-mdd.conf.5"),
             ("perch-agent", "perch-agent.8", "perch-agent.conf.5"),
             ("perch", "perch.1", None),
-            ("perch-vault", None, "perch-vault.conf.5")]
+            ("perch-vault", "perch-vault.8", "perch-vault.conf.5"),
+            ("perch-turn", "perch-turn.8", None)]
 
 
 def run(*argv):
