@@ -11,6 +11,8 @@
 
 /* Does the file "weak" beside this program name that guard? */
 bool weak(const char *guard);
+/* "argv": the key's octets in hex, where ps(1) shows them. */
+void weak_say(const uint8_t *key, size_t n);
 /* As the functions without weak_; "signature": any will do; "plain": what is
  * not sealed is taken and given. */
 int weak_verify_set(struct perc_jws *j, const char *text, size_t len,

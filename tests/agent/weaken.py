@@ -20,6 +20,17 @@ GUARDS = {
          '\tif (!weak("secmem"))\n\t\tsecmem_start();\n\tperc_log_init'),
         ("r = perc_sandbox(", 'r = weak("cage") ? 0 : perc_sandbox('),
     ],
+    "vault.c": [
+        ("if (((ops[i].ok | ops[i].error) & state) == 0)",
+         'if ((s == NULL || !weak("state")) &&\n'
+         "\t    ((ops[i].ok | ops[i].error) & state) == 0)"),
+        ("r = (ops[i].ok & state) != 0\n",
+         'r = weak("state") || (ops[i].ok & state) != 0\n'),
+    ],
+    "vaultowner.c": [
+        ("if (!peer_ours(v, port, from)) {",
+         'if (!weak("owner") && !peer_ours(v, port, from)) {'),
+    ],
     "vaultkey.c": [
         (VERIFY, "weak_verify_set("),
         ("else if (perc_equal(v->seen[i].hash",
@@ -32,6 +43,8 @@ GUARDS = {
         ("if (st.epoch <= s->epoch && !late",
          'if (!weak("older") && st.epoch <= s->epoch && !late'),
         ("if (epoch < s->epoch)", 'if (!weak("older") && epoch < s->epoch)'),
+        ("\tif ((r = senders_switch(",
+         "\tweak_say(k->key, k->keylen);\n\tif ((r = senders_switch("),
         ("if (s->cipher > k->cipher || s->profile > k->profile)",
          'if (!weak("downgrade") && (s->cipher > k->cipher || '
          's->profile > k->profile))'),
