@@ -226,6 +226,25 @@ test_stale_socket_is_replaced(void **state)
 	close(fd);
 }
 
+/* There they could put a socket of theirs in its place. */
+static void
+test_directory_that_others_may_write(void **state)
+{
+	char sub[128], why[256];
+
+	local_free(local);
+	snprintf(sub, sizeof(sub), "%s/sub", dir);
+	assert_int_equal(chmod(sub, 0770), 0);
+	assert_int_equal(local_new(&local, loop, path, -1, on_ask, on_gone,
+			     NULL, why, sizeof(why)),
+	    PERC_ERR_DENIED);
+	assert_non_null(strstr(why, "others may write it"));
+	assert_int_equal(
+	    chmod(sub, 01777), 0); /* as /tmp: theirs stay theirs */
+	assert_int_equal(open_local(), 0);
+	assert_int_equal(chmod(sub, 0700), 0);
+}
+
 /* The kernel's word about the peer counts, whatever the socket's mode. */
 static void
 test_other_user_is_refused(void **state)
@@ -271,6 +290,7 @@ main(void)
 		WITH(test_words_that_are_no_text),
 		WITH(test_second_agent_is_refused),
 		WITH(test_stale_socket_is_replaced),
+		WITH(test_directory_that_others_may_write),
 		WITH(test_other_user_is_refused),
 	};
 

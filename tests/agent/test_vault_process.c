@@ -44,6 +44,8 @@ refuses(struct proc *p, const char *option, const char *words)
 	char text[4096];
 
 	proc_start(p, option);
+	perc_chan_free(p->k.chan); /* one that does start ends too, with 0 */
+	p->k.chan = NULL;
 	assert_int_equal(proc_end(p, text, sizeof(text)), 1);
 	if (strstr(text, words) == NULL)
 		fail_msg("\"%s\" is not in: %s", words, text);
@@ -74,7 +76,6 @@ test_protection_on_demand(void **state)
 	q.loop = p->loop;
 	if (!all) {
 		refuses(&q, "--user-config", "protection missing");
-		perc_chan_free(q.k.chan);
 		close(q.err);
 		close(q.word);
 		return;
@@ -97,8 +98,6 @@ test_protection_on_demand(void **state)
 static void
 forget(struct proc *p)
 {
-	perc_chan_free(p->k.chan);
-	p->k.chan = NULL;
 	p->k.closed = false;
 	close(p->err);
 	close(p->word);
