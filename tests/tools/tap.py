@@ -2,6 +2,7 @@
 # The Test Anything Protocol for our scripts, and where the trees are.
 import os
 import pathlib
+import signal
 import sys
 import traceback
 
@@ -9,6 +10,12 @@ TOP = pathlib.Path(os.environ.get(
     "top_srcdir", pathlib.Path(__file__).resolve().parents[2])).resolve()
 BUILD = pathlib.Path(os.environ.get("top_builddir", TOP / "build")).resolve()
 ROOMS = ["perc", "db", "schema", "kmf", "mdd", "agent", "tests", "docs"]
+
+# What a shell starts in the background is deaf to these, and so would be all
+# that we start.
+for deaf in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+    if signal.getsignal(deaf) == signal.SIG_IGN:
+        signal.signal(deaf, signal.SIG_DFL)
 
 _n = 0
 _bad = 0
