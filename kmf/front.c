@@ -21,6 +21,7 @@
 #include "perc/json.h"
 #include "perc/log.h"
 #include "perc/proc.h"
+#include "perc/rate.h"
 #include "perc/sandbox.h"
 #include "perc/secret.h"
 
@@ -167,7 +168,7 @@ front_open(struct front *f)
 	if ((r = perc_loop_new(&f->loop)) != 0 ||
 	    (r = front_cache_new(&f->cache)) != 0 ||
 	    (r = front_limit_new(&f->limit)) != 0 ||
-	    (r = front_rate_new(&f->rate)) != 0 ||
+	    (r = perc_rate_new(&f->rate)) != 0 ||
 	    (r = kmf_verify_init()) != 0 || (r = front_chans_open(f)) != 0 ||
 	    (r = perc_loop_signal(f->loop, SIGTERM, on_term, f)) != 0 ||
 	    (r = perc_loop_signal(f->loop, SIGUSR1, on_retire, f)) != 0)
@@ -238,7 +239,7 @@ front_close(struct front *f)
 	kmf_api_free(f->api);
 	front_cache_free(f->cache);
 	front_limit_free(f->limit);
-	front_rate_free(f->rate);
+	perc_rate_free(f->rate);
 	perc_jwks_free(f->jwks);
 	free(f->jwks_text);
 	free(f->streams);

@@ -39,7 +39,7 @@ struct front;
 struct front_stream;
 struct front_cache;
 struct front_limit;
-struct front_rate;
+struct perc_rate;
 
 /* One request. It lives until it is answered. */
 struct front_req {
@@ -130,7 +130,7 @@ struct front {
 	struct front_roster rosters[KMF_ROSTER_PLACES];
 	struct front_cache *cache;
 	struct front_limit *limit;
-	struct front_rate *rate;
+	struct perc_rate *rate;
 	struct front_refused refused[FRONT_REFUSED_MAX];
 	unsigned nrefused;
 	struct perc_timer tick, hb;
@@ -258,18 +258,11 @@ void front_park_end(struct front *f); /* all: 503 */
 
 /* front_rate.c: requests of an address and of a person. 0, or the request
  * has been answered with 429. */
-PERC_MUST int front_rate_new(struct front_rate **rp);
-void front_rate_free(struct front_rate *r);
-/* Take one of per_s a second (0: no bound); the seconds to wait, or 0. */
-unsigned front_rate_take(struct front_rate *r, const void *who, size_t len,
-    int64_t per_s, int64_t now_ms);
 PERC_MUST int front_rate_address(struct front_req *q);
 PERC_MUST int front_rate_watch(struct front_req *q);
 PERC_MUST int front_rate_person(struct front_req *q);
 
 /* front_limit.c: failed exchanges per address. */
-/* The octets that make a neighbour: an IPv4 address, or an IPv6 network. */
-size_t front_address(const void **p, const struct sockaddr *sa);
 PERC_MUST int front_limit_new(struct front_limit **lp);
 void front_limit_free(struct front_limit *l);
 bool front_limit_reached(

@@ -7,12 +7,12 @@
  */
 #include "config.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kmf/front.h"
 #include "perc/crypto.h"
+#include "perc/rate.h"
 
 #define PLACES	  4096
 #define FAILURES  60 /* per window */
@@ -41,32 +41,14 @@ front_limit_free(struct front_limit *l)
 	free(l);
 }
 
-size_t
-front_address(const void **p, const struct sockaddr *sa)
-{
-	const struct sockaddr_in *v4 = (const void *)sa;
-	const struct sockaddr_in6 *v6 = (const void *)sa;
-
-	*p = "";
-	if (sa != NULL && sa->sa_family == AF_INET) {
-		*p = &v4->sin_addr;
-		return sizeof(v4->sin_addr);
-	}
-	if (sa != NULL && sa->sa_family == AF_INET6) {
-		*p = &v6->sin6_addr;
-		return 8; /* a /64 is one neighbour */
-	}
-	return 0;
-}
-
 static size_t
 place_of(const struct front_limit *l, const struct sockaddr *sa)
 {
-	uint8_t mac[PERC_SHA256_LEN];
-	const void *p;
-	size_t n = front_address(&p, sa);
+	uint8_t mac[PERC_SHA256_LEN], who[PERC_RATE_WHO];
 
-	if (perc_hmac_sha256(mac, l->key, sizeof(l->key), p, n) != 0)
+	perc_rate_address(who, sa);
+	if (perc_hmac_sha256(mac, l->key, sizeof(l->key), who, sizeof(who)) !=
+	    0)
 		return 0;
 	return (mac[0] * 256u + mac[1]) % PLACES;
 }

@@ -1,72 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * How many requests an address and a person may make: token buckets in a
- * fixed table by a secret hash, so that nobody chooses whom he shares one
- * with and nobody makes it grow. A bucket holds five seconds' worth. Who is
- * over hears when to come back, at the price of a hash.
+ * How many requests an address and a person may make (perc/rate.h), and how
+ * often an address may ask how we are. Who is over hears when to come back,
+ * at the price of a hash.
  */
 #include "config.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "kmf/front.h"
 #include "perc/crypto.h"
 #include "perc/log.h"
-
-#define PLACES	16384
-#define BURST_S 5
-
-struct front_rate {
-	uint8_t key[32];
-	struct {
-		int64_t seen_ms;
-		int64_t left; /* thousandths of a request */
-	} place[PLACES];
-};
-
-int
-front_rate_new(struct front_rate **rp)
-{
-	if ((*rp = calloc(1, sizeof(**rp))) == NULL)
-		return PERC_ERR_NOMEM;
-	perc_random((*rp)->key, sizeof((*rp)->key));
-	return 0;
-}
-
-void
-front_rate_free(struct front_rate *r)
-{
-	free(r);
-}
-
-unsigned
-front_rate_take(struct front_rate *r, const void *who, size_t len,
-    int64_t per_s, int64_t now_ms)
-{
-	int64_t full = per_s * BURST_S * 1000, past;
-	uint8_t mac[PERC_SHA256_LEN];
-	size_t i;
-
-	if (per_s == 0 ||
-	    perc_hmac_sha256(mac, r->key, sizeof(r->key), who, len) != 0)
-		return 0;
-	i = (mac[0] * 256u + mac[1]) % PLACES;
-	past = now_ms - r->place[i].seen_ms;
-	if (r->place[i].seen_ms == 0 || past > BURST_S * 1000)
-		r->place[i].left = full;
-	else
-		r->place[i].left += past * per_s;
-	if (r->place[i].left > full)
-		r->place[i].left = full;
-	r->place[i].seen_ms = now_ms;
-	if (r->place[i].left < 1000)
-		return (unsigned)((1000 - r->place[i].left) / per_s / 1000) + 1;
-	r->place[i].left -= 1000;
-	return 0;
-}
+#include "perc/rate.h"
 
 /* 0, or the request has been answered. */
 static int
@@ -92,30 +37,36 @@ over(struct front_req *q, unsigned wait_s, const char *of)
 	return PERC_ERR_LIMIT;
 }
 
+static unsigned
+take(struct front_req *q, const void *text, size_t n, int64_t per_s)
+{
+	uint8_t hash[PERC_SHA256_LEN];
+
+	if (perc_sha256(hash, text, n) != 0)
+		return 0;
+	return perc_rate_take(q->f->rate, hash, per_s, perc_now_ms());
+}
+
 int
 front_rate_address(struct front_req *q)
 {
-	const void *p = NULL;
-	size_t n = front_address(&p, perc_httpd_peer(q->r));
+	uint8_t who[PERC_RATE_WHO];
 
+	perc_rate_address(who, perc_httpd_peer(q->r));
 	return over(q,
-	    front_rate_take(
-		q->f->rate, p, n, q->f->conf->rate_address, perc_now_ms()),
+	    perc_rate_take(
+		q->f->rate, who, q->f->conf->rate_address, perc_now_ms()),
 	    "address");
 }
 
 int
 front_rate_watch(struct front_req *q)
 {
-	uint8_t who[1 + sizeof(struct in6_addr)] = { 'w' }; /* its own bucket */
-	const void *p = NULL;
-	size_t n = front_address(&p, perc_httpd_peer(q->r));
+	uint8_t who[PERC_RATE_WHO]; /* hashed: a bucket of its own */
 
-	memcpy(who + 1, p, n);
-	return over(q,
-	    front_rate_take(
-		q->f->rate, who, 1 + n, q->f->conf->rate_watch, perc_now_ms()),
-	    "watcher");
+	perc_rate_address(who, perc_httpd_peer(q->r));
+	return over(
+	    q, take(q, who, sizeof(who), q->f->conf->rate_watch), "watcher");
 }
 
 int
@@ -128,8 +79,8 @@ front_rate_person(struct front_req *q)
 	if (n < 0)
 		return 0;
 	return over(q,
-	    front_rate_take(q->f->rate, text,
+	    take(q, text,
 		(size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1,
-		q->f->conf->rate_person, perc_now_ms()),
+		q->f->conf->rate_person),
 	    "person");
 }

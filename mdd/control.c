@@ -15,11 +15,11 @@
 #include "mdd/admin.h"
 #include "mdd/cascade.h"
 #include "mdd/memory.h"
-#include "mdd/rate.h"
 #include "mdd/role.h"
 #include "mdd/sdp.h"
 #include "perc/log.h"
 #include "perc/proc.h"
+#include "perc/rate.h"
 #include "perc/secret.h"
 
 #define CTL_LINK	PERC_PROC_FD
@@ -191,7 +191,7 @@ start(struct ctl *c)
 	uid_t uid;
 	int r;
 
-	if (perc_loop_new(&c->loop) != 0 || mdd_rate_new(&c->rate) != 0 ||
+	if (perc_loop_new(&c->loop) != 0 || perc_rate_new(&c->rate) != 0 ||
 	    mdd_table_init(&c->legs, legs) != 0 ||
 	    mdd_table_init(&c->rooms, legs) != 0)
 		fatal("cannot start");
@@ -242,7 +242,7 @@ mdd_control_main(const char *conf_file, struct mdd_conf *conf)
 	perc_timer_stop(c->loop, &c->tick);
 	perc_loop_del(c->link_io);
 	ctl_issuers_free(c);
-	mdd_rate_free(c->rate);
+	perc_rate_free(c->rate);
 	perc_loop_free(c->loop);
 	free(c);
 	return r != 0;

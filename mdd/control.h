@@ -90,7 +90,7 @@ struct ctl {
 	struct ctl_admin *admin;
 	bool told, stopping, draining, farewell;
 	int64_t drain_until_ms;
-	struct mdd_rate *rate;
+	struct perc_rate *rate;
 	uint64_t joins, refused, unauthorized, full, limited; /* of the API */
 };
 

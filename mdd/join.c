@@ -11,10 +11,10 @@
 #include <strings.h>
 
 #include "mdd/cascade.h"
-#include "mdd/rate.h"
 #include "perc/crypto.h"
 #include "perc/json.h"
 #include "perc/log.h"
+#include "perc/rate.h"
 #include "perc/secret.h"
 
 #define JOIN_SUBSCRIPTIONS "/subscriptions"
@@ -186,7 +186,7 @@ post_join(struct ctl *c, struct perc_httpd_req *r, const char *leg)
 		    "Send {\"ufrag\", \"pwd\"} of your ICE agent");
 		return;
 	}
-	mdd_rate_ip(ice.from, perc_httpd_peer(r));
+	perc_rate_address(ice.from, perc_httpd_peer(r));
 	if (c->stopping)
 		e = PERC_ERR_AGAIN;
 	else

@@ -13,9 +13,9 @@
 #include <strings.h>
 
 #include "mdd/control.h"
-#include "mdd/rate.h"
 #include "perc/crypto.h"
 #include "perc/log.h"
+#include "perc/rate.h"
 #include "perc/secret.h"
 
 #define WHIP_PATH   "/v1/whip"
@@ -176,7 +176,7 @@ offer_take(struct ctl *c, struct perc_httpd_req *r, struct ctl_whip *w,
 	if (c->stopping)
 		return PERC_ERR_AGAIN;
 	ice_take(&ice, w->offer->ufrag, w->offer->pwd);
-	mdd_rate_ip(ice.from, perc_httpd_peer(r));
+	perc_rate_address(ice.from, perc_httpd_peer(r));
 	e = ctl_join(c, t, &ice, w, r);
 	perc_wipe(&ice, sizeof(ice));
 	return e;
