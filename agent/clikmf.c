@@ -195,8 +195,8 @@ agent_ask(struct cli_kmf *k, json_t *ask, json_t **result)
 
 	if ((r = talk_open(&t, k->cli)) != CLI_OK) {
 		cli_complain("administration needs a client file (--client), "
-			     "or perch-agent: and a login with a role, or "
-			     "being a host there");
+			     "or perch-agent with a login that has a role "
+			     "or a conference that you are host of");
 		talk_close(&t);
 		return r;
 	}

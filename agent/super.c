@@ -127,19 +127,12 @@ out:
 }
 
 static void
-tell(pid_t pid, int signo)
-{
-	if (pid > 0)
-		(void)kill(pid, signo);
-}
-
-static void
 on_late(void *arg)
 {
 	struct super *s = arg;
 
-	tell(s->front, SIGKILL);
-	tell(s->vault, SIGKILL);
+	super_tell(s->front, SIGKILL);
+	super_tell(s->vault, SIGKILL);
 }
 
 static void
@@ -148,7 +141,7 @@ stop(struct super *s)
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	tell(s->front, SIGTERM);
+	super_tell(s->front, SIGTERM);
 	if (perc_timer_set(s->loop, &s->late, KILL_MS, on_late, s) != 0)
 		on_late(s);
 }

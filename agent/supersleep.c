@@ -17,8 +17,8 @@
 
 #define LATE_MS 4000
 
-static void
-tell(pid_t pid, int signo)
+void
+super_tell(pid_t pid, int signo)
 {
 	if (pid > 0)
 		(void)kill(pid, signo);
@@ -77,7 +77,7 @@ on_sleep(struct super_sleep *s)
 	(void)words_read(s, &said);
 	if (perc_timer_set(s->loop, &s->late, LATE_MS, on_late, s) != 0)
 		log_warnx("suspend: no memory for a timer");
-	tell(*s->vault, SIGUSR1);
+	super_tell(*s->vault, SIGUSR1);
 }
 
 /* The vault erases, the front waits for the morning. */
@@ -89,12 +89,12 @@ on_logind(enum logind_event event, void *arg)
 	if (event == LOGIND_SLEEP)
 		on_sleep(s);
 	else if (event == LOGIND_LOCK && s->conf->erase_on_lock)
-		tell(*s->vault, SIGUSR2);
+		super_tell(*s->vault, SIGUSR2);
 	if (event != LOGIND_WAKE)
 		return;
 	/* A word that comes now must not let go of the next night's lock. */
 	perc_timer_stop(s->loop, &s->late);
-	tell(*s->front, SIGUSR1);
+	super_tell(*s->front, SIGUSR1);
 }
 
 void

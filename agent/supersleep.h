@@ -27,3 +27,5 @@ struct super_sleep {
 void super_sleep_start(struct super_sleep *s, struct perc_loop *loop,
     const struct agent_conf *conf, const pid_t *vault, const pid_t *front);
 void super_sleep_stop(struct super_sleep *s);
+/* A signal to a child; 0: it has ended. */
+void super_tell(pid_t pid, int signo);
