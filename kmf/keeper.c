@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { DB_LOOK_MS = 20 };
 
 /*
  * Leases and epochs are measured by the wall clock, for they outlive us. When
@@ -275,6 +278,29 @@ dir_put(struct kmf_keeper *k, const char *db_file)
 	return n >= 0 && (size_t)n < sizeof(k->dir) ? 0 : PERC_ERR_LIMIT;
 }
 
+/*
+ * A keeper that was killed is not gone before its last fdatasync is, which a
+ * slow disk may take seconds for; until then the lock is its own.
+ */
+static int
+database_open(struct kmf_keeper *k, const struct kmf_keeper_opts *o, char *why,
+    size_t cap)
+{
+	const struct timespec pause = { .tv_nsec = DB_LOOK_MS * 1000000L };
+	int64_t end = perc_now_ms() + o->db_wait_ms;
+	bool told = false;
+	int r;
+
+	while ((r = db_open(&k->db, o->db_file, why, cap)) == PERC_ERR_STATE &&
+	    perc_now_ms() < end) {
+		if (!told)
+			log_warnx("keeper.waits why=\"%s\"", why);
+		told = true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
 int
 kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
     const struct kmf_keeper_opts *o, char *why, size_t cap)
@@ -300,7 +326,7 @@ kmf_keeper_new(struct kmf_keeper **kp, struct perc_loop *l,
 	if (kmf_copy(k->db_file, sizeof(k->db_file), o->db_file) != 0)
 		k->db_file[0] = '\0';
 	if ((r = kmf_guard_present(o, why, cap)) != 0 ||
-	    (r = db_open(&k->db, o->db_file, why, cap)) != 0)
+	    (r = database_open(k, o, why, cap)) != 0)
 		goto out;
 	snprintf(why, cap, "the keeper could not start");
 	if ((r = dir_put(k, o->db_file)) != 0)

@@ -58,6 +58,7 @@ struct kmf_hook_opts { /* one webhook, as far as the keeper needs it */
 
 struct kmf_keeper_opts {
 	const char *db_file, *base_url;
+	int db_wait_ms; /* for whoever still has the database open */
 	char *const *mdds;     /* NULL-terminated, at least one */
 	bool cascade;	       /* a conference is at all of them */
 	/* KMF_ROOT_KEY_LEN octets each, copied; root_new: of a rewrap that is

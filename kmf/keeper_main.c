@@ -18,6 +18,8 @@
 #include "perc/proc.h"
 #include "perc/sandbox.h"
 
+enum { DB_WAIT_MS = 20000 };
+
 static void
 secmem_start(void)
 {
@@ -120,6 +122,7 @@ keeper_open(
     struct kmf_keeper **kp, struct perc_loop *l, const struct kmf_conf *c)
 {
 	struct kmf_keeper_opts o = { .base_url = c->base_url,
+		.db_wait_ms = DB_WAIT_MS,
 		.root_file = c->root_credential ? NULL : c->root_key,
 		.guard_dir = c->guard_dir };
 	struct perc_secret *root[2] = { NULL, NULL };

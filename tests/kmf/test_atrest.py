@@ -4,6 +4,7 @@
 # replaced while everybody works and whatever kills us in between, and a key
 # that was destroyed is in no file any more.
 import base64
+import fcntl
 import os
 import pathlib
 import random
@@ -34,7 +35,6 @@ def die(k):
     k.proc.stop()
     world.wait_for(lambda: not world.listening(k.port), 10,
                    say="the port to be free")
-    time.sleep(0.1)
 
 
 def snapshot(k, name):
@@ -120,6 +120,18 @@ def test_kill_9_is_no_old_copy(s):
         die(k)
         k.serve()
         s.admin = k.admin()
+
+
+def test_a_killed_keeper_may_linger(s):
+    """Its lock outlives its port while the disk is slow."""
+    k = s.k
+    die(k)
+    with open(k.state / "perch.db-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        k.serve()
+        k.proc.wait_log("keeper.waits")
+    s.admin = k.admin()
+    assert "keeper.refused" not in k.proc.text()
 
 
 def root_traces(k, key):
