@@ -195,6 +195,11 @@ test_idempotency(void **state)
 	assert_int_equal(r->status, 422);
 	assert_string_equal(r->code, "idempotency_conflict");
 	c.body_len++;
+	c.id.iss = "https://second.example"; /* one name at two issuers */
+	r = kit_call(&t, &c);
+	assert_int_equal(r->status, 201);
+	assert_string_not_equal(perc_json_str(r->json, "code"), code);
+	c.id.iss = "";
 	kit_client(&t, "other", "admin");
 	c.id.scope = "admin";
 	c.id.sub = "other"; /* another client's keys are its own */
