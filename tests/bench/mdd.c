@@ -5,15 +5,17 @@
  *
  *	tests/bench/mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick]
  *	    [--scene each|10|50|100] [--octets N] [--burst N]
- *	    [--rate N | --peak]
+ *	    [--rate N | --peak | --delay N] [--who NAME]
  *	tests/bench/mdd --flood all|garbage|stun|hello|replay
  *	    [--flood-rate N] [--out N]
  *	tests/bench/mdd --memory
  *
  * Prints medians over the runs, and each forwarder's time as a ratio to the
  * other two. The three take turns, so that what else the machine does meets
- * them alike. All of it takes 15 minutes on two processors that do nothing
- * else, and says on stderr where it is.
+ * them alike. All of it takes 20 minutes on two processors that do nothing
+ * else, and says on stderr where it is. One line's delay at one rate, to be
+ * repeated, takes seconds: --who perch-mdd --scene each --octets 160
+ * --burst 8 --delay 400000.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -28,28 +30,30 @@
 #include "perc/log.h"
 #include "tests/bench/mddrig.h"
 
-#define SLOW	  5000 /* packets a second ... */
-#define SLOW_RUNS 3    /* times as many runs */
+#define SLOW	   5000 /* packets a second ... */
+#define SLOW_RUNS  3	/* times as many runs */
+#define COST_RUNS  3
+#define DELAY_RUNS 7
 
 static const struct sut *const suts[] = { &sut_perch, &sut_plain,
 	&sut_rtpengine };
 #define SUTS 3
 
 static struct {
-	const char *mdd, *scene;
+	const char *mdd, *scene, *who;
 	double seconds;
-	unsigned runs, octets, rate, burst;
+	unsigned runs, octets, rate, burst, delay;
 	bool peak, no_segments, flood, memory;
 	struct flood_opt f;
 } opt = { .mdd = "./perch-mdd",
 	.seconds = 0.4,
-	.runs = 3,
 	.f = { .rate = 200000, .out = 60000, .most = 600000 } };
 
 static struct rig rig[SUTS];
 static bool alive[SUTS];
 static long began;	     /* seconds of the monotonic clock */
 static FILE *second, *third; /* tables, while the first is printed */
+static double watch;	     /* most that a witness took in a line */
 
 struct scene {
 	const char *name, *word;
@@ -91,14 +95,21 @@ cost_run(struct rig *r, const struct rig_load *l, double *lost)
 	return out.cpu_ns;
 }
 
+/* As was asked for, or as is usual. */
+static unsigned
+runs(unsigned usual)
+{
+	return opt.runs != 0 ? opt.runs : usual;
+}
+
 /* A slow run is of few packets (200 that come, for 5,000/s to ten): what the
  * machine does meanwhile is a tenth of it, so there are more of them. */
 static unsigned
 runs_at(unsigned rate)
 {
-	unsigned runs = opt.runs * (rate <= SLOW ? SLOW_RUNS : 1);
+	unsigned n = runs(COST_RUNS) * (rate <= SLOW ? SLOW_RUNS : 1);
 
-	return runs > RIG_RUNS ? RIG_RUNS : runs;
+	return n > RIG_RUNS ? RIG_RUNS : n;
 }
 
 static void
@@ -106,47 +117,43 @@ cost(const struct scene *s, size_t payload, unsigned rate, unsigned burst)
 {
 	const struct rig_load l = { rate, burst, opt.seconds, false };
 	double ns[SUTS][RIG_RUNS], m[SUTS] = { 0 }, lost[SUTS] = { 0 };
-	unsigned runs = runs_at(rate), run, i;
+	unsigned n = runs_at(rate), run, i;
 
 	progress(s, payload, burst, rate);
-	for (run = 0; run < runs; run++)
+	for (run = 0; run < n; run++)
 		for (i = 0; i < SUTS; i++)
 			if (alive[i])
 				ns[i][run] = cost_run(&rig[i], &l, &lost[i]);
 	for (i = 0; i < SUTS; i++)
-		m[i] = alive[i] ? rig_median(ns[i], runs) : 0;
+		m[i] = alive[i] ? rig_median(ns[i], n) : 0;
 	printf("| %s | %zu | %u | %u | %.0f | %.0f | %.0f | %.2f | %.2f |",
 	    s->name, payload, burst, rate, m[0], m[1], m[2],
 	    m[1] > 0 ? m[0] / m[1] : 0, m[2] > 0 ? m[0] / m[2] : 0);
 	for (i = 0; i < SUTS; i++)
-		if (lost[i] > 0.005 * runs)
-			printf(
-			    " %s lost %.2f %%", suts[i]->name, lost[i] / runs);
+		if (lost[i] > 0.005 * n)
+			printf(" %s lost %.2f %%", suts[i]->name, lost[i] / n);
 	printf("\n");
 	(void)fflush(stdout);
 }
 
 /* ---- the highest rate ------------------------------------------------- */
 
-/* One cell. The forwarder has its processor and nothing else runs there, the
- * generator sends as planned, all is forwarded; or the cell says so. */
+/* One line. The forwarder has its processor and nothing else runs there, the
+ * generator sends as planned, all is forwarded; or the line says so. */
 static void
-delay(unsigned who, unsigned rate, unsigned burst)
+delay(const struct scene *s, size_t payload, unsigned burst, unsigned who,
+    unsigned rate)
 {
 	struct rig_delay d;
+	char what[64];
 
-	if (rate == 0) {
-		fprintf(third, " |");
+	if (rate == 0)
 		return;
-	}
-	rig_delay(&rig[who], rate, burst, opt.seconds, opt.runs, &d);
-	fprintf(third, " %.0f / %.0f at %.0f, %.0f %%", d.p50_us, d.p99_us,
-	    d.rate * d.part, 100 * d.busy);
-	if (d.lost > 0)
-		fprintf(third, ", lost %.4f %%", d.lost);
-	if (d.waited > 0.5)
-		fprintf(third, ", waited %.1f %%", d.waited);
-	fprintf(third, " |");
+	rig_delay(&rig[who], rate, burst, opt.seconds, runs(DELAY_RUNS), &d);
+	(void)snprintf(
+	    what, sizeof(what), "%s | %zu | %u", s->name, payload, burst);
+	table_delay_row(third, what, suts[who]->name, &d);
+	watch = d.watch > watch ? d.watch : watch;
 }
 
 static void
@@ -155,11 +162,23 @@ delays(const struct scene *s, size_t payload, unsigned burst,
 {
 	unsigned i;
 
-	fprintf(third, "| %s | %zu | %u |", s->name, payload, burst);
 	for (i = 0; i < SUTS; i++)
-		delay(i, p[i].rate / 2, burst);
-	delay(0, p[0].rate == 0 ? 0 : p[2].rate * 3 / 4, burst);
-	fprintf(third, "\n");
+		delay(s, payload, burst, i, p[i].rate / 2);
+	delay(s, payload, burst, 0, p[0].rate == 0 ? 0 : p[2].rate * 3 / 4);
+}
+
+/* At the rate that was asked for. */
+static void
+delays_at(const struct scene *s, size_t payload, unsigned burst)
+{
+	unsigned i;
+
+	progress(s, payload, burst, opt.delay);
+	for (i = 0; i < SUTS; i++)
+		if (alive[i]) {
+			rig_first(rig[i].pid, true);
+			delay(s, payload, burst, i, opt.delay);
+		}
 }
 
 static void
@@ -192,6 +211,9 @@ scene_open(const struct scene *s, size_t payload, const char *dir)
 
 	for (i = 0; i < SUTS; i++) {
 		memset(&rig[i], 0, sizeof(rig[i]));
+		alive[i] = false;
+		if (opt.who != NULL && strcmp(opt.who, suts[i]->name) != 0)
+			continue;
 		rig[i].mdd = opt.mdd;
 		rig[i].no_segments = opt.no_segments;
 		(void)snprintf(rig[i].dir, sizeof(rig[i].dir), "%s", dir);
@@ -225,12 +247,14 @@ costs(const struct scene *s, size_t payload)
 
 	for (i = 0; i < 3; i++)
 		for (k = 0; k < 2; k++)
-			if (!opt.peak && wanted(opt.rate, rates[i]) &&
+			if (!opt.peak && opt.delay == 0 &&
+			    wanted(opt.rate, rates[i]) &&
 			    wanted(opt.burst, bursts[k]))
 				cost(s, payload, rates[i], bursts[k]);
 	for (k = 0; opt.rate == 0 && k < 2; k++)
 		if (wanted(opt.burst, bursts[k]))
-			peaks(s, payload, bursts[k]);
+			(opt.delay == 0 ? peaks : delays_at)(
+			    s, payload, bursts[k]);
 }
 
 static void
@@ -260,7 +284,9 @@ usage(int code)
 	fputs("usage: mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick] "
 	      "[--no-segments]\n"
 	      "           [--scene each|10|50|100] [--octets 160|1200] "
-	      "[--burst 1|8] [--rate 5000|20000|60000 | --peak]\n"
+	      "[--burst 1|8]\n"
+	      "           [--rate 5000|20000|60000 | --peak | --delay RATE] "
+	      "[--who perch-mdd|plain|rtpengine]\n"
 	      "       mdd --flood all|garbage|stun|hello|replay "
 	      "[--flood-rate N] [--out N] [--seconds S]\n"
 	      "       mdd --memory\n",
@@ -273,7 +299,8 @@ static const struct option longs[] = { { "mdd", 1, NULL, 'm' },
 	{ "quick", 0, NULL, 'q' }, { "no-segments", 0, NULL, 'n' },
 	{ "scene", 1, NULL, 'S' }, { "octets", 1, NULL, 'O' },
 	{ "rate", 1, NULL, 'R' }, { "burst", 1, NULL, 'B' },
-	{ "peak", 0, NULL, 'p' }, { "flood", 1, NULL, 'f' },
+	{ "peak", 0, NULL, 'p' }, { "delay", 1, NULL, 'D' },
+	{ "who", 1, NULL, 'w' }, { "flood", 1, NULL, 'f' },
 	{ "flood-rate", 1, NULL, 'F' }, { "out", 1, NULL, 'o' },
 	{ "memory", 0, NULL, 'M' }, { "help", 0, NULL, 'h' }, { 0 } };
 
@@ -312,6 +339,9 @@ option_value(int c, const char *v)
 	case 'S':
 		opt.scene = v;
 		break;
+	case 'w':
+		opt.who = v;
+		break;
 	case 'f':
 		opt.flood = true;
 		opt.f.kind = strcmp(v, "all") == 0 ? NULL : v;
@@ -320,6 +350,7 @@ option_value(int c, const char *v)
 		*(c == 'r'	   ? &opt.runs
 			: c == 'O' ? &opt.octets
 			: c == 'R' ? &opt.rate
+			: c == 'D' ? &opt.delay
 			: c == 'B' ? &opt.burst
 			: c == 'F' ? &opt.f.rate
 				   : &opt.f.out) = (unsigned)atoi(v);
@@ -336,8 +367,7 @@ options(int argc, char *argv[])
 			option_value(c, optarg);
 		else
 			option_flag(c);
-	return opt.runs >= 1 && opt.runs <= RIG_RUNS && opt.seconds > 0 &&
-	    optind == argc;
+	return opt.runs <= RIG_RUNS && opt.seconds > 0 && optind == argc;
 }
 
 /* perch-mdd by itself. */
@@ -364,27 +394,27 @@ beside(const char *dir)
 	began = (long)t.tv_sec;
 	need((second = open_memstream(&text[0], &n)) != NULL &&
 	    (third = open_memstream(&text[1], &n)) != NULL);
+	table_delay_head(third);
 	printf("Nanoseconds of the forwarder's processor for each packet that "
 	       "leaves; medians of %u runs of %.1f s, at "
 	       "%u/s of %u.\n\n"
 	       "| who | octets | burst | packets/s out | perch-mdd | plain | "
 	       "rtpengine | to plain | to rtpengine |\n"
 	       "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-	    opt.runs, opt.seconds, SLOW, runs_at(SLOW));
+	    runs(COST_RUNS), opt.seconds, SLOW, runs_at(SLOW));
 	each_scene(dir);
 	need(fclose(second) == 0 && fclose(third) == 0);
-	printf(
-	    "\nHighest rate out without loss.\n\n"
-	    "| who | octets | burst | perch-mdd | plain | rtpengine | to "
-	    "rtpengine |\n|---|---:|---:|---:|---:|---:|---:|\n%s"
-	    "\nDelay p50 / p99, microseconds from before the generator's "
-	    "sendmmsg to the system's stamp at the receiver, and at how many "
-	    "packets/s out and how much of its processor: half of the "
-	    "highest rate, and of 1.5 times rtpengine's.\n\n"
-	    "| who | octets | burst | perch-mdd | plain | rtpengine | "
-	    "perch-mdd, of 1.5 x rtpengine's |\n"
-	    "|---|---:|---:|---:|---:|---:|---:|\n%s",
-	    text[0], text[1]);
+	printf("\nHighest rate out without loss.\n\n"
+	       "| who | octets | burst | perch-mdd | plain | rtpengine | to "
+	       "rtpengine |\n|---|---:|---:|---:|---:|---:|---:|\n%s"
+	       "\nDelay in microseconds, from before the generator's sendmmsg "
+	       "to the system's stamp at the receiver, at half of the highest "
+	       "rate (the second line of perch-mdd: of 1.5 times rtpengine's); "
+	       "medians of %u runs of %.1f s. Without stops: of packets "
+	       "that were not on their way while a processor stood still for "
+	       "more than 150 us, nor as long again after. The witness of that "
+	       "took at most %.1f %% of the forwarder's processor.\n\n%s",
+	    text[0], runs(DELAY_RUNS), opt.seconds, 100 * watch, text[1]);
 	free(text[0]);
 	free(text[1]);
 }
@@ -421,6 +451,7 @@ main(int argc, char *argv[])
 	(void)setrlimit(RLIMIT_NOFILE, &many);
 	need(mkdtemp(dir) != NULL && uname(&u) == 0);
 	rig_pin(0, 0);
+	stops_open();
 	printf(
 	    "%s, %s %s, %ld processors: forwarders alone on one of them.\n\n",
 	    processor(), u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN));

@@ -85,6 +85,13 @@ struct batch {
 };
 
 static void
+delay_add(struct ear_delays *d, int64_t ns)
+{
+	if (d->n < SAMPLES)
+		d->us10[d->n++] = ns < 0 ? 0 : (uint32_t)(ns / 100);
+}
+
+static void
 delay_note(struct rig *r, const struct train *t, struct ear *e,
     struct msghdr *h, const uint8_t *p)
 {
@@ -93,16 +100,17 @@ delay_note(struct rig *r, const struct train *t, struct ear *e,
 	struct timespec ts;
 	int64_t ns;
 
-	if (c == NULL || c->cmsg_type != SO_TIMESTAMPNS || who >= r->senders ||
-	    e->n == SAMPLES)
+	if (c == NULL || c->cmsg_type != SO_TIMESTAMPNS || who >= r->senders)
 		return;
 	memcpy(&ts, CMSG_DATA(c), sizeof(ts));
 	at = (uint16_t)((p[2] << 8 | p[3]) - t->first_seq[who]);
 	at = at / t->burst * r->senders + who;
 	if (at >= t->packets / t->burst)
 		return;
-	ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec - t->sent_ns[at];
-	e->us10[e->n++] = ns < 0 ? 0 : (uint32_t)(ns / 100);
+	ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	delay_add(&e->all, ns - t->sent_ns[at]);
+	if (!stops_touch(t->sent_ns[at], ns))
+		delay_add(&e->still, ns - t->sent_ns[at]);
 }
 
 bool
@@ -138,22 +146,31 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void
+delays_open(struct ear_delays *d)
+{
+	if (d->us10 == NULL)
+		need((d->us10 = calloc(SAMPLES, sizeof(*d->us10))) != NULL);
+	d->n = 0;
+}
+
 void
 ear_open(struct ear *e)
 {
-	if (e->us10 == NULL)
-		need((e->us10 = calloc(SAMPLES, sizeof(*e->us10))) != NULL);
-	e->received = e->n = 0;
+	delays_open(&e->all);
+	delays_open(&e->still);
+	e->received = 0;
 }
 
 void
 ear_sort(struct ear *e)
 {
-	qsort(e->us10, e->n, sizeof(*e->us10), by_value);
+	qsort(e->all.us10, e->all.n, sizeof(*e->all.us10), by_value);
+	qsort(e->still.us10, e->still.n, sizeof(*e->still.us10), by_value);
 }
 
 double
-ear_delay_us(const struct ear *e, unsigned parts)
+ear_delay_us(const struct ear_delays *d, unsigned parts)
 {
-	return e->n == 0 ? 0 : e->us10[(uint64_t)e->n * parts / 1000] / 10.0;
+	return d->n == 0 ? 0 : d->us10[(uint64_t)d->n * parts / 1000] / 10.0;
 }

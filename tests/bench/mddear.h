@@ -14,10 +14,13 @@ struct train {
 	uint16_t first_seq[RIG_MEMBERS];
 };
 
+struct ear_delays { /* in tenths of microseconds */
+	uint32_t *us10;
+	unsigned n;
+};
 struct ear {
 	uint64_t received;
-	uint32_t *us10; /* delays, in tenths of microseconds */
-	unsigned n;
+	struct ear_delays all, still; /* still: no stop touched it */
 };
 
 /* The clock that the system stamps packets by. */
@@ -31,4 +34,4 @@ ear_drain(struct rig *r, const struct train *t, struct ear *e, unsigned who);
 void ear_open(struct ear *e);
 void ear_sort(struct ear *e);
 /* Sorted; of `parts` in a thousand none is longer. */
-double ear_delay_us(const struct ear *e, unsigned parts);
+double ear_delay_us(const struct ear_delays *d, unsigned parts);

@@ -213,6 +213,7 @@ burst_send(struct rig *r, struct train *t, unsigned k)
 		need(n > 0 || errno == EAGAIN || errno == ECONNREFUSED);
 		done += n > 0 ? (unsigned)n : 0;
 	}
+	stops_note(t->sent_ns[k], rig_now_ns());
 }
 
 /* ---- a run ------------------------------------------------------------ */
@@ -262,9 +263,11 @@ train_run(struct rig *r, const struct rig_load *l, struct train *t,
 		t0 += stalled(due, l);
 		burst_send(r, t, k);
 	}
-	out->late = (double)(rig_now_ns() - began - (int64_t)(gap * bursts));
-	out->late /= 1e9;
+	due = rig_now_ns();
+	out->late = (double)(due - began - (int64_t)(gap * bursts)) / 1e9;
 	quiet(r, t, e, SETTLE_NS);
+	if (l->sampled)
+		stops_end(began, due, &out->stops);
 }
 
 /* What waits until the end is memory that the forwarder's packets would have to
@@ -284,8 +287,10 @@ result_fill(const struct rig *r, const struct rig_load *l,
 		out->cpu_ns = (double)out->ran_ns / (double)out->delivered;
 	out->busy = (double)out->ran_ns / 1e9 / (l->seconds + out->late);
 	ear_sort(e);
-	out->p50_us = ear_delay_us(e, 500);
-	out->p99_us = ear_delay_us(e, 990);
+	out->p50_us = ear_delay_us(&e->all, 500);
+	out->p99_us = ear_delay_us(&e->all, 990);
+	out->still_us = ear_delay_us(&e->still, 990);
+	out->still = e->all.n == 0 ? 0 : (double)e->still.n / e->all.n;
 }
 
 void
@@ -305,8 +310,10 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 	(void)rig_drops(r);
 	ear_open(&e);
 	ran = rig_cpu_ns(r->pid, &waited);
-	if (l->sampled)
+	if (l->sampled) {
 		rig_first(0, true);
+		stops_begin();
+	}
 	train_run(r, l, &t, &e, out);
 	rig_first(0, false);
 	out->ran_ns = rig_cpu_ns(r->pid, &out->waited_ns) - ran;

@@ -9,10 +9,12 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 
 #include "perc/srtp.h"
+#include "tests/bench/mddstop.h"
 
 #define RIG_MEMBERS 101
 #define RIG_PACKET  1600 /* octets at most */
@@ -76,6 +78,9 @@ struct rig_result {
 	uint64_t ran_ns;
 	uint64_t waited_ns; /* that it could have run and another process did */
 	double p50_us, p99_us;
+	/* Sampled only: p99 of the part of the packets that no stop touched. */
+	double still_us, still;
+	struct stops stops;
 };
 
 void rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
@@ -103,15 +108,29 @@ void
 rig_peak(struct rig *r, unsigned burst, double seconds, struct rig_peak *p);
 
 #define RIG_RUNS 15
-struct rig_delay {     /* medians of the runs, lost and waited of all */
+struct rig_spread {
+	double median, least, most;
+};
+struct rig_delay {     /* medians of the runs, or means where nothing is said */
 	unsigned rate; /* packets a second that were to leave */
-	double part;   /* of it that the generator sent */
-	double p50_us, p99_us;
-	double busy;	     /* part of its processor that it took */
-	double lost, waited; /* %, of packets; of time, for its processor */
+	double part;   /* of it that the generator sent; median */
+	double p50_us; /* median */
+	struct rig_spread p99_us, still_us; /* all packets; no stop's */
+	double busy; /* part of its processor that it took; median */
+	bool known;  /* there was a witness of stops */
+	/* Parts: of the packets lost and left out of still_us; of the time in
+	 * which it waited for another process, in which it stood still, the
+	 * generator's did, and which the witness took. */
+	double lost, left_out, waited, stopped, sender, watch;
+	double longest_us; /* of stops in all runs */
 };
 void rig_delay(struct rig *r, unsigned rate, unsigned burst, double seconds,
     unsigned runs, struct rig_delay *d);
+
+/* mddtable.c. what: the line's first cells. */
+void table_delay_head(FILE *f);
+void table_delay_row(FILE *f, const char *what, const char *who,
+    const struct rig_delay *d);
 
 /* Sorts v. */
 double rig_median(double *v, unsigned n);

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,10 @@
 
 #include "tests/bench/mddrig.h"
 
-#define TEXT 65536
+#define TEXT	 65536
+#define PING_MS	 50
+#define START_MS 10000
+#define STARTS	 3
 
 struct bencode {
 	char buf[TEXT];
@@ -70,6 +74,25 @@ put_request(struct bencode *b, const char *command)
 	put_pair(b, "call-id", id);
 }
 
+/* Does it hear us yet? Each time it is asked anew: what comes before it listens
+ * is refused by the system, which our socket then tells us. */
+static bool
+answers(void)
+{
+	char ping[64], answer[64];
+	struct pollfd p = { control, POLLIN, 0 };
+	int n;
+
+	n = snprintf(ping, sizeof(ping), "%u d7:command4:pinge", ++cookie);
+	(void)!send(control, ping, (size_t)n, 0);
+	if (poll(&p, 1, PING_MS) != 1)
+		return false;
+	if (recv(control, answer, sizeof(answer), MSG_DONTWAIT) > 0)
+		return true;
+	(void)usleep(PING_MS * 1000);
+	return false;
+}
+
 /* Ask, and give the answer's SDP ("" when it has none). */
 static void
 ask(struct bencode *q, char sdp[static TEXT])
@@ -81,9 +104,11 @@ ask(struct bencode *q, char sdp[static TEXT])
 
 	put(&m, "%u %s", ++cookie, q->buf);
 	need(send(control, m.buf, m.n, 0) == (ssize_t)m.n);
-	n = recv(control, answer, sizeof(answer) - 1, 0);
-	need(n > 0);
-	answer[n] = '\0';
+	do { /* a ping's answer may still come */
+		n = recv(control, answer, sizeof(answer) - 1, 0);
+		need(n > 0);
+		answer[n] = '\0';
+	} while (strtoul(answer, NULL, 10) != cookie);
 	if (strstr(answer, "6:result2:ok") == NULL) {
 		fprintf(stderr, "rtpengine: \"%s\" to \"%s\"\n", answer, m.buf);
 		need(!"rtpengine does as it is told");
@@ -268,32 +293,52 @@ rtpengine_revive(struct rig *r)
 	meet(r);
 }
 
-static bool
-rtpengine_start(struct rig *r)
-{
-	unsigned port;
-	int status;
-
-	port = control_open();
-	r->pid = fork();
-	need(r->pid >= 0);
-	if (r->pid == 0)
-		engine_run(r, port);
-	(void)usleep(1000000);
-	if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
-		(void)close(control);
-		return false; /* not installed */
-	}
-	meet(r);
-	return true;
-}
-
 static void
 rtpengine_stop(struct rig *r)
 {
 	(void)kill(r->pid, SIGTERM);
 	(void)waitpid(r->pid, NULL, 0);
 	(void)close(control);
+}
+
+/* 1: it answers; 0: it ended, as when somebody took the port between our look
+ * and its own; -1: it is not installed. */
+static int
+engine_start(struct rig *r)
+{
+	unsigned port = control_open(), i;
+	int status = 0;
+
+	r->pid = fork();
+	need(r->pid >= 0);
+	if (r->pid == 0)
+		engine_run(r, port);
+	for (i = 0; i < START_MS / PING_MS; i++) {
+		if (answers())
+			return 1;
+		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
+			(void)close(control);
+			return WIFEXITED(status) && WEXITSTATUS(status) == 127
+			    ? -1
+			    : 0;
+		}
+	}
+	fprintf(stderr, "bench: rtpengine does not answer: once more\n");
+	rtpengine_stop(r);
+	return 0;
+}
+
+static bool
+rtpengine_start(struct rig *r)
+{
+	unsigned tries;
+	int is = 0;
+
+	for (tries = 0; is == 0 && tries < STARTS; tries++)
+		is = engine_start(r);
+	if (is > 0)
+		meet(r);
+	return is > 0;
 }
 
 const struct sut sut_rtpengine = { "rtpengine", false, rtpengine_start,
