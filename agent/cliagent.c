@@ -68,6 +68,8 @@ show_media(const json_t *conf)
 		    cli_get(s, "media"), cli_get(s, "sdp"));
 		cli_say("    ffplay -protocol_whitelist file,udp,rtp %s",
 		    cli_get(s, "sdp"));
+		if (cli_get(s, "vlc")[0] != '\0')
+			cli_say("    vlc %s", cli_get(s, "vlc"));
 	}
 }
 

@@ -4,6 +4,13 @@
  * session name only with line ends taken out, and never a file name, which
  * is made of the member's id. A file appears by rename, so that a program
  * watching the directory never reads half of one.
+ *
+ * VLC without live555 (Debian's) has FFmpeg's reader for SDP, but never chooses
+ * it by itself, and an option in a playlist that chooses it is "unsafe". A
+ * location of access "file" and demux "avformat" chooses it, and of VLC's
+ * playlists that a desktop knows only QuickTime's media link leaves a location
+ * as it is: in M3U, PLS and XSPF "file/avformat" is no scheme, so they take it
+ * for a path.
  */
 #include "agent/frontsdp.h"
 
@@ -20,6 +27,9 @@
 #include "agent/text.h"
 #include "perc/json.h"
 #include "perc/log.h"
+
+#define SDP  ".sdp"
+#define LINK ".qtl"
 
 static void
 plain(char *out, size_t cap, const char *s)
@@ -78,16 +88,44 @@ front_sdp_text(char out[static FRONT_SDP_TEXT_MAX], const json_t *stream)
 	return 0;
 }
 
-/* "m_abc-audio.sdp"; false when the member is none of ours. */
+int
+front_sdp_link(char **out, const char *path)
+{
+	struct text t = { 0 };
+	char part[256];
+	size_t n;
+
+	if (path[0] != '/')
+		return PERC_ERR_FORMAT;
+	text_add(&t,
+	    "<?xml version=\"1.0\"?>\n<?quicktime "
+	    "type=\"application/x-quicktime-media-link\"?>\n"
+	    "<embed src=\"file/avformat://");
+	for (; *path == '/'; path += n) {
+		n = strcspn(++path, "/");
+		text_put(part, sizeof(part), "%.*s", (int)n, path);
+		text_add(&t, "/");
+		text_add_escaped(&t, part);
+	}
+	text_add(&t, "\" autoplay=\"true\"/>\n");
+	if (t.failed) {
+		text_clear(&t);
+		return PERC_ERR_NOMEM;
+	}
+	*out = t.p;
+	return 0;
+}
+
+/* "m_abc-audio" and ext; false when the member is none of ours. */
 static bool
-file_name(char *out, size_t cap, const json_t *stream)
+file_name(char *out, size_t cap, const json_t *stream, const char *ext)
 {
 	const char *member = perc_json_str(stream, "member");
 	const char *media = perc_json_str(stream, "media");
 
 	if (!text_is_id(member, "m_") || media == NULL)
 		return false;
-	text_put(out, cap, "%s-%s.sdp", member, media);
+	text_put(out, cap, "%s-%s%s", member, media, ext);
 	return true;
 }
 
@@ -121,7 +159,7 @@ conf_dir_open(const char *dir, const char *conf, char *path, size_t cap)
 }
 
 static bool
-is_wanted(const json_t *out, const char *file)
+is_wanted(const json_t *out, const char *file, const char *ext)
 {
 	char name[96];
 	const json_t *s;
@@ -129,7 +167,8 @@ is_wanted(const json_t *out, const char *file)
 
 	json_array_foreach(out, i, s)
 	{
-		if (file_name(name, sizeof(name), s) && strcmp(name, file) == 0)
+		if (file_name(name, sizeof(name), s, ext) &&
+		    strcmp(name, file) == 0)
 			return true;
 	}
 	return false;
@@ -139,8 +178,8 @@ is_wanted(const json_t *out, const char *file)
 static void
 sweep(int fd, const json_t *out)
 {
+	const char *ext;
 	struct dirent *e;
-	size_t n;
 	DIR *d;
 
 	if ((d = fdopendir(fd)) == NULL) {
@@ -148,18 +187,52 @@ sweep(int fd, const json_t *out)
 		return;
 	}
 	while ((e = readdir(d)) != NULL) {
-		n = strlen(e->d_name);
-		if (n > 4 && strcmp(e->d_name + n - 4, ".sdp") == 0 &&
-		    !is_wanted(out, e->d_name))
+		if ((ext = strrchr(e->d_name, '.')) != NULL &&
+		    (strcmp(ext, SDP) == 0 || strcmp(ext, LINK) == 0) &&
+		    !is_wanted(out, e->d_name, ext))
 			(void)unlinkat(dirfd(d), e->d_name, 0);
 	}
 	closedir(d);
 }
 
+/* One file of a stream, and its path in the stream as `member`. */
+static int
+stream_file(int fd, const char *dir, json_t *s, const char *ext,
+    const char *member, const char *text)
+{
+	char name[96], *full;
+	int r = PERC_ERR_FORMAT;
+
+	if (file_name(name, sizeof(name), s, ext) &&
+	    (r = write_one(fd, name, text)) != 0)
+		log_warn("sdp_write file=%s", name);
+	if (r != 0)
+		return r;
+	full = text_new("%s/%s", dir, name);
+	if (full == NULL ||
+	    json_object_set_new(s, member, json_string(full)) != 0)
+		r = PERC_ERR_NOMEM;
+	text_free(full);
+	return r;
+}
+
+static void
+stream_files(int fd, const char *dir, json_t *s)
+{
+	char text[FRONT_SDP_TEXT_MAX], *link;
+
+	if (front_sdp_text(text, s) != 0 ||
+	    stream_file(fd, dir, s, SDP, "sdp", text) != 0 ||
+	    front_sdp_link(&link, perc_json_str(s, "sdp")) != 0)
+		return;
+	(void)stream_file(fd, dir, s, LINK, "vlc", link);
+	text_free(link);
+}
+
 void
 front_sdp_write(const char *dir, const char *conf, json_t *out)
 {
-	char path[4096], name[96], full[4352], text[FRONT_SDP_TEXT_MAX];
+	char path[4096];
 	json_t *s;
 	size_t i;
 	int fd;
@@ -170,16 +243,8 @@ front_sdp_write(const char *dir, const char *conf, json_t *out)
 	}
 	json_array_foreach(out, i, s)
 	{
-		if (i >= FRONT_SDP_STREAMS_MAX ||
-		    !file_name(name, sizeof(name), s) ||
-		    front_sdp_text(text, s) != 0)
-			continue;
-		if (write_one(fd, name, text) != 0) {
-			log_warn("sdp_write file=%s", name);
-			continue;
-		}
-		text_put(full, sizeof(full), "%s/%s", path, name);
-		json_object_set_new(s, "sdp", json_string(full));
+		if (i < FRONT_SDP_STREAMS_MAX)
+			stream_files(fd, path, s);
 	}
 	sweep(fd, out);
 }

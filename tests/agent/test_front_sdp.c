@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/frontsdp.h"
+#include "agent/text.h"
 #include "perc/json.h"
 
 static json_t *
@@ -78,10 +79,28 @@ test_absurd_is_refused(void **state)
 	json_decref(s);
 }
 
+/* What a directory is called must not become XML, nor another URL. */
+static void
+test_link(void **state)
+{
+	char *text = NULL;
+
+	assert_int_equal(
+	    front_sdp_link(&text, "/run/a \"b\">&%/c_1/m_b-audio.sdp"), 0);
+	assert_string_equal(text,
+	    "<?xml version=\"1.0\"?>\n"
+	    "<?quicktime type=\"application/x-quicktime-media-link\"?>\n"
+	    "<embed src=\"file/avformat:///run/a%20%22b%22%3E%26%25/c_1/"
+	    "m_b-audio.sdp\" autoplay=\"true\"/>\n");
+	text_free(text);
+	assert_int_equal(
+	    front_sdp_link(&text, "run/c_1/m_b.sdp"), PERC_ERR_FORMAT);
+}
+
 static void
 test_directory_follows(void **state)
 {
-	char dir[] = "/tmp/perch-sdp-XXXXXX", path[256];
+	char dir[] = "/tmp/perch-sdp-XXXXXX", path[256], link[256];
 	json_t *out = json_array();
 	struct stat st;
 
@@ -96,10 +115,18 @@ test_directory_follows(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_null(json_object_get(json_array_get(out, 3), "sdp"));
+	assert_null(json_object_get(json_array_get(out, 3), "vlc"));
+	snprintf(link, sizeof(link), "%s/c_1/m_b-audio.qtl", dir);
+	assert_string_equal(perc_json_str(json_array_get(out, 2), "vlc"), link);
+	assert_int_equal(stat(link, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
 
 	json_array_remove(out, 2);
 	front_sdp_write(dir, "c_1", out);
 	assert_int_not_equal(stat(path, &st), 0); /* Bob has gone */
+	assert_int_not_equal(stat(link, &st), 0);
+	assert_int_equal(
+	    stat(perc_json_str(json_array_get(out, 1), "vlc"), &st), 0);
 	front_sdp_remove(dir, "c_1");
 	snprintf(path, sizeof(path), "%s/c_1", dir);
 	assert_int_not_equal(stat(path, &st), 0);
@@ -114,6 +141,7 @@ main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_name_makes_no_line),
 		cmocka_unit_test(test_absurd_is_refused),
+		cmocka_unit_test(test_link),
 		cmocka_unit_test(test_directory_follows),
 	};
 

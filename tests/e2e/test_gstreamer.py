@@ -18,6 +18,7 @@ import meeting                                              # noqa: E402
 from people import state                                    # noqa: E402
 import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
+import vlc                                                  # noqa: E402
 import world                                                # noqa: E402
 
 ELEMENTS = ("vp8enc", "vp8dec", "x264enc", "avdec_h264", "opusenc", "opusdec",
@@ -192,6 +193,7 @@ class Picture(meeting.Meeting):
                     self.heard(p, o)
         self.who_is_who()
         self.sdp()
+        self.vlc()
         self.feedback()
 
     def seen(self, p, other, what):
@@ -237,6 +239,33 @@ class Picture(meeting.Meeting):
         tap.ok(r.returncode == 0 and len(r.stdout) >= 5 * 160 * 120,
                "ffmpeg opens the same file and sees, though it asks for no "
                "key frame", r.returncode, len(r.stdout), r.stderr[-500:])
+
+    def vlc(self):
+        """Given the link and nothing else, VLC sees and hears Alice."""
+        lack = vlc.missing()
+        if lack:
+            tap.skip("VLC opens the media link", f"no {lack} here")
+            return
+        alice, _, carol = self.people
+        seen, heard = None, None
+        for media in ("video", "audio"):
+            carol.procs[f"{media}-of-Alice"].stop()
+        sees, hears = (vlc.Vlc(self.w, m, carol.out("Alice", m)["vlc"])
+                       for m in ("video", "audio"))
+        try:
+            world.wait_for(lambda: len(sees.pictures()) > 2, 40, say="VLC")
+            seen = sees.brightness()
+            world.wait_for(lambda: hears.loud() > 50, 40, say="VLC")
+            heard = True
+        except world.Broken:
+            pass
+        tap.ok(isinstance(seen, int) and seen > 200,
+               "VLC opens the media link by itself and sees Alice: VP8", seen,
+               sees.proc.text()[-1500:])
+        tap.ok(heard, "and hears her: Opus", hears.loud(),
+               hears.proc.text()[-1500:])
+        for v in (sees, hears):
+            v.proc.stop()
 
     def feedback(self):
         alice = self.people[0]

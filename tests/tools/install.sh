@@ -21,8 +21,9 @@ PKG_CHECK="clang clang-format libclang-rt-14-dev llvm mandoc shellcheck
 	git python3-aiortc python3-cryptography python3-icalendar python3-aiosmtpd
 	procps python3-yaml python3-jsonschema systemd zbar-tools zsh
 	libnss-wrapper libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2
-	libpcre2-8-0 gstreamer1.0-tools gstreamer1.0-plugins-base
-	gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-libav
+	libpcre2-8-0 vlc-bin vlc-plugin-base
+	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+	gstreamer1.0-plugins-ugly gstreamer1.0-libav
 	dbus libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7
 	libevent-pthreads-2.1-7 libhiredis0.14 libmariadb3 libpq5"
 
