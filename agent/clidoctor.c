@@ -238,6 +238,7 @@ examine(struct doctor *d)
 	if (d->c->opt[CLI_TRIAL] != NULL)
 		doctor_login(d);
 	doctor_relays(d);
+	doctor_vault(d);
 	r = d->bad == 0 ? CLI_OK : CLI_FAILED;
 out:
 	doctor_page_clear(&p);

@@ -2,8 +2,8 @@
 /*
  * One examination, shared by clidoctor.c (its frame), clidoctorkmf.c (the
  * KMF), clidoctoridp.c (the identity providers), clidoctorlogin.c (a trial
- * login), clidoctortoken.c (what it brings) and clidoctorrelay.c (the way of
- * media, where an agent runs).
+ * login), clidoctortoken.c (what it brings) and, where an agent runs,
+ * clidoctorrelay.c (the way of media) and clidoctorvault.c (its keys).
  */
 #pragma once
 
@@ -58,6 +58,10 @@ void doctor_providers(struct doctor *d, const json_t *list);
 void doctor_login(struct doctor *d);
 /* clidoctorrelay.c */
 void doctor_relays(struct doctor *d);
+/* What the agent answers; NULL: none runs, or it does not say. json_decref. */
+json_t *doctor_ask(const struct doctor *d, const char *cmd);
+/* clidoctorvault.c */
+void doctor_vault(struct doctor *d);
 /* clidoctortoken.c: what frontexamine.c saw; NULL: nothing */
 void doctor_tokens(struct doctor *d, const json_t *seen);
 /* Why a KMF would refuse them, and what to do; NULL: nothing there tells. */

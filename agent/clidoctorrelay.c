@@ -14,8 +14,8 @@
 
 #define TRY_MS 15000
 
-static json_t *
-ask(const struct doctor *d, const char *cmd)
+json_t *
+doctor_ask(const struct doctor *d, const char *cmd)
 {
 	json_t *what = json_pack("{s:s}", "cmd", cmd), *result = NULL;
 	struct talk t = { .quiet = true,
@@ -56,7 +56,7 @@ advice_for(const char *words)
 static void
 relays(struct doctor *d)
 {
-	json_t *j = ask(d, "relays");
+	json_t *j = doctor_ask(d, "relays");
 	const json_t *one;
 	size_t i;
 
@@ -77,7 +77,7 @@ relays(struct doctor *d)
 static void
 paths(struct doctor *d)
 {
-	json_t *j = ask(d, "status");
+	json_t *j = doctor_ask(d, "status");
 	const json_t *one, *leg;
 	size_t i;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -219,16 +220,16 @@ protection_check(
 
 static void
 report_make(char *out, size_t cap, const struct options *o,
-    const struct perc_cage_report *cage)
+    const struct perc_cage_report *cage, bool undumpable)
 {
 	static const char *const names[] = { "none", "locked", "secret" };
 
 	snprintf(out, cap,
 	    "{\"secret_memory\":\"%s\",\"seccomp\":%s,\"landlock\":%s,"
-	    "\"landlock_abi\":%d,\"user_config\":%s}",
+	    "\"landlock_abi\":%d,\"undumpable\":%s,\"user_config\":%s}",
 	    names[perc_secmem_level()], cage->seccomp ? "true" : "false",
 	    cage->landlock ? "true" : "false", cage->landlock_abi,
-	    o->user_config ? "true" : "false");
+	    undumpable ? "true" : "false", o->user_config ? "true" : "false");
 }
 
 static void
@@ -298,6 +299,7 @@ main(int argc, char *argv[])
 	struct perc_cage_report cage = { 0 };
 	struct vault_setup setup = { .config = &config };
 	char report[256];
+	bool undumpable;
 	int r;
 
 	secmem_start();
@@ -310,11 +312,12 @@ main(int argc, char *argv[])
 		fatalx("%s", e.text);
 	if ((r = warm_up()) != 0)
 		fatalx("warm up: %s", perc_strerror(r));
+	undumpable = prctl(PR_GET_DUMPABLE) == 0; /* a caged one cannot ask */
 	r = perc_sandbox(PERC_CAGE_VAULT, NULL, NULL, &cage);
 	if (r != 0 && r != PERC_ERR_UNSUPPORTED)
 		fatal("sandbox: %s", perc_strerror(r));
 	protection_check(&config, &cage);
-	report_make(report, sizeof(report), &o, &cage);
+	report_make(report, sizeof(report), &o, &cage, undumpable);
 	setup.report = report;
 	setup.out_base =
 	    (uint16_t)(config.local_out_base != 0 ? config.local_out_base

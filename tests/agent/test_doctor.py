@@ -170,12 +170,26 @@ def login(w, d, kmf, mdd, provider, name, *how):
     return p
 
 
+def vault(d, agent):
+    """What perch status tells of the vault, a line each, none of it wrong."""
+    has = agent.json("status")["protection"]
+    j = d.json()
+    seen = {c["check"]: c for c in j["checks"] if c["subject"] == "vault"}
+    good = {"memory": has["secret_memory"] == "secret",
+            **{n: has[n] for n in ("seccomp", "landlock", "undumpable",
+                                   "local_owner")}}
+    told = {n: "do" not in c for n, c in seen.items()}
+    tap.ok(told == good and j["ok"] and has["undumpable"],
+           "how the vault keeps its keys", has, json.dumps(j, indent=1))
+
+
 def trial(w, d, kmf, mdd, provider):
     r = d.run("--login")
     tap.ok(r.returncode == 1 and "start perch-agent" in r.stdout,
            "a trial login needs an agent", r.stdout, r.stderr)
     agent = stack.Agent(w, "Alice", None, kmf, mdd, provider).start()
     d.env = {**agent.env}
+    vault(d, agent)
     p = login(w, d, kmf, mdd, provider, "good")
     tap.ok(p.p.returncode == 0 and "accepts this login" in p.text() and
            "All is well." in p.text(),
