@@ -43,18 +43,19 @@ static const char usage[] =
     "The columns: answers per second of the clock; processor time of front,\n"
     "keeper and all processes per request; that of a server which does "
     "nothing\n"
-    "but TLS, asked the same, with an answer as long; what a core does in a\n"
-    "second; all processes' time divided by the bare signatures (OpenSSL; "
-    "whole\n"
-    "JWS by cjose), and by the floor, which is bare signatures and that TLS\n"
-    "request; waits at the client, median and p99.\n";
+    "but TLS, asked the same, with an answer as long; that of libmicrohttpd\n"
+    "with GnuTLS below, the KMF's own, which does nothing else (no floor: to\n"
+    "compare with); what a core does in a second; all processes' time divided\n"
+    "by the bare signatures (OpenSSL; whole JWS by cjose), and by the floor,\n"
+    "which is bare signatures and the request to the server that does nothing\n"
+    "but TLS; waits at the client, median and p99.\n";
 
 struct bench {
 	struct bench_cast cast;
 	struct bench_floor floor;
 	unsigned requests, rounds, conns;
 	struct bench_conn *wire;
-	struct bench_tls *tls;
+	struct bench_tls *tls, *mhd;
 };
 
 struct scenario {
@@ -218,7 +219,7 @@ static const struct scenario scenarios[] = {
  * ---------------------------------------------------------------- */
 
 struct result {
-	struct load_samples rate, front, keeper, all, tls, p50, p99;
+	struct load_samples rate, front, keeper, all, tls, mhd, p50, p99;
 };
 
 static int
@@ -228,7 +229,7 @@ round_run(struct bench *b, const struct scenario *s, struct result *out)
 	struct bench_text *texts = calloc(n, sizeof(*texts));
 	struct load_usage before, after;
 	struct bench_round r = { 0 };
-	double tls_us = 0;
+	double tls_us = 0, mhd_us = 0;
 	int e = PERC_ERR_NOMEM;
 
 	if (texts == NULL)
@@ -248,9 +249,11 @@ round_run(struct bench *b, const struct scenario *s, struct result *out)
 		e = PERC_ERR_DENIED;
 		goto out;
 	}
-	if ((e = bench_tls_run(&tls_us, b->tls, texts, per, r.octets)) != 0)
+	if ((e = bench_tls_run(&tls_us, b->tls, texts, per, r.octets)) != 0 ||
+	    (e = bench_tls_run(&mhd_us, b->mhd, texts, per, r.octets)) != 0)
 		goto out;
 	load_sample(&out->tls, tls_us);
+	load_sample(&out->mhd, mhd_us);
 	load_sample(&out->rate, (double)r.n / r.wall_s);
 	load_sample(
 	    &out->front, (after.front_us - before.front_us) / (double)r.n);
@@ -277,9 +280,10 @@ result_print(struct bench *b, const struct scenario *s, struct result *r)
 	double jws =
 	    s->verify * f->cjose_verify_us + s->sign * f->cjose_sign_us;
 
-	printf("%-9s %8.0f %8.0f %8.0f %8.0f %8.1f %9.0f ", s->name,
+	printf("%-9s %8.0f %8.0f %8.0f %8.0f %8.1f %8.1f %9.0f ", s->name,
 	    load_quantile(&r->rate, 0.5), load_quantile(&r->front, 0.5),
-	    load_quantile(&r->keeper, 0.5), all, tls, 1e6 / all);
+	    load_quantile(&r->keeper, 0.5), all, tls,
+	    load_quantile(&r->mhd, 0.5), 1e6 / all);
 	if (evp > 0)
 		printf("%8.1f %8.1f", all / evp, all / jws);
 	else
@@ -310,6 +314,7 @@ scenario_run(struct bench *b, const struct scenario *s)
 		free(x->keeper.v);
 		free(x->all.v);
 		free(x->tls.v);
+		free(x->mhd.v);
 		free(x->p50.v);
 		free(x->p99.v);
 	}
@@ -355,9 +360,9 @@ head_print(const struct bench *b)
 	       "a JWS by cjose: %.1f us, %.1f us\n\n",
 	    b->rounds, b->requests, b->conns, b->cast.fronts, f->evp_sign_us,
 	    f->evp_verify_us, f->cjose_sign_us, f->cjose_verify_us);
-	printf("%-9s %8s %8s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", "",
-	    "answers/s", "front us", "keeper", "all us", "tls us", "per core",
-	    "x bare", "x cjose", "x floor", "p50 ms", "p99 ms");
+	printf("%-9s %8s %8s %8s %8s %8s %8s %9s %8s %8s %8s %8s %8s\n", "",
+	    "answers/s", "front us", "keeper", "all us", "tls us", "(mhd us)",
+	    "per core", "x bare", "x cjose", "x floor", "p50 ms", "p99 ms");
 }
 
 static int
@@ -430,8 +435,12 @@ main(int argc, char **argv)
 		    b.cast.l.ca);
 	if (r == 0) {
 		text_put(key, sizeof(key), "%s/state/tls.key", b.cast.l.dir);
-		r = bench_tls_open(&b.tls, b.conns, b.cast.l.ca, key);
+		r = bench_tls_open(
+		    &b.tls, bench_tls_serve, b.conns, b.cast.l.ca, key);
 	}
+	if (r == 0)
+		r = bench_tls_open(
+		    &b.mhd, bench_mhd_serve, b.conns, b.cast.l.ca, key);
 	if (r == 0)
 		head_print(&b);
 	for (size_t i = 0; r == 0 && i < SCENARIOS; i++)
@@ -441,6 +450,7 @@ main(int argc, char **argv)
 	if (r != 0)
 		fprintf(stderr, "bench: %s\n", perc_strerror(r));
 	bench_wire_close(b.wire, b.conns);
+	bench_tls_close(b.mhd);
 	bench_tls_close(b.tls);
 	bench_cast_end(&b.cast);
 	return r == 0 && failed == 0 ? 0 : 1;

@@ -8,6 +8,7 @@
  *	kmfcast.c   people with tokens of a provider whose keys the KMF has
  *	kmffloor.c  bare signatures, with OpenSSL and with cjose
  *	kmftls.c    the same requests at a server that does nothing but TLS
+ *	kmfmhd.c    and at libmicrohttpd, which does nothing beyond HTTP
  *	kmfwire.c   many connections, requests that were written beforehand
  */
 #pragma once
@@ -49,14 +50,24 @@ PERC_MUST int bench_floor_measure(struct bench_floor *f);
 
 /* --- kmftls.c ------------------------------------------------------------- */
 struct bench_tls;
-/* A server for n connections, with the KMF's certificate, and these. */
-PERC_MUST int bench_tls_open(
-    struct bench_tls **tp, unsigned n, const char *cert, const char *key);
+/* A server's process: n connections, answers of *octets each, until the last
+ * connection ends. ls is its own. */
+typedef int (*bench_serve_fn)(int ls, unsigned n, const size_t *octets,
+    const char *cert, const char *key);
+PERC_MUST int bench_tls_serve(int ls, unsigned n, const size_t *octets,
+    const char *cert, const char *key);
+/* Such a server, with the KMF's certificate, and n connections to it. */
+PERC_MUST int bench_tls_open(struct bench_tls **tp, bench_serve_fn serve,
+    unsigned n, const char *cert, const char *key);
 void bench_tls_close(struct bench_tls *t);
 /* Its processor time for each of these requests (as bench_wire_run()), each
  * answered with so many octets. */
 PERC_MUST int bench_tls_run(double *us, struct bench_tls *t,
     const struct bench_text *texts, size_t per, size_t octets);
+
+/* --- kmfmhd.c ------------------------------------------------------------- */
+PERC_MUST int bench_mhd_serve(int ls, unsigned n, const size_t *octets,
+    const char *cert, const char *key);
 
 /* --- kmfcast.c ------------------------------------------------------------ */
 struct bench_person {

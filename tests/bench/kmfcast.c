@@ -90,7 +90,8 @@ out:
 	return r;
 }
 
-/* Beside what tests/load writes: the number of fronts comes before it. */
+/* Beside what tests/load writes: the number of fronts, and a bound that nobody
+ * here reaches, for to be without one would spare the counting. */
 static int
 conf_extend(struct bench_cast *c)
 {
@@ -107,7 +108,8 @@ conf_extend(struct bench_cast *c)
 	if ((f = fopen(path, "we")) == NULL)
 		return PERC_ERR_SYS;
 	fprintf(f,
-	    "%sfronts = %u\n[issuer bench]\nurl = %s\nclient_id = perch\n"
+	    "%sfronts = %u\nrate_person = 1000000\n[issuer bench]\nurl = "
+	    "%s\nclient_id = perch\n"
 	    "jwks_file = %s/idp.json\n",
 	    old, c->fronts, c->idp_url, c->l.dir);
 	return fclose(f) == 0 ? 0 : PERC_ERR_SYS;

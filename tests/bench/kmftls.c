@@ -5,7 +5,8 @@
  * and an answer as long as the KMF's. It looks for the end of the request and
  * knows no HTTP beyond that; GnuTLS, as at the KMF, in a process of its own,
  * so that it pays for what the KMF's front pays for: waking, the kernel's
- * half, and on loopback that of who reads the answer.
+ * half, and on loopback that of who reads the answer. Another server can be
+ * run and asked in the same way.
  */
 #include "tests/bench/kmf.h"
 
@@ -119,26 +120,26 @@ lines_serve(struct line *c, int ep, unsigned n, const size_t *octets)
 	}
 }
 
-static int
-server(int ls, const struct bench_tls *t, const char *cert, const char *key)
+int
+bench_tls_serve(
+    int ls, unsigned n, const size_t *octets, const char *cert, const char *key)
 {
 	gnutls_certificate_credentials_t cred = NULL;
-	struct line *c = calloc(t->n, sizeof(*c));
+	struct line *c = calloc(n, sizeof(*c));
 	int ep = epoll_create1(EPOLL_CLOEXEC), r = PERC_ERR_SYS;
 	struct epoll_event ev = { .events = EPOLLIN };
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (c == NULL || ep < 0 ||
 	    gnutls_certificate_allocate_credentials(&cred) < 0 ||
 	    gnutls_certificate_set_x509_key_file(
 		cred, cert, key, GNUTLS_X509_FMT_PEM) < 0)
 		return r;
-	for (; ev.data.u32 < t->n; ev.data.u32++)
+	for (; ev.data.u32 < n; ev.data.u32++)
 		if ((r = line_open(
 			 &c[ev.data.u32], accept(ls, NULL, NULL), cred)) != 0 ||
 		    epoll_ctl(ep, EPOLL_CTL_ADD, c[ev.data.u32].fd, &ev) != 0)
 			return r;
-	lines_serve(c, ep, t->n, t->octets);
+	lines_serve(c, ep, n, octets);
 	return 0;
 }
 
@@ -163,8 +164,8 @@ listener_open(unsigned *port)
 }
 
 int
-bench_tls_open(
-    struct bench_tls **tp, unsigned n, const char *cert, const char *key)
+bench_tls_open(struct bench_tls **tp, bench_serve_fn serve, unsigned n,
+    const char *cert, const char *key)
 {
 	struct bench_tls *t = calloc(1, sizeof(*t));
 	unsigned port = 0;
@@ -177,8 +178,10 @@ bench_tls_open(
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (t->octets == MAP_FAILED || (ls = listener_open(&port)) < 0)
 		return r;
-	if ((t->pid = fork()) == 0)
-		_exit(server(ls, t, cert, key) == 0 ? 0 : 1);
+	if ((t->pid = fork()) == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(serve(ls, n, t->octets, cert, key) == 0 ? 0 : 1);
+	}
 	close(ls);
 	return t->pid < 0 ? r : bench_wire_open(&t->conns, n, port, cert);
 }
