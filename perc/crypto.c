@@ -17,6 +17,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -100,10 +101,28 @@ perc_random_id(char *out, size_t cap, const char *prefix)
 	perc_b64_put(out + n, raw, sizeof(raw));
 }
 
+/* Fetched once: OpenSSL looks EVP_sha256() up anew each time that it is used,
+ * which costs twice what hashing a short text does. */
+static const EVP_MD *
+sha256(void)
+{
+	static EVP_MD *_Atomic kept;
+	EVP_MD *none = NULL, *md = kept;
+
+	if (md != NULL)
+		return md;
+	if ((md = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
+		return EVP_sha256();
+	if (atomic_compare_exchange_strong(&kept, &none, md))
+		return md;
+	EVP_MD_free(md); /* another thread was first */
+	return none;
+}
+
 int
 perc_sha256(uint8_t out[static PERC_SHA256_LEN], const void *in, size_t n)
 {
-	return EVP_Digest(in, n, out, NULL, EVP_sha256(), NULL) == 1
+	return EVP_Digest(in, n, out, NULL, sha256(), NULL) == 1
 	    ? 0
 	    : PERC_ERR_CRYPTO;
 }

@@ -3,7 +3,8 @@
  * Making an EVP_PKEY of a JWK costs a third of verifying with it, nearly all
  * of it to compute P-256's constants once more: 21 us beside 70. So one
  * EVP_PKEY is kept and given each key's point in turn, which takes 1 us and
- * has OpenSSL check that the point is on the curve.
+ * has OpenSSL check that the point is on the curve. The context is kept too:
+ * to make one goes through all names of algorithms.
  */
 #include "perc/es256.h"
 
@@ -18,6 +19,7 @@
 
 /* Its other half is nobody's. */
 static EVP_PKEY *curve;
+static EVP_PKEY_CTX *verifier;		 /* of curve */
 static uint8_t last[PERC_ES256_KEY_LEN]; /* whose point it has, if set */
 static bool set;
 
@@ -42,25 +44,32 @@ point_set(const uint8_t *key)
 	return 0;
 }
 
+/* An INTEGER of 32 octets, big-endian: as short as it can be, and not
+ * negative (X.690, 8.3). */
+static uint8_t *
+integer_der(uint8_t *out, const uint8_t *v)
+{
+	size_t n = 32;
+
+	for (; n > 1 && *v == 0; v++)
+		n--;
+	*out++ = 0x02;
+	*out++ = (uint8_t)(n + (*v >> 7));
+	if (*v >> 7 != 0)
+		*out++ = 0;
+	memcpy(out, v, n);
+	return out + n;
+}
+
 /* RFC 3279 section 2.2.3, of which OpenSSL wants to be asked. */
-static int
+static void
 signature_der(uint8_t out[static DER_MAX], size_t *np, const uint8_t *sig)
 {
-	BIGNUM *r = BN_bin2bn(sig, 32, NULL),
-	       *s = BN_bin2bn(sig + 32, 32, NULL);
-	ECDSA_SIG *both = ECDSA_SIG_new();
-	int n = -1;
+	uint8_t *end = integer_der(integer_der(out + 2, sig), sig + 32);
 
-	if (r != NULL && s != NULL && both != NULL &&
-	    ECDSA_SIG_set0(both, r, s) == 1) {
-		r = s = NULL; /* its now */
-		n = i2d_ECDSA_SIG(both, &out);
-	}
-	ECDSA_SIG_free(both);
-	BN_free(r);
-	BN_free(s);
-	*np = n > 0 ? (size_t)n : 0;
-	return n > 0 ? 0 : PERC_ERR_NOMEM;
+	out[0] = 0x30;
+	out[1] = (uint8_t)(end - out - 2);
+	*np = (size_t)(end - out);
 }
 
 int
@@ -74,18 +83,18 @@ perc_es256_verify(const uint8_t key[static 64], const void *text, size_t n,
     const uint8_t sig[static 64])
 {
 	uint8_t hash[PERC_SHA256_LEN], der[DER_MAX];
-	EVP_PKEY_CTX *ctx = NULL;
 	size_t derlen;
 	int r, good = -1;
 
-	if ((r = point_set(key)) != 0 ||
-	    (r = perc_sha256(hash, text, n)) != 0 ||
-	    (r = signature_der(der, &derlen, sig)) != 0)
+	if ((r = point_set(key)) != 0 || (r = perc_sha256(hash, text, n)) != 0)
 		return r;
-	if ((ctx = EVP_PKEY_CTX_new(curve, NULL)) != NULL &&
-	    EVP_PKEY_verify_init(ctx) == 1)
-		good = EVP_PKEY_verify(ctx, der, derlen, hash, sizeof(hash));
-	EVP_PKEY_CTX_free(ctx);
+	signature_der(der, &derlen, sig);
+	if (verifier == NULL)
+		verifier = EVP_PKEY_CTX_new(curve, NULL);
+	/* Each time, or it might go on with the point that it saw first. */
+	if (verifier != NULL && EVP_PKEY_verify_init(verifier) == 1)
+		good =
+		    EVP_PKEY_verify(verifier, der, derlen, hash, sizeof(hash));
 	/* 0: it says no; less: it could not find out. */
 	return good == 1 ? 0 : good == 0 ? PERC_ERR_AUTH : PERC_ERR_NOMEM;
 }

@@ -136,19 +136,43 @@ rsa_members(json_t **pubp, const json_t *o)
 }
 
 static int
-thumbprint(char out[static PERC_JKT_LEN + 1], const json_t *pub)
+thumbprint_of(char out[static PERC_JKT_LEN + 1], const char *canonical)
 {
-	/* The packs above stand in the order of RFC 7638. */
-	char *text = perc_json_text(pub);
 	uint8_t hash[PERC_SHA256_LEN];
+	int r;
+
+	if ((r = perc_sha256(hash, canonical, strlen(canonical))) == 0)
+		perc_b64_put(out, hash, sizeof(hash));
+	return r;
+}
+
+static int
+rsa_thumbprint(char out[static PERC_JKT_LEN + 1], const json_t *pub)
+{
+	/* The pack above stands in the order of RFC 7638. */
+	char *text = perc_json_text(pub);
 	int r;
 
 	if (text == NULL)
 		return PERC_ERR_NOMEM;
-	if ((r = perc_sha256(hash, text, strlen(text))) == 0)
-		perc_b64_put(out, hash, sizeof(hash));
-	free(text);
+	r = thumbprint_of(out, text);
+	perc_json_free(text);
 	return r;
+}
+
+/* By hand, since every request has one. */
+static int
+ec_thumbprint(char out[static PERC_JKT_LEN + 1], const uint8_t *xy)
+{
+	char text[64 + 2 * PERC_B64_LEN(32)], x[PERC_B64_LEN(32) + 1],
+	    y[PERC_B64_LEN(32) + 1];
+
+	perc_b64_put(x, xy, 32);
+	perc_b64_put(y, xy + 32, 32);
+	snprintf(text, sizeof(text),
+	    "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}", x,
+	    y);
+	return thumbprint_of(out, text);
 }
 
 /* use and alg, which must fit the key type and each other. */
@@ -307,7 +331,8 @@ perc_jwk_from_object(struct perc_jwk **kp, const json_t *o, bool public_only)
 		r = PERC_ERR_FORMAT;
 	if (r != 0 || (r = purpose(k, o)) != 0 ||
 	    (r = import_halves(k, o)) != 0 ||
-	    (r = thumbprint(k->jkt, k->pub)) != 0 ||
+	    (r = k->ec ? ec_thumbprint(k->jkt, k->xy)
+		       : rsa_thumbprint(k->jkt, k->pub)) != 0 ||
 	    (r = keep_members(k, o)) != 0)
 		goto out;
 	*kp = k;

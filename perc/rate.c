@@ -45,13 +45,15 @@ perc_rate_free(struct perc_rate *r)
 static struct place *
 place_of(struct perc_rate *r, const uint8_t who[static PERC_RATE_WHO])
 {
-	uint8_t mac[PERC_SHA256_LEN] = { 0 };
+	uint8_t in[sizeof(r->key) + PERC_RATE_WHO], hash[PERC_SHA256_LEN];
 	struct place *p, *least, *set;
 
-	if (perc_hmac_sha256(mac, r->key, sizeof(r->key), who, PERC_RATE_WHO) !=
-	    0)
+	/* Of one length always and never shown: this need not be an HMAC. */
+	memcpy(in, r->key, sizeof(r->key));
+	memcpy(in + sizeof(r->key), who, PERC_RATE_WHO);
+	if (perc_sha256(hash, in, sizeof(in)) != 0)
 		return NULL;
-	set = least = r->set[(mac[0] * 256u + mac[1]) % SETS];
+	set = least = r->set[(hash[0] * 256u + hash[1]) % SETS];
 	for (p = set; p < set + WAYS; p++) {
 		if (memcmp(p->who, who, PERC_RATE_WHO) == 0)
 			return p;

@@ -5,6 +5,9 @@
  */
 #include "tests/perc/unit.h"
 
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "perc/b64.h"
@@ -64,6 +67,27 @@ static int
 verify(const uint8_t *key, const struct example *e)
 {
 	return perc_es256_verify(key, e->text, strlen(e->text), e->sig);
+}
+
+/* By OpenSSL's own form of a signature. */
+static void
+sign(uint8_t sig[static 64], EVP_PKEY *k, const char *text)
+{
+	EVP_MD_CTX *m = EVP_MD_CTX_new();
+	uint8_t der[80];
+	const uint8_t *p = der;
+	size_t n = sizeof(der);
+	ECDSA_SIG *s;
+
+	assert_non_null(m);
+	assert_int_equal(EVP_DigestSignInit(m, NULL, EVP_sha256(), NULL, k), 1);
+	assert_int_equal(
+	    EVP_DigestSign(m, der, &n, (const uint8_t *)text, strlen(text)), 1);
+	EVP_MD_CTX_free(m);
+	assert_non_null(s = d2i_ECDSA_SIG(NULL, &p, (long)n));
+	assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_r(s), sig, 32), 32);
+	assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_s(s), sig + 32, 32), 32);
+	ECDSA_SIG_free(s);
 }
 
 static void
@@ -127,6 +151,36 @@ test_every_bit_counts(void **state)
 	    PERC_ERR_AUTH);
 }
 
+/* An INTEGER of DER is as short as it can be and not negative. */
+static void
+test_numbers_of_every_length(void **state)
+{
+	EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	struct example e = { .text = "sample" };
+	unsigned shorter = 0, longer = 0;
+	uint8_t *point = NULL;
+
+	assert_non_null(k);
+	assert_int_equal(EVP_PKEY_get1_encoded_public_key(k, &point), 65);
+	memcpy(e.key, point + 1, sizeof(e.key));
+	OPENSSL_free(point);
+	/* A first octet is 0 and the next below 128 once in 256 signatures. */
+	for (int i = 0; i < 16384 && (shorter == 0 || longer == 0); i++) {
+		bool is_short, is_long;
+
+		sign(e.sig, k, e.text);
+		is_short = (e.sig[0] == 0 && e.sig[1] < 0x80) ||
+		    (e.sig[32] == 0 && e.sig[33] < 0x80);
+		is_long = (e.sig[0] & 0x80) != 0;
+		if (is_short || is_long)
+			assert_int_equal(verify(e.key, &e), 0);
+		shorter += is_short;
+		longer += is_long;
+	}
+	assert_true(shorter > 0 && longer > 0);
+	EVP_PKEY_free(k);
+}
+
 /* r or s of nothing, or of the order itself: FIPS 186-5, 6.4.2 */
 static void
 test_numbers_out_of_range(void **state)
@@ -156,6 +210,7 @@ main(void)
 		cmocka_unit_test(test_each_key_for_itself),
 		cmocka_unit_test(test_what_is_no_key_verifies_nothing),
 		cmocka_unit_test(test_every_bit_counts),
+		cmocka_unit_test(test_numbers_of_every_length),
 		cmocka_unit_test(test_numbers_out_of_range),
 	};
 
