@@ -43,7 +43,35 @@ tally()
 	counts="$1 passed, $2 failed, $3 skipped"
 }
 
-# why LOG: the lines of a failed phase worth reading
+# told LOG: of a test's words, each failed case with all that was said of it
+# (a script's trace and its daemons' logs); the end, if there is no such case
+told()
+{
+	awk '
+	function block(i)
+	{
+		for (i = 1; i <= n; i++)
+			if (n <= 100 || i <= 60 || i > n - 40)
+				print "    " substr(line[i], 1, 400)
+			else if (i == 61)
+				print "    ... " n - 100 " lines ..."
+		n = 0
+	}
+	/^(ok|not ok) / { block(); bad = /^not ok/ && !/# (SKIP|TODO)/ }
+	/^1\.\./ { plan = 1 }
+	/^(Bail out|ERROR: )/ { plan = 0 }
+	bad { line[++n] = $0; any = 1 }
+	!/^(PASS: |ok |1\.\.)/ { tail[++m] = $0 }
+	END {
+		block()
+		if (any && plan)
+			exit
+		for (i = m > 40 ? m - 39 : 1; i <= m; i++)
+			print "    " substr(tail[i], 1, 400)
+	}' "$1"
+}
+
+# why LOG PHASE: the lines of a failed phase worth reading
 why()
 {
 	grep -E '^(FAIL|ERROR|XPASS):|(error|warning):|\*\*\*|runtime error|Sanitizer' \
@@ -55,7 +83,7 @@ why()
 			log=$(find "$work/$2" -path "*/${t%.*}.log" 2>/dev/null |
 				head -n 1)
 			[ -z "$log" ] || { echo "  --- $t"
-				grep -vE '^(PASS: |ok |1\.\.)' "$log" | tail -n 15; }
+				told "$log" | head -n 300; }
 		done
 }
 

@@ -61,8 +61,14 @@ class Ear(threading.Thread):
             if p and p.payload.startswith(b"frame "):
                 self.heard.setdefault(int(p.payload[6:]), time.monotonic())
 
-    def missing(self, first, last):
-        return [n for n in range(first, last) if n not in self.heard]
+    def missing(self, first, last, seconds=3):
+        """What has not come, even after a while."""
+        end = time.monotonic() + seconds
+        while True:
+            out = [n for n in range(first, last) if n not in self.heard]
+            if not out or not self.running or time.monotonic() > end:
+                return out
+            time.sleep(0.05)
 
 
 class Loud(Voice):

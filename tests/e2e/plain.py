@@ -74,8 +74,11 @@ class Leg(threading.Thread):
             stderr=subprocess.STDOUT, preexec_fn=media.die_with_parent)
 
         def exported():
+            ended = self.p.poll() is not None       # before its last words
             found = re.search(r"Keying material: ([0-9A-F]+)",
                               open(self.log).read())
+            if ended and not found:
+                raise world.Broken("s_client ended")
             return found and bytes.fromhex(found.group(1))
         m = world.wait_for(exported, seconds, say="the DTLS handshake")
         # RFC 5764 4.2: client key, server key, client salt, server salt

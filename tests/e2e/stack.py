@@ -51,10 +51,8 @@ class Kmf:
     def serve(self):
         self.proc = self.w.spawn("perch-kmf", [
             self.w.bin("perch-kmf"), "serve", "-c", self.conf], uid=self.uid)
-        world.wait_for(lambda: world.listening(self.port) or
-                       not self.proc.alive(), 15, say="perch-kmf to listen")
-        if not self.proc.alive():
-            raise world.Broken("perch-kmf: " + self.proc.text()[-2000:])
+        # it listens before it knows whether it can start
+        self.proc.wait_log("kmf.ready", 15)
         return self
 
     def ready_text(self):
@@ -107,10 +105,7 @@ class Mdd:
         self.proc = self.w.spawn("perch-" + self.name, [
             program or self.w.bin("perch-mdd"), "serve", "-c", self.conf],
             uid=self.uid)
-        world.wait_for(lambda: world.listening(self.port) or
-                       not self.proc.alive(), 15, say="perch-mdd to listen")
-        if not self.proc.alive():
-            raise world.Broken("perch-mdd: " + self.proc.text()[-2000:])
+        self.proc.wait_log("ready url=", 15)
         return self
 
 
@@ -189,7 +184,7 @@ class Agent:
                        == 0 or not self.proc.alive(), 15,
                        say=f"{self.name}'s agent")
         if not self.proc.alive():
-            raise world.Broken("perch-agent: " + self.proc.text()[-2000:])
+            raise world.Broken("perch-agent: " + self.proc.words()[-2000:])
         return self
 
     def gone(self):

@@ -6,7 +6,6 @@
 import json
 import os
 import pathlib
-import signal
 import sys
 import time
 import types
@@ -120,8 +119,7 @@ class Cascade:
     def dies(self, a, b):
         """The distributor of a is killed, for good."""
         mine = next(m for m in self.mdds if m.url == a.mdd)
-        os.killpg(mine.proc.p.pid, signal.SIGKILL)
-        mine.proc.p.wait()
+        mine.proc.kill()
         s = world.wait_for(lambda: state(a)["mdd"] == b.mdd and up(a), 25,
                            say=f"{a.name} at the other distributor")
         tap.ok(s["mdd"] == b.mdd and s["mdd_trouble"] == "",

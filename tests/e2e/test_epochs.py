@@ -7,7 +7,6 @@
 import json
 import os
 import pathlib
-import signal
 import sys
 import time
 
@@ -152,7 +151,10 @@ class Epochs:
                f"a member who keeps his key opens all {own} packets "
                "recorded, so this method can open something")
         late = Home(self, "Late")
-        time.sleep(1.2)
+        world.wait_for(lambda: late.opens(
+            late.got(after=time.time() - 0.3), [late.ekt]) > 5, 5,
+            every=0.3, say="what Late may hear")
+        time.sleep(0.8)
         present = late.got(after=time.time() - 0.6)
         own = late.opens(present, [late.ekt])
         tap.ok(len(present) > 15 and own == len(present),
@@ -167,8 +169,9 @@ class Epochs:
         left = time.time()
         world.wait_for(lambda: self.epoch() > before, 3,
                        say="the epoch without him")
-        time.sleep(1.0)                 # the switch, and a little more
-        future = early.got(after=left + 0.25 + 0.25 + 0.5)
+        switched = max(time.time(), left + 0.25) + 1.0
+        future = world.wait_for(lambda: (lambda f: len(f) > 20 and f)(
+            early.got(after=switched)), 5, say="packets after the switch")
         n = early.opens(future, [early.ekt, early.ekt2], also=past)
         tap.ok(len(future) > 5 and n == 0,
                f"REQ-W-5: who left is still sent {len(future)} packets and "
@@ -225,10 +228,7 @@ class Epochs:
     # --- the KMF dies ----------------------------------------------------
 
     def kill(self):
-        os.killpg(self.kmf.proc.p.pid, signal.SIGKILL)
-        self.kmf.proc.p.wait()
-        world.wait_for(lambda: not world.listening(self.kmf.port), 5,
-                       say="the KMF's end")
+        self.kmf.proc.kill()
 
     def killed_in_a_rekey(self):
         """SIGKILL in the middle of a rekey, and back after three seconds."""

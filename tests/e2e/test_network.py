@@ -159,9 +159,9 @@ def main():
         tap.done()
     with world.World() as w:
         t = Travel(w)
-        t.change("another interface", lambda: to_other_cable(t), 2)
-        t.change("another address", lambda: new_address(t), 2)
-        t.change("no network for 7 s", lambda: away_for_a_while(t), 3)
+        t.change("another interface", lambda: to_other_cable(t), 6)
+        t.change("another address", lambda: new_address(t), 6)
+        t.change("no network for 7 s", lambda: away_for_a_while(t), 9)
         frozen(t, 32)       # consent is over after 30 (RFC 7675)
         t.end()
     tap.done()

@@ -127,7 +127,7 @@ def stream(k, e, conf, proof_path=None):
 
 
 def read_until(s, needle, seconds=5, buf=b""):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * world.PATIENCE
     s.settimeout(0.5)
     while needle not in buf:
         if time.monotonic() > end:

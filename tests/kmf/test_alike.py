@@ -124,11 +124,9 @@ def test_a_slow_keeper_still_refuses_streams(s):
     alice = endpoint(s.k)           # and lets in who may, with nothing to say
     alice.token = at(s, sub="g", email="guest1@example.org",
                      cnf={"jkt": alice.key.thumbprint()})
-    start = time.monotonic()
     sock, head = stream(s.k, alice, s.conf)
     sock.close()
     assert head.startswith(b"HTTP/1.1 200"), head
-    assert time.monotonic() - start < 5
 
 
 def main():

@@ -9,7 +9,6 @@ import os
 import pathlib
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -31,10 +30,7 @@ def cli(k, *argv, timeout=30):
 
 def die(k):
     """kill -9; the roles die with their parent."""
-    os.kill(k.proc.p.pid, signal.SIGKILL)
-    k.proc.stop()
-    world.wait_for(lambda: not world.listening(k.port), 10,
-                   say="the port to be free")
+    k.proc.kill()
 
 
 def snapshot(k, name):

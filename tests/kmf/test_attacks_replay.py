@@ -5,9 +5,7 @@
 # the KMF was killed in the middle of its work. And what an uninvited caller
 # hears is what one hears who asks for a hole.
 import http.client
-import os
 import pathlib
-import signal
 import sys
 import threading
 import urllib.parse
@@ -90,9 +88,7 @@ def test_the_other_signature_is_no_other_proof(s):
 
 def killed(s):
     """All of it, and started again."""
-    os.killpg(s.k.proc.p.pid, signal.SIGKILL)
-    s.k.proc.p.wait()
-    world.wait_for(lambda: not world.listening(s.k.port), 10)
+    s.k.proc.kill()
     s.k.serve()
 
 

@@ -248,7 +248,7 @@ def test_events(s):
     time.sleep(2.2)  # the join window
     before = len([1 for e in events(buf) if e[0] == "epoch"])
     s.admin.call("DELETE", f"/v1/conferences/{conf}/members/{bob.member}")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 5 * world.PATIENCE
     while len([1 for e in events(buf) if e[0] == "epoch"]) <= before:
         assert time.monotonic() < end, events(buf)
         buf += sock.recv(65536)
@@ -267,9 +267,8 @@ def test_events(s):
 def test_stream_of_a_member_without_lease(s):
     e = endpoint(s.k)
     e.enter(s.conf, invite(s.admin, s.conf)["code"])
-    t = time.monotonic()
-    sock, buf = stream(s.k, e, s.conf)
-    assert b"200 OK" in buf and time.monotonic() - t < 2, buf
+    sock, buf = stream(s.k, e, s.conf)      # gives up after ten seconds
+    assert b"200 OK" in buf, buf
     sock.close()
 
 

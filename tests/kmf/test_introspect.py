@@ -162,15 +162,16 @@ def test_a_provider_that_hangs_holds_up_nobody_else(s):
         guest(s.k, s.admin, s.conf)
         enter(s, word(s, s.p2), s.p2)
         assert Raw(s.k, "GET", "/healthz").status == 200
-        assert time.monotonic() - t < 2.5, time.monotonic() - t
+        # before one of those that hang has its answer
+        assert not took or time.monotonic() - t < 2.5, took
         for t in waiting:
-            t.join(12)
+            t.join(60)
     finally:
         s.p.hang.set()
     assert len(took) == 20
     for answer, seconds in took:
         assert answer == (503, "temporarily_unavailable"), answer
-        assert seconds < 9, seconds
+        assert seconds < 30, seconds    # 4 are given to the provider
     enter(s, word(s))
 
 

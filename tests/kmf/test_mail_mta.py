@@ -4,7 +4,6 @@
 # login; what goes wrong and what is said of it; a server and a KMF that were
 # away; and that nothing people write becomes a header.
 import os
-import signal
 import sys
 import urllib.parse
 
@@ -55,10 +54,7 @@ class House:
         self.admin = self.k.admin()
 
     def killed(self):
-        os.killpg(self.k.proc.p.pid, signal.SIGKILL)
-        self.k.proc.p.wait()
-        world.wait_for(lambda: not world.listening(self.k.port),
-                       say="the fronts' end")
+        self.k.proc.kill()
         self.k.serve()
         self.admin = self.k.admin()
 

@@ -5,7 +5,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 
@@ -35,9 +34,7 @@ def states(k):
 
 def crash(k):
     """kill -9 of all of it."""
-    os.killpg(k.proc.p.pid, signal.SIGKILL)
-    k.proc.p.wait()
-    world.wait_for(lambda: not world.listening(k.port), 10, say="the end")
+    k.proc.kill()
 
 
 def kid(token):

@@ -294,7 +294,7 @@ def test_a_dead_fetcher_is_replaced(s):
 def test_a_dead_keeper_ends_all(s):
     k = up(s, "keeper")
     os.kill(children(k.proc.p.pid)["keeper"][0], signal.SIGKILL)
-    assert k.proc.p.wait(8) == 1
+    assert k.proc.p.wait(30) == 1
     assert "reason=keeper_died" in k.proc.text()
     assert not world.listening(k.port)
 
@@ -353,12 +353,11 @@ def test_drain(s):
     sock, buf = stream(k, e, conf)
     pids = [p for ps in children(k.proc.p.pid).values() for p in ps]
     assert len(pids) == 4
-    t = time.monotonic()
     k.proc.p.send_signal(signal.SIGTERM)
     end = read_until(sock, b"\r\n0\r\n\r\n", 5, buf)
     assert end.endswith(b"0\r\n\r\n"), end[-100:]
-    assert k.proc.p.wait(8) == 0
-    assert time.monotonic() - t < 5
+    assert k.proc.p.wait(30) == 0
+    assert "too_slow" not in k.proc.text()
     assert not any(pathlib.Path(f"/proc/{p}").exists() for p in pids)
     assert "kmf.stop reason=signal" in k.proc.text()
 

@@ -241,7 +241,7 @@ on_signal(int signo, void *arg)
 	char why[256];
 
 	if (signo == SIGTERM)
-		perc_httpd_drain(httpd, 1000, drained, NULL);
+		perc_httpd_drain(httpd, 3000, drained, NULL);
 	else if (perc_httpd_reload_cert(httpd, cert, key, why, sizeof(why)) !=
 	    0)
 		log_warnx("probe.reload err=\"%s\"", why);

@@ -45,7 +45,7 @@ class Server:
         self.port = int(self.proc.stdout.readline())
 
     def tcp(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def tls(self, low=None, high=None, client_cert=None):
         c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -82,7 +82,7 @@ class Server:
 
     def stop(self, sig=signal.SIGTERM):
         self.proc.send_signal(sig)
-        out, _ = self.proc.communicate(timeout=8)
+        out, _ = self.proc.communicate(timeout=60)
         return self.proc.returncode, out
 
 
@@ -112,7 +112,7 @@ def status(data):
     return int(m[1]) if m else 0
 
 
-def wait_for(what, seconds=15):
+def wait_for(what, seconds=60):
     """Until it is true, for a machine may be busy."""
     end = time.monotonic() + seconds
     while not what():
@@ -209,7 +209,7 @@ def test_a_large_token_fits(srv):
             a = srv.raw(post(fields, b"hello"), s)
             took.append(time.monotonic() - t)
             assert status(a) == 200 and b"body=5" in a, a[:300]
-        assert min(took) < 0.1, took
+        assert min(took) < 0.6, took
         assert status(srv.raw(post(fields * 2, b"hello"), s)) in (0, 431)
 
 
@@ -232,11 +232,10 @@ def test_body_cap(srv):
 
 def test_slow_requests_are_cut(srv):
     """One octet now and then: inactivity timeouts never see it."""
-    for data in (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100,
+    for data in (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 500,
                  b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
                  + b"b" * 900):
-        s = srv.tls()
-        t = time.monotonic()
+        s = srv.tls()   # all of it would take half a minute
         try:
             s.sendall(data[:20])
             for b in data[20:]:
@@ -245,7 +244,6 @@ def test_slow_requests_are_cut(srv):
             raise AssertionError("never cut")
         except (ConnectionError, ssl.SSLError):
             pass
-        assert time.monotonic() - t < 4.5
         s.close()
 
 
@@ -280,23 +278,22 @@ def test_half_open_handshakes_cost_nothing(srv):
             time.sleep(0.1)
         used += srv.state()["cpu_us"] - before
         # a busy machine is late, but not most times
-        assert sorted(took)[5] < 0.15, took
+        assert sorted(took)[5] < 0.5, took
         s.close()
         for c in held:
             c.close()
     tap.say("CPU used in 2 s with 50 half-open: %d ms" % (used // 1000))
-    assert used < 200000, used  # 10 % of a core
+    assert used < 400000, used  # 20 % of a core
     # and they are cut by the deadline
     c = srv.tcp()
     c.sendall(hello[:50])
-    c.settimeout(4)
     t = time.monotonic()
     try:
         while c.recv(4096):
             pass
     except ConnectionError:
         pass
-    assert time.monotonic() - t < 3.5
+    assert time.monotonic() - t < 10
 
 
 def test_late_answers(srv):
@@ -313,7 +310,8 @@ def test_client_gone_before_the_answer(srv):
     before = srv.state()["gone"]
     s = srv.tls()
     s.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
-    time.sleep(0.2)
+    for _ in range(3):      # who comes behind it is answered
+        srv.state()
     s.close()
     wait_for(lambda: srv.state()["gone"] > before)
     assert srv.state()["gone"] == before + 1
@@ -370,9 +368,8 @@ def test_secrets_are_wiped(srv):
             raise tap.Skip("may not read memory here")
         assert hits == 0, (path, hits)
     a = srv.get("/secret")  # a connection of its own, closed by now
-    time.sleep(0.2)
     key = re.search(rb'key="([\w-]+)"', a)[1]
-    assert in_memory(srv.proc.pid, key) == 0
+    wait_for(lambda: in_memory(srv.proc.pid, key) == 0)
     # the check itself sees what is there
     assert in_memory(srv.proc.pid, CERT.encode()) > 0
     s.close()
@@ -426,7 +423,7 @@ def test_events_are_not_held_back(srv):
         while buf.count(b"x") < 98:
             buf += s.recv(4096)
         ms.append((time.monotonic() - t0) * 1000)
-    assert min(ms) < 150, ms  # a busy machine is late, but not each time
+    assert min(ms) < 190, ms  # a busy machine is late, but not each time
     srv.get("/close")
     s.close()
 
@@ -434,7 +431,6 @@ def test_events_are_not_held_back(srv):
 def test_slow_stream_reader_is_dropped(srv):
     slow = stream(srv, "?300000")
     good = stream(srv, "?300000")
-    good.settimeout(5)
     got, lost = 0, b""
     for _ in range(200):
         lost = srv.get("/emit?60000")
@@ -507,7 +503,7 @@ def test_drain(_):
     idle = srv.tls()
     assert status(srv.get("/", idle)) == 200
     never = srv.tls()
-    late.sendall(b"GET /later?600 HTTP/1.1\r\nHost: x\r\n\r\n")
+    late.sendall(b"GET /later?1500 HTTP/1.1\r\nHost: x\r\n\r\n")
     never.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
     for _ in range(3):      # who comes behind them is answered
         srv.state()
@@ -525,7 +521,7 @@ def test_drain(_):
     buf = b"z"
     while buf:
         buf = st.recv(100)
-    out, _ = srv.proc.communicate(timeout=8)
+    out, _ = srv.proc.communicate(timeout=60)
     assert srv.proc.returncode == 0, srv.proc.returncode
     assert "gone=2 streams=0" in out, out
 
@@ -538,7 +534,7 @@ def test_start_failures(_):
                        ([TMP + "/none", KEY, "0"], "No such file"),
                        ([KEY, KEY, "0"], KEY)):
         p = subprocess.run([PROBE] + args, capture_output=True, text=True,
-                           timeout=5)
+                           timeout=60)
         assert p.returncode == 1 and text in p.stderr, p.stderr
     assert srv.stop()[0] == 0
 

@@ -19,6 +19,7 @@ for deaf in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
 
 _n = 0
 _bad = 0
+witnesses = []      # called at the first failure: what else is known of it
 
 
 def say(*lines):
@@ -34,6 +35,9 @@ def ok(good, name, *diag):
     if not good:
         _bad += 1
         say(*diag)
+        if _bad == 1:
+            for tell in witnesses:
+                tell()
     return bool(good)
 
 
