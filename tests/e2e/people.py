@@ -88,6 +88,15 @@ class Loud(Voice):
 class Exact(Ear):
     """Hears frames with their sequence numbers, in order."""
 
+    def falls_silent(self, seconds=1.0, within=20):
+        """Nothing comes for so long, once what was on its way is there."""
+        end = time.monotonic() + within
+        while True:
+            n = len(self.seqs)
+            time.sleep(seconds)
+            if len(self.seqs) == n or time.monotonic() > end:
+                return len(self.seqs) == n
+
     def run(self):
         self.seqs = []
         while self.running:
