@@ -48,9 +48,12 @@ class Kmf:
         to.chmod(0o644)
         return to
 
-    def serve(self):
+    def start(self):
         self.proc = self.w.spawn("perch-kmf", [
             self.w.bin("perch-kmf"), "serve", "-c", self.conf], uid=self.uid)
+
+    def serve(self):
+        self.start()
         # it listens before it knows whether it can start
         self.proc.wait_log("kmf.ready", 15)
         return self

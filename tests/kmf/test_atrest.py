@@ -124,10 +124,11 @@ def test_a_killed_keeper_may_linger(s):
     die(k)
     with open(k.state / "perch.db-lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        k.serve()
+        k.start()
         k.proc.wait_log("keeper.waits")
+    k.proc.wait_log("kmf.ready")
     s.admin = k.admin()
-    assert "keeper.refused" not in k.proc.text()
+    assert "keeper.refused" not in k.proc.words()
 
 
 def root_traces(k, key):
