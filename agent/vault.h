@@ -37,7 +37,7 @@
 #define VAULT_TICK_MS	  1000 /* how late an end of time may be noticed */
 #define VAULT_DAMP_MS	  500  /* least time between two key frame requests */
 #define VAULT_CODE_LEN	  17   /* three times five digits, two blanks */
-#define VAULT_HOLD_MAX	  1024 /* packets waiting for their key */
+#define VAULT_HOLD_MAX	  4096 /* packets waiting for their key: 8.5 MB */
 #define VAULT_WANTED_MS	  1000 /* between two KEY_WANTED of one SPI */
 #define VAULT_WANTED_MAX  4    /* SPIs asked for within that time */
 #define VAULT_QUEUE_MAX	  (8u << 20) /* octets waiting for the front */
@@ -152,6 +152,7 @@ struct vault_counters {
 	uint64_t sent, send_refused, local_dropped, delivered, not_delivered,
 	    pt_refused, key_wanted, rtcp_in, rtcp_out, rtcp_dropped, key_frames,
 	    key_frames_damped, local_strangers, layer_switches;
+	uint64_t held, held_late, held_lost; /* kept; opened then; given up */
 };
 
 struct vault_wanted {

@@ -6,6 +6,8 @@
  * opened is kept for a while and tried again when a key came, so that it is
  * late and not lost. It is ciphertext still, of a listed SSRC, and whoever
  * floods us with rubbish has it tried when a true key came and not before.
+ * So it lies in ordinary memory, as it came by the network; there it takes
+ * pages only from the first packet that had to wait.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 #include "agent/vault.h"
 #include "perc/wire.h"
 
-#define HOLD_MS	   3000 /* the default overlap and some travel */
+#define HOLD_MS	   8000 /* a KMF that starts again, and who waits for it */
 #define WINDOW_MS  5000 /* after news of an epoch: failures may be early */
 #define TRIES_MAX  64	/* epochs come in bursts, three passes each */
 #define PASSES_MAX 3	/* a field found in one pass helps in the next */
@@ -23,6 +25,7 @@ struct vault_held {
 	uint32_t ssrc;
 	uint16_t len;
 	uint8_t tries;
+	bool opened; /* and waits for the field that it has */
 	uint8_t p[VAULT_PACKET_MAX];
 };
 
@@ -58,14 +61,25 @@ held_drop(struct vault_hold *h, unsigned i)
 	h->order[h->n] = room;
 }
 
+/* Too many, too old, or tried too often. */
 static void
-held_add(struct vault_hold *h, int64_t now_ms, const uint8_t *p, size_t n)
+held_lose(struct vault_slot *s, unsigned i)
 {
+	s->count.held_lost += !s->hold.all[s->hold.order[i]].opened;
+	held_drop(&s->hold, i);
+}
+
+static void
+held_add(struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n,
+    bool opened)
+{
+	struct vault_hold *h = &s->hold;
 	struct vault_held *e;
 	struct perc_wire w;
 
+	s->count.held++;
 	if (h->n == VAULT_HOLD_MAX)
-		held_drop(h, 0);
+		held_lose(s, 0);
 	e = &h->all[h->order[h->n++]];
 	perc_wire_reader(&w, p, n);
 	perc_wire_get_u32(&w);
@@ -74,6 +88,7 @@ held_add(struct vault_hold *h, int64_t now_ms, const uint8_t *p, size_t n)
 	e->at_ms = now_ms;
 	e->len = (uint16_t)n;
 	e->tries = 0;
+	e->opened = opened;
 	memcpy(e->p, p, n);
 }
 
@@ -96,7 +111,7 @@ vault_hold_put(struct vault_slot *s, int64_t now_ms, const uint8_t *p, size_t n,
 	/* One that opened, and brought the field of an unknown key. */
 	if ((err == 0 && missing != 0) || err == PERC_ERR_UNKNOWN_KEY ||
 	    err == PERC_ERR_NOTFOUND || (err == PERC_ERR_AUTH && soon))
-		held_add(h, now_ms, p, n);
+		held_add(s, now_ms, p, n, err == 0);
 }
 
 /* One look at all that wait of this SSRC; true: something opened. */
@@ -112,7 +127,7 @@ pass(struct vault_slot *s, int64_t now_ms, uint32_t ssrc)
 	while (i < h->n) {
 		e = &h->all[h->order[i]];
 		if (now_ms - e->at_ms > HOLD_MS) {
-			held_drop(h, i);
+			held_lose(s, i);
 			continue;
 		}
 		if (ssrc != 0 && e->ssrc != ssrc) {
@@ -120,12 +135,15 @@ pass(struct vault_slot *s, int64_t now_ms, uint32_t ssrc)
 			continue;
 		}
 		r = vault_media_open(s, now_ms, e->p, e->len);
+		s->count.held_late += r == 0;
 		opened = opened || r == 0;
+		e->opened = e->opened || r == 0 || r == PERC_ERR_REPLAY;
 		if (h->lacks && (r == 0 || r == PERC_ERR_REPLAY))
 			i++; /* it has the field of the key after the next */
-		else if (r == 0 || r == PERC_ERR_REPLAY ||
-		    ++e->tries >= TRIES_MAX)
+		else if (r == 0 || r == PERC_ERR_REPLAY)
 			held_drop(h, i);
+		else if (++e->tries >= TRIES_MAX)
+			held_lose(s, i);
 		else
 			i++;
 	}

@@ -291,6 +291,9 @@ counters_json(const struct vault_slot *s)
 	COUNT(o, c, key_frames);
 	COUNT(o, c, key_frames_damped);
 	COUNT(o, c, layer_switches);
+	COUNT(o, c, held);
+	COUNT(o, c, held_late);
+	COUNT(o, c, held_lost);
 	COUNT(o, c, local_strangers);
 	COUNT(o, d, opened);
 	COUNT(o, d, replayed);
