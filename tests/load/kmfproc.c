@@ -59,15 +59,22 @@ load_kmf_init(struct load *l)
 }
 
 int
-load_kmf_serve(struct load *l)
+load_kmf_start(struct load *l)
 {
 	char conf[512];
 	const char *const argv[] = { l->kmf, "serve", "-c", conf, NULL };
 
 	text_put(conf, sizeof(conf), "%s/load.conf", l->dir);
-	if ((l->pid = load_run(l, "kmf", argv)) < 0)
-		return PERC_ERR_SYS;
-	return load_listens(l->base, l->pid);
+	l->pid = load_run(l, "kmf", argv);
+	return l->pid > 0 ? 0 : PERC_ERR_SYS;
+}
+
+int
+load_kmf_serve(struct load *l)
+{
+	int r = load_kmf_start(l);
+
+	return r == 0 ? load_listens(l->base, l->pid) : r;
 }
 
 static size_t

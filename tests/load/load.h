@@ -67,7 +67,10 @@ struct load_seat {
 	int64_t epoch, roster_seq;
 	int64_t epoch_told; /* the newest by the stream */
 	json_t *early;	    /* an epoch that overtook its delivery key */
-	unsigned tries;
+	/* in a row in vain, each by itself, as an agent counts them */
+	struct {
+		unsigned token, keys, stream;
+	} tries;
 	int64_t due_us;	   /* when it was to begin */
 	int64_t live_us;   /* when it had its first key */
 	int64_t stream_us; /* when its stream opened */
@@ -90,7 +93,7 @@ void load_seat_join(struct load_seat *s, int64_t in_ms);
 void load_seat_leave(struct load_seat *s, int64_t in_ms);
 void load_seat_later(
     struct load_seat *s, struct perc_timer *t, int64_t ms, perc_loop_fn fn);
-int64_t load_seat_backoff(struct load_seat *s);
+int64_t load_seat_backoff(unsigned *tries);
 void load_seat_lease(void *seat);  /* renew it */
 void load_seat_roster(void *seat); /* ask for what came after the one held */
 void load_seat_end(void *seat);	   /* out, whatever was under way */
@@ -126,7 +129,8 @@ struct load_usage {
 	int64_t at_us;
 };
 PERC_MUST int load_kmf_init(struct load *l); /* perch-kmf init, its files */
-PERC_MUST int load_kmf_serve(struct load *l);
+PERC_MUST int load_kmf_start(struct load *l); /* does not wait */
+PERC_MUST int load_kmf_serve(struct load *l); /* until it listens */
 void load_kmf_kill(struct load *l); /* SIGKILL, all of it */
 void load_kmf_remove(struct load *l); /* the directory too */
 void load_kmf_usage(struct load *l, struct load_usage *u);
@@ -189,6 +193,9 @@ int load_away_socket(struct sockaddr *to, int type, void *arg);
 PERC_MUST int load_floor(struct load *l);
 PERC_MUST int load_do_rekey(struct load *l);
 
+/* --- kill.c ----------------------------------------------------------------- */
+PERC_MUST int load_do_kill(struct load *l);
+
 /* --- outs.c ---------------------------------------------------------------- */
 unsigned load_epochs_of(const json_t *rows); /* of the audit trail */
 /* Of all that happened since it was last read: those of this kind. */
@@ -203,7 +210,8 @@ void load_settle(struct load *l, const char *what);
 struct load_count {
 	unsigned opened, bad_keys, bad_rosters, rosters, deltas, lost_streams, refused;
 	unsigned errors, leases, first_keys;
-	unsigned early; /* epochs that overtook their delivery key */
+	unsigned early;	    /* epochs that overtook their delivery key */
+	unsigned overtaken; /* keys and epochs older than what a vault had */
 	unsigned undecryptable, new_undecryptable; /* at stayers, newcomers */
 	unsigned deaf, mixed_up, leg_troubles; /* media */
 };

@@ -117,6 +117,19 @@ trouble(struct load_media *m, const char *what, const char *words)
 		    what, words);
 }
 
+/* The stream and a fetch overtake each other, and the vault has the newer one
+ * by then: it says REPLAY, and nobody lacks anything. True: it does. */
+static bool
+lacks(struct load_media *m, const char *what, int err, const char *words)
+{
+	trouble(m, what, words);
+	if (err == PERC_ERR_REPLAY)
+		m->s->l->count.overtaken++;
+	else
+		m->s->l->count.bad_keys++;
+	return err != PERC_ERR_REPLAY;
+}
+
 static void
 on_opened(int err, const char *text, void *arg)
 {
@@ -141,8 +154,7 @@ on_key(int err, const char *text, void *arg)
 	struct load_media *m = arg;
 
 	if (err != 0) {
-		trouble(m, "a key", text);
-		m->s->l->count.bad_keys++;
+		(void)lacks(m, "a key", err, text);
 		return;
 	}
 	m->ssrc = m->vault->slots[m->conf.slot].local[0].ssrc;
@@ -160,9 +172,8 @@ on_epoch(int err, const char *text, void *arg)
 
 	if (err == 0 || m->spying)
 		return;
-	trouble(m, "an epoch", text);
-	m->s->l->count.bad_keys++;
-	load_seat_keys_ask(m->s);
+	if (lacks(m, "an epoch", err, text))
+		load_seat_keys_ask(m->s);
 }
 
 static void
@@ -236,7 +247,7 @@ load_media_gone(struct load_seat *s)
 	struct load_media *m = s->media;
 
 	if (m->up_us != 0)
-		load_count_out();
+		load_count_out(m);
 	perc_httpc_cancel(m->req);
 	m->req = NULL;
 	m->spying = true;

@@ -34,6 +34,7 @@ struct load_media {
 	int64_t up_us;		/* key, roster and leg are there */
 	int64_t first_us;	/* its first packet since then */
 	bool rostered, spying;
+	size_t out; /* which of those who went, mediacount.c */
 	struct perc_timer join, spy;
 	struct perc_httpc_req *req;
 	struct load_road *road; /* a bad one to the MDD; NULL: none */
@@ -64,7 +65,7 @@ void load_media_part(struct load_media *m); /* give the leg up */
 /* mediacount.c: what came of each packet */
 PERC_MUST int load_count_open(struct load *l);
 void load_count_close(void);
-void load_count_out(void); /* somebody left or was put out */
+void load_count_out(struct load_media *m); /* it left or was put out */
 /* m begins anew: nothing from before counts for or against it. */
 void load_count_restart(const struct load_media *m);
 /* Wait until all is opened that will be, then tell the scenario's figures. */

@@ -38,9 +38,10 @@ static struct {
 	 * first packet for which only a field lacked, or the sender's switch
 	 * to a key that the receiver may have. */
 	struct load_samples late, heard, field, turn;
-	unsigned outs, out_packets, out_late;
+	/* By who went: when the last packet was sent that he could read. */
+	struct load_samples out;
+	unsigned out_late;
 	int64_t before_us; /* what was sent by then is accounted for */
-	double out_ms; /* the latest packet that one who was out could read */
 } c;
 
 int __real_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
@@ -160,9 +161,9 @@ packet_read(struct load_media *to, const struct load_media *from,
 	}
 	if (to->spying && sent > to->s->gone_us) {
 		ms = (double)(sent - to->s->gone_us) / 1000;
-		c.out_packets++;
 		c.out_late += ms >= LOAD_OUT_BOUND_MS;
-		c.out_ms = ms > c.out_ms ? ms : c.out_ms;
+		if (to->out < c.out.n && ms > c.out.v[to->out])
+			c.out.v[to->out] = ms;
 	}
 }
 
@@ -217,6 +218,7 @@ pair_account(struct account *a, const struct load_media *to,
     const struct load_media *from, int64_t before_us)
 {
 	int64_t stays_us = to->up_us + NEWCOMER_MS * 1000;
+	const struct vault_counters *v = &to->vault->slots[to->conf.slot].count;
 	struct pair *p = pair_of(to, from);
 	unsigned shut = 0;
 	uint32_t k, last = 0;
@@ -241,11 +243,13 @@ pair_account(struct account *a, const struct load_media *to,
 	if (shut > 0 && c.l->verbose)
 		fprintf(stderr,
 		    "# %u, in for %d ms, did not open %u of %u, the last %u of "
-		    "%u, sent after %d ms: %s\n",
+		    "%u, sent after %d ms: %s; its vault held %u, of which %u "
+		    "opened late, %u never\n",
 		    to->index, (int)((load_us() - to->up_us) / 1000), shut,
 		    from->index, last, from->next,
 		    (int)((from->sent_us[last] - to->up_us) / 1000),
-		    perc_strerror(p->last_err));
+		    perc_strerror(p->last_err), (unsigned)v->held,
+		    (unsigned)v->held_late, (unsigned)v->held_lost);
 }
 
 /* Is there nothing of before that may yet come or open? */
@@ -299,21 +303,22 @@ outs_note(struct load *l, const char *what)
 {
 	char text[128];
 
-	if (c.outs == 0)
+	if (c.out.n == 0)
 		return;
-	note(l, what, "media: put out or gone, still listening", c.outs);
+	note(l, what, "media: put out or gone, still listening",
+	    (double)c.out.n);
 	text_put(text, sizeof(text),
 	    "%s: media: nothing sent is readable for them after", what);
-	load_note(l, text, c.out_ms, "ms");
+	load_note_samples(l, text, &c.out);
 	note(l, what, "media: packets read by them past the bound", c.out_late);
-	c.outs = c.out_packets = c.out_late = 0;
-	c.out_ms = 0;
+	c.out_late = 0;
 }
 
 void
-load_count_out(void)
+load_count_out(struct load_media *m)
 {
-	c.outs++;
+	m->out = c.out.n;
+	load_sample(&c.out, 0);
 }
 
 void

@@ -79,15 +79,15 @@ counts(const struct load *l)
 
 	return json_pack(
 	    "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, "
-	    "s:i}",
+	    "s:i, s:i}",
 	    "opened", (int)c->opened, "bad_keys", (int)c->bad_keys,
 	    "bad_rosters", (int)c->bad_rosters, "rosters", (int)c->rosters,
 	    "deltas", (int)c->deltas, "leases", (int)c->leases, "lost_streams",
 	    (int)c->lost_streams, "refused", (int)c->refused, "errors",
-	    (int)c->errors, "early", (int)c->early, "undecryptable",
-	    (int)c->undecryptable, "new_undecryptable",
-	    (int)c->new_undecryptable, "deaf", (int)(c->deaf + c->mixed_up),
-	    "leg_troubles", (int)c->leg_troubles);
+	    (int)c->errors, "early", (int)c->early, "overtaken",
+	    (int)c->overtaken, "undecryptable", (int)c->undecryptable,
+	    "new_undecryptable", (int)c->new_undecryptable, "deaf",
+	    (int)(c->deaf + c->mixed_up), "leg_troubles", (int)c->leg_troubles);
 }
 
 void

@@ -194,9 +194,13 @@ static int
 do_evict(struct load *l)
 {
 	struct load_seat *s[5];
-	unsigned i, n = pick(l, s, l->quick ? 2 : 5);
+	unsigned i, n = l->quick ? 2 : 5, media = live_media(l);
 	int r;
 
+	/* of those with media, where there are: it is they who tell until
+	 * when they could read */
+	n = media > 2 * n ? pick_of(l, 0, l->nmedia, media, s, n)
+			  : pick(l, s, n);
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	for (i = 0; r == 0 && i < n; i++) {
@@ -243,60 +247,12 @@ do_flap(struct load *l)
 	return r;
 }
 
-static int64_t awaited; /* epoch that kill and lag wait for */
-
-static bool
-first_has_it(struct load *l)
-{
-	return l->epoch >= awaited;
-}
+static int64_t awaited; /* epoch that lag waits for */
 
 static bool
 all_have_it(struct load *l)
 {
-	return first_has_it(l) && load_settled(l);
-}
-
-/* SIGKILL as soon as the first seat has the new key: some hold it, some not. */
-static int
-do_kill(struct load *l)
-{
-	unsigned i, behind = 0, live = load_live(l), bad = l->count.bad_keys;
-	json_t *rows = NULL;
-	int64_t t0;
-	int r;
-
-	if ((r = drop_audit(l)) != 0)
-		return r;
-	awaited = l->epoch + 1;
-	load_admin_rekey_begin(l);
-	if (!load_until(l, first_has_it, 5000))
-		fprintf(stderr, "perch-load: no epoch to kill in\n");
-	load_kmf_kill(l);
-	for (i = 0; i < l->n; i++)
-		if (l->seats[i].state == SEAT_LIVE &&
-		    l->seats[i].epoch < awaited)
-			behind++;
-	t0 = load_us();
-	if ((r = load_kmf_serve(l)) != 0)
-		return r;
-	load_note(l, "kill: seats without the new key at the kill", behind, "");
-	load_pause(l, 300); /* the streams are seen to have broken */
-	load_settle(l, "kill");
-	load_note(l, "kill: all on one epoch, with streams, after",
-	    (double)(load_us() - t0) / 1000 -
-		(l->quick ? QUICK_MS : SETTLED_MS),
-	    "ms");
-	load_pause(l, 16000); /* a lease and more */
-	load_note(l, "kill: seats lost", (double)live - load_live(l), "");
-	if ((r = load_admin_login(l)) == 0 &&
-	    (r = load_admin_audit(l, &rows)) == 0)
-		load_note(l, "kill: epochs, the rekey itself included",
-		    load_epochs_of(rows), "");
-	load_note(
-	    l, "kill: keys that did not open", l->count.bad_keys - bad, "");
-	json_decref(rows);
-	return r;
+	return l->epoch >= awaited && load_settled(l);
 }
 
 /* Five rekeys; those on bad lines and the others, each by themselves. */
@@ -349,7 +305,7 @@ static const struct {
 	{ "leave", do_leave },
 	{ "mass-leave", do_mass_leave },
 	{ "flap", do_flap },
-	{ "kill", do_kill },
+	{ "kill", load_do_kill },
 };
 
 int

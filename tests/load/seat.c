@@ -15,14 +15,15 @@
 #include "perc/json.h"
 #include "perc/secret.h"
 
-#define GRANT	  "urn:ietf:params:oauth:grant-type:token-exchange"
-#define CODE_TYPE "urn:perch:params:oauth:token-type:invitation-code"
-#define LEASE_MS  5000
-#define SPREAD_MS 1000 /* when a large conference asks for its roster */
-#define AGAIN_MS  500
-#define AGAIN_MAX 15000
-#define KEYS_MS	  1000		    /* least time between two POST .../keys */
-#define TOKEN_US  (200 * 1000000ll) /* of the 300 s that a token1 has */
+#define GRANT	       "urn:ietf:params:oauth:grant-type:token-exchange"
+#define CODE_TYPE      "urn:perch:params:oauth:token-type:invitation-code"
+#define LEASE_MS       5000
+#define LEASE_AGAIN_MS 750  /* and up to 500 more */
+#define SPREAD_MS      1000 /* when a large conference asks for its roster */
+#define AGAIN_MS       500
+#define AGAIN_MAX      15000
+#define KEYS_MS	       1000 /* least time between two POST .../keys */
+#define TOKEN_US       (200 * 1000000ll) /* of the 300 s that a token1 has */
 
 static void token_ask(void *arg);
 static void keys_ask(void *arg);
@@ -37,15 +38,15 @@ load_seat_later(
 
 /* Growing, and different for each: as front_backoff() has it. */
 int64_t
-load_seat_backoff(struct load_seat *s)
+load_seat_backoff(unsigned *tries)
 {
 	int64_t ms = AGAIN_MS;
 
-	for (unsigned i = 0; i < s->tries && ms < AGAIN_MAX; i++)
+	for (unsigned i = 0; i < *tries && ms < AGAIN_MAX; i++)
 		ms *= 2;
 	if (ms > AGAIN_MAX)
 		ms = AGAIN_MAX;
-	s->tries++;
+	++*tries;
 	return ms / 2 + (int64_t)(perc_random_u32() % (uint32_t)(ms / 2 + 1));
 }
 
@@ -146,7 +147,8 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 	} else if (a->err == 0 && a->status == 409)
 		load_seat_keys_ask(s);
 	load_seat_later(s, &s->lease,
-	    a->err == 0 ? LEASE_MS : load_seat_backoff(s), load_seat_lease);
+	    a->err == 0 ? LEASE_MS : LEASE_AGAIN_MS + perc_random_u32() % 500,
+	    load_seat_lease);
 }
 
 void
@@ -177,7 +179,7 @@ load_seat_came_in(struct load_seat *s)
 	s->state = SEAT_LIVE;
 	s->live_us = load_us();
 	s->l->count.first_keys++;
-	s->tries = 0;
+	s->tries.stream = 0;
 	front_sse_clear(&s->sse);
 	load_stream_ask(s);
 	load_seat_later(s, &s->lease, LEASE_MS, load_seat_lease);
@@ -195,13 +197,14 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 		return;
 	if (!good(a)) {
 		if (s->state == SEAT_JOINING)
-			load_seat_later(
-			    s, &s->begin, load_seat_backoff(s), token_ask);
+			load_seat_later(s, &s->begin,
+			    load_seat_backoff(&s->tries.keys), token_ask);
 		else
-			load_seat_later(
-			    s, &s->keys, load_seat_backoff(s), keys_ask);
+			load_seat_later(s, &s->keys,
+			    load_seat_backoff(&s->tries.keys), keys_ask);
 		return;
 	}
+	s->tries.keys = 0;
 	if (load_key_first(s, a->body, a->len) != 0)
 		s->l->count.bad_keys++;
 	else if (s->media != NULL)
@@ -257,10 +260,11 @@ on_token(const struct perc_httpc_answer *a, void *arg)
 	if (!good(a) ||
 	    perc_json_parse(&j, a->body, a->len, 65536, NULL, 0) != 0) {
 		if (s->state == SEAT_JOINING)
-			load_seat_later(
-			    s, &s->begin, load_seat_backoff(s), token_ask);
+			load_seat_later(s, &s->begin,
+			    load_seat_backoff(&s->tries.token), token_ask);
 		return; /* a lease will ask for it again */
 	}
+	s->tries.token = 0;
 	text_free(s->token);
 	s->token = text_dup(perc_json_str(j, "access_token"));
 	s->token_us = load_us();
@@ -304,7 +308,7 @@ load_seat_join(struct load_seat *s, int64_t in_ms)
 	s->due_us = load_us() + in_ms * 1000;
 	s->epoch = s->epoch_told = s->roster_seq = s->live_us = s->stream_us =
 	    s->gone_us = 0;
-	s->tries = 0;
+	memset(&s->tries, 0, sizeof(s->tries));
 	memset(s->held_us, 0, LOAD_EPOCHS_MAX * sizeof(*s->held_us));
 	if (s->media != NULL)
 		load_media_begin(s);

@@ -155,7 +155,7 @@ on_octets(const char *p, size_t n, void *arg)
 	if (!s->stream_open)
 		s->stream_us = load_us();
 	s->stream_open = true;
-	s->tries = 0;
+	s->tries.stream = 0;
 	return front_sse_feed(&s->sse, p, n, on_event, s);
 }
 
@@ -171,8 +171,8 @@ on_stream_done(const struct perc_httpc_answer *a, void *arg)
 		load_seat_later(s, &s->end, 0, load_seat_end);
 	} else if (s->state == SEAT_LIVE) {
 		load_seat_later(s, &s->lease, 0, load_seat_lease);
-		load_seat_later(
-		    s, &s->again, load_seat_backoff(s), load_stream_ask);
+		load_seat_later(s, &s->again,
+		    load_seat_backoff(&s->tries.stream), load_stream_ask);
 	}
 }
 

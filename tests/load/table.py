@@ -23,6 +23,8 @@ RUNS = {
 }
 NONE = {"notes": {}, "counts": None}
 WRONG = ("bad_keys", "bad_rosters", "deaf", "lost_streams")
+OUT = "media: nothing sent is readable for them after"
+GONE = "media: put out or gone, still listening"
 # row | run | notes, by the form they have | bound; ~: p50 / p99 / max
 ROWS = [
     ("epochs that the joins caused", "plain", ["join: epochs caused"], ""),
@@ -51,6 +53,21 @@ ROWS = [
      ["rekey, with leases and rosters: all, per member"], ""),
     ("KMF memory (PSS) per seat, both connections, KiB", "plain",
      ["join: KMF memory (PSS) per seat"], "64"),
+    ("eviction until nothing sent is readable for who is out, ms", "media",
+     f"evict: {OUT}~", "p99 1000"),
+    ("of so many with media", "media", [f"evict: {GONE}"], ""),
+    ("leave at random, the same, window of 250 ms included", "media",
+     f"leave: {OUT}~", "p99 1000"),
+    ("of so many", "media", [f"leave: {GONE}"], ""),
+    ("half leave at once, the same", "media", f"mass-leave: {OUT}~",
+     "p99 1000"),
+    ("of so many", "media", [f"mass-leave: {GONE}"], ""),
+    ("KMF killed in a rekey: listens again after, ms", "media",
+     ["kill: the KMF listens again, after the kill"], ""),
+    ("who had not the key by then has it after, ms", "media",
+     "kill: they hold the new key, after the kill~", ""),
+    ("of those, who has media, ms", "media",
+     "kill: those with media do~", "1500"),
     ("KMF killed in a rekey: all on one epoch again after, ms", "media",
      ["kill: all on one epoch, with streams, after"], ""),
     ("seats lost by that, epochs", "media",
@@ -65,8 +82,8 @@ MEDIA = [
      "media: waiting for a Full field~", "100 and a frame"),
     ("or for the senders' switch to an epoch that he has, ms",
      "media: waiting for the switch~", "250 more"),
-    ("nothing sent is readable for who is out after, ms",
-     ["media: nothing sent is readable for them after"], "1000"),
+    ("nothing sent is readable for who is out after, ms", f"{OUT}~",
+     "p99 1000"),
     ("packets that they read past the bound",
      ["media: packets read by them past the bound"], "0"),
     ("packets opened at stayers",
