@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "mdd/room.h"
+#include "perc/crypto.h"
 
 int
 mdd_links_init(struct mdd_legs *l)
@@ -64,13 +65,16 @@ int
 mdd_link_open(struct mdd_legs *l, struct mdd_leg *leg, const struct mdd_join *j)
 {
 	struct mdd_link *k = l->free_links;
+	uint64_t salt;
 
 	if (k == NULL)
 		return PERC_ERR_LIMIT;
+	perc_random(&salt, sizeof(salt));
 	l->free_links = k->next_free;
 	memset(k->slot, 0, (k->mask + 1) * sizeof(*k->slot));
 	*k = (struct mdd_link){ .slot = k->slot,
 		.mask = k->mask,
+		.salt = salt | 1,
 		.kind = j->link,
 		.dial = j->dial };
 	leg->link = k;
@@ -120,12 +124,12 @@ mdd_link_news(struct mdd_room *room)
 
 /* ---- the table -------------------------------------------------------- */
 
+/* By a random odd factor, or a peer could choose SSRCs that are all of one
+ * slot, and each look, at each packet, would be a walk over them. */
 static unsigned
 slot_at(const struct mdd_link *k, uint32_t ssrc)
 {
-	uint32_t h = ssrc * 2654435761u;
-
-	return (h ^ h >> 16) & k->mask;
+	return (unsigned)(ssrc * k->salt >> 48) & k->mask;
 }
 
 /* The slot of ssrc, or the free one where it belongs; there always is one,

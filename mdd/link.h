@@ -40,6 +40,8 @@ struct mdd_link_source {	/* one SSRC that the other side announced */
 	struct mdd_source *src; /* NULL: another leg feeds it */
 	struct mdd_inbound *in; /* while src */
 	int64_t until_ms;
+	/* mdd_link_members(): slots, from 1; of it as a head, and behind it. */
+	uint16_t first, next;
 	struct mdd_word word;
 };
 
@@ -48,6 +50,7 @@ struct mdd_link {
 	enum mdd_link_kind kind;
 	bool dial;
 	unsigned n, mask; /* of slot, which is open addressing */
+	uint64_t salt;	  /* of its hash: the other side chooses SSRCs */
 	struct mdd_link_source *slot;
 	struct mdd_addr to; /* of the dialled; len 0: not told yet */
 	struct perc_timer timer;
@@ -91,6 +94,13 @@ void mdd_link_inherit(struct mdd_legs *l, struct mdd_room *room, uint32_t ssrc);
 /* The slot of an SSRC that this link feeds; PERC_ERR_NOTFOUND. */
 PERC_MUST int mdd_link_index(const struct mdd_link *k, uint32_t ssrc);
 struct mdd_source *mdd_link_feeds(const struct mdd_link *k, uint32_t ssrc);
+/* What the link feeds, member by member: the word of a member's first, and its
+ * SSRCs in their order. Gives how many entries it looked at, which is a few
+ * times the size of the table. */
+typedef void (*mdd_link_member_fn)(const struct mdd_word *first,
+    const uint32_t *ssrcs, unsigned n, void *arg);
+unsigned mdd_link_members(
+    struct mdd_link *k, mdd_link_member_fn fn, void *arg);
 /* Something changed that links of this conference should hear of. */
 void mdd_link_news(struct mdd_room *room);
 

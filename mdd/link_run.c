@@ -147,46 +147,32 @@ hello_add(struct hello_out *o, const struct mdd_link_path *p, uint64_t member,
 	(void)mdd_hello_add(&o->h, p, member, ssrcs, n); /* one fits always */
 }
 
-/* The sources that e's member has by this link, with us in front. */
+/* A member's sources that came by a link, with us in front of its path. */
 static void
-hello_pass(struct hello_out *o, const struct mdd_link *k,
-    const struct mdd_link_source *e)
+hello_pass(
+    const struct mdd_word *first, const uint32_t *ssrcs, unsigned n, void *arg)
 {
-	struct mdd_link_path path = { .hops = (uint8_t)(e->word.path.hops + 1),
+	struct hello_out *o = arg;
+	struct mdd_link_path path = { .hops = (uint8_t)(first->path.hops + 1),
 		.node = { o->w->node } };
-	uint32_t ssrcs[MDD_TOKEN_SSRCS];
-	unsigned i, n, place;
 
 	if (path.hops > MDD_LINK_PATH)
 		return;
-	memcpy(path.node + 1, e->word.path.node,
-	    e->word.path.hops * sizeof(path.node[0]));
-	for (place = n = 0; place < MDD_TOKEN_SSRCS; place++)
-		for (i = 0; i <= k->mask && n < MDD_TOKEN_SSRCS; i++)
-			if (k->slot[i].src != NULL &&
-			    k->slot[i].word.head == e->word.head &&
-			    k->slot[i].word.place == place)
-				ssrcs[n++] = k->slot[i].ssrc;
-	hello_add(o, &path, e->word.member, ssrcs, n);
+	memcpy(path.node + 1, first->path.node,
+	    first->path.hops * sizeof(path.node[0]));
+	hello_add(o, &path, first->member, ssrcs, n);
 }
 
 static void
 hello_sources(struct hello_out *o, const struct mdd_leg *from)
 {
 	struct mdd_link_path path = { 1, { o->w->node } };
-	const struct mdd_link *k = from->link;
-	unsigned i;
 
-	if (k == NULL) {
+	if (from->link != NULL)
+		(void)mdd_link_members(from->link, hello_pass, o);
+	else
 		hello_add(o, &path, mdd_select_member(from->member),
 		    from->ssrcs, from->nssrcs);
-		return;
-	}
-	for (i = 0; i <= k->mask; i++)
-		if (k->slot[i].src != NULL &&
-		    (k->slot[i].word.place == 0 ||
-			mdd_link_feeds(k, k->slot[i].word.head) == NULL))
-			hello_pass(o, k, &k->slot[i]);
 }
 
 static void
