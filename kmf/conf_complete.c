@@ -20,16 +20,12 @@ int
 kmf_conf_fault(const struct kmf_conf_text *t, const char *section,
     const char *label, const char *name, const char *fmt, ...)
 {
-	int line = perc_conf_line(t->text, t->len, section, label, name), n;
 	va_list ap;
 
-	n = line > 0 ? snprintf(t->why, t->cap, "%s:%d: ", t->file, line)
-		     : snprintf(t->why, t->cap, "%s: ", t->file);
-	if (n >= 0 && (size_t)n < t->cap) {
-		va_start(ap, fmt);
-		vsnprintf(t->why + n, t->cap - (size_t)n, fmt, ap);
-		va_end(ap);
-	}
+	va_start(ap, fmt);
+	perc_conf_vfault(
+	    t->why, t->cap, &t->read, section, label, name, fmt, ap);
+	va_end(ap);
 	return PERC_ERR_FORMAT;
 }
 

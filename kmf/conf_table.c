@@ -243,7 +243,7 @@ int
 kmf_conf_load_text(struct kmf_conf *c, const char *file, const char *text,
     size_t len, char *why, size_t whycap)
 {
-	const struct kmf_conf_text t = { file, text, len, why, whycap };
+	const struct kmf_conf_text t = { { file, text, len }, why, whycap };
 	struct perc_conf_error e;
 	int r;
 

@@ -11,8 +11,7 @@
 extern const struct perc_conf_item kmf_main_items[], kmf_mail_items[];
 
 struct kmf_conf_text { /* what was read, and where a fault is told */
-	const char *file, *text;
-	size_t len;
+	struct perc_conf_text read;
 	char *why;
 	size_t cap;
 };

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "perc/log.h"
 
@@ -304,36 +303,48 @@ mdd_conf_clear(struct mdd_conf *c)
 	perc_conf_clear(c, items);
 }
 
-int
-mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+enum look { LOOK_NOWHERE, LOOK_LIVE, LOOK_ALL }; /* at files that it names */
+
+static int
+conf_read(struct mdd_conf *c, const char *file, enum look look,
+    struct perc_conf_error *e)
 {
-	long n;
+	struct perc_conf_text t = { .file = file };
+	char *text = NULL;
 	int r;
 
 	memset(c, 0, sizeof(*c));
-	if ((r = perc_conf_load(c, file, sections, e)) != 0 ||
-	    (r = mdd_conf_check_media(c, e)) != 0)
+	e->text[0] = '\0';
+	if ((r = perc_conf_read_file(&text, &t.len, file, MDD_CONF_MAX, e)) !=
+	    0)
 		return r;
-	if (c->workers == 0) {
-		n = sysconf(_SC_NPROCESSORS_ONLN);
-		c->workers = n < 1	  ? 1
-		    : n > MDD_WORKERS_MAX ? MDD_WORKERS_MAX
-					  : n;
-	}
-	if (c->media_port != 0 && c->media_port + c->workers - 1 > 65535)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
-		    "media_port leaves no ports for all workers");
-	return mdd_peers_check(c, e);
+	t.text = text;
+	if ((r = perc_conf_load_text(c, file, text, t.len, sections, e)) == 0)
+		r = mdd_conf_check(c, &t, e);
+	if (r == 0 && look == LOOK_ALL)
+		r = mdd_conf_check_files(c, &t, e);
+	if (r == 0 && look != LOOK_NOWHERE)
+		r = mdd_peers_check_ca(c, &t, e);
+	free(text);
+	return r;
+}
+
+int
+mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+{
+	return conf_read(c, file, LOOK_NOWHERE, e);
+}
+
+int
+mdd_conf_reread(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
+{
+	return conf_read(c, file, LOOK_LIVE, e);
 }
 
 int
 mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e)
 {
-	int r = mdd_conf_read(c, file, e);
-
-	if (r == 0)
-		r = mdd_conf_check_files(c, e);
-	return r != 0 ? r : mdd_peers_check_ca(c, e);
+	return conf_read(c, file, LOOK_ALL, e);
 }
 
 /* What SIGHUP can change, beside the sections; all else is in sockets, pools

@@ -15,6 +15,7 @@
 #define MDD_KMF_MAX	16
 #define MDD_WORKERS_MAX 56
 #define MDD_JWKS_MAX	(256u << 10) /* octets of one key file */
+#define MDD_CONF_MAX	(1u << 20)   /* octets of the configuration */
 #define MDD_LABEL_MAX	32	     /* of a section */
 
 struct mdd_kmf_conf { /* one "[kmf NAME]" */
@@ -64,6 +65,9 @@ mdd_conf_load(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
  * reach for a process that has dropped its rights. */
 PERC_MUST int
 mdd_conf_read(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
+/* The same for a running daemon: with a look at those that are live. */
+PERC_MUST int
+mdd_conf_reread(struct mdd_conf *c, const char *file, struct perc_conf_error *e);
 /* Settings that differ though they cannot change while we run: how many, and
  * their names for people. */
 unsigned mdd_conf_frozen(const struct mdd_conf *now,
@@ -75,20 +79,25 @@ PERC_MUST int mdd_conf_label(char **namep, const char *label);
 
 /* ---- conf_check.c ----------------------------------------------------- */
 
-/* Fills media_listen when it is not set. */
+/* Settings beside each other; fills media_listen and workers when they are not
+ * set. */
 PERC_MUST int
-mdd_conf_check_media(struct mdd_conf *c, struct perc_conf_error *e);
+mdd_conf_check(struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e);
 PERC_MUST int
-mdd_conf_check_files(const struct mdd_conf *c, struct perc_conf_error *e);
+mdd_conf_check_files(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e);
 
 /* ---- conf_peer.c: the sections of that name --------------------------- */
 
 extern const struct perc_conf_item mdd_peer_items[];
 int mdd_peer_open(void *conf, const char *label, void **targetp);
 PERC_MUST int
-mdd_peers_check(const struct mdd_conf *c, struct perc_conf_error *e);
+mdd_peers_check(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e);
 PERC_MUST int
-mdd_peers_check_ca(const struct mdd_conf *c, struct perc_conf_error *e);
+mdd_peers_check_ca(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e);
 /* Are links to the one links to the other too? */
 bool
 mdd_peer_same(const struct mdd_peer_conf *a, const struct mdd_peer_conf *b);

@@ -30,48 +30,99 @@ is_address(const char *t)
 
 /* One socket for both families: it must be of IPv6, and open to all. */
 static int
-check_media6(struct mdd_conf *c, struct perc_conf_error *e)
+check_media6(struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	if (!is_family(AF_INET6, c->media_host6) ||
 	    strcmp(c->media_host6, "::") == 0 ||
 	    !is_family(AF_INET, c->media_host))
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, NULL, NULL,
+		    "media_host6",
 		    "media_host6 = %s: give an IPv6 address here and one of "
 		    "IPv4 as media_host",
 		    c->media_host6);
 	if (c->media_listen == NULL && (c->media_listen = strdup("::")) == NULL)
 		return PERC_ERR_NOMEM;
 	if (strcmp(c->media_listen, "::") != 0)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, NULL, NULL,
+		    "media_listen",
 		    "media_listen = %s: with media_host6 it must be ::",
 		    c->media_listen);
 	return 0;
 }
 
-int
-mdd_conf_check_media(struct mdd_conf *c, struct perc_conf_error *e)
+static int
+check_media(struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	if (!is_address(c->media_host) ||
 	    strcmp(c->media_host, "0.0.0.0") == 0 ||
 	    strcmp(c->media_host, "::") == 0)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, NULL, NULL,
+		    "media_host",
 		    "media_host = %s: give the one address that endpoints "
 		    "can reach",
 		    c->media_host);
 	if (c->media_host6 != NULL)
-		return check_media6(c, e);
+		return check_media6(c, t, e);
 	if (c->media_listen == NULL &&
 	    (c->media_listen = strdup(c->media_host)) == NULL)
 		return PERC_ERR_NOMEM;
 	if (!is_address(c->media_listen))
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, NULL, NULL,
+		    "media_listen",
 		    "media_listen = %s: an address, not a name, is needed",
 		    c->media_listen);
 	return 0;
 }
 
+int
+mdd_conf_check(struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
+{
+	long n;
+	int r;
+
+	if ((r = check_media(c, t, e)) != 0)
+		return r;
+	if (c->workers == 0) {
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+		c->workers = n < 1	  ? 1
+		    : n > MDD_WORKERS_MAX ? MDD_WORKERS_MAX
+					  : n;
+	}
+	if (c->media_port != 0 && c->media_port + c->workers - 1 > 65535)
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, NULL, NULL,
+		    "media_port", "media_port leaves no ports for all workers");
+	return mdd_peers_check(c, t, e);
+}
+
+/* What a reader of files said, and which setting names the file. */
 static int
-check_kmf(const struct mdd_kmf_conf *k, struct perc_conf_error *e)
+file_fault(struct perc_conf_error *e, int r, const struct perc_conf_text *t,
+    const char *label, const char *name)
+{
+	const struct perc_conf_error said = *e;
+
+	return perc_conf_fault(e, r, t, label == NULL ? NULL : "kmf", label,
+	    name, "%s: %s", name, said.text);
+}
+
+static int
+check_secret(const char *path, const char *name, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
+{
+	int fd = -1, r = perc_conf_open_secret(&fd, path, e);
+
+	if (r != 0)
+		return file_fault(e, r, t, NULL, name);
+	(void)close(fd);
+	return 0;
+}
+
+static int
+check_keys(const struct mdd_kmf_conf *k, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	struct perc_jwks *set = NULL;
 	char *text = NULL;
@@ -80,9 +131,9 @@ check_kmf(const struct mdd_kmf_conf *k, struct perc_conf_error *e)
 
 	if ((r = perc_conf_read_file(&text, &len, k->keys, MDD_JWKS_MAX, e)) !=
 	    0)
-		return r;
+		return file_fault(e, r, t, k->name, "keys");
 	if ((r = perc_jwks_from_json(&set, text, len)) != 0)
-		(void)perc_conf_complain(e, r,
+		(void)perc_conf_fault(e, r, t, "kmf", k->name, "keys",
 		    "%s: no usable key in this JWK set (%s)", k->keys,
 		    perc_strerror(r));
 	perc_jwks_free(set);
@@ -90,34 +141,43 @@ check_kmf(const struct mdd_kmf_conf *k, struct perc_conf_error *e)
 	return r;
 }
 
-int
-mdd_conf_check_files(const struct mdd_conf *c, struct perc_conf_error *e)
+static int
+check_kmf(const struct mdd_conf *c, unsigned i, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
-	unsigned i, j;
-	int fd = -1, r;
+	const struct mdd_kmf_conf *k = &c->kmf[i];
+	unsigned j;
+
+	for (j = 0; j < i; j++)
+		if (strcmp(k->url, c->kmf[j].url) == 0)
+			return perc_conf_fault(e, PERC_ERR_EXISTS, t, "kmf",
+			    k->name, "url", "[kmf %s] has the url of [kmf %s]",
+			    k->name, c->kmf[j].name);
+	return check_keys(k, t, e);
+}
+
+int
+mdd_conf_check_files(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
+{
+	unsigned i;
+	int r;
 
 	if (access(c->tls_cert, R_OK) != 0)
-		return perc_conf_complain(e, PERC_ERR_SYS, "tls_cert = %s: %s",
-		    c->tls_cert, strerror(errno));
-	if ((r = perc_conf_open_secret(&fd, c->tls_key, e)) != 0)
+		return perc_conf_fault(e, PERC_ERR_SYS, t, NULL, NULL,
+		    "tls_cert", "tls_cert = %s: %s", c->tls_cert,
+		    strerror(errno));
+	if ((r = check_secret(c->tls_key, "tls_key", t, e)) != 0)
 		return r;
-	(void)close(fd);
-	if (c->link_key != NULL) {
-		if ((r = perc_conf_open_secret(&fd, c->link_key, e)) != 0)
-			return r;
-		(void)close(fd);
-	}
+	if (c->link_key != NULL &&
+	    (r = check_secret(c->link_key, "link_key", t, e)) != 0)
+		return r;
 	if (c->kmfs == 0)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, "kmf", NULL,
+		    "url",
 		    "no [kmf NAME] section: nobody's tokens would count");
-	for (i = 0; i < c->kmfs; i++) {
-		for (j = 0; j < i; j++)
-			if (strcmp(c->kmf[i].url, c->kmf[j].url) == 0)
-				return perc_conf_complain(e, PERC_ERR_EXISTS,
-				    "[kmf %s] has the url of [kmf %s]",
-				    c->kmf[i].name, c->kmf[j].name);
-		if ((r = check_kmf(&c->kmf[i], e)) != 0)
+	for (i = 0; i < c->kmfs; i++)
+		if ((r = check_kmf(c, i, t, e)) != 0)
 			return r;
-	}
 	return 0;
 }

@@ -59,48 +59,55 @@ mdd_peer_open(void *conf, const char *label, void **targetp)
 }
 
 static int
-check_peer(const struct mdd_conf *c, unsigned i, struct perc_conf_error *e)
+check_peer(const struct mdd_conf *c, unsigned i, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	const struct mdd_peer_conf *p = &c->peer[i];
 	unsigned j;
 
 	if (strlen(p->key) != PERC_JKT_LEN)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, "peer", p->name,
+		    "key",
 		    "[peer %s] key: the 43 characters that 'perch-mdd "
 		    "link-key' prints there",
 		    p->name);
 	if (strcmp(p->url, c->base_url) == 0)
-		return perc_conf_complain(e, PERC_ERR_EXISTS,
-		    "[peer %s] url is our own base_url", p->name);
+		return perc_conf_fault(e, PERC_ERR_EXISTS, t, "peer", p->name,
+		    "url", "[peer %s] url is our own base_url", p->name);
 	for (j = 0; j < i; j++)
 		if (strcmp(p->url, c->peer[j].url) == 0 ||
 		    strcmp(p->key, c->peer[j].key) == 0)
-			return perc_conf_complain(e, PERC_ERR_EXISTS,
+			return perc_conf_fault(e, PERC_ERR_EXISTS, t, "peer",
+			    p->name,
+			    strcmp(p->url, c->peer[j].url) == 0 ? "url" : "key",
 			    "[peer %s] has the url or key of [peer %s]",
 			    p->name, c->peer[j].name);
 	return 0;
 }
 
 int
-mdd_peers_check(const struct mdd_conf *c, struct perc_conf_error *e)
+mdd_peers_check(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	unsigned i;
 	int r;
 
 	if (c->peers > 0 && c->link_key == NULL)
-		return perc_conf_complain(e, PERC_ERR_FORMAT,
+		return perc_conf_fault(e, PERC_ERR_FORMAT, t, "peer",
+		    c->peer[0].name, "url",
 		    "[peer %s] needs link_key: make one by 'perch-mdd link-key "
 		    "FILE'",
 		    c->peer[0].name);
 	for (i = 0; i < c->peers; i++)
-		if ((r = check_peer(c, i, e)) != 0)
+		if ((r = check_peer(c, i, t, e)) != 0)
 			return r;
 	return 0;
 }
 
 /* By opening them: a cage lets access(2) through and open(2) not. */
 int
-mdd_peers_check_ca(const struct mdd_conf *c, struct perc_conf_error *e)
+mdd_peers_check_ca(const struct mdd_conf *c, const struct perc_conf_text *t,
+    struct perc_conf_error *e)
 {
 	unsigned i;
 	int fd;
@@ -110,9 +117,9 @@ mdd_peers_check_ca(const struct mdd_conf *c, struct perc_conf_error *e)
 			continue;
 		fd = open(c->peer[i].ca, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0)
-			return perc_conf_complain(e, PERC_ERR_SYS,
-			    "[peer %s] ca = %s: %s", c->peer[i].name,
-			    c->peer[i].ca, strerror(errno));
+			return perc_conf_fault(e, PERC_ERR_SYS, t, "peer",
+			    c->peer[i].name, "ca", "[peer %s] ca = %s: %s",
+			    c->peer[i].name, c->peer[i].ca, strerror(errno));
 		(void)close(fd);
 	}
 	return 0;

@@ -100,10 +100,8 @@ settings_read(struct ctl *c, struct mdd_conf *next)
 {
 	struct perc_conf_error e = { "" };
 	char frozen[256];
-	int r = mdd_conf_read(next, c->conf_file, &e);
+	int r = mdd_conf_reread(next, c->conf_file, &e);
 
-	if (r == 0)
-		r = mdd_peers_check_ca(next, &e);
 	if (r == 0)
 		r = cascade_peers_ready(c, next);
 	if (r != 0) {

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,21 @@ int perc_conf_complain(struct perc_conf_error *e, int r, const char *fmt, ...);
  * neither stands there, or no memory. */
 int perc_conf_line(const char *text, size_t len, const char *section,
     const char *label, const char *name);
+struct perc_conf_text { /* what was read, for faults seen later; borrowed */
+	const char *file, *text;
+	size_t len;
+};
+/* Of a check that sees what is wrong with, or between, settings when all are
+ * read: "FILE:LINE: what" into *e, the line as perc_conf_line() finds it; r
+ * again. */
+PERC_PRINTF(7, 8)
+int perc_conf_fault(struct perc_conf_error *e, int r,
+    const struct perc_conf_text *t, const char *section, const char *label,
+    const char *name, const char *fmt, ...);
+PERC_PRINTF(7, 0)
+void perc_conf_vfault(char *why, size_t cap, const struct perc_conf_text *t,
+    const char *section, const char *label, const char *name, const char *fmt,
+    va_list ap);
 /* The same as _load, of a text without a file. */
 PERC_MUST int perc_conf_load_text(void *conf, const char *file,
     const char *text, size_t len, const struct perc_conf_section *sections,

@@ -7,6 +7,7 @@
  */
 #include "perc/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,4 +87,31 @@ perc_conf_line(const char *text, size_t len, const char *section,
 	}
 	free(copy);
 	return header;
+}
+
+void
+perc_conf_vfault(char *why, size_t cap, const struct perc_conf_text *t,
+    const char *section, const char *label, const char *name, const char *fmt,
+    va_list ap)
+{
+	int line = perc_conf_line(t->text, t->len, section, label, name), n;
+
+	n = line > 0 ? snprintf(why, cap, "%s:%d: ", t->file, line)
+		     : snprintf(why, cap, "%s: ", t->file);
+	if (n >= 0 && (size_t)n < cap)
+		vsnprintf(why + n, cap - (size_t)n, fmt, ap);
+}
+
+int
+perc_conf_fault(struct perc_conf_error *e, int r,
+    const struct perc_conf_text *t, const char *section, const char *label,
+    const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	perc_conf_vfault(
+	    e->text, sizeof(e->text), t, section, label, name, fmt, ap);
+	va_end(ap);
+	return r;
 }

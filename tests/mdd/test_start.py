@@ -100,6 +100,40 @@ def workers(pid):
     return out
 
 
+def lines(mdd, bad):
+    """What is wrong with a file, or beside another setting, is seen when all
+    lines are read, and has its line all the same."""
+    good = f"[kmf a]\nurl = {KMF}\nkeys = {mdd.keys}\n"
+    peer = "[peer p]\nurl = https://p.example\nkey = " + "k" * 43 + "\n"
+    linked = {"link_key": mdd.tls}
+    for name, more, tail, at in [
+            ("tls_cert", {"tls_cert": bad / "none.crt"}, good, "tls_cert ="),
+            ("tls_key", {"tls_key": bad / "open.key"}, good, "tls_key ="),
+            ("link_key", {"link_key": bad / "none.key"}, good, "link_key ="),
+            ("media_host", {"media_host": "0.0.0.0"}, good, "media_host ="),
+            ("media_host6", {"media_host6": "::"}, good, "media_host6 ="),
+            ("media_listen", {"media_listen": "here"}, good, "media_listen ="),
+            ("media_port", {"media_port": 65535}, good, "media_port ="),
+            ("keys", {}, good.replace(str(mdd.keys), "none.json"), "keys ="),
+            ("a KMF's url twice", {}, good + good.replace("kmf a", "kmf b"),
+             "url = " + KMF),
+            ("a peer without link_key", {}, good + peer, "url = https://p."),
+            ("a peer's key", linked, good + peer[:-2] + "\n", "key ="),
+            ("a peer's own url", linked,
+             good + peer.replace("https://p.example", mdd.url),
+             "url = " + mdd.url),
+            ("a peer's ca", linked, good + peer + "ca = none.pem\n",
+             "ca ="),
+            ("a peer's key twice", linked,
+             good + peer + peer.replace("p]", "q]").replace("p.ex", "q.ex"),
+             "key =")]:
+        code, text = mdd.run("check-config", tail=tail, **more)
+        conf = (mdd.w.dir / "mdd.conf").read_text().splitlines()
+        line = [n for n, t in enumerate(conf, 1) if t.startswith(at)][-1]
+        tap.ok(code == 1 and f"mdd.conf:{line}: " in text,
+               f"{name}: with its line", line, text)
+
+
 def refusals(mdd, w):
     bad = w.dir / "bad"
     bad.mkdir()
@@ -145,6 +179,7 @@ def refusals(mdd, w):
                f"{name}: one line, exit 1", code, text)
     busy.close()
     udp.close()
+    lines(mdd, bad)
     code, text = mdd.run("check-config")
     tap.ok(code == 0, "check-config likes a good one", text)
     code, text = mdd.run("check-config", basurl="x")
