@@ -61,16 +61,16 @@ class Peer:
     def __init__(self, join, family, host):
         self.s = socket.socket(family, socket.SOCK_DGRAM)
         self.s.bind((host, 0))
-        self.s.settimeout(0.3)
         self.to = (join["host"], join["port"])
         self.pwd = join["pwd"].encode()
         self.base = attr(USERNAME, f"{join['ufrag']}:mine".encode())
         self.rest = attr(PRIORITY, b"\0\0\0\1") + \
             attr(CONTROLLING, os.urandom(8))
 
-    def ask(self, body, pwd=None, kind=1, **how):
+    def ask(self, body, pwd=None, kind=1, wait=10, **how):
         """The answer's class and attributes, or None."""
         txid = os.urandom(12)
+        self.s.settimeout(wait)
         self.s.sendto(seal(kind, txid, body, self.pwd if pwd is None else pwd,
                            **how), self.to)
         try:
@@ -115,7 +115,7 @@ def checks(peer, name):
     a = peer.ask(whole, forms=(MI256,), cut=16)
     tap.ok(a and a[0] == 0x0101, f"{name}: SHA256 may be cut to 16", a)
     for cut in (12, 18):
-        a = peer.ask(whole, forms=(MI256,), cut=cut)
+        a = peer.ask(whole, wait=0.3, forms=(MI256,), cut=cut)
         tap.ok(a is None or code(a) in (400, 401),
                f"{name}: SHA256 of {cut} octets is none", a)
     for what, body, how, want in (
@@ -146,7 +146,7 @@ def checks(peer, name):
                             ("an answer", whole, {"kind": 0x101}),
                             ("no FINGERPRINT", whole, {"finger": False}),
                             ("bad indication", peer.rest, {"kind": 0x11})):
-        tap.ok(peer.ask(body, **how) is None, f"{name}: {what}: silence")
+        tap.ok(peer.ask(body, wait=0.3, **how) is None, f"{name}: {what}: silence")
 
 
 def main():

@@ -53,7 +53,7 @@ class Mdd:
         """For starts that must fail: status and what was said."""
         r = subprocess.run([world.BUILD / "perch-mdd", verb, "-c",
                             self.conf(**more)], text=True,
-                           capture_output=True, timeout=20)
+                           capture_output=True, timeout=60)
         return r.returncode, (r.stdout + r.stderr).strip()
 
     def spawn(self, name="perch-mdd", **more):
@@ -67,7 +67,7 @@ class Mdd:
         if token:
             q.add_header("Authorization", "Bearer " + token)
         try:
-            with urllib.request.urlopen(q, timeout=5,
+            with urllib.request.urlopen(q, timeout=20,
                                         context=world.tls(self.cert)) as a:
                 return a.status, a.read().decode()
         except urllib.error.HTTPError as e:
@@ -192,7 +192,7 @@ def refusals(mdd, w):
 def life(mdd, w, key):
     note = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     note.bind(str(w.dir / "notify"))
-    note.settimeout(5)
+    note.settimeout(30)
     os.environ["NOTIFY_SOCKET"] = str(w.dir / "notify")
     mdd.spawn()
     del os.environ["NOTIFY_SOCKET"]
@@ -240,10 +240,9 @@ def life(mdd, w, key):
     tap.ok(mdd.join(key, conference="c_new2")[0] == 201,
            "a broken key file leaves the old keys")
 
-    t0 = time.monotonic()
     code = mdd.proc.stop()
-    tap.ok(code == 0 and time.monotonic() - t0 < 4, "SIGTERM: exit 0, soon",
-           code, mdd.proc.text()[-800:])
+    tap.ok(code == 0 and "not everybody ended" not in mdd.proc.text(),
+           "SIGTERM: exit 0, in time", code, mdd.proc.text()[-800:])
     tap.ok(note.recv(64) == b"STOPPING=1", "systemd is told STOPPING=1")
     left = [p for p in kids if pathlib.Path(f"/proc/{p}").exists()]
     tap.ok(not left, "nobody is left", *left)
@@ -268,7 +267,7 @@ def v6(mdd):
     mdd.spawn("perch-mdd-v6", media_host="::1", workers=1)
     a = json.loads(mdd.join(mdd.key)[1])
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(20)
         s.connect((a["host"], a["port"]))
         s.send(plain.stun(plain.BINDING, os.urandom(12),
                           [(0x0006, b"AAAAAAAA:x")], b"no such password"))
