@@ -163,6 +163,13 @@ class Life:
                f"REQ-WS-6.1c: {len(wire)} packets to the MDD, all sealed",
                len(wire), len(local))
 
+    def both_on(self, epoch):
+        """The table that says so, once both have confirmed."""
+        def said():
+            table = self.admin("members", self.conf["id"]).stdout
+            return f"2 of 2 on epoch {epoch}" in table and table
+        return world.wait_for(said, 5, say=f"both on epoch {epoch}")
+
     def rekey(self):
         before = state(self.bob)["epoch"]
 
@@ -172,9 +179,8 @@ class Life:
                            say="the new epoch")
         lost, n = self.span(doing, 1.5)
         tap.ok(not lost and n > 50, f"a rekey loses none of {n} frames", lost)
-        table = self.admin("members", self.conf["id"]).stdout
-        tap.ok("2 of 2 on epoch" in table,
-               "the administrator sees who holds which epoch", table)
+        table = self.both_on(state(self.bob)["epoch"])
+        tap.ok(table, "the administrator sees who holds which epoch")
 
     def kmf_restart(self):
         def doing():
@@ -210,9 +216,8 @@ class Life:
                f"({time.monotonic() - began:.1f} s)")
         lost, n = self.span(lambda: None, 2.0)
         tap.ok(not lost, f"and none of the next {n} frames is lost", lost)
-        table = self.admin("members", self.conf["id"]).stdout
-        tap.ok(state(self.bob)["epoch"] == before and
-               f"2 of 2 on epoch {before}" in table,
+        table = self.both_on(before)
+        tap.ok(state(self.bob)["epoch"] == before and table,
                "REQ-WC-4.8f: nobody left for it, the epoch is the same",
                before, table)
 

@@ -18,7 +18,7 @@ import stack                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
-PEOPLE = ["Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace"]
+PEOPLE = ["Alice", *(f"Bob{n}" for n in range(30))]
 
 
 class Cascade:
@@ -105,7 +105,7 @@ class Cascade:
         the KMF comes up at b's."""
         mine = next(m for m in self.mdds if m.url == a.mdd)
         self.w.run([self.w.bin("perch-mdd"), "drain", "-c", mine.conf])
-        for n in range(12):     # each is sent there with even chances
+        for n in range(30):     # each is sent there with even chances
             late = self.join(f"Late{n}")
             if "mdd_next" in late.proc.text():
                 break

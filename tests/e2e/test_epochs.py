@@ -258,8 +258,11 @@ class Epochs:
         tap.ok(before <= after <= before + 2,
                f"no rekey storm: epoch {before} before, {after} after "
                "(one was asked for)")
-        rows = json.loads(self.admin("conference", "members", self.conf,
-                                     "--json").stdout)
+        def confirmed():
+            r = json.loads(self.admin("conference", "members", self.conf,
+                                      "--json").stdout)
+            return r["live"] == r["current"] == 2 and r
+        rows = world.wait_for(confirmed, 5, say="both on the newest epoch")
         tap.ok(rows["live"] == rows["current"] == 2 and
                "2 of 2 on epoch" in self.admin(
                    "conference", "members", self.conf).stdout,
