@@ -100,7 +100,7 @@ mesh_come(unsigned mdd, struct member *m, const char *name,
 {
 	stage_use(mdd);
 	member_join(m, name, conference, ssrc);
-	assert_true(peer_connect(&m->p, 5000));
+	assert_true(peer_connect(&m->p, 30000));
 }
 
 void

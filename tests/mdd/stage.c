@@ -324,8 +324,8 @@ two(struct member *a, struct member *b, const char *conference)
 	member_join(a, "m_a", conference, SSRC_A);
 	member_join(b, "m_b", conference, SSRC_B);
 	assert_int_equal(a->port, b->port); /* one worker has it */
-	assert_true(peer_connect(&a->p, 5000));
-	assert_true(peer_connect(&b->p, 5000));
+	assert_true(peer_connect(&a->p, 30000));
+	assert_true(peer_connect(&b->p, 30000));
 }
 
 /* ---- set-up ----------------------------------------------------------- */

@@ -83,8 +83,8 @@ test_both_dial(void **state)
 		member_join(&b[i], "m_b", conf[i], SSRC_B);
 	}
 	for (i = 0; i < 6; i++) {
-		assert_true(peer_connect(&a[i].p, 5000));
-		assert_true(peer_connect(&b[i].p, 5000));
+		assert_true(peer_connect(&a[i].p, 30000));
+		assert_true(peer_connect(&b[i].p, 30000));
 		mesh_reaches(&a[i], &b[i]);
 		mesh_reaches(&b[i], &a[i]);
 	}

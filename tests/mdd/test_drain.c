@@ -17,7 +17,8 @@
 #include "perc/loop.h"
 #include "tests/mdd/stage.h"
 
-#define DRAIN_S 4
+#define DRAIN_S 6
+#define LATE_MS 20000
 
 static void
 passes(struct member *from, struct member *to, uint16_t seq)
@@ -26,7 +27,7 @@ passes(struct member *from, struct member *to, uint16_t seq)
 	size_t n = peer_rtp(&from->p, d, from->ssrc, seq, "x", 1, "", 1);
 
 	peer_send(&from->p, d, n);
-	assert_int_equal(peer_recv(&to->p, d, 128, 191, 2000), n);
+	assert_int_equal(peer_recv(&to->p, d, 128, 191, 10000), n);
 }
 
 /* The BYE of SSRC 1, among what else comes. */
@@ -59,13 +60,13 @@ test_drain(void **state)
 
 	two(&a, &b, "c_drain");
 	member_join(&c, "m_c", "c_drain", 0x0c0c0c0c);
-	assert_true(peer_connect(&c.p, 5000));
+	assert_true(peer_connect(&c.p, 30000));
 	passes(&a, &b, 1);
 	metric_reaches("perch_mdd_legs_up", NULL, 3);
 	assert_int_equal(kill(stage_pid(), SIGUSR1), 0);
 	began = perc_now_ms();
 	while (http("GET", "/readyz", NULL, NULL).status == 200 &&
-	    perc_now_ms() < began + 2000)
+	    perc_now_ms() < began + DRAIN_S * 1000)
 		(void)usleep(20000);
 	assert_int_equal(http("GET", "/readyz", NULL, NULL).status, 503);
 	assert_string_equal(
@@ -81,11 +82,11 @@ test_drain(void **state)
 	passes(&a, &b, 2);
 	passes(&b, &a, 1);
 	assert_int_equal(waitpid(stage_pid(), &status, WNOHANG), 0);
-	assert_true(told(&a, DRAIN_S * 1000 + 2000));
-	assert_true(told(&b, 1000));
-	assert_in_range(
-	    perc_now_ms() - began, DRAIN_S * 1000 - 100, DRAIN_S * 1000 + 2000);
-	assert_int_equal(stage_wait(5000), 0); /* it ended, and well */
+	/* Never sooner; a busy machine may be later. */
+	assert_true(told(&a, DRAIN_S * 1000 + LATE_MS));
+	assert_true(perc_now_ms() - began >= DRAIN_S * 1000 - 100);
+	assert_true(told(&b, LATE_MS));
+	assert_int_equal(stage_wait(LATE_MS), 0); /* it ended, and well */
 	member_end(&a);
 	member_end(&b);
 	member_end(&c);
@@ -95,7 +96,7 @@ test_drain(void **state)
 static int
 open_draining(void **state)
 {
-	stage_more = "drain_s = 4\n";
+	stage_more = "drain_s = 6\n";
 	return stage_open(state);
 }
 

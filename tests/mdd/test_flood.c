@@ -151,7 +151,7 @@ test_flooding_leg_waits(void **state)
 
 	two(&a, &b, "c_evil");
 	member_join(&evil, "m_e", "c_evil", 0x0e0e0e0e);
-	assert_true(peer_connect(&evil.p, 5000));
+	assert_true(peer_connect(&evil.p, 30000));
 	flood_on(&f, FLOOD_REPLAY, &evil);
 	f.leg_fd = evil.p.fd;
 	for (i = 0; i < FLOOD_SHOTS; i++) {

@@ -143,7 +143,7 @@ test_stays_below_what_check_config_tells(void **state)
 		ROOMS * b.conference);
 	for (i = 0; i < ROOMS * EACH; i++) {
 		join(i);
-		assert_true(peer_connect(&m[i].p, 5000));
+		assert_true(peer_connect(&m[i].p, 30000));
 	}
 	talk((unsigned)(c.rtx_memory << 20) / BODY_OCTETS * 5 / 4);
 	metric_reaches("perch_mdd_legs_up", NULL, ROOMS * EACH);

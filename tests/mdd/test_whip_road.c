@@ -90,7 +90,7 @@ whip_join(struct member *m, const char *name, uint32_t ssrc, bool twcc)
 	m->p.mdd.sin_family = AF_INET;
 	m->p.mdd.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	m->p.mdd.sin_port = htons((uint16_t)atoi(text));
-	assert_true(peer_connect(&m->p, 5000));
+	assert_true(peer_connect(&m->p, 30000));
 }
 
 static void
