@@ -29,7 +29,7 @@ LIBRARY = {
     r"linux/landlock\.h": {"perc/sandbox.c"},
     r"re/": {"agent/turn.h"},
     r"openssl/ssl\.h": {"perc/dtls.c", "perc/dtls_id.h", "agent/turntls.c"},
-    r"openssl/": {"perc/crypto.c", "perc/es256.c", "perc/keywrap.c",
+    r"openssl/": {"perc/crypto.c", "perc/ecdhes.c", "perc/es256.c", "perc/keywrap.c",
                   "perc/gcm.c",
                   "perc/gcm_evp.c", "perc/gcm_mb.c",
                   "perc/stun.c", "perc/dtls.c", "perc/dtls_id.c",
