@@ -62,7 +62,7 @@ direct_socket(const struct front_leg *l)
 	const struct sockaddr *to = (const struct sockaddr *)&l->there;
 	socklen_t len = to->sa_family == AF_INET ? sizeof(struct sockaddr_in)
 						 : sizeof(struct sockaddr_in6);
-	int size = 1 << 20, fd, e;
+	int size = 2 << 20, fd, e;
 
 	fd =
 	    socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

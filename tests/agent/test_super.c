@@ -18,6 +18,20 @@
 
 #include "agent/super.h"
 
+/* What the kernel lets wait at a socket that asks for as much as ours. */
+static int
+best_room(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 2 << 20;
+	socklen_t len = sizeof(room);
+
+	assert_int_equal(
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &len), 0);
+	close(fd);
+	return room;
+}
+
 /* What a process of its own would get; 0: nothing. It ends and lets go. */
 static unsigned
 range_of_another(void)
@@ -68,6 +82,7 @@ test_sockets_cannot_leave_the_machine(void **state)
 		.sin_port = htons(9),
 		.sin_addr.s_addr = htonl(0xc0000201) }; /* 192.0.2.1 */
 	int fds[SUPER_LOCAL_FDS], diag = SUPER_LOCAL_FDS - 1, proto = -1;
+	int room;
 	struct sockaddr_in sin;
 	socklen_t len = sizeof(proto);
 	char why[256];
@@ -81,6 +96,11 @@ test_sockets_cannot_leave_the_machine(void **state)
 		assert_int_equal(
 		    getsockname(fds[i], (struct sockaddr *)&sin, &len), 0);
 		assert_int_equal(ntohl(sin.sin_addr.s_addr), INADDR_LOOPBACK);
+		/* a millisecond's halt of the machine must not lose packets */
+		len = sizeof(room);
+		assert_int_equal(
+		    getsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &room, &len), 0);
+		assert_int_equal(room, best_room());
 		assert_int_equal(sendto(fds[i], "x", 1, 0,
 				     (struct sockaddr *)&out, sizeof(out)),
 		    -1);

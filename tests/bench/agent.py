@@ -6,16 +6,16 @@
 #   tests/bench/agent.py [--quick]
 #
 # Says, for one agent sending and for one receiving, the processor time of a
-# packet in front and vault together and hence how many a core carries; how
-# long a packet is under way through both agents and the MDD; what an idle
+# packet in front and vault together; how long a packet is under way through
+# both agents and the MDD, beside how late this machine wakes who sleeps, of
+# which a packet meets half a dozen; what an idle
 # agent uses; and how long it is from `perch join` to the first packet heard:
 # by who joins alone, while the key is being changed, just after another.
-# Judged on a machine that does nothing else.
+# How many a core carries: agentpeak.py. Judged on a machine that does nothing else.
 import argparse
+import http.client
 import json
-import os
 import pathlib
-import platform
 import select
 import socket
 import statistics
@@ -23,36 +23,14 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "tools")]
+sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "tools"),
+                str(HERE)]
 
+from benchkit import cpu, family, machine, stolen           # noqa: E402
 import meeting                                              # noqa: E402
 import world                                                # noqa: E402
 
-TICKS = os.sysconf("SC_CLK_TCK")
 FIRST_PORTS = 64        # of the stream that a newcomer hears first
-
-
-def family(proc):
-    """The agent's processes: who supervises, front and vault."""
-    out = {"supervisor": proc.p.pid}
-    for d in pathlib.Path("/proc").iterdir():
-        try:
-            if d.name.isdigit() and int((d / "stat").read_text().rsplit(
-                    ")", 1)[1].split()[1]) == proc.p.pid:
-                name = (d / "cmdline").read_bytes().split(b"\0")[0]
-                out["vault" if b"vault" in name else "front"] = int(d.name)
-        except OSError:
-            continue
-    return out
-
-
-def cpu(pids):
-    """Seconds of processor, user and system."""
-    total = 0
-    for p in pids:
-        f = pathlib.Path(f"/proc/{p}/schedstat").read_text().split()
-        total += int(f[0]) / 1e9
-    return total
 
 
 def memory(pids, what):
@@ -65,9 +43,10 @@ def memory(pids, what):
 class Bench(meeting.Meeting):
     def __init__(self, w, quick):
         self.seconds = 2 if quick else 8
+        self.runs = 5   # at the rate whose delay is bounded
         # one core's worth of packets of one leg is above the usual limit
         super().__init__(w, "How fast", mdd_extra="max_leg_pps = 200000\n"
-                         "max_leg_kbps = 1000000")
+                         "max_leg_kbps = 1000000\nmetrics_open = yes")
         self.alice, self.bob = (self.agent(n) for n in ("Alice", "Bob"))
         self.carol = self.agent("Carol")
         self.seq = 0        # of the picture that newcomers wait for
@@ -96,20 +75,48 @@ class Bench(meeting.Meeting):
         return r, [1e6 * (cpu(e) - b) / max(1, n) for e, b, n in zip(
             ends, before, (r["sent"], r["received"]))]
 
+    def paced(self):
+        """Packets that the distributor dropped because it judged a road too
+        narrow by the delays that it saw."""
+        c = http.client.HTTPSConnection(
+            "localhost", self.mdd.port, timeout=10,
+            context=world.tls(self.mdd.ca))
+        c.request("GET", "/metrics")
+        text = c.getresponse().read().decode()
+        c.close()
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith("perch_mdd_paced_total") and
+                   'result="dropped"' in line)
+
+    def line(self, rate, octets, burst, runs):
+        """Medians; of p99, and of how late a sleeper wakes, the range too."""
+        paced, (steal, total) = self.paced(), stolen()
+        rs = [self.run(rate, octets, burst) for _ in range(runs)]
+        steal, total = (b - a for a, b in zip((steal, total), stolen()))
+
+        def ms(name):
+            v = [r.get(name, 0) / 1e3 for r, _ in rs]
+            return (f"{statistics.median(v):.2f} ({min(v):.2f} to "
+                    f"{max(v):.2f})")
+        lost = 100 * (1 - sum(r["received"] for r, _ in rs) /
+                      sum(r["sent"] for r, _ in rs))
+        us = [statistics.median(u[i] for _, u in rs) for i in range(2)]
+        paced = 100 * (self.paced() - paced) / sum(r["sent"] for r, _ in rs)
+        print(f"| {rate:,} | {octets:,} | {burst} | {runs} | {lost:.2f} | "
+              f"{paced:.2f} | "
+              f"{us[0]:.0f} | {us[1]:.0f} | {ms('p50_us')} | {ms('p99_us')} | "
+              f"{ms('late_p99_us')} | {100 * steal / total:.1f} |",
+              flush=True)
+
     def media(self, rates):
-        print(f"\n{'packets/s':>10} {'octets':>7} {'burst':>6} {'lost %':>7} "
-              f"{'send us':>8} {'recv us':>8} {'p50 ms':>7} {'p99 ms':>7}"
-              "   a core carries, sending and receiving")
+        print("\n| packets/s | octets | burst | runs | lost % | by the distributor's pacing | sending us | "
+              "receiving us | through both and the MDD, ms p50 | p99 | "
+              "p99 by which a sleeping program wakes late | stolen % |\n"
+              "|" + "---:|" * 12)
         for rate in rates:
             for octets, burst in ((160, 1), (1200, 1), (1200, 8)):
-                r, us = self.run(rate, octets, burst)
-                lost = 100 * (1 - r["received"] / r["sent"])
-                print(f"{rate:10} {octets:7} {burst:6} {lost:7.2f} "
-                      f"{us[0]:8.2f} {us[1]:8.2f} "
-                      f"{r.get('p50_us', 0) / 1e3:7.2f} "
-                      f"{r.get('p99_us', 0) / 1e3:7.2f}"
-                      f"   {1e6 / us[0]:,.0f} and {1e6 / us[1]:,.0f}",
-                      flush=True)
+                self.line(rate, octets, burst, self.runs if rate == rates[0]
+                          else 1)
 
     def first_heard(self, times, what="", rekeying=False, second=False):
         """From the start of `perch join` to a packet at the application. Who
@@ -187,14 +194,6 @@ class Bench(meeting.Meeting):
         took = 1000 * (time.monotonic() - began)
         p.p.wait(20)
         return took
-
-
-def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
-                  if line.startswith("model name")), "unknown processor")
-    load = os.getloadavg()[0]
-    return (f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, "
-            f"load {load:.1f} before")
 
 
 def main():

@@ -5,21 +5,25 @@
  * process, so that one clock stamps both ends; they are two threads, so that
  * neither waits for the other.
  *
- *	agentapp TO FROM RATE OCTETS SECONDS [BURST]
+ *	agentapp TO FROM RATE OCTETS SECONDS [BURST [yield]]
  *
  * TO and FROM are ports of 127.0.0.1, OCTETS the payload, BURST packets leave
- * together (default 1). Says one JSON object: packets sent and received, and
- * how long they were under way in microseconds.
+ * together (default 1). With "yield" it does not sleep between packets, which
+ *takes longer than 20 us: for who has a processor to himself. Says one JSON
+ *object: packets sent and received, and how long they were under way in
+ *microseconds; how long sending took.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,10 +41,13 @@
 struct app {
 	int to, from;
 	unsigned rate, octets, seconds, burst;
-	uint64_t sent, refused, received;
+	uint64_t sent, refused, received, took_ns;
 	uint32_t *us;	/* of each packet received */
+	uint32_t *late; /* each time that the sender wakes, in us */
+	size_t wakes;
 	uint64_t magic; /* of this run */
 	atomic_bool done;
+	bool yields;
 };
 
 static uint64_t
@@ -61,6 +68,13 @@ sleep_until(uint64_t ns)
 	while (
 	    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
 		continue;
+}
+
+static void
+yield_until(uint64_t ns)
+{
+	while (now_ns() < ns)
+		sched_yield();
 }
 
 static int
@@ -110,7 +124,10 @@ sender(void *arg)
 	uint64_t at = now_ns(), end = at + a->seconds * 1000000000ull;
 
 	for (; at < end; at += gap) {
-		sleep_until(at);
+		(a->yields ? yield_until : sleep_until)(at);
+		if (a->wakes < SAMPLES)
+			a->late[a->wakes++] =
+			    (uint32_t)((now_ns() - at) / 1000);
 		for (unsigned i = 0; i < a->burst; i++) {
 			packet_fill(a, p, now_ns());
 			if (send(a->to, p, HEADER + a->octets, 0) < 0)
@@ -118,6 +135,7 @@ sender(void *arg)
 			a->sent++;
 		}
 	}
+	a->took_ns = now_ns() + a->seconds * 1000000000ull - end;
 	return NULL;
 }
 
@@ -179,12 +197,18 @@ tell(struct app *a)
 	size_t n = a->received < SAMPLES ? a->received : SAMPLES;
 
 	qsort(a->us, n, sizeof(*a->us), by_value);
-	printf("{\"sent\": %llu, \"refused\": %llu, \"received\": %llu",
+	qsort(a->late, a->wakes, sizeof(*a->late), by_value);
+	printf("{\"sent\": %llu, \"refused\": %llu, \"received\": %llu, "
+	       "\"ms\": %.1f",
 	    (unsigned long long)a->sent, (unsigned long long)a->refused,
-	    (unsigned long long)a->received);
+	    (unsigned long long)a->received, (double)a->took_ns / 1e6);
 	if (n > 0)
 		printf(", \"p50_us\": %u, \"p99_us\": %u, \"max_us\": %u",
 		    a->us[n / 2], a->us[n - 1 - n / 100], a->us[n - 1]);
+	if (a->wakes > 0)
+		printf(", \"late_p99_us\": %u, \"late_max_us\": %u",
+		    a->late[a->wakes - 1 - a->wakes / 100],
+		    a->late[a->wakes - 1]);
 	printf("}\n");
 }
 
@@ -197,7 +221,7 @@ main(int argc, char **argv)
 	if (argc < 6) {
 		fprintf(stderr,
 		    "usage: agentapp TO FROM RATE OCTETS SECONDS "
-		    "[BURST]\n");
+		    "[BURST [yield]]\n");
 		return 2;
 	}
 	a.to = udp((unsigned)atoi(argv[1]), 1);
@@ -206,13 +230,16 @@ main(int argc, char **argv)
 	a.octets = (unsigned)atoi(argv[4]);
 	a.seconds = (unsigned)atoi(argv[5]);
 	a.burst = argc > 6 ? (unsigned)atoi(argv[6]) : 1;
+	a.yields = argc > 7;
 	a.magic = now_ns();
 	if (a.rate == 0 || a.burst == 0 || a.octets < OCTETS_MIN ||
 	    a.octets > OCTETS_MAX ||
-	    (a.us = calloc(SAMPLES, sizeof(*a.us))) == NULL) {
+	    (a.us = calloc(SAMPLES, sizeof(*a.us))) == NULL ||
+	    (a.late = calloc(SAMPLES, sizeof(*a.late))) == NULL) {
 		fprintf(stderr, "agentapp: a number out of range\n");
 		return 2;
 	}
+	(void)prctl(PR_SET_TIMERSLACK, 1ul);
 	if (pthread_create(&in, NULL, receiver, &a) != 0 ||
 	    pthread_create(&out, NULL, sender, &a) != 0)
 		return 1;
@@ -222,5 +249,6 @@ main(int argc, char **argv)
 	pthread_join(in, NULL);
 	tell(&a);
 	free(a.us);
+	free(a.late);
 	return 0;
 }
