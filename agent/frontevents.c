@@ -25,6 +25,7 @@
 #define SOON_MAX  50	/* so many tell at once which epoch they have */
 #define SPREAD_MS 1000	/* when a large conference asks for its roster */
 #define ALIVE_MS  8000	/* a beat this long after the first octet is proof */
+#define LOST_MS	  750	/* a stream that broke should be back by then */
 
 static void on_retry(void *arg);
 
@@ -228,6 +229,22 @@ on_event(const char *event, const char *data, size_t len, void *arg)
 	return 0;
 }
 
+/*
+ * What did we miss, and are we still in? When a KMF is back a thousand come at
+ * once, and what costs it most is a handshake: first the stream, which brings
+ * all news, then the lease, not together.
+ */
+static void
+lease_after(struct front_conf *c, const struct perc_httpc_answer *a)
+{
+	uint32_t n = (uint32_t)json_array_size(c->roster);
+
+	if (a->err == PERC_ERR_TIMEOUT || (a->err == 0 && a->status != 200))
+		front_lease_soon(c);
+	else
+		front_lease_in(c, LOST_MS + perc_random_u32() % (500 + n));
+}
+
 static int
 on_octets(const char *p, size_t n, void *arg)
 {
@@ -238,6 +255,8 @@ on_octets(const char *p, size_t n, void *arg)
 		log_debug("events_open conf=%s", c->id);
 		c->events_open = true;
 		c->events_first_ms = now;
+		if (c->events_retry.tries > 0)
+			lease_spread(c);
 	} else if (now - c->events_first_ms >= ALIVE_MS) {
 		c->events_eaten = false;
 		c->events_retry.tries = 0;
@@ -264,8 +283,10 @@ on_done(const struct perc_httpc_answer *a, void *arg)
 	    a->status, a->status == 200 && a->err == 0 ? "end" : words);
 	if (a->err == PERC_ERR_TIMEOUT)
 		c->events_eaten = true;
+	else if (a->err != 0 && !c->events_open)
+		front_trouble(c, a); /* as the lease would find it */
 	c->events_open = false;
-	front_lease_soon(c); /* what did we miss, and are we still in? */
+	lease_after(c, a);
 	retry(c);
 }
 

@@ -15,6 +15,7 @@
 #define CODE_TYPE     "urn:perch:params:oauth:token-type:invitation-code"
 #define ANSWER_MAX    65536
 #define KEYS_EVERY_MS 1000 /* least time between two POST .../keys */
+#define HINT_TRIES    1	   /* of the back-off's growth: 0.5 to 1 s */
 #define VAIN_MIN_MS   2000 /* between two for hints that were wrong */
 #define VAIN_MAX_MS   30000
 
@@ -162,6 +163,24 @@ on_keys_timer(void *arg)
 	front_keys_want(c);
 }
 
+/*
+ * Where packets name a key that we lack and the KMF is away, it is asked again
+ * each second: it may be back at once, and the vault keeps those packets for
+ * 8 s. That ends with the epoch at the latest. What nobody answered does not
+ * count as asked.
+ */
+static void
+keys_again(struct front_conf *c, const struct perc_httpc_answer *a)
+{
+	if (a->err != 0) {
+		c->keys_asked_ms = 0;
+		if (c->hint.asked && c->keys_retry.tries > HINT_TRIES)
+			c->keys_retry.tries = HINT_TRIES;
+	}
+	front_later(c, &c->keys_retry.timer, front_backoff(&c->keys_retry),
+	    on_keys_timer);
+}
+
 static void
 on_keys(const struct perc_httpc_answer *a, void *arg)
 {
@@ -182,8 +201,7 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 		front_trouble(c, a);
 		if (a->status == 401)
 			front_token_soon(c);
-		front_later(c, &c->keys_retry.timer,
-		    front_backoff(&c->keys_retry), on_keys_timer);
+		keys_again(c, a);
 	}
 }
 

@@ -186,7 +186,9 @@ class Life:
         def doing():
             self.kmf.proc.stop()
             quiet(1.5)
-            s = state(self.bob)
+            s = world.wait_for(
+                lambda: (lambda s: s["kmf_trouble"] and s)(state(self.bob)),
+                10, say="the trouble with the KMF")
             self.words, self.there = s["kmf_trouble"], s["state"]
             self.kmf.serve()
         lost, n = self.span(doing)

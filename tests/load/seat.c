@@ -187,6 +187,19 @@ load_seat_came_in(struct load_seat *s)
 		load_seat_later(s, &s->roster, 0, load_seat_roster);
 }
 
+/* As agent/frontkeys.c has it: what nobody answered does not count. */
+static void
+keys_again(struct load_seat *s, const struct perc_httpc_answer *a)
+{
+	if (a->err != 0) {
+		s->keys_us = 0;
+		if (s->media != NULL && s->tries.keys > 1)
+			s->tries.keys = 1;
+	}
+	load_seat_later(
+	    s, &s->keys, load_seat_backoff(&s->tries.keys), keys_ask);
+}
+
 static void
 on_keys(const struct perc_httpc_answer *a, void *arg)
 {
@@ -200,8 +213,7 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 			load_seat_later(s, &s->begin,
 			    load_seat_backoff(&s->tries.keys), token_ask);
 		else
-			load_seat_later(s, &s->keys,
-			    load_seat_backoff(&s->tries.keys), keys_ask);
+			keys_again(s, a);
 		return;
 	}
 	s->tries.keys = 0;

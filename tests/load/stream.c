@@ -15,6 +15,7 @@
 #include "perc/json.h"
 
 #define SPREAD_MS 1000 /* when a large conference asks for its roster */
+#define LOST_MS	  750  /* a stream that broke should be back by then */
 #define SOON_MAX  50   /* so many tell at once which epoch they have */
 
 /* Its delivery key may be on its way, by another connection. */
@@ -27,6 +28,14 @@ may_be_early(struct load_seat *s, const json_t *j)
 	json_decref(s->early);
 	s->early = json_incref((json_t *)(uintptr_t)j);
 	return true;
+}
+
+static void
+lease_spread(struct load_seat *s)
+{
+	load_seat_later(s, &s->lease,
+	    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
+	    load_seat_lease);
 }
 
 static void
@@ -50,9 +59,7 @@ on_epoch(struct load_seat *s, const json_t *j)
 	if (s->media != NULL && epoch > told)
 		load_media_epoch(s, j, epoch < s->epoch);
 	if (s->epoch > had && s->l->react)
-		load_seat_later(s, &s->lease,
-		    s->l->n > SOON_MAX ? perc_random_u32() % s->l->n : 0,
-		    load_seat_lease);
+		lease_spread(s);
 }
 
 void
@@ -154,6 +161,8 @@ on_octets(const char *p, size_t n, void *arg)
 
 	if (!s->stream_open)
 		s->stream_us = load_us();
+	if (!s->stream_open && s->tries.stream > 0)
+		lease_spread(s);
 	s->stream_open = true;
 	s->tries.stream = 0;
 	return front_sse_feed(&s->sse, p, n, on_event, s);
@@ -170,7 +179,9 @@ on_stream_done(const struct perc_httpc_answer *a, void *arg)
 	if (s->evicted && s->state == SEAT_LIVE) {
 		load_seat_later(s, &s->end, 0, load_seat_end);
 	} else if (s->state == SEAT_LIVE) {
-		load_seat_later(s, &s->lease, 0, load_seat_lease);
+		load_seat_later(s, &s->lease,
+		    LOST_MS + perc_random_u32() % (500 + s->l->n),
+		    load_seat_lease);
 		load_seat_later(s, &s->again,
 		    load_seat_backoff(&s->tries.stream), load_stream_ask);
 	}
