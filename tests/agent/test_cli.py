@@ -67,7 +67,7 @@ class Scene:
         except OSError:
             pass
         os.close(up)
-        assert p.wait(20) == 0, out
+        assert p.wait(60) == 0, out
         return out.decode().replace("\r\n", "\n")
 
     def schedule(self, title, *more):
@@ -264,7 +264,7 @@ def test_events(s):
         assert {e["type"] for e in lines[:-1]} == {"invitation.created"}
     finally:
         p.send_signal(signal.SIGINT)
-        p.wait(10)
+        p.wait(60)
     rest = s.perch("events", "--json", "--after", lines[0]["id"],
                    "--conference", c["id"]).stdout
     assert [json.loads(x)["id"] for x in rest.splitlines()] == \

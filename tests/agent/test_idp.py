@@ -236,7 +236,7 @@ def test_a_foreign_state_ends_nothing(s):
     assert p.alive() and not Idp.asked
     urllib.request.urlopen(q["redirect_uri"] + "?" + urllib.parse.urlencode(
         {"code": "mine", "state": q["state"]}), timeout=5).read()
-    p.p.wait(10)
+    p.p.wait(60)
     assert p.p.returncode == 0, p.text()
     assert Idp.asked[0][2]["code"] == "mine"
     s.logout()
@@ -292,7 +292,7 @@ def test_a_device_that_is_refused(s):
                         ("surprise", "surprise")]:
         Idp.reset(tokens=[err(code)])
         p = s.login("--device")
-        p.p.wait(10)
+        p.p.wait(60)
         assert p.p.returncode == 1 and words in p.text(), p.text()
 
 
@@ -372,7 +372,7 @@ def on_terminal(s, *argv, env=None):
             break
         out += more
     os.close(parent)
-    p.wait(5)
+    p.wait(60)
     return out.decode()
 
 

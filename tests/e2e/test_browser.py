@@ -75,7 +75,7 @@ def ends(b, p, back):
                    say=f"perch's page, from {b.url()}")
     tap.ok("has let you in" in b.text(),
            "RFC 8252: the browser ends at the agent's own page", b.text())
-    p.p.wait(20)
+    p.p.wait(60)
     tap.ok(p.p.returncode == 0 and "Logged in" in p.text(),
            "and perch login knows", p.text())
 

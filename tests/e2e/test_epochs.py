@@ -241,7 +241,7 @@ class Epochs:
                                    "rekey", self.conf], env=self.env)
         time.sleep(0.03)
         self.kill()
-        p.p.wait(10)
+        p.p.wait(60)
         time.sleep(3)
         self.kmf.serve()
         world.wait_for(lambda: all(

@@ -67,7 +67,7 @@ def device(w, agent, kmf, provider):
     time.sleep(1.5)     # a poll that is told to be patient
     tap.ok(p.alive(), "perch login waits while nobody has said yes")
     provider.approve("Alice", PASSWORD, code, SCOPE)
-    p.p.wait(20)
+    p.p.wait(60)
     tap.ok(p.p.returncode == 0 and "Logged in" in p.text(),
            "RFC 8628: a code typed elsewhere logs in", p.text())
 
@@ -89,7 +89,7 @@ def browser(w, agent, kmf, provider):
     to = Browser(provider).visit(url)
     tap.ok(to and to.startswith(back + "?"), "the provider redirects", to)
     page = fetch(to)
-    p.p.wait(20)
+    p.p.wait(60)
     tap.ok("let you in" in page and p.p.returncode == 0,
            "RFC 8252, RFC 7636: the browser's code logs in", page, p.text())
     again = fetch(to)

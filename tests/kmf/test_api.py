@@ -417,6 +417,18 @@ BODIES = {"/v1/conferences": GOOD,
           "/v1/conferences/{id}/evict": {"subject": {"email": "x@y.example"}}}
 
 
+def audit_settled(s):
+    """The last row's number, once no more come of themselves."""
+    last = [audit_last(s)]
+
+    def same():
+        last.append(audit_last(s))
+        return last[-1] == last[-2]
+    time.sleep(.3)
+    world.wait_for(same, every=.3, say="the log to come to rest")
+    return last[-1]
+
+
 def audit_last(s):
     """Of what the administrator did: members come and go by themselves."""
     after, last = 0, None
@@ -450,8 +462,7 @@ def test_every_post_can_be_repeated(s):
         path = template.format(**at)
         a = raw(s, "POST", path, body, key)
         assert a.status in (200, 201, 202), (template, a.body)
-        time.sleep(.3)          # a rekey may take its time
-        before = audit_last(s)
+        before = audit_settled(s)       # a rekey may take its time
         b = raw(s, "POST", path, body, key)
         assert (a.status, a.body, a.get("etag"), a.get("location")) == \
             (b.status, b.body, b.get("etag"), b.get("location")), template
@@ -459,6 +470,24 @@ def test_every_post_can_be_repeated(s):
         fault(raw(s, "POST", path, b'{"a": 1}', key), "/a")
         tried.append(template)
     assert len(tried) >= 11, tried
+
+
+def limited(ask):
+    """The answer to who asks too often; one alone may be too slow for it."""
+    found, other = [], []
+
+    def again():
+        for _ in range(100):
+            a = ask()
+            (found if a.status == 429 else other).append(a)
+            if found:
+                return
+    threads = [threading.Thread(target=again) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return (found or other)[0]
 
 
 def test_rates(s):
@@ -485,17 +514,11 @@ def test_rates(s):
             source = "127.0.0.2"
         many = [Neighbour(r.k, "GET", "/healthz").status for _ in range(60)]
         assert many == [200] * 60
-        for path in "/readyz", "/metrics":      # which make the keeper work
-            for _ in range(400):
-                a = Neighbour(r.k, "GET", path)
-                if a.status == 429:
-                    break
-            assert a.status == 429 and a.get("retry-after"), path
-        for method, path in ("GET", f"/c/{NOBODY}"), ("POST", "/oauth/token"):
-            for _ in range(400):
-                a = Neighbour(r.k, method, path)
-                if a.status == 429:
-                    break
+        # the first two make the keeper work
+        for method, path in (("GET", "/readyz"), ("GET", "/metrics"),
+                             ("GET", f"/c/{NOBODY}"),
+                             ("POST", "/oauth/token")):
+            a = limited(lambda: Neighbour(r.k, method, path))
             assert a.status == 429 and a.get("retry-after"), path
         assert a.json()["error"] == "slow_down"
         assert Raw(r.k, "GET", f"/c/{NOBODY}").status == 200

@@ -117,7 +117,7 @@ def test_request_waits_for_the_next_start(w):
                    say="the request")
     time.sleep(0.2)
     k.serve()
-    assert p.wait(20) == 0, p.stderr.read()
+    assert p.wait(60) == 0, p.stderr.read()
     assert states(k) == ["old", "old", "signs", "signs"]
     k.proc.stop()
 

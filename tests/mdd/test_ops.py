@@ -229,7 +229,7 @@ def drain(mdd):
     hup(mdd, "settings=new")
     r = run(mdd, "drain")
     tap.ok(r.returncode == 0, "perch-mdd drain", r.stderr)
-    code = mdd.proc.p.wait(10)
+    code = mdd.proc.p.wait(60)
     text = mdd.proc.text()
     tap.ok(code == 0 and "drained legs=0" in text,
            "when the last leg is gone it ends, exit 0", code, text[-1500:])
@@ -255,7 +255,7 @@ def name_taken(mdd):
     tap.ok(r.returncode == 1 and "no perch-mdd runs" in r.stderr,
            "and top does not find it", r.stdout, r.stderr)
     mdd.proc.p.send_signal(signal.SIGUSR1)
-    tap.ok(mdd.proc.p.wait(20) == 0, "SIGUSR1 drains it",
+    tap.ok(mdd.proc.p.wait(60) == 0, "SIGUSR1 drains it",
            mdd.proc.text()[-1500:])
 
 
