@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both ends of mdd/admin.h. The answer may be longer than a socket holds, so
- * it waits here until the asker has taken it; askers are few, and who does
- * not take it is cut after ADMIN_MS.
+ * Both ends of mdd/admin.h; where they meet is admin_name.c. The answer may be
+ * longer than a socket holds, so it waits here until the asker has taken it;
+ * askers are few, and who does not take it is cut after ADMIN_MS.
  */
 #include "mdd/admin.h"
 
 #include <errno.h>
-#include <pwd.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include "perc/log.h"
 
 #define ADMIN_MS      5000
 #define ADMIN_ANSWER  (8u << 20) /* octets that an asker takes */
@@ -38,67 +33,6 @@ struct ctl_admin {
 	struct perc_io *io;
 	struct admin_client client[MDD_ADMIN_CLIENTS];
 };
-
-static int
-address(struct sockaddr_un *un, socklen_t *len, const char *listen)
-{
-	int n;
-
-	memset(un, 0, sizeof(*un));
-	un->sun_family = AF_UNIX;
-	n = snprintf(
-	    un->sun_path + 1, sizeof(un->sun_path) - 1, "perch-mdd:%s", listen);
-	if (n < 0 || (size_t)n >= sizeof(un->sun_path) - 1)
-		return PERC_ERR_LIMIT;
-	*len =
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-	return 0;
-}
-
-/* An address without a path has the kernel choose a name (unix(7)). */
-static int
-bind_somewhere(int fd)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-	return bind(fd, (struct sockaddr *)&un, sizeof(sa_family_t));
-}
-
-/* Any local user can take the name first, which must not keep us from
- * serving. */
-static int
-bind_named(int fd, const struct sockaddr_un *un, socklen_t len)
-{
-	if (bind(fd, (const struct sockaddr *)un, len) == 0)
-		return 0;
-	if (errno != EADDRINUSE)
-		return -1;
-	log_warnx("another process has the operator's socket @%s (ss -xlp "
-		  "shows whose): top and drain will not find us, SIGUSR1 "
-		  "drains",
-	    un->sun_path + 1);
-	return bind_somewhere(fd);
-}
-
-int
-mdd_admin_listen(int *fdp, const char *listen_at)
-{
-	struct sockaddr_un un;
-	socklen_t len;
-	int fd, r;
-
-	if ((r = address(&un, &len, listen_at)) != 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind_named(fd, &un, len) != 0 ||
-	    listen(fd, MDD_ADMIN_CLIENTS) != 0) {
-		if (fd >= 0)
-			(void)close(fd);
-		return PERC_ERR_SYS;
-	}
-	*fdp = fd;
-	return 0;
-}
 
 /* Whose process is at the other end? */
 static bool
@@ -291,33 +225,19 @@ answer_read(int fd, char **textp, size_t *lenp)
 	return 0;
 }
 
-static uid_t
-uid_of(const char *user)
-{
-	struct passwd *p = user == NULL ? NULL : getpwnam(user);
-
-	return p == NULL ? geteuid() : p->pw_uid;
-}
-
 int
-mdd_admin_ask(char **textp, size_t *lenp, const char *listen_at,
-    const char *user, const char *line, const char **why)
+mdd_admin_ask(char **textp, size_t *lenp, const struct mdd_conf *conf,
+    const char *line, const char **why)
 {
 	struct timeval wait = { ADMIN_TIMEOUT, 0 };
-	struct sockaddr_un un;
-	socklen_t len;
-	int fd, r;
+	int fd = -1, r;
 
 	*why = "no perch-mdd runs with this configuration";
-	if ((r = address(&un, &len, listen_at)) != 0)
+	if ((r = mdd_admin_dial(&fd, conf)) != 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	r = PERC_ERR_NOTFOUND;
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, len) != 0)
-		goto out;
 	*why = "it runs as a user that is not trusted here";
 	r = PERC_ERR_DENIED;
-	if (!peer_is(fd, geteuid(), uid_of(user)))
+	if (!peer_is(fd, geteuid(), mdd_admin_uid(conf)))
 		goto out;
 	*why = "it did not answer; ask as root, or as its user";
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
@@ -325,7 +245,6 @@ mdd_admin_ask(char **textp, size_t *lenp, const char *listen_at,
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
 		r = answer_read(fd, textp, lenp);
 out:
-	if (fd >= 0)
-		(void)close(fd);
+	(void)close(fd);
 	return r;
 }

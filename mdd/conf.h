@@ -40,7 +40,7 @@ struct mdd_conf {
 	char *media_listen; /* literal address to bind; media_host if not set */
 	char *media_host;   /* literal address that endpoints are told */
 	char *media_host6;  /* and one of IPv6 beside it; or NULL */
-	char *user;
+	char *user, *run_dir;
 	int64_t media_port, workers, max_legs, max_conferences,
 	    max_conference_legs;
 	int64_t max_leg_pps, max_leg_kbps, max_conns, max_conns_per_ip,

@@ -123,8 +123,7 @@ drain(const char *file)
 
 	if ((r = mdd_conf_read(&c, file, &e)) != 0)
 		fatalx("%s", e.text[0] != '\0' ? e.text : perc_strerror(r));
-	if ((r = mdd_admin_ask(
-		 &text, &len, c.listen, c.user, "drain\n", &why)) != 0)
+	if ((r = mdd_admin_ask(&text, &len, &c, "drain\n", &why)) != 0)
 		fprintf(stderr, "perch-mdd: %s\n", why);
 	free(text);
 	mdd_conf_clear(&c);

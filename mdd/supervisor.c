@@ -48,6 +48,7 @@ struct sup {
 	unsigned n, crashes;
 	int64_t crash_ms;
 	struct perc_timer stop;
+	struct mdd_admin_socket admin;
 	bool stopping, ready, draining;
 	int status;
 };
@@ -213,10 +214,11 @@ control_start(struct sup *s)
 		fatalx("%s", why);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
 		fatal("socketpair");
-	if ((r = mdd_admin_listen(&fds[2], s->conf->listen)) != 0)
+	if ((r = mdd_admin_listen(&s->admin, s->conf)) != 0)
 		fatalx("cannot make the operator's socket for %s: %s",
 		    s->conf->listen, perc_strerror(r));
 	fds[0] = sv[1];
+	fds[2] = s->admin.fd;
 	if ((r = perc_proc_spawn(&s->control, NULL, argv, fds, 3)) != 0)
 		fatalx("cannot start control: %s", perc_strerror(r));
 	(void)close(sv[1]);
@@ -403,6 +405,7 @@ mdd_supervisor_main(const char *conf_file, struct mdd_conf *c)
 	}
 	perc_loop_del(s->link_io);
 	(void)close(s->link);
+	mdd_admin_remove(&s->admin);
 	perc_loop_free(s->loop);
 	free(s);
 	return r;

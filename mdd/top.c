@@ -134,8 +134,7 @@ look(struct top_look *l, const struct mdd_conf *conf)
 	size_t len;
 
 	memset(l, 0, sizeof(*l));
-	if (mdd_admin_ask(&text, &len, conf->listen, conf->user, "metrics\n",
-		&why) != 0) {
+	if (mdd_admin_ask(&text, &len, conf, "metrics\n", &why) != 0) {
 		fprintf(stderr, "perch-mdd: %s\n", why);
 		return false;
 	}

@@ -10,6 +10,7 @@ import pathlib
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -259,6 +260,62 @@ def name_taken(mdd):
            mdd.proc.text()[-1500:])
 
 
+def finds(mdd, name):
+    r = run(mdd, "top", "--once")
+    tap.ok(r.returncode == 0 and "cpu %" in r.stdout, name, r.stdout,
+           r.stderr, mdd.proc.text()[-1500:])
+
+
+def gone(family, name):
+    """Wait until nobody listens there."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            s.settimeout(5)
+            try:
+                s.connect(name)
+            except ConnectionRefusedError:
+                return
+            except OSError:
+                pass
+        time.sleep(0.05)
+    raise world.Broken(f"{name} is still there")
+
+
+def name_of_ours(mdd):
+    """In a directory of ours nobody can take it, whoever has the other."""
+    run_dir = mdd.w.dir / "run"
+    run_dir.mkdir(mode=0o700)
+    mdd.set["run_dir"] = run_dir
+    file = run_dir / f"127.0.0.1:{mdd.port}.sock"
+    squatter = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    squatter.bind(f"\0perch-mdd:127.0.0.1:{mdd.port}")
+    squatter.listen()
+    mdd.conf()
+    mdd.spawn("perch-mdd-3")
+    tap.ok(stat.S_IMODE(file.stat().st_mode) == 0o600,
+           "the file is ours alone", file)
+    finds(mdd, "with a run_dir top finds it, whoever has the abstract name")
+    mdd.proc.p.kill()
+    mdd.proc.p.wait(20)
+    gone(socket.AF_UNIX, str(file))  # its children end a moment later
+    gone(socket.AF_INET, ("127.0.0.1", mdd.port))
+    tap.ok(file.is_socket(), "who is killed leaves the file")
+    mdd.spawn("perch-mdd-4")
+    finds(mdd, "and the next one takes its place")
+    tap.ok(run(mdd, "drain").returncode == 0 and
+           mdd.proc.p.wait(20) == 0 and not file.exists(),
+           "the file goes with it", mdd.proc.text()[-1500:])
+    squatter.close()
+    run_dir.chmod(0o777)
+    mdd.spawn("perch-mdd-5")
+    tap.ok(not file.exists(), "a directory that others can write to is none")
+    finds(mdd, "so it has the abstract name")
+    mdd.proc.p.send_signal(signal.SIGUSR1)
+    tap.ok(mdd.proc.p.wait(20) == 0, "SIGUSR1 drains it",
+           mdd.proc.text()[-1500:])
+
+
 def main():
     key = jose.Key()
     with world.World("perch-mdd-ops-") as w:
@@ -271,6 +328,7 @@ def main():
         top(mdd, key)
         drain(mdd)
         name_taken(mdd)
+        name_of_ours(mdd)
 
 
 if __name__ == "__main__":

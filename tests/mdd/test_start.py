@@ -36,7 +36,8 @@ class Mdd:
         self.cert, self.tls = w.certificate("mdd")
         self.set = {"base_url": self.url, "listen": f"127.0.0.1:{self.port}",
                     "tls_cert": self.cert, "tls_key": self.tls,
-                    "media_port": 0, "workers": 2, **more}
+                    "media_port": 0, "workers": 2,
+                    "run_dir": w.dir / "none", **more}
 
     def write_keys(self, *keys):
         self.keys.write_text(json.dumps({"keys": [
