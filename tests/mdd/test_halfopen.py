@@ -124,8 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Exception as e:  # a world that did not come up is a failure too
-        tap.ok(False, f"unexpected: {e!r}")
-    tap.done()
+    tap.whole(main)

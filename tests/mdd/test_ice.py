@@ -162,8 +162,7 @@ def main():
             join = json.loads(mdd.join(key)[1])
             checks(Peer(join, family, host), name)
             mdd.proc.stop()
-    tap.done()
 
 
 if __name__ == "__main__":
-    main()
+    tap.whole(main)

@@ -10,12 +10,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/mdd/stage.h"
+#include "tests/mdd/offer.h"
 
 #define CONFERENCE "c_both"
 #define SSRC_P	   0x0d0d0d0du
@@ -23,48 +22,15 @@
 #define PT_LEAST   96 /* of dynamic ones, the MDD's own among them */
 
 static void
-word_take(char *out, size_t cap, const char *sdp, const char *name)
+sdp_join(struct member *m, const char *name, uint32_t ssrc)
 {
-	const char *p = strstr(sdp, name);
-
-	assert_non_null(p);
-	p += strlen(name);
-	assert_true(strcspn(p, "\r") < cap);
-	(void)snprintf(out, cap, "%.*s", (int)strcspn(p, "\r"), p);
-}
-
-/* By SDP: opus as 111, one m-line to send and to hear. */
-static void
-whip_join(struct member *m, const char *name, uint32_t ssrc)
-{
-	char fp[PERC_FINGERPRINT_TEXT], offer[1024], text[128];
 	struct answer a;
 
 	*m = (struct member){
 		.name = name, .conference = CONFERENCE, .ssrc = ssrc
 	};
-	peer_open(&m->p);
-	m->token = sign(claims(m));
-	perc_fingerprint_put(fp, m->p.fp);
-	(void)snprintf(offer, sizeof(offer),
-	    "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
-	    "a=group:BUNDLE 0\r\na=ice-ufrag:" PEER_UFRAG
-	    "\r\na=ice-pwd:" PEER_PWD "\r\na=fingerprint:%s\r\n"
-	    "a=setup:actpass\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
-	    "c=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtcp-mux\r\na=sendrecv\r\n"
-	    "a=rtpmap:111 opus/48000/2\r\na=ssrc:%u cname:x\r\n",
-	    fp, ssrc);
-	a = http("POST", "/v1/whip", m->token, offer);
-	expect(a, 201, NULL);
-	word_take(m->p.ufrag, sizeof(m->p.ufrag), a.text, "a=ice-ufrag:");
-	word_take(m->p.pwd, sizeof(m->p.pwd), a.text, "a=ice-pwd:");
-	word_take(text, sizeof(text), a.text, "a=fingerprint:");
-	assert_int_equal(perc_fingerprint_get(m->p.mdd_fp, text), 0);
-	word_take(text, sizeof(text), a.text, " 127.0.0.1 ");
-	m->p.mdd.sin_family = AF_INET;
-	m->p.mdd.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	m->p.mdd.sin_port = htons((uint16_t)atoi(text));
-	assert_true(peer_connect(&m->p, 30000));
+	whip_join(m, "audio 9 UDP/TLS/RTP/SAVPF 111",
+	    "a=rtpmap:111 opus/48000/2\r\n", &a);
 }
 
 /* As Double's, with a tail, or as plain media of the hop. */
@@ -109,8 +75,8 @@ test_two_kinds_never_meet(void **state)
 	unsigned pt;
 
 	two(&a, &b, CONFERENCE);
-	whip_join(&p, "m_p", SSRC_P);
-	whip_join(&q, "m_q", SSRC_Q);
+	sdp_join(&p, "m_p", SSRC_P);
+	sdp_join(&q, "m_q", SSRC_Q);
 	for (pt = PT_LEAST; pt < 128; pt++)
 		says(&a, (uint8_t)pt, seq++, true);
 	for (seq = 1; seq <= 10; seq++)

@@ -238,8 +238,7 @@ def main():
                      {"media_host6": "::1", "media_listen": "127.0.0.1"}):
             code, said = mdd.run("check-config", **more)
             tap.ok(code == 1 and "media_" in said, f"{more} is refused", said)
-    tap.done()
 
 
 if __name__ == "__main__":
-    main()
+    tap.whole(main)

@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@
 #include "perc/hdrext.h"
 #include "perc/loop.h"
 #include "perc/twcc.h"
-#include "tests/mdd/stage.h"
+#include "tests/mdd/offer.h"
 
 #define PICTURE	 1000 /* octets of each packet */
 #define EACH_MS	 10   /* 800 kbit/s */
@@ -31,16 +30,10 @@
 #define TELL_MS	 50
 #define TWCC_ID	 5
 
-static const char offer_head[] =
-    "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
-    "a=group:BUNDLE 0\r\na=ice-ufrag:" PEER_UFRAG "\r\na=ice-pwd:" PEER_PWD
-    "\r\na=fingerprint:%s\r\na=setup:actpass\r\n"
-    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n"
-    "a=rtcp-mux\r\na=sendrecv\r\na=rtpmap:96 VP8/90000\r\n"
-    "a=ssrc:%u cname:x\r\n%s";
-static const char twcc_lines[] =
-    "a=rtcp-fb:96 transport-cc\r\na=extmap:5 http://www.ietf.org/id/"
-    "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
+#define LINES "a=rtpmap:96 VP8/90000\r\n"
+#define TWCC_LINES                                                             \
+	LINES "a=rtcp-fb:96 transport-cc\r\na=extmap:5 http://www.ietf.org/"   \
+	      "id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
 
 struct road {
 	uint64_t bps;	 /* 0: as wide as what comes */
@@ -50,47 +43,21 @@ struct road {
 };
 
 static void
-word_take(char *out, size_t cap, const char *sdp, const char *name)
+sdp_join(struct member *m, const char *name, uint32_t ssrc, bool twcc)
 {
-	const char *p = strstr(sdp, name);
-
-	assert_non_null(p);
-	p += strlen(name);
-	assert_true(strcspn(p, "\r") < cap);
-	(void)snprintf(out, cap, "%.*s", (int)strcspn(p, "\r"), p);
-}
-
-static void
-whip_join(struct member *m, const char *name, uint32_t ssrc, bool twcc)
-{
-	char fp[PERC_FINGERPRINT_TEXT], offer[1024], text[128];
 	struct answer a;
 	int on = 1;
 
 	*m = (struct member){
 		.name = name, .conference = "c_road", .ssrc = ssrc
 	};
-	peer_open(&m->p);
+	whip_join(
+	    m, "video 9 UDP/TLS/RTP/SAVPF 96", twcc ? TWCC_LINES : LINES, &a);
 	assert_int_equal(
 	    setsockopt(m->p.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)),
 	    0);
-	m->token = sign(claims(m));
-	perc_fingerprint_put(fp, m->p.fp);
-	(void)snprintf(
-	    offer, sizeof(offer), offer_head, fp, ssrc, twcc ? twcc_lines : "");
-	a = http("POST", "/v1/whip", m->token, offer);
-	expect(a, 201, NULL);
 	assert_true(
 	    twcc == (strstr(a.text, "a=rtcp-fb:96 transport-cc") != NULL));
-	word_take(m->p.ufrag, sizeof(m->p.ufrag), a.text, "a=ice-ufrag:");
-	word_take(m->p.pwd, sizeof(m->p.pwd), a.text, "a=ice-pwd:");
-	word_take(text, sizeof(text), a.text, "a=fingerprint:");
-	assert_int_equal(perc_fingerprint_get(m->p.mdd_fp, text), 0);
-	word_take(text, sizeof(text), a.text, " 127.0.0.1 ");
-	m->p.mdd.sin_family = AF_INET;
-	m->p.mdd.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	m->p.mdd.sin_port = htons((uint16_t)atoi(text));
-	assert_true(peer_connect(&m->p, 30000));
 }
 
 static void
@@ -249,8 +216,8 @@ test_narrow_and_wide_again(void **state)
 	struct member a, b;
 	unsigned down, up;
 
-	whip_join(&a, "m_a", SSRC_A, false);
-	whip_join(&b, "m_b", SSRC_B, true);
+	sdp_join(&a, "m_a", SSRC_A, false);
+	sdp_join(&b, "m_b", SSRC_B, true);
 	(void)until(&a, &b, true, 10);
 	road.bps = NARROW;
 	down = until(&a, &b, false, 30);

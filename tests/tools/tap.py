@@ -75,6 +75,15 @@ def run(cases):
     done()
 
 
+def whole(main):
+    """A script that is one story: what it did not survive has failed too."""
+    try:
+        main()
+    except Exception as e:
+        ok(False, f"unexpected: {e!r}", traceback.format_exc())
+    done()
+
+
 def sources(*suffixes, rooms=ROOMS):
     """Files of the rooms as the tree has them, without what a build or a run
     left behind."""
