@@ -34,18 +34,24 @@ show_in(const json_t *s)
 	const char *codec = cli_get(s, "codec");
 	int port = (int)json_integer_value(json_object_get(s, "port"));
 	int pt = (int)json_integer_value(json_object_get(s, "pt"));
+	const json_t *layer = json_object_get(s, "layer");
 	bool audio = strcmp(cli_get(s, "media"), "audio") == 0;
+	char which[64] = "";
 
-	cli_say("  send your %s as RTP (%s, payload type %d) to "
+	if (layer != NULL)
+		text_put(which, sizeof(which), ", layer %d%s",
+		    (int)json_integer_value(layer),
+		    json_integer_value(layer) == 0 ? " (the smallest)" : "");
+	cli_say("  send your %s%s as RTP (%s, payload type %d) to "
 		"127.0.0.1:%d",
-	    cli_get(s, "media"), codec, pt, port);
+	    cli_get(s, "media"), which, codec, pt, port);
 	if (audio && strncmp(codec, "opus", 4) == 0)
 		cli_say("    ffmpeg -re -i FILE -vn -c:a libopus "
 			"-payload_type %d -f rtp rtp://127.0.0.1:%d",
 		    pt, port);
 	else if (!audio && strncasecmp(codec, "vp8", 3) == 0)
 		cli_say("    ffmpeg -re -i FILE -an -c:v libvpx -deadline "
-			"realtime -payload_type %d -f rtp "
+			"realtime -g 30 -payload_type %d -f rtp "
 			"\"rtp://127.0.0.1:%d?pkt_size=1100\"",
 		    pt, port);
 }

@@ -96,7 +96,8 @@ class Life:
         r = self.alice.perch("join", self.conf["uri"], "--code", code)
         tap.ok("checking invitation" in r.stdout and
                "got key of epoch" in r.stdout and
-               "connected to" in r.stdout and "rtp://127.0.0.1:" in r.stdout,
+               "connected to" in r.stdout and "rtp://127.0.0.1:" in r.stdout
+               and "-g 30 -payload_type 96" in r.stdout,
                "perch join tells its progress and where to send", r.stdout)
         self.bob.start()
         code = self.w.write(self.w.dir / "code", self.invite("Bob") + "\n")

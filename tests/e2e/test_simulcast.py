@@ -100,6 +100,10 @@ class Layers:
         ins = [i for i in state(self.alice)["in"] if i["media"] == "video"]
         tap.ok([i["layer"] for i in ins] == [0, 1, 2],
                "the agent has an input for each layer, worst first", ins)
+        told = self.alice.perch("status").stdout
+        tap.ok("video, layer 0 (the smallest) as RTP" in told and
+               "video, layer 2 as RTP" in told,
+               "and perch status tells which is which", told)
         return [i["port"] for i in ins]
 
     def screens(self):
