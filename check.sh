@@ -59,7 +59,7 @@ told()
 	}
 	/^(ok|not ok) / { block(); bad = /^not ok/ && !/# (SKIP|TODO)/ }
 	/^1\.\./ { plan = 1 }
-	/^(Bail out|ERROR: )/ { plan = 0 }
+	/^(Bail out|ERROR: )/ && !/exited with status 1$/ { plan = 0 }
 	bad { line[++n] = $0; any = 1 }
 	!/^(PASS: |ok |1\.\.)/ { tail[++m] = $0 }
 	END {

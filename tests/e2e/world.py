@@ -199,7 +199,7 @@ class World:
 
     def tell(self, lines=15):
         """The end of every log, for whoever reads the failure."""
-        for p in self.procs:
+        for p in {p.log: p for p in self.procs}.values():   # the last of each
             state = "runs" if p.alive() else f"ended {p.p.returncode}"
             print(f"# --- {p.name} ({state})")
             for line in p.text().splitlines()[-lines:]:
