@@ -17,7 +17,7 @@
 #define LOAD_MEDIA_MAX	 64
 #define LOAD_PACKETS_MAX 65536 /* of one sender: 20 minutes */
 #define LOAD_FRAME_MS	 20
-#define LOAD_LATE_MS	 3500 /* what did not open by then never does */
+#define LOAD_LATE_MS	 8500 /* what did not open by then never does */
 #define LOAD_OUT_BOUND_MS 1000 /* who is out reads nothing sent after it */
 
 struct load_media {
