@@ -73,15 +73,6 @@ signature_der(uint8_t out[static DER_MAX], size_t *np, const uint8_t *sig)
 }
 
 int
-perc_es256_point(EVP_PKEY **kp, const uint8_t key[static 64])
-{
-	int r = point_set(key);
-
-	*kp = r == 0 ? curve : NULL;
-	return r;
-}
-
-int
 perc_es256_key_check(const uint8_t key[static 64])
 {
 	return point_set(key);

@@ -13,12 +13,6 @@
 #define PERC_ES256_KEY_LEN 64 /* x | y */
 #define PERC_ES256_SIG_LEN 64 /* r | s */
 
-struct evp_pkey_st; /* OpenSSL's */
-
-/* The point as OpenSSL wants it. Lent until the next call of any of these; its
- * private half, if it has one, is not this key's. PERC_ERR_FORMAT: no point. */
-PERC_MUST int
-perc_es256_point(struct evp_pkey_st **kp, const uint8_t key[static 64]);
 /* Is it a point of P-256? PERC_ERR_FORMAT: no. */
 PERC_MUST int perc_es256_key_check(const uint8_t key[static 64]);
 /* PERC_ERR_AUTH: not the signature of this text by this key;

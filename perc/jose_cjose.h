@@ -23,6 +23,8 @@ struct perc_jwk {
 	bool ec, private;
 };
 
+/* The public half of an EC key for cjose; cjose_jwk_release() it. */
+PERC_MUST int perc_jwk_for_cjose(cjose_jwk_t **cjp, const struct perc_jwk *k);
 /* cjose's reason as ours. */
 int perc_cjose_err(const cjose_err *e, int otherwise);
 /*

@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JWE: ECDH-ES with A256GCM and nothing else. Seals are made of perc/ecdhes.c
- * and perc_seal(), whose nonce, text and tag are the parts; to open them is
- * cjose's. Whatever it will decode of a stranger's header is decoded and
- * judged by us before.
+ * JWE: ECDH-ES with A256GCM and nothing else. Whatever cjose will decode of a
+ * stranger's header is decoded and judged by us before.
  */
 #include "perc/jose_cjose.h"
 
 #include "config.h"
 #include "perc/b64.h"
-#include "perc/ecdhes.h"
 #include "perc/jose_part.h"
 #include "perc/json.h"
 #include "perc/secret.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define HEADER_MAX 320 /* octets of one of ours */
-#define PARTY_MAX  128 /* octets of apu or apv */
+#define PARTY_MAX 128 /* octets of apu or apv */
 
 #ifdef PERCH_SANITIZED
-/* cjose_jwe_import() loses one block per ECDH-ES seal that it reads, the copy
- * of its empty encrypted key. No form of the call avoids it; perc/jose_heap.c
- * gets it back where the heap is ours, which under a sanitizer it need not be.
- */
+/* cjose_jwe_import() loses one block per ECDH-ES seal, the copy of its empty
+ * encrypted key. No form of the call avoids it; perc/jose_heap.c gets it back
+ * where the heap is ours, which under a sanitizer it need not be. */
 const char *__lsan_default_suppressions(void);
 
 const char *
@@ -35,84 +28,49 @@ __lsan_default_suppressions(void)
 }
 #endif
 
-/* The protected header, encoded: also what the seal covers besides. */
-static int
-seal_header(char **outp, const char *typ, const uint8_t *epk)
+static cjose_header_t *
+seal_header(const char *typ, cjose_err *err)
 {
-	char x[PERC_B64_LEN(32) + 1], y[PERC_B64_LEN(32) + 1];
-	char text[HEADER_MAX];
-	int n;
+	cjose_header_t *h = cjose_header_new(err);
 
-	perc_b64_put(x, epk, 32);
-	perc_b64_put(y, epk + 32, 32);
-	n = snprintf(text, sizeof(text),
-	    "{\"alg\":\"ECDH-ES\",\"enc\":\"A256GCM\",\"typ\":\"%s\","
-	    "\"cty\":\"JWT\",\"epk\":{\"kty\":\"EC\",\"crv\":\"P-256\","
-	    "\"x\":\"%s\",\"y\":\"%s\"}}",
-	    typ, x, y);
-	if (n < 0 || (size_t)n >= sizeof(text))
-		return PERC_ERR_LIMIT;
-	if ((*outp = malloc(PERC_B64_LEN((size_t)n) + 1)) == NULL)
-		return PERC_ERR_NOMEM;
-	perc_b64_put(*outp, text, (size_t)n);
-	return 0;
-}
-
-static char *
-part_put(char *p, const void *in, size_t n)
-{
-	perc_b64_put(p, in, n);
-	return p + PERC_B64_LEN(n);
-}
-
-/* RFC 7516 section 7.1; the encrypted key is empty. */
-static int
-seal_print(char **textp, const char *header, const uint8_t *sealed, size_t n)
-{
-	const uint8_t *ct = sealed + PERC_GCM_NONCE_LEN;
-	size_t ctlen = n - PERC_SEAL_OVERHEAD;
-	char *p;
-
-	*textp = malloc(strlen(header) + 4 + PERC_B64_LEN(PERC_GCM_NONCE_LEN) +
-	    PERC_B64_LEN(ctlen) + PERC_B64_LEN(PERC_GCM_TAG_LEN) + 1);
-	if ((p = *textp) == NULL)
-		return PERC_ERR_NOMEM;
-	p = stpcpy(stpcpy(p, header), "..");
-	p = part_put(p, sealed, PERC_GCM_NONCE_LEN);
-	*p++ = '.';
-	p = part_put(p, ct, ctlen);
-	*p++ = '.';
-	(void)part_put(p, ct + ctlen, PERC_GCM_TAG_LEN);
-	return 0;
+	if (h != NULL &&
+	    cjose_header_set(h, CJOSE_HDR_ALG, CJOSE_HDR_ALG_ECDH_ES, err) &&
+	    cjose_header_set(h, CJOSE_HDR_ENC, CJOSE_HDR_ENC_A256GCM, err) &&
+	    cjose_header_set(h, "typ", typ, err) &&
+	    cjose_header_set(h, CJOSE_HDR_CTY, "JWT", err))
+		return h;
+	cjose_header_release(h);
+	return NULL;
 }
 
 int
 perc_jwe_seal(char **textp, const struct perc_jwk *to, const char *typ,
     const char *inner, size_t innerlen)
 {
-	uint8_t key[PERC_ECDHES_KEY_LEN], epk[PERC_ES256_KEY_LEN];
-	size_t n = innerlen + PERC_SEAL_OVERHEAD;
-	uint8_t *sealed = NULL;
-	char *header = NULL;
+	cjose_err err = { 0 };
+	cjose_header_t *h = NULL;
+	cjose_jwk_t *key = NULL;
+	cjose_jwe_t *jwe = NULL;
+	char *text = NULL;
 	int r;
 
 	if (!to->ec || to->use == PERC_JWK_SIG)
 		return PERC_ERR_INVAL;
 	if ((r = perc_cjose_room(innerlen)) != 0 ||
-	    (r = perc_ecdhes_make(key, epk, to->xy)) != 0)
+	    (r = perc_jwk_for_cjose(&key, to)) != 0)
 		return r;
-	if ((r = seal_header(&header, typ, epk)) != 0)
-		goto out;
-	r = PERC_ERR_NOMEM;
-	if ((sealed = malloc(n)) == NULL)
-		goto out;
-	if ((r = perc_seal(
-		 sealed, key, header, strlen(header), inner, innerlen)) == 0)
-		r = seal_print(textp, header, sealed, n);
-out:
-	perc_wipe(key, sizeof(key));
-	free(sealed);
-	free(header);
+	if ((h = seal_header(typ, &err)) == NULL ||
+	    (jwe = cjose_jwe_encrypt(
+		 key, h, (const uint8_t *)inner, innerlen, &err)) == NULL ||
+	    (text = cjose_jwe_export(jwe, &err)) == NULL)
+		r = perc_cjose_err(&err, PERC_ERR_CRYPTO);
+	else
+		r = (*textp = strdup(text)) != NULL ? 0 : PERC_ERR_NOMEM;
+	if (text != NULL)
+		cjose_get_dealloc()(text);
+	cjose_jwe_release(jwe);
+	cjose_jwk_release(key);
+	cjose_header_release(h);
 	return r;
 }
 

@@ -2,9 +2,9 @@
 /*
  * cjose would import keys of many kinds and whatever else the JSON says. It
  * gets to see only members that we have checked: P-256 with coordinates of
- * full length, or the public half of RSA from 2048 bits. A P-256 key that is
- * only public it never sees: to verify with one is perc/es256.c's, to seal to
- * one perc/ecdhes.c's. The thumbprint is printed by hand from the same
+ * full length, or the public half of RSA from 2048 bits. The public half of a
+ * P-256 key it sees only where something is sealed to it; to verify with one
+ * is perc/es256.c's. The thumbprint is printed by hand from the same
  * canonical members (RFC 7638 section 3.2).
  */
 #include "perc/jose_cjose.h"
@@ -298,6 +298,12 @@ import_halves(struct perc_jwk *k, const json_t *o)
 	json_decref(all);
 	cjose_jwk_release(public);
 	return r;
+}
+
+int
+perc_jwk_for_cjose(cjose_jwk_t **cjp, const struct perc_jwk *k)
+{
+	return import(cjp, k->pub);
 }
 
 int
