@@ -128,7 +128,8 @@ PERC_MUST int perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 /* What is opened until this is taken back was here before and was kept, a
  * bounded number: its fields take nothing from the budget of unwraps. A field
  * that is left alone for want of budget would be lost with its key, for a
- * packet that opens is not kept any longer. */
+ * packet that opens is not kept any longer. Nor is it counted a second time
+ * among what did not open. */
 void perc_double_rx_again(struct perc_double_rx *r, bool again);
 /* Wipe every E2E key that came under set spi. */
 void perc_double_rx_drop(struct perc_double_rx *r, uint16_t spi);

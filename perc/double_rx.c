@@ -230,7 +230,7 @@ field_take(struct perc_double_rx *r, struct rx_stream *s, struct packet *p)
 	if (t->type != PERC_TAIL_FULL)
 		return 0; /* Short, or an extension that we do not know */
 	if (!perc_ekt_live(r->ekt, t->spi, p->now_ms)) {
-		r->stats.unknown_spi++;
+		r->stats.unknown_spi += !r->again;
 		p->unknown_spi = true;
 		return 0;
 	}
@@ -362,9 +362,9 @@ open_failed(
 
 	fresh_discard(s, p);
 	if (keyless)
-		r->stats.no_key++;
+		r->stats.no_key += !r->again;
 	else
-		r->stats.inner_auth_failed++;
+		r->stats.inner_auth_failed += !r->again;
 	if (p->unknown_spi)
 		return PERC_ERR_UNKNOWN_KEY;
 	return keyless ? PERC_ERR_NOTFOUND : PERC_ERR_AUTH;
@@ -380,7 +380,7 @@ packet_open(struct perc_double_rx *r, struct rx_stream *s, struct packet *p,
 
 	indices_list(s, p);
 	if (p->n == 0 && s->replay.started) {
-		r->stats.replayed++;
+		r->stats.replayed += !r->again;
 		return PERC_ERR_REPLAY;
 	}
 	for (i = 0; i < p->n && k == NULL; i++)

@@ -692,6 +692,35 @@ test_list(void **state)
 	assert_int_equal(stats()->keys, 0);
 }
 
+/* Kept because its key is missing, and tried with each that comes. */
+static void
+test_counted_once(void **state)
+{
+	struct pkt early, old;
+	unsigned i;
+
+	early = sealed(B, 1, 8, 2);
+	full(&early, B, 0, 8, 2, 0);
+	CALL(say(0, B, 2, 7, 1, 0));
+	old = sealed(B, 3, 7, 1);
+	CALL(receive(0, &old));
+	assert_int_equal(receive(0, &early), PERC_ERR_UNKNOWN_KEY);
+	perc_double_rx_again(rx, true);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(receive(0, &early), PERC_ERR_UNKNOWN_KEY);
+		assert_int_equal(receive(0, &old), PERC_ERR_REPLAY);
+	}
+	assert_int_equal(stats()->inner_auth_failed, 1);
+	assert_int_equal(stats()->unknown_spi, 1);
+	assert_int_equal(stats()->replayed, 0);
+	learn(2, 1000000);
+	CALL(receive(0, &early));
+	perc_double_rx_again(rx, false);
+	assert_int_equal(stats()->opened, 3);
+	assert_int_equal(receive(0, &early), PERC_ERR_REPLAY);
+	assert_int_equal(stats()->replayed, 1);
+}
+
 static void
 test_arguments(void **state)
 {
@@ -734,6 +763,7 @@ main(void)
 		T(test_REQ_F_6_3a_rekeys_256),
 		T(test_thousand_senders),
 		T(test_list),
+		T(test_counted_once),
 		T(test_arguments),
 	};
 
