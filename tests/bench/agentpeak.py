@@ -121,13 +121,14 @@ class Peak(meeting.Meeting):
         return lost < LOST and real >= GIVEN * rate
 
     def highest(self, agent, way, what, burst, first, last):
-        """Up to the second rate in a row that is too high."""
+        """The last before the first that is too high; the table goes on to
+        the second."""
         best, failed = 0, 0
         for rate in range(first, last + 1, STEP):
-            if self.rate(agent, way, what, rate, burst):
-                best, failed = rate, 0
-            else:
+            if not self.rate(agent, way, what, rate, burst):
                 failed += 1
+            elif not failed:
+                best = rate
             if failed == 2:
                 break
         return best
