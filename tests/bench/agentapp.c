@@ -14,9 +14,7 @@
  *microseconds; how long sending took.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +25,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/agentclock.h"
 
 #define BATCH	   32
 #define OCTETS_MIN 24
@@ -49,33 +49,6 @@ struct app {
 	atomic_bool done;
 	bool yields;
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void
-sleep_until(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
-		.tv_nsec = (long)(ns % 1000000000u) };
-
-	while (
-	    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		continue;
-}
-
-static void
-yield_until(uint64_t ns)
-{
-	while (now_ns() < ns)
-		sched_yield();
-}
 
 static int
 udp(unsigned port, int is_sender)
@@ -121,21 +94,21 @@ sender(void *arg)
 	static uint8_t p[HEADER + OCTETS_MAX];
 	struct app *a = arg;
 	uint64_t gap = 1000000000u * (uint64_t)a->burst / a->rate;
-	uint64_t at = now_ns(), end = at + a->seconds * 1000000000ull;
+	uint64_t at = agentclock_ns(), end = at + a->seconds * 1000000000ull;
 
 	for (; at < end; at += gap) {
-		(a->yields ? yield_until : sleep_until)(at);
+		(a->yields ? agentclock_yield : agentclock_sleep)(at);
 		if (a->wakes < SAMPLES)
 			a->late[a->wakes++] =
-			    (uint32_t)((now_ns() - at) / 1000);
+			    (uint32_t)((agentclock_ns() - at) / 1000);
 		for (unsigned i = 0; i < a->burst; i++) {
-			packet_fill(a, p, now_ns());
+			packet_fill(a, p, agentclock_ns());
 			if (send(a->to, p, HEADER + a->octets, 0) < 0)
 				a->refused++;
 			a->sent++;
 		}
 	}
-	a->took_ns = now_ns() + a->seconds * 1000000000ull - end;
+	a->took_ns = agentclock_ns() + a->seconds * 1000000000ull - end;
 	return NULL;
 }
 
@@ -174,7 +147,7 @@ receiver(void *arg)
 	}
 	while (!atomic_load(&a->done)) {
 		n = recvmmsg(a->from, msg, BATCH, MSG_WAITFORONE, NULL);
-		now = now_ns();
+		now = agentclock_ns();
 		for (int i = 0; i < n; i++)
 			packet_take(a, p[i], msg[i].msg_len, now);
 	}
@@ -231,7 +204,7 @@ main(int argc, char **argv)
 	a.seconds = (unsigned)atoi(argv[5]);
 	a.burst = argc > 6 ? (unsigned)atoi(argv[6]) : 1;
 	a.yields = argc > 7;
-	a.magic = now_ns();
+	a.magic = agentclock_ns();
 	if (a.rate == 0 || a.burst == 0 || a.octets < OCTETS_MIN ||
 	    a.octets > OCTETS_MAX ||
 	    (a.us = calloc(SAMPLES, sizeof(*a.us))) == NULL ||

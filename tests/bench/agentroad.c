@@ -21,10 +21,8 @@
  *	count		what was counted since the last answer
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,8 +30,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/agentclock.h"
 
 #define AGENTS	  16 /* each path of each agent is one */
 #define BATCH	  32
@@ -61,34 +60,6 @@ static struct {
 	atomic_bool sink, hold;
 	atomic_uint nkept, counted, heard;
 } road;
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static void
-sleep_until(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
-		.tv_nsec = (long)(ns % 1000000000u) };
-
-	while (
-	    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		continue;
-}
-
-/* Sleeping takes longer than the gap between single packets. */
-static void
-yield_until(uint64_t ns)
-{
-	while (now_ns() < ns)
-		sched_yield();
-}
 
 static struct sockaddr_in
 address(const char *host, const char *port)
@@ -281,20 +252,21 @@ tell(uint64_t took_ns)
 static void
 play(unsigned rate, unsigned burst)
 {
-	uint64_t gap = 1000000000u * (uint64_t)burst / rate, began = now_ns();
+	uint64_t gap = 1000000000u * (uint64_t)burst / rate,
+		 began = agentclock_ns();
 	uint64_t at = began, took;
 	const struct kept *k = road.kept;
 
 	atomic_exchange(&road.heard, 0);
 	for (unsigned i = 0; i < road.nkept; at += gap) {
-		yield_until(at);
+		agentclock_yield(at);
 		for (unsigned b = 0; b < burst && i < road.nkept; b++, i++, k++)
 			(void)!sendto(road.in, k->p, k->len, 0,
 			    (struct sockaddr *)&road.agent[k->agent].addr,
 			    sizeof(struct sockaddr_in));
 	}
-	took = now_ns() - began;
-	sleep_until(now_ns() + SILENT_NS);
+	took = agentclock_ns() - began;
+	agentclock_sleep(agentclock_ns() + SILENT_NS);
 	tell(took);
 }
 

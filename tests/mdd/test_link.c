@@ -3,50 +3,23 @@
  * mdd/link.c and link_hello.c: who feeds an SSRC, what may go where, what a
  * hostile other side can take, and the announcement's octets.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mdd/link.h"
+#include "tests/mdd/linkkit.h"
 
 #define ME    0x1111u
 #define SSRC  0x0a0a0a0au
 #define CLAIM 12 /* max_link_sources */
 
-static struct mdd_legs l;
-static struct perc_loop *loop;
 static const struct mdd_link_path near = { 1, { 0x2222 } };
 static const struct mdd_word word = { .path = { 1, { 0x2222 } } };
 
 static int
 setup(void **state)
 {
-	static const struct mdd_setup limits = { .max_legs = 8,
-		.max_conferences = 2,
-		.max_conference_legs = 2,
-		.max_leg_pps = 100,
-		.idle_ms = 30000,
-		.max_links = 3,
-		.max_link_sources = CLAIM,
-		.max_link_pps = 1000 };
-
-	assert_int_equal(perc_loop_new(&loop), 0);
-	assert_int_equal(mdd_legs_init(&l, &limits, loop, NULL, NULL), 0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	mdd_legs_clear(&l);
-	perc_loop_free(loop);
-	return 0;
+	return linkkit_open(CLAIM);
 }
 
 static struct mdd_leg *
@@ -61,7 +34,7 @@ join(const char *member, uint32_t ssrc, enum mdd_link_kind kind)
 	(void)snprintf(j.member, sizeof(j.member), "%s", member);
 	j.ssrcs[0] = ssrc;
 	j.link = kind;
-	if (mdd_leg_join(&l, &j, 0, &leg) != 0)
+	if (mdd_leg_join(&legs, &j, 0, &leg) != 0)
 		return NULL;
 	return leg;
 }
@@ -69,7 +42,7 @@ join(const char *member, uint32_t ssrc, enum mdd_link_kind kind)
 static enum mdd_claim
 claim(struct mdd_leg *leg, uint32_t ssrc)
 {
-	return mdd_link_claim(&l, leg, ssrc, &word, ME, 0);
+	return mdd_link_claim(&legs, leg, ssrc, &word, ME, 0);
 }
 
 static void
@@ -82,12 +55,12 @@ test_split_horizon(void **state)
 	q = join("link:q", 0, MDD_LINK_TRANSIT);
 	w = join("link:w", 0, MDD_LINK_LOCAL);
 	assert_null(join("link:x", 0, MDD_LINK_PEER)); /* max_links */
-	assert_int_equal(l.nlinks, 3);
+	assert_int_equal(legs.nlinks, 3);
 	assert_true(mdd_link_may(m, p) && mdd_link_may(p, m));
 	assert_false(mdd_link_may(p, p) || mdd_link_may(m, m));
 	assert_false(mdd_link_may(p, q) || mdd_link_may(q, p));
 	assert_true(mdd_link_may(p, w) && mdd_link_may(w, q));
-	mdd_leg_end(&l, p, MDD_LEGS_LEFT);
+	mdd_leg_end(&legs, p, MDD_LEGS_LEFT);
 	p = join("link:r", 0, MDD_LINK_TRANSIT);
 	assert_non_null(p);
 	assert_true(mdd_link_may(p, q) && mdd_link_may(q, p));
@@ -106,11 +79,11 @@ test_first_link_keeps_it(void **state)
 	assert_non_null(mdd_leg_source(p, SSRC));
 	assert_null(mdd_leg_source(q, SSRC));
 	/* It ends there; whoever announces it still takes over at once. */
-	mdd_link_drop(&l, p, SSRC);
+	mdd_link_drop(&legs, p, SSRC);
 	assert_null(mdd_leg_source(p, SSRC));
 	assert_non_null(mdd_leg_source(q, SSRC));
 	assert_int_equal(claim(p, SSRC), MDD_CLAIM_OTHER);
-	mdd_leg_end(&l, q, MDD_LEGS_LEFT);
+	mdd_leg_end(&legs, q, MDD_LEGS_LEFT);
 	assert_int_equal(claim(p, SSRC), MDD_CLAIM_TAKEN);
 }
 
@@ -127,7 +100,7 @@ test_member_before_link(void **state)
 	assert_null(mdd_leg_source(p, SSRC));
 	assert_ptr_equal(mdd_leg_source(m, SSRC), s); /* its SEQ goes on */
 	assert_int_equal(claim(p, SSRC), MDD_CLAIM_LOCAL);
-	mdd_leg_end(&l, m, MDD_LEGS_LEFT);
+	mdd_leg_end(&legs, m, MDD_LEGS_LEFT);
 	assert_ptr_equal(mdd_leg_source(p, SSRC), s);
 }
 
@@ -139,9 +112,9 @@ test_loop_is_seen(void **state)
 	struct mdd_word far = { .path = { MDD_LINK_PATH + 1, { 0 } } };
 
 	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC, &round, ME, 0), MDD_CLAIM_LOOP);
+	    mdd_link_claim(&legs, p, SSRC, &round, ME, 0), MDD_CLAIM_LOOP);
 	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC, &far, ME, 0), MDD_CLAIM_LOOP);
+	    mdd_link_claim(&legs, p, SSRC, &far, ME, 0), MDD_CLAIM_LOOP);
 	assert_null(mdd_leg_source(p, SSRC));
 }
 
@@ -152,10 +125,10 @@ test_announcements_expire(void **state)
 	unsigned i, at = 0, n = 0;
 
 	for (i = 0; i < CLAIM; i++)
-		assert_int_equal(mdd_link_claim(&l, p, 100 + i * 16, &word, ME,
-				     (int64_t)i * 100),
+		assert_int_equal(mdd_link_claim(&legs, p, 100 + i * 16, &word,
+				     ME, (int64_t)i * 100),
 		    MDD_CLAIM_TAKEN);
-	mdd_link_expire(&l, p, MDD_LINK_TTL_MS + 450);
+	mdd_link_expire(&legs, p, MDD_LINK_TTL_MS + 450);
 	for (i = 0; i < CLAIM; i++)
 		assert_int_equal(
 		    mdd_leg_source(p, 100 + i * 16) != NULL, i >= 5);
@@ -180,7 +153,7 @@ test_REQ_F_8_2_1b_flood_of_ssrcs(void **state)
 		taken += claim(q, 5000 + i) == MDD_CLAIM_TAKEN;
 	assert_int_equal(taken, CLAIM);
 	for (i = 0; i < 1000; i++) {
-		mdd_link_drop(&l, p, 1000 + i);
+		mdd_link_drop(&legs, p, 1000 + i);
 		taken += claim(p, 1000 + CLAIM + i) == MDD_CLAIM_TAKEN;
 	}
 	assert_int_equal(taken, CLAIM * MDD_LINK_LIFE);
@@ -202,13 +175,13 @@ test_REQ_F_8_1b_claims_cost_so_much(void **state)
 
 	assert_non_null(join("m_a", SSRC, MDD_LINK_NONE));
 	for (i = 0; i < 3 * most; i++) {
-		c = mdd_link_claim(&l, p, SSRC, &word, ME, 5000 + i % 1000);
+		c = mdd_link_claim(&legs, p, SSRC, &word, ME, 5000 + i % 1000);
 		walks += c == MDD_CLAIM_LOCAL;
 		assert_true(c == MDD_CLAIM_LOCAL || c == MDD_CLAIM_LATER);
 	}
 	assert_int_equal(walks, most);
-	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC + 1, &word, ME, 6000), MDD_CLAIM_TAKEN);
+	assert_int_equal(mdd_link_claim(&legs, p, SSRC + 1, &word, ME, 6000),
+	    MDD_CLAIM_TAKEN);
 }
 
 /* The table against a plain list, at random. */
@@ -224,7 +197,7 @@ test_table_against_list(void **state)
 	for (i = 0; i < 20000; i++) {
 		k = (unsigned)rand() % (CLAIM * 2);
 		if (there[k]) {
-			mdd_link_drop(&l, p, 64 * k + 2);
+			mdd_link_drop(&legs, p, 64 * k + 2);
 			there[k] = false;
 			n--;
 		} else if (n < CLAIM) {
@@ -253,10 +226,10 @@ test_members_sources(void **state)
 	w.member = 77;
 	w.head = SSRC;
 	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC, &w, ME, 0), MDD_CLAIM_TAKEN);
+	    mdd_link_claim(&legs, p, SSRC, &w, ME, 0), MDD_CLAIM_TAKEN);
 	w.place = 1;
 	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC + 1, &w, ME, 0), MDD_CLAIM_TAKEN);
+	    mdd_link_claim(&legs, p, SSRC + 1, &w, ME, 0), MDD_CLAIM_TAKEN);
 	a = mdd_leg_source(p, SSRC);
 	v = mdd_leg_source(p, SSRC + 1);
 	assert_int_equal(a->head, a - p->room->src);
@@ -265,7 +238,7 @@ test_members_sources(void **state)
 	assert_int_equal(v->member, 77);
 	w.head = 4711; /* which is not there */
 	assert_int_equal(
-	    mdd_link_claim(&l, p, SSRC + 2, &w, ME, 0), MDD_CLAIM_TAKEN);
+	    mdd_link_claim(&legs, p, SSRC + 2, &w, ME, 0), MDD_CLAIM_TAKEN);
 	v = mdd_leg_source(p, SSRC + 2);
 	assert_int_equal(v->head, v - p->room->src);
 }
@@ -387,7 +360,7 @@ test_hello_that_lies(void **state)
 	assert_int_equal(mdd_hello_read(bad, n, see, &s), PERC_ERR_UNSUPPORTED);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, linkkit_close)
 
 int
 main(void)

@@ -4,45 +4,17 @@
  * a hello costs is bounded by their number, not by its square. Entries looked
  * at are counted, not time.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <string.h>
 
-#include "mdd/link.h"
+#include "tests/mdd/linkkit.h"
 
 #define ME   0x1111u
 #define MOST 3000 /* max_link_sources at most */
 
-static struct mdd_legs l;
-static struct perc_loop *loop;
-
 static int
 setup(void **state)
 {
-	static const struct mdd_setup limits = { .max_legs = 8,
-		.max_conferences = 2,
-		.max_conference_legs = 2,
-		.max_leg_pps = 100,
-		.idle_ms = 30000,
-		.max_links = 3,
-		.max_link_sources = MOST,
-		.max_link_pps = 1000 };
-
-	assert_int_equal(perc_loop_new(&loop), 0);
-	assert_int_equal(mdd_legs_init(&l, &limits, loop, NULL, NULL), 0);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	mdd_legs_clear(&l);
-	perc_loop_free(loop);
-	return 0;
+	return linkkit_open(MOST);
 }
 
 static struct mdd_leg *
@@ -55,7 +27,7 @@ join(void)
 		.link = MDD_LINK_PEER };
 	struct mdd_leg *leg = NULL;
 
-	assert_int_equal(mdd_leg_join(&l, &j, 0, &leg), 0);
+	assert_int_equal(mdd_leg_join(&legs, &j, 0, &leg), 0);
 	return leg;
 }
 
@@ -94,8 +66,8 @@ fill(unsigned each)
 		w.head = 2 + i - place;
 		w.place = (uint8_t)place;
 		w.member = w.head;
-		assert_int_equal(
-		    mdd_link_claim(&l, p, 2 + i, &w, ME, 0), MDD_CLAIM_TAKEN);
+		assert_int_equal(mdd_link_claim(&legs, p, 2 + i, &w, ME, 0),
+		    MDD_CLAIM_TAKEN);
 	}
 	return p;
 }
@@ -134,14 +106,14 @@ test_REQ_F_8_1b_members_that_are_lies(void **state)
 
 	told_cheaply(p, &t);
 	assert_int_equal(t.members, MOST / MDD_TOKEN_SSRCS);
-	mdd_link_drop(&l, p, 2); /* the head of all: each is alone now */
+	mdd_link_drop(&legs, p, 2); /* the head of all: each is alone now */
 	t = (struct told){ 0 };
 	(void)mdd_link_members(p->link, tell, &t);
 	assert_int_equal(t.members, MOST - 1);
 	assert_int_equal(t.sources, MOST - 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, linkkit_close)
 
 int
 main(void)
