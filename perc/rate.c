@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "perc/crypto.h"
+#include "perc/secret.h"
 
 #define SETS 4096
 #define WAYS 4
@@ -39,6 +40,8 @@ perc_rate_new(struct perc_rate **rp)
 void
 perc_rate_free(struct perc_rate *r)
 {
+	if (r != NULL)
+		perc_wipe(r->key, sizeof(r->key));
 	free(r);
 }
 
@@ -47,11 +50,14 @@ place_of(struct perc_rate *r, const uint8_t who[static PERC_RATE_WHO])
 {
 	uint8_t in[sizeof(r->key) + PERC_RATE_WHO], hash[PERC_SHA256_LEN];
 	struct place *p, *least, *set;
+	int err;
 
 	/* Of one length always and never shown: this need not be an HMAC. */
 	memcpy(in, r->key, sizeof(r->key));
 	memcpy(in + sizeof(r->key), who, PERC_RATE_WHO);
-	if (perc_sha256(hash, in, sizeof(in)) != 0)
+	err = perc_sha256(hash, in, sizeof(in));
+	perc_wipe(in, sizeof(in));
+	if (err != 0)
 		return NULL;
 	set = least = r->set[(hash[0] * 256u + hash[1]) % SETS];
 	for (p = set; p < set + WAYS; p++) {
