@@ -29,6 +29,9 @@
 #define WARM_S	   0.3
 #define SETTLE_NS  50000000
 #define INNER_TAIL 17 /* inner tag, OHB */
+#define RIGS	   3
+
+static struct rig *started[RIGS];
 
 void
 rig_fail(const char *what, const char *file, int line)
@@ -96,6 +99,32 @@ member_open(struct rig_member *m, unsigned i)
 	    0);
 }
 
+/* Members of a forwarder that waits while another is measured must show
+ * themselves too, or it puts them out (RFC 7675: 30 s). */
+static void
+keep_all(struct rig *r)
+{
+	size_t i;
+
+	if (r->sut->keep != NULL)
+		r->sut->keep(r);
+	for (i = 0; i < RIGS; i++)
+		if (started[i] != NULL && started[i] != r &&
+		    started[i]->sut->keep != NULL)
+			started[i]->sut->keep(started[i]);
+}
+
+static void
+started_change(struct rig *from, struct rig *to)
+{
+	size_t i;
+
+	for (i = 0; i < RIGS && started[i] != from; i++)
+		continue;
+	need(i < RIGS);
+	started[i] = to;
+}
+
 void
 rig_open(struct rig *r, const struct sut *s, unsigned n, unsigned senders,
     size_t payload)
@@ -127,6 +156,7 @@ rig_start(struct rig *r)
 	if (!r->sut->start(r))
 		return false;
 	rig_pin(r->pid, 1);
+	started_change(NULL, r);
 	warm_up(r);
 	return true;
 }
@@ -136,6 +166,7 @@ rig_close(struct rig *r)
 {
 	unsigned i;
 
+	started_change(r, NULL);
 	r->sut->stop(r);
 	for (i = 0; i < r->n; i++) {
 		perc_srtp_free(r->m[i].tx);
@@ -301,8 +332,7 @@ rig_run(struct rig *r, const struct rig_load *l, struct rig_result *out)
 	uint64_t ran, waited;
 
 	memset(out, 0, sizeof(*out));
-	if (r->sut->keep != NULL)
-		r->sut->keep(r);
+	keep_all(r);
 	train_make(r, l, &t);
 	rig_sieve(r, l->sampled ? sieve_for(r, &t) : 1);
 	ear_open(&e);
