@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What another program of the same user, and a front that was taken over, try
- * against the real perch-vault: REQ-W-1 to W-3. Each attack is run twice, and
- * must fail against perch-vault and succeed against perch-vault-weak with the
- * guards named beside it taken out (weaken.py): an attack that nothing stops
- * and that fails all the same would prove nothing.
+ * against the real perch-vault: REQ-W-1 to W-3, REQ-WS-6.3b. Each attack is
+ * run twice, and must fail against perch-vault and succeed against
+ * perch-vault-weak with the guards named beside it taken out (weaken.py): an
+ * attack that nothing stops and that fails all the same would prove nothing.
  *
  * Root may do anything, so the program becomes nobody first.
  */

@@ -118,7 +118,7 @@ test_answer_is_taken(void **state)
 	free(jwe);
 }
 
-/* REQ-F-5a: only the pinned KMF's signature counts. */
+/* REQ-F-5a, REQ-R-3a: only the pinned KMF's signature counts. */
 static void
 test_REQ_F_5a_foreign_key(void **state)
 {
@@ -192,7 +192,7 @@ test_another_typ(void **state)
 	free(jwe);
 }
 
-/* REQ-W-3.2 */
+/* REQ-WS-6.3b, its second half: such a key is used for EKT only. */
 static void
 test_REQ_W_3_2_wrong_usage(void **state)
 {

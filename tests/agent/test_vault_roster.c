@@ -87,6 +87,7 @@ expect(struct world *w, const char *state, int64_t seq, int64_t members)
 	json_decref(st);
 }
 
+/* REQ-R-3c, REQ-R-4.2b: as the KMF made it. */
 static void
 test_roster_is_taken(void **state)
 {

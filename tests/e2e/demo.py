@@ -20,6 +20,7 @@ import likeness                                             # noqa: E402
 import media                                                # noqa: E402
 import plain                                                # noqa: E402
 import rest                                                 # noqa: E402
+import sockets                                              # noqa: E402
 import stack                                                # noqa: E402
 import world                                                # noqa: E402
 
@@ -285,6 +286,23 @@ class Demo:
 
     # --- the proofs ----------------------------------------------------
 
+    def prove_strangers(self):
+        """REQ-V-6; REQ-F-4.5a, REQ-F-4.5b: nobody has DTLS with the KMF."""
+        try:
+            kmf, mdd = (sockets.of(family(d.proc.p.pid))
+                        for d in (self.kmf, self.mdd))
+        except PermissionError:
+            tell("The servers' sockets may not be looked at here (needs "
+                 "root); that proof is left out.")
+            return
+        both = sockets.between(kmf, mdd)
+        udp = [s for s in kmf if s.proto == "udp"]
+        seen = kmf and {s.proto for s in mdd} == {"tcp", "udp"}
+        self.proved(seen and not both and not udp,
+                    f"of {len(kmf)} sockets of the KMF {len(both)} are "
+                    f"connected with one of the forwarder's {len(mdd)}, and "
+                    f"{len(udp)} are UDP: they never speak")
+
     def prove_speech(self):
         for n in ("Bob", "Carol"):
             same = likeness.compare(self.said, self.heard[n])
@@ -365,8 +383,9 @@ class Demo:
                     "stays)")
 
     def prove_memory_searched(self):
-        """Every 16 octets that the forwarder has, tried as the key of one
-        packet; our own memory, which has it, shows that the search finds."""
+        """REQ-F-6.2b: every 16 octets that the forwarder has, tried as the
+        key of one packet; our own memory, which has it, shows that the
+        search finds."""
         early = self.received(before=self.evicted_at)
         keys = self.opener.learn(early)
         packet = next(p for p in early if self.opener.open(p, keys)
@@ -500,6 +519,7 @@ class Demo:
         self.schedule()
         self.join()
         self.sneak()
+        self.prove_strangers()
         self.talk()
         core = media.Core(self.w.bin("tests/tools/perc-packet"))
         self.opener = plain.Opener(core, self.leg, self.old_key)

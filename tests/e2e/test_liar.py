@@ -3,7 +3,8 @@
 # A distributor that lies on a real hop: perch-mdd-liar (tests/mdd/liar.c) with
 # a real KMF and real agents. Alice and Bob speak, Carol listens. Whatever it
 # does with what the operator of a distributor has, her applications get true
-# frames of the true sender or none, and her agent counts what it refused.
+# frames of the true sender or none, and her agent counts what it refused
+# (REQ-WC-4.1, REQ-WC-4.2).
 import mmap
 import pathlib
 import shutil

@@ -189,6 +189,7 @@ decide(const struct kmf_rules *rules, const char *in, const char *name,
 	return r;
 }
 
+/* REQ-R-4.2a: who that is, the KMF decides by itself. */
 static void
 test_every_row(void **state)
 {

@@ -136,6 +136,7 @@ def test_REQ_WS_6_2_token2_is_another_token(s):
     c = jose.claims(t2)
     assert c["aud"] == MDD and c["cnf"] == {"x5t#S256": x5t}
     assert c["scope"] == "join" and "ssrcs" in c
+    # REQ-WC-4.1: the distributor does not learn who that is
     assert not {"name", "email", "identity"} & set(c)
     # useless at the KMF, in either scheme
     for scheme in ("DPoP", "Bearer"):

@@ -124,6 +124,7 @@ def test_restore_beside_a_keeper_is_refused(s):
 
 
 def test_what_was_revoked_stays_revoked(s):
+    """REQ-V-2: a KMF moves as a whole; what it had ended stays so."""
     scene(s)
     b = backup(s.k, "b4")
     was = query(s.k.state / "perch.db", "SELECT epoch, roster_seq FROM "

@@ -80,7 +80,8 @@ test_burst_in_one_message(void **state)
 	member_end(&b);
 }
 
-/* A stolen token without the certificate's key gets no further than DTLS. */
+/* A stolen token without the certificate's key gets no further than DTLS; the
+ * fingerprint that counts is token2's, of a user who signed in: REQ-F-5.2a. */
 static void
 test_REQ_F_8_1c_wrong_certificate(void **state)
 {

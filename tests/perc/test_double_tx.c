@@ -401,6 +401,7 @@ test_roc_in_tag(void **state)
 	perc_double_tx_free(t);
 }
 
+/* REQ-J-7b: nor under one that is for listening only. */
 static void
 test_nothing_without_key(void **state)
 {

@@ -49,7 +49,7 @@ walk(unsigned window)
 }
 
 static void
-test_window(void **state)
+test_REQ_J_6_2_2_window(void **state)
 {
 	walk(64);
 	walk(65);
@@ -135,7 +135,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_REQ_J_6_2_2_window),
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_guess),
