@@ -129,6 +129,7 @@ do_install()
 		perch_glewlwyd "$work/glewlwyd" &&
 		perch_exim "$work/exim" &&
 		perch_coturn "$work/coturn" && perch_oidc "$work/oidc" &&
+		perch_promtool "$work/promtool" &&
 		perch_werift "$work/werift" &&
 		perch_chromium "$work/logs/apt-chromium.log"
 }

@@ -12,6 +12,7 @@ import sys
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "tools"), str(TESTS / "e2e")]
 import jose
+import promtool
 import tap
 import world
 from test_start import Mdd
@@ -19,6 +20,10 @@ from test_start import Mdd
 os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
 PAGE = (tap.TOP / "docs" / "OPERATIONS.md").read_text()
 BOARD = tap.TOP / "docs" / "grafana" / "perch-mdd.json"
+# whole numbers only: a second is too coarse for them
+MEANT_SO = [f'{name} use base unit "seconds" instead of "milliseconds"'
+            for name in ("perch_mdd_cpu_milliseconds_total",
+                         "perch_mdd_leg_rtt_milliseconds")]
 FEW = ("kind", "queue", "reason", "result")  # all values are known
 
 
@@ -89,6 +94,18 @@ def dashboard(have):
     tap.ok(not unseen, "and shows all but single legs", unseen)
     labels = {x for _, e in exprs for x in re.findall(r"by \((\w+)\)", e)}
     tap.ok(labels <= set(FEW), "by labels that are there", labels)
+    return [e for _, e in exprs]
+
+
+def tried(page, exprs):
+    name = "promtool agrees with the page and understands the dashboard"
+    try:
+        wrong = promtool.of_metrics(page, MEANT_SO) + \
+            promtool.of_expressions(exprs)
+    except tap.Skip as e:
+        tap.skip(name, e)
+    else:
+        tap.ok(not wrong, name, *wrong)
 
 
 def main():
@@ -99,9 +116,10 @@ def main():
         world.wait_for(
             lambda: 'leg="' in mdd.ask("GET", "/metrics")[1], 10,
             say="the leg in /metrics")
-        have = parse(mdd.ask("GET", "/metrics")[1])
+        page = mdd.ask("GET", "/metrics")[1]
+        have = parse(page)
         table(have, documented())
-        dashboard(have)
+        tried(page, dashboard(have))
         tap.ok(mdd.proc.stop() == 0, "a quiet end", mdd.proc.text()[-500:])
 
 

@@ -128,6 +128,27 @@ perch_coturn()
 	fi
 }
 
+# perch_promtool DIR: what Prometheus thinks of /metrics, set as PERCH_PROMTOOL.
+# Its package starts a server and is ten times as large: this file alone is
+# unpacked. Where Debian has none, the test says that it skips.
+perch_promtool()
+{
+	PERCH_PROMTOOL=$1/usr/bin/promtool
+	export PERCH_PROMTOOL
+	if [ -x /usr/bin/promtool ]; then
+		PERCH_PROMTOOL=/usr/bin/promtool
+	elif [ ! -x "$PERCH_PROMTOOL" ]; then
+		rm -rf "$1" && mkdir -p "$1" && (
+			cd "$1" && apt-get -qq download prometheus || exit 1
+			# it stops there: most of the package comes behind
+			dpkg-deb --fsys-tarfile ./*.deb |
+				tar -x --occurrence=1 ./usr/bin/promtool &&
+				rm ./*.deb
+		) || echo "no promtool: it is left out" >&2
+	fi
+	return 0
+}
+
 # perch_npm NAME DIR: what tests/e2e/NAME/package-lock.json says, exactly, in
 # DIR/node_modules. Node is not in the list of packages: Debian 12's is older
 # than these support. Without one their tests say that they skip.
