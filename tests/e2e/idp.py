@@ -130,13 +130,18 @@ class Idp:
             port=self.port, root=str(ROOT).rstrip("/"), key=key,
             cert=self.cert, db=db, pages=pages(w)))
         self.argv = [ROOT / "usr/bin/glewlwyd", "-c", conf]
-        self.proc = w.spawn("glewlwyd", self.argv)
-        world.wait_for(lambda: world.listening(self.port), 15,
-                       say="glewlwyd to listen")
+        self.start(f"https://localhost:{self.port}/config")
         self.admin = Session(self.port, self.cert)
         self.admin.must("POST", "/api/auth/", {"username": "admin",
                                                "password": "password"})
         self.set_up(audience)
+
+    def start(self, answer=None):
+        """Before it is set up it has no metadata."""
+        self.proc = self.w.spawn("glewlwyd", self.argv)
+        answer = answer or self.url + "/.well-known/openid-configuration"
+        self.proc.wait_for(lambda: world.answers(answer, self.cert), 15,
+                           "an answer")
 
     def more_properties(self):
         """Let the user database keep what it does not know by itself."""

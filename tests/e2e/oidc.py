@@ -52,10 +52,9 @@ class Idp:
         self.proc = self.w.spawn("oidc-provider", self.argv,
                                  env={"PATH": os.environ["PATH"],
                                       "NODE_ENV": "test"})
-        world.wait_for(lambda: world.listening(self.port) or
-                       not self.proc.alive(), 20, say="oidc-provider")
-        if not self.proc.alive():
-            raise world.Broken("oidc-provider: " + self.proc.text()[-2000:])
+        meta = self.url + "/.well-known/openid-configuration"
+        self.proc.wait_for(lambda: world.answers(meta, self.cert), 20,
+                           "metadata")
 
     def rotate(self):
         before = self.proc.text().count("rotated")

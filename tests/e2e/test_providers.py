@@ -96,10 +96,6 @@ class Glewlwyd(Real):
     def approve(self, d):
         self.p.approve("Alice", PASSWORD, d["user_code"], self.scope)
 
-    def restart(self):
-        self.p.proc = self.p.w.spawn("glewlwyd", self.p.argv)
-        world.wait_for(lambda: world.listening(self.p.port), 15)
-
 
 class Oidc(Real):
     def approve(self, d):
@@ -107,9 +103,6 @@ class Oidc(Real):
                                           "alice")
         if "Sign-in Success" not in page:
             raise world.Broken(page[-1000:])
-
-    def restart(self):
-        self.p.start()
 
 
 def when(seconds):
@@ -218,7 +211,7 @@ def outage(kmf, r):
     # late's was looked at before its keys were too old; later's was not
     status, _ = verdict(later.keys)
     tap.ok(status == 503, f"and when that is over: {line[0]}", status)
-    r.restart()
+    r.p.start()
     world.wait_for(lambda: not ready_line(kmf, r), 20,
                    say=f"/readyz without {r.label}")
     key = jose.Key()

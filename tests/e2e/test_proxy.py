@@ -40,7 +40,6 @@ class Behind:
                                self.kmf.state / "tls.key", self.kmf.ca)
         w.closers.append(self.box.close)
         self.kmf.serve()
-        world.wait_for(lambda: world.listening(inner), 15, say="the KMF")
         self.mdd.configure(self.kmf).serve()
         self.env = dict(os.environ, PERCH_CA=str(self.kmf.ca),
                         PERCH_CLIENT=str(self.kmf.state /

@@ -6,6 +6,9 @@
 import json
 import os
 import pathlib
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -48,9 +51,28 @@ class Coturn:
         conf = self.w.write(self.w.dir / f"{self.name}.conf",
                             "\n".join(lines) + "\n")
         self.proc = self.w.spawn(f"coturn{Coturn.n}", [COTURN, "-c", conf])
-        self.proc.wait_log("SQLite DB connection success")
-        time.sleep(0.3)
+        self.proc.wait_for(self.answers, say="three answers")
         return self
+
+    def answers(self):
+        """A STUN binding (RFC 8489) by each of the roads."""
+        ask = struct.pack("!HHL", 1, 0, 0x2112A442) + os.urandom(12)
+        anybody = ssl._create_unverified_context()
+        for how in "udp", "tcp", "tls":
+            port = self.tls if how == "tls" else self.port
+            kind = socket.SOCK_DGRAM if how == "udp" else socket.SOCK_STREAM
+            with socket.socket(socket.AF_INET, kind) as s:
+                s.settimeout(1)
+                try:
+                    s.connect((netns.SERVICE, port))
+                    if how == "tls":
+                        s = anybody.wrap_socket(s)
+                    s.sendall(ask)
+                    if s.recv(1500)[4:20] != ask[4:]:
+                        return False
+                except OSError:
+                    return False
+        return True
 
     def url(self, how):
         return {"udp": f"turn:{netns.SERVICE}:{self.port}",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One throw-away world: directories, free ports, processes that die with it.
 import atexit
+import http.client
 import os
 import pathlib
 import random
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 TOP = pathlib.Path(os.environ.get(
     "top_srcdir", pathlib.Path(__file__).resolve().parents[2])).resolve()
@@ -83,9 +85,25 @@ def wait_for(what, seconds=10, every=0.05, say="that"):
 
 
 def listening(port):
+    """Only that the kernel takes connections: who will answer them may still
+    be busy, or about to give up."""
     with socket.socket() as s:
         s.settimeout(1)
         return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url, ca):
+    """A server on this host answers a GET of it with 200."""
+    u = urllib.parse.urlsplit(url)
+    c = http.client.HTTPSConnection(u.hostname, u.port, timeout=5,
+                                    context=tls(ca))
+    try:
+        c.request("GET", u.path)
+        return c.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        c.close()
 
 
 class Proc:
@@ -117,21 +135,23 @@ class Proc:
         with open(self.log, "a") as out:
             out.write(f"(the test) {what}\n")
 
-    def wait_log(self, needle, seconds=10):
+    def wait_for(self, what, seconds=10, say="a sign"):
+        """Call `what` until it is true, while we live; what we said is in
+        the failure."""
         def seen():
             alive = self.alive()        # first: its last words count
-            if needle in self.words():
-                return True
-            if not alive:
-                raise Broken(f"{self.name} ended ({self.p.returncode}):\n"
-                             f"{self.words()[-2000:]}")
-            return False
+            value = what()
+            if not value and not alive:
+                raise Broken(f"{self.name} ended ({self.p.returncode})")
+            return value
         try:
-            return wait_for(seen, seconds, say=f"'{needle}' of {self.name}")
+            return wait_for(seen, seconds, say=f"{say} of {self.name}")
         except Broken as e:
-            if not self.alive():
-                raise
             raise Broken(f"{e}:\n{self.words()[-2000:]}") from None
+
+    def wait_log(self, needle, seconds=10):
+        return self.wait_for(lambda: needle in self.words(), seconds,
+                             f"'{needle}'")
 
     def family(self):
         """Who lives of its session. A killed process may be in a write that

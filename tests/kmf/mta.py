@@ -9,6 +9,7 @@ import glob
 import os
 import re
 import shutil
+import smtplib
 import socket
 
 import world
@@ -127,11 +128,19 @@ class Mta:
         self.proc = self.w.spawn(
             "exim", [self.exim, "-C", self.dir / "config", "-bdf", "-q1m"],
             uid=self.uid, env=env)
-        world.wait_for(lambda: world.listening(self.port) or
-                       not self.proc.alive(), 10, say="exim to listen")
-        if not self.proc.alive():
-            raise world.Broken("exim: " + self.proc.text()[-2000:])
+        self.proc.wait_for(
+            lambda: self.greets(smtplib.SMTP, self.port) and
+            self.greets(smtplib.SMTP_SSL, self.tls_port), say="a greeting")
         return self
+
+    @staticmethod
+    def greets(kind, port):
+        """220, and a goodbye."""
+        try:
+            with kind("127.0.0.1", port, "localhost", timeout=5):
+                return True
+        except OSError:
+            return False
 
     def log(self):
         log = self.dir / "mainlog"
