@@ -26,6 +26,7 @@
 
 #include "attack.h"
 #include "config.h"
+#include "tests/tools/skip.h"
 
 #define NOBODY 65534
 #define CONF   ATTACK_CONF
@@ -431,7 +432,8 @@ test_attack(void **state)
 
 #ifdef PERCH_SANITIZED
 	if (a->process)
-		skip();
+		skip_because(
+		    "a sanitizer needs a process that can be looked into");
 #endif
 	if (attack_run(&world, a, guards_out(a)))
 		fail_msg("%s succeeds against perch-vault", a->name);
@@ -449,7 +451,7 @@ test_nothing_is_left(void **state)
 	void *world;
 
 #ifdef PERCH_SANITIZED
-	skip();
+	skip_because("a sanitizer needs a process that can be looked into");
 #endif
 	if (attack_run(&world, &a, "harden secmem"))
 		fail_msg("the EKT key is still in memory after a leave");

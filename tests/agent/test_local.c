@@ -16,6 +16,7 @@
 
 #include "agent/local.h"
 #include "perc/json.h"
+#include "tests/tools/skip.h"
 
 static char dir[64], path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static struct perc_loop *loop;
@@ -254,7 +255,7 @@ test_other_user_is_refused(void **state)
 	char c;
 
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root can become another user");
 	strcpy(un.sun_path, path);
 	assert_int_equal(chmod(path, 0666), 0);
 	snprintf(path, sizeof(path), "%s/sub", dir);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "agent/super.h"
+#include "tests/tools/skip.h"
 
 /* What the kernel lets wait at a socket that asks for as much as ours. */
 static int
@@ -60,7 +61,7 @@ test_agents_never_share_ports(void **state)
 	unsigned mine = 0, last = 0;
 
 	if (unshare(CLONE_NEWNET) != 0)
-		skip(); /* needs root */
+		skip_because("a network of its own is root's to have");
 	assert_int_equal(range_of_another(), VAULT_OUT_BASE);
 	assert_int_equal(super_range_find(&mine), 0);
 	assert_int_equal(mine, VAULT_OUT_BASE); /* it was let go */

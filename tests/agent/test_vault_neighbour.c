@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "tests/tools/skip.h"
 #include "vaultproc.h"
 
 #define NOBODY 65534
@@ -66,7 +67,8 @@ test_an_ordinary_process_is_open(void **state)
 	pid_t pid;
 
 	if (getuid() == 0)
-		skip(); /* the build is out of reach for nobody */
+		skip_because(
+		    "nobody may not run what is in this build directory");
 	if ((pid = fork()) == 0) {
 		execlp("sleep", "sleep", "10", NULL);
 		_exit(127);
@@ -84,10 +86,11 @@ test_REQ_W_3_1_same_user_cannot_look_inside(void **state)
 	struct kit_conf c;
 
 #ifdef PERCH_SANITIZED
-	skip(); /* the leak checker attaches, so the process stays open */
+	skip_because("a sanitizer needs a process that can be looked into");
 #endif
 	if (getuid() == 0)
-		skip();
+		skip_because(
+		    "nobody may not run what is in this build directory");
 	proc_start(p, "--user-config");
 	proc_join(p, &c);
 	assert_int_equal(attempt(p->pid), 0);
@@ -107,7 +110,8 @@ test_a_thousand_in_locked_memory(void **state)
 	int i, turn;
 
 	if (getuid() == 0)
-		skip();
+		skip_because(
+		    "nobody may not run what is in this build directory");
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &lim), 0);
 	proc_start(p, "--user-config");
 	proc_join(p, &c);
@@ -148,10 +152,10 @@ test_no_protection_no_start(void **state)
 	char text[4096];
 
 #ifdef PERCH_SANITIZED
-	skip(); /* there mlock does nothing and succeeds */
+	skip_because("a sanitizer says yes to every mlock()");
 #endif
 	if (getuid() == 0)
-		skip(); /* may lock all the same */
+		skip_because("root may lock memory all the same");
 	proc_file_write(
 	    p->conf, "[kmf test]\nurl = " KIT_KMF "\nkeys = kmf-keys.json\n");
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &lim), 0);
@@ -172,10 +176,10 @@ test_no_protection_by_order(void **state)
 	json_t *report;
 
 #ifdef PERCH_SANITIZED
-	skip();
+	skip_because("a sanitizer says yes to every mlock()");
 #endif
 	if (getuid() == 0)
-		skip();
+		skip_because("root may lock memory all the same");
 	proc_start(p, "--user-config"); /* the kit's file says no */
 	report = proc_ready(p);
 	assert_string_equal(

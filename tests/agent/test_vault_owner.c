@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/tools/skip.h"
 #include "vaultroom.h"
 
 #define CONF   "c_owner"
@@ -126,7 +127,7 @@ test_another_user_does_not_speak(void **state)
 	struct kit *a = w->m[0];
 
 	if (getuid() != 0)
-		skip();
+		skip_because("only root can become another user");
 	assert_true(vault_owner_known(a->vault));
 	speaks(w, NOBODY);
 	assert_int_equal(kit_counter(a, CONF, "local_strangers"), 1);
@@ -196,7 +197,7 @@ test_another_user_does_not_hear(void **state)
 	struct kit *b = w->m[1];
 
 	if (getuid() != 0)
-		skip();
+		skip_because("only root can become another user");
 	assert_false(hears(w, NOBODY));
 	assert_int_equal(kit_counter(b, CONF, "delivered"), 0);
 	assert_int_equal(kit_counter(b, CONF, "opened"), 3);

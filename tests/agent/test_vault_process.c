@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "tests/tools/skip.h"
 #include "vaultproc.h"
 
 static void
@@ -135,7 +136,7 @@ static void
 test_REQ_W_1_no_memory_to_lock(void **state)
 {
 #ifdef PERCH_SANITIZED
-	skip(); /* AddressSanitizer answers mlock() itself */
+	skip_because("a sanitizer says yes to every mlock()");
 #endif
 	lacks(*state, "secret lock limit", "no memory can be locked");
 }
@@ -186,7 +187,7 @@ test_ports_by_option(void **state)
 	json_t *report;
 
 	if (getuid() != 0)
-		skip(); /* without --user-config the files must be root's */
+		skip_because("without --user-config the files are root's");
 	proc_start(p, "-o22000");
 	report = proc_ready(p);
 	assert_int_equal(
@@ -295,7 +296,7 @@ test_REQ_W_2_foreign_configuration(void **state)
 	struct proc *p = *state;
 
 	if (getuid() != 0)
-		skip();
+		skip_because("only root gives a file to another");
 	assert_int_equal(chown(p->conf, 65534, 65534), 0);
 	refuses(p, NULL, "owned by uid 65534");
 }

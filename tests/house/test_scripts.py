@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # What eyes miss in form: shell scripts that shellcheck would not pass, C that
-# clang-format would write otherwise, functions that grew past a screen.
+# clang-format would write otherwise, functions that grew past a screen, tests
+# that are left out without a word.
 import pathlib
 import re
 import shutil
@@ -54,4 +55,8 @@ bad = [f"{tap.rel(f)}:{at}: {n} lines" for f in C if f.suffix == ".c"
        for at, n in long_functions(
            f.read_text(), FLAT if tap.rel(f).startswith("tests/") else LONG)]
 tap.ok(not bad, f"no function is longer than {LONG} lines", *bad)
+
+bare = [tap.rel(f) for f in C if f.name != "skip.h" and
+        re.search(r"\bskip\(\)", f.read_text())]
+tap.ok(not bare, "a case that is left out says why", *bare)
 tap.done()

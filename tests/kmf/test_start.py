@@ -327,7 +327,7 @@ def test_reload(s):
 def test_reload_without_root(s):
     """Fronts that gave up root are renewed, one after the other."""
     if os.geteuid() != 0:
-        raise tap.Skip("not root here")
+        raise tap.Skip("only root can become another user")
     k = up(s, "reload-user", "fronts = 2\nuser = nobody")
     nobody = pwd.getpwnam("nobody")
     old, fronts = peer(k), children(k.proc.p.pid)["front"]
@@ -365,7 +365,7 @@ def test_drain(s):
 def test_front_has_no_secret_files(s):
     """What a front has open: no database, no root key."""
     if os.geteuid() != 0:  # it is undumpable: /proc is root's
-        raise tap.Skip("not root here")
+        raise tap.Skip("only root sees what a front has open")
     k = up(s, "open-files")
     for pid in children(k.proc.p.pid)["front"]:
         names = [os.readlink(f) for f in

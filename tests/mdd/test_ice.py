@@ -154,7 +154,7 @@ def main():
     for name, family, host in (("IPv4", socket.AF_INET, "127.0.0.1"),
                                ("IPv6", socket.AF_INET6, "::1")):
         if ":" in host and not pathlib.Path("/proc/net/if_inet6").exists():
-            tap.skip(name, "none here")
+            tap.skip(name, "no IPv6 here")
             continue
         with world.World("perch-ice-") as w:
             mdd = test_start.Mdd(w, key)

@@ -21,6 +21,7 @@
 #include "mdd/memory.h"
 #include "mdd/worker.h"
 #include "tests/mdd/stage.h"
+#include "tests/tools/skip.h"
 
 #define ROOMS	    4
 #define EACH	    20 /* members of each that are up */
@@ -127,7 +128,7 @@ test_stays_below_what_check_config_tells(void **state)
 	unsigned i;
 
 #ifdef PERCH_SANITIZED
-	skip(); /* its memory is not ours */
+	skip_because("a sanitizer's memory is counted with ours");
 #endif
 	bound(&b, &c);
 	idle = resident();

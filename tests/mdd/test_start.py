@@ -263,7 +263,7 @@ def killed(mdd, key):
 def v6(mdd):
     """Media over IPv6: a check by nobody we know is answered with 401."""
     if not pathlib.Path("/proc/net/if_inet6").exists():
-        tap.skip("IPv6", "none here")
+        tap.skip("IPv6", "no IPv6 here")
         return
     mdd.spawn("perch-mdd-v6", media_host="::1", workers=1)
     a = json.loads(mdd.join(mdd.key)[1])
@@ -285,7 +285,7 @@ def v6(mdd):
 def dropped(mdd):
     """Started as root, with a key that only root may read."""
     if os.geteuid() != 0:
-        tap.skip("user = nobody", "we are not root")
+        tap.skip("user = nobody", "only root can become another user")
         return
     mdd.tls.parent.chmod(0o711)
     mdd.spawn("perch-mdd-user", user="nobody")

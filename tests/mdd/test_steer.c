@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "mdd/steer.h"
+#include "tests/tools/skip.h"
 
 #define PEERS 40
 
@@ -85,7 +86,7 @@ world_open(struct world *w, const char *bound, const char *host)
 
 	w->group[0] = udp(&a);
 	if (w->group[0] < 0)
-		skip(); /* no IPv6 here */
+		skip_because("no IPv6 here");
 	w->group[1] = udp(&a);
 	assert_true(w->group[1] >= 0);
 	w->at = addr(mine, host,

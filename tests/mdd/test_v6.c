@@ -17,6 +17,7 @@
 
 #include "perc/crypto.h"
 #include "tests/mdd/world.h"
+#include "tests/tools/skip.h"
 
 /* The world's socket becomes one of both families under its number. */
 static void
@@ -92,7 +93,7 @@ test_both_families(void **state)
 	struct mdd_leg *a, *b;
 
 	if (access("/proc/net/if_inet6", F_OK) != 0)
-		skip();
+		skip_because("no IPv6 here");
 	both_families(x);
 	peer_open6(&x->a);
 	a = world_join(x, &x->a, "m_a", SSRC_A);

@@ -9,6 +9,7 @@
 
 #include "perc/conf.h"
 #include "perc/secret.h"
+#include "tests/tools/skip.h"
 
 struct issuer {
 	char label[32], *url, **claims;
@@ -332,7 +333,7 @@ test_somebody_elses_secret_is_refused(void **state)
 	int fd;
 
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root gives a file to another");
 	put("x", 1, 0600);
 	assert_int_equal(chown(file, 12345, 12345), 0);
 	assert_int_equal(

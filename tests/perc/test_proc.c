@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "perc/proc.h"
+#include "tests/tools/skip.h"
 
 /* --- the child's side --------------------------------------------------- */
 
@@ -177,7 +178,7 @@ test_drop(void **state)
 {
 	assert_int_equal(perc_proc_drop(NULL, NULL), 0);
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root can become another user");
 	assert_int_equal(in_child(drop_to_nobody), 0);
 	assert_int_equal(in_child(drop_to_a_ghost), 0);
 }

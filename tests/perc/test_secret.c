@@ -24,6 +24,7 @@
 #include "perc/jose_cjose.h"
 #include "perc/log.h"
 #include "perc/secret.h"
+#include "tests/tools/skip.h"
 
 #define NEED(what)                                                             \
 	do {                                                                   \
@@ -99,7 +100,7 @@ static void
 test_library_heaps_move(void **state)
 {
 #ifdef PERCH_SANITIZED
-	skip();
+	skip_because("a sanitizer has a heap of its own");
 #endif
 	assert_int_equal(in_child(libraries_move), 0);
 }
