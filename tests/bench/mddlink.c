@@ -46,7 +46,7 @@ keep(struct rig *r)
 
 	for (i = 0; i < r->n; i++)
 		if (perc_now_ms() - r->m[i].checked_ms > CHECK_MS) {
-			need(peer_stun(&m[i].p, m[i].p.pwd, true));
+			need(peer_keep(&m[i].p));
 			r->m[i].checked_ms = perc_now_ms();
 		}
 }

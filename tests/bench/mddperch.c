@@ -250,7 +250,7 @@ perch_keep(struct rig *r)
 		p.mdd = m->to;
 		memcpy(p.ufrag, m->ufrag, sizeof(p.ufrag));
 		memcpy(p.pwd, m->pwd, sizeof(p.pwd));
-		need(peer_stun(&p, p.pwd, true));
+		need(peer_keep(&p));
 		m->checked_ms = perc_now_ms();
 	}
 }

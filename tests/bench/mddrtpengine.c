@@ -6,7 +6,8 @@
  *
  * A socket that had more than 50 packets waiting for the sixth time is never
  * read again ("UDP receive queue exceeded", edge-triggered): after losses the
- * members therefore meet in a new conference.
+ * members therefore meet in a new conference. And it would end one that is
+ * silent for 60 s, as while the others are measured.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -263,7 +264,7 @@ engine_run(const struct rig *r, unsigned port)
 	(void)execlp("rtpengine", "rtpengine", "--table=-1",
 	    "--interface=127.0.0.1", listen, "--foreground", "--log-stderr",
 	    "--num-threads=1", "--log-level=3", "--port-min=30000",
-	    "--port-max=40000", (char *)NULL);
+	    "--port-max=40000", "--timeout=86400", (char *)NULL);
 	_exit(127);
 }
 

@@ -15,6 +15,8 @@
 #include "perc/rtp.h"
 #include "perc/tail.h"
 
+#define ASKS 5 /* of a second each */
+
 static void
 need(bool good)
 {
@@ -181,6 +183,17 @@ peer_stun(struct peer *p, const char *pwd, bool nominate)
 	n = peer_recv(p, a, 0, 3, 1000);
 	return n > 0 && perc_stun_parse(&m, a, n) == 0 && m.type == 0x0101 &&
 	    memcmp(m.txid, txid, 12) == 0 && perc_stun_verify(&m, pwd) == 0;
+}
+
+bool
+peer_keep(struct peer *p)
+{
+	unsigned i;
+
+	for (i = 0; i < ASKS; i++)
+		if (peer_stun(p, p->pwd, true))
+			return true;
+	return false;
 }
 
 static void

@@ -39,6 +39,8 @@ void peer_open6(struct peer *p); /* the same, for both families */
 void peer_close(struct peer *p);
 /* A check with these words; true when the answer is a success. */
 bool peer_stun(struct peer *p, const char *pwd, bool nominate);
+/* Consent again (RFC 7675): asked some times, for any datagram may be lost. */
+bool peer_keep(struct peer *p);
 /* ICE and DTLS to the end. False: it failed or took more than ms. */
 bool peer_connect(struct peer *p, int ms);
 bool peer_handshake(struct peer *p, int ms); /* DTLS alone */
