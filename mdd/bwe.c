@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define GROUP_US     5000
+#define BURST_US     5000   /* between two packets of a burst ... */
+#define BURST_MAX_US 100000 /* ... and all of it */
 #define SMOOTHING    0.9
 #define GAIN	     4.0
 #define DELTAS_MAX   60
@@ -143,13 +145,33 @@ acked_count(struct mdd_bwe *b, int64_t at_us, unsigned n)
 	b->window_octets += n;
 }
 
+/*
+ * What was held up somewhere (a receiver or a radio that stood still) comes at
+ * once afterwards, sooner behind each other than it left. Such a burst is one
+ * group (draft-ietf-rmcat-gcc-02 section 5.2), or each stop of a machine would
+ * look like a queue that grew.
+ */
+static bool
+group_takes(const struct mdd_bwe_group *g, int64_t send_us, int64_t at_us)
+{
+	int64_t after = at_us - g->at_us;
+
+	if (send_us < g->first_us)
+		return false;
+	if (send_us - g->first_us <= GROUP_US)
+		return true;
+	return after >= -BURST_US && after <= BURST_US &&
+	    after < send_us - g->send_us && at_us - g->burst_us < BURST_MAX_US;
+}
+
 void
 mdd_bwe_came(struct mdd_bwe *b, int64_t send_us, int64_t at_us, unsigned n)
 {
 	b->came++;
 	acked_count(b, at_us, n);
-	if (b->now.used && send_us - b->now.first_us >= 0 &&
-	    send_us - b->now.first_us <= GROUP_US) {
+	if (b->now.used && group_takes(&b->now, send_us, at_us)) {
+		if (at_us - b->now.at_us > BURST_US)
+			b->now.burst_us = at_us; /* it begins within a group */
 		b->now.send_us = send_us;
 		if (at_us > b->now.at_us)
 			b->now.at_us = at_us;
@@ -159,6 +181,7 @@ mdd_bwe_came(struct mdd_bwe *b, int64_t send_us, int64_t at_us, unsigned n)
 		group_end(b);
 	b->now = (struct mdd_bwe_group){ .first_us = send_us,
 		.send_us = send_us,
+		.burst_us = at_us,
 		.at_us = at_us,
 		.used = true };
 }

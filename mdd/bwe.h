@@ -18,8 +18,9 @@
 
 enum mdd_bwe_signal { MDD_BWE_NORMAL, MDD_BWE_OVER, MDD_BWE_UNDER };
 
-struct mdd_bwe_group { /* packets that left within 5 ms */
-	int64_t first_us, send_us, at_us;
+struct mdd_bwe_group { /* packets that left within 5 ms, or came in a burst */
+	int64_t first_us, send_us; /* left: first, last */
+	int64_t burst_us, at_us;   /* came */
 	bool used;
 };
 

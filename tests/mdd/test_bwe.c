@@ -36,6 +36,7 @@ struct link {
 	int64_t free_us; /* when its last octet is through */
 	unsigned dropped, sent;
 	int64_t worst_us;
+	int64_t stall_us, stall_end_us; /* who receives stands still until */
 };
 
 /* When a packet arrives; 0: it is lost. */
@@ -52,7 +53,8 @@ link_send(struct link *l, int64_t now_us, unsigned octets)
 	if (at - now_us > l->worst_us)
 		l->worst_us = at - now_us;
 	l->free_us = at + (int64_t)octets * 8 * 1000000 / (int64_t)l->bps;
-	return l->free_us + 20000;
+	at = l->free_us + 20000;
+	return at >= l->stall_us && at < l->stall_end_us ? l->stall_end_us : at;
 }
 
 /* A sender that offers `offer` bits a second at most and what is estimated
@@ -175,6 +177,69 @@ test_link_changes(void **state)
 	assert_in_range(high, 2000000, 4600000);
 	assert_in_range(low, 400000, 920000);
 	assert_in_range(again, 2000000, 4600000);
+}
+
+/*
+ * A receiver that stands still for a while, as on a machine that does
+ * something else: all that came meanwhile comes at once then. That is no
+ * narrow road, and within two seconds all that was sent before fits again.
+ */
+static void
+test_stalls(void **state)
+{
+	static const uint64_t offers[] = { 500000, 2000000, 10000000 };
+	static const unsigned stalls[] = { 50, 150, 300, 1000 };
+	struct link l;
+	struct mdd_bwe b;
+	uint64_t least;
+	unsigned i, k, at;
+
+	for (i = 0; i < 3; i++)
+		for (k = 0; k < 4; k++) {
+			l = (struct link){ .bps = 2 * offers[i],
+				.queue_us = 300000 };
+			mdd_bwe_init(&b);
+			b.bps = 2 * offers[i];
+			least = UINT64_MAX;
+			for (at = 0; at < 20; at++) {
+				(void)run(&b, &l, offers[i], 3);
+				if (at > 0 && b.bps < least)
+					least = b.bps;
+				l.stall_us = l.now_us + 100000 + 1700 * at;
+				l.stall_end_us = l.stall_us + stalls[k] * 1000;
+			}
+			print_message("# %u kbit/s, stalls of %u ms: least "
+				      "%u kbit/s 2 s after%s\n",
+			    (unsigned)(offers[i] / 1000), stalls[k],
+			    (unsigned)(least / 1000), b.slow ? ", cut" : "");
+			assert_true(least >= offers[i]);
+			assert_int_equal(l.dropped, 0);
+		}
+}
+
+/* But what stands still now and then and is narrow is found narrow. */
+static void
+test_stalls_hide_no_queue(void **state)
+{
+	struct link l = { .bps = 1600000, .queue_us = 2000000 };
+	struct mdd_bwe b;
+	uint64_t got = 0;
+	unsigned i;
+
+	mdd_bwe_init(&b);
+	b.bps = 4000000;
+	for (i = 0; i < 20; i++) {
+		got = run(&b, &l, 2000000, 3);
+		if (i == 10)
+			l.worst_us = 0;
+		l.stall_us = l.now_us + 100000 + 1700 * i;
+		l.stall_end_us = l.stall_us + 300000;
+	}
+	print_message("# 1600 kbit/s that stand still: estimate %u, worst "
+		      "queue %u ms\n",
+	    (unsigned)(got / 1000), (unsigned)(l.worst_us / 1000));
+	assert_in_range(got, 800000, 1600000 * 115 / 100);
+	assert_true(l.worst_us < 1000000);
 }
 
 /* What is sent is less than the link: the estimate may be above it, so that a
@@ -344,3 +409,5 @@ main(void)
 
 	return cmocka_run_group_tests_name("bwe", tests, NULL, NULL);
 }
+		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_stalls_hide_no_queue),
