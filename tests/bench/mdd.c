@@ -4,6 +4,7 @@
  * beside a plain forwarder and rtpengine, over real sockets.
  *
  *	tests/bench/mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick]
+ *	    [--apart]
  *	    [--scene each|10|50|100] [--octets N] [--burst N]
  *	    [--rate N | --peak | --delay N] [--who NAME]
  *	tests/bench/mdd --flood all|garbage|stun|hello|replay
@@ -11,10 +12,11 @@
  *	tests/bench/mdd --memory
  *
  * Prints medians over the runs, and each forwarder's time as a ratio to the
- * other two. The three take turns, so that what else the machine does meets
- * them alike. All of it takes 20 minutes on two processors that do nothing
- * else, and says on stderr where it is. One line's delay at one rate, to be
- * repeated, takes seconds: --who perch-mdd --scene each --octets 160
+ * other two. --apart: loopback's receiving side is not in their time
+ * (mddapart.c), as root. The three take turns, so that what else the machine
+ * does meets them alike. All of it takes 20 minutes on two processors that do
+ * nothing else, and says on stderr where it is. One line's delay at one rate,
+ * to be repeated, takes seconds: --who perch-mdd --scene each --octets 160
  * --burst 8 --delay 400000.
  */
 #include <signal.h>
@@ -349,10 +351,13 @@ main(int argc, char *argv[])
 	(void)setrlimit(RLIMIT_NOFILE, &many);
 	need(mkdtemp(dir) != NULL && uname(&u) == 0);
 	rig_pin(0, 0);
+	if (opt.apart)
+		rig_apart(dir);
 	stops_open();
 	printf(
-	    "%s, %s %s, %ld processors: forwarders alone on one of them.\n\n",
-	    processor(), u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN));
+	    "%s, %s %s, %ld processors: forwarders alone on one of them%s.\n\n",
+	    processor(), u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN),
+	    opt.apart ? ", loopback's receiving side on the other" : "");
 	if (opt.flood || opt.memory)
 		alone(dir);
 	else

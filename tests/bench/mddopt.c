@@ -18,7 +18,7 @@ int
 options_usage(int code)
 {
 	fputs("usage: mdd [--mdd PROGRAM] [--seconds S] [--runs N] [--quick] "
-	      "[--no-segments]\n"
+	      "[--no-segments] [--apart]\n"
 	      "           [--scene each|10|50|100] [--octets 160|1200] "
 	      "[--burst 1|8]\n"
 	      "           [--rate 5000|20000|60000 | --peak | --delay RATE] "
@@ -33,12 +33,13 @@ options_usage(int code)
 static const struct option longs[] = { { "mdd", 1, NULL, 'm' },
 	{ "seconds", 1, NULL, 's' }, { "runs", 1, NULL, 'r' },
 	{ "quick", 0, NULL, 'q' }, { "no-segments", 0, NULL, 'n' },
-	{ "scene", 1, NULL, 'S' }, { "octets", 1, NULL, 'O' },
-	{ "rate", 1, NULL, 'R' }, { "burst", 1, NULL, 'B' },
-	{ "peak", 0, NULL, 'p' }, { "delay", 1, NULL, 'D' },
-	{ "who", 1, NULL, 'w' }, { "flood", 1, NULL, 'f' },
-	{ "flood-rate", 1, NULL, 'F' }, { "out", 1, NULL, 'o' },
-	{ "memory", 0, NULL, 'M' }, { "help", 0, NULL, 'h' }, { 0 } };
+	{ "apart", 0, NULL, 'a' }, { "scene", 1, NULL, 'S' },
+	{ "octets", 1, NULL, 'O' }, { "rate", 1, NULL, 'R' },
+	{ "burst", 1, NULL, 'B' }, { "peak", 0, NULL, 'p' },
+	{ "delay", 1, NULL, 'D' }, { "who", 1, NULL, 'w' },
+	{ "flood", 1, NULL, 'f' }, { "flood-rate", 1, NULL, 'F' },
+	{ "out", 1, NULL, 'o' }, { "memory", 0, NULL, 'M' },
+	{ "help", 0, NULL, 'h' }, { 0 } };
 
 static void
 option_flag(int c)
@@ -56,6 +57,9 @@ option_flag(int c)
 		break;
 	case 'n':
 		opt.no_segments = true;
+		break;
+	case 'a':
+		opt.apart = true;
 		break;
 	default:
 		exit(options_usage(c == 'h' ? 0 : 2));

@@ -10,7 +10,7 @@ struct options {
 	const char *mdd, *scene, *who;
 	double seconds;
 	unsigned runs, octets, rate, burst, delay;
-	bool peak, no_segments, flood, memory;
+	bool peak, no_segments, apart, flood, memory;
 	struct flood_opt f;
 };
 extern struct options opt;

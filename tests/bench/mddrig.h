@@ -151,6 +151,9 @@ void memory_bench(struct rig *r);
 void rig_fail(const char *what, const char *file, int line)
     __attribute__((noreturn));
 void rig_random(void *p, size_t n);
+/* mddapart.c: from now on loopback's receiving side is the generator's
+ * processor's; a directory of ours. Ends the program where it may not. */
+void rig_apart(const char *dir);
 /* The processor that forwarders have for themselves. */
 void rig_pin(pid_t pid, int cpu);
 /* No ordinary process runs before it (SCHED_FIFO), if we may ask for that. */
