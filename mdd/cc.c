@@ -34,8 +34,27 @@ now_us(void)
 static void
 pace_set(struct mdd_leg *leg)
 {
-	mdd_pace_rate(&leg->cc->pace,
-	    leg->bwe.slow && leg->link == NULL ? leg->bwe.bps : 0);
+	mdd_pace_rate(&leg->cc->pace, leg->bwe.slow ? leg->bwe.bps : 0);
+}
+
+static unsigned
+sent_room(bool link)
+{
+	return link ? MDD_CC_LINK : MDD_CC_SENT;
+}
+
+static unsigned
+pace_room(bool link)
+{
+	return link ? MDD_PACE_LINK : MDD_PACE_QUEUE;
+}
+
+size_t
+mdd_cc_memory(bool link)
+{
+	return sizeof(struct mdd_cc) +
+	    sent_room(link) * sizeof(struct mdd_cc_sent) +
+	    pace_room(link) * sizeof(struct mdd_pace_item);
 }
 
 void
@@ -44,16 +63,18 @@ mdd_cc_open(struct mdd_leg *leg)
 	uint8_t id = leg->plan != NULL ? leg->plan->ext[PERC_HDREXT_TWCC]
 	    : leg->twcc		       ? PERC_HDREXT_TWCC
 				       : 0;
-
-	unsigned n = leg->link != NULL ? MDD_CC_LINK : MDD_CC_SENT;
+	bool link = leg->link != NULL;
 
 	mdd_bwe_init(&leg->bwe);
 	if (id == 0 || leg->cc != NULL ||
-	    (leg->cc = calloc(
-		 1, sizeof(*leg->cc) + n * sizeof(leg->cc->sent[0]))) == NULL)
+	    (leg->cc = calloc(1, mdd_cc_memory(link))) == NULL)
 		return;
 	leg->cc->id = id;
-	leg->cc->mask = (uint16_t)(n - 1);
+	leg->cc->mask = (uint16_t)(sent_room(link) - 1);
+	/* what waits stands behind what was sent */
+	mdd_pace_init(&leg->cc->pace,
+	    (struct mdd_pace_item *)(void *)&leg->cc->sent[sent_room(link)],
+	    pace_room(link));
 	pace_set(leg);
 }
 

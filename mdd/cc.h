@@ -6,9 +6,8 @@
  * when it numbers its own packets, our feedback to it. Made when the leg
  * comes up, about 40 KiB; a leg without it pays a comparison.
  *
- * A link to another MDD has it as well, if both ends do, but nothing waits
- * there: it carries many streams, whose frames do not begin together. What it
- * tells is how much of them to send (mdd/select.c).
+ * A link to another MDD has it as well, if both ends do, with more room, for it
+ * carries many streams.
  */
 #pragma once
 
@@ -46,6 +45,8 @@ struct mdd_cc {
 	struct mdd_cc_sent sent[];
 };
 
+/* What one of them takes. */
+size_t mdd_cc_memory(bool link);
 /* leg comes up: NULL afterwards when its endpoint does not know it. */
 void mdd_cc_open(struct mdd_leg *leg);
 void mdd_cc_close(struct mdd_leg *leg);

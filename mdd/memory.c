@@ -37,7 +37,7 @@ links_memory(const struct mdd_conf *c)
 	    (sizeof(struct mdd_inbound) + sizeof(void *)) +
 	    n *
 	    (perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) +
-		MDD_CC_LINK * sizeof(struct mdd_cc_sent));
+		mdd_cc_memory(true) - mdd_cc_memory(false));
 }
 
 void
@@ -56,8 +56,8 @@ mdd_memory_of(struct mdd_memory *m, const struct mdd_conf *c)
 	m->fixed = MEM_PROGRAM + MEM_INTAKE +
 	    ((size_t)c->rtx_memory << 20) * MEM_KEPT_8THS / 8 + links_memory(c);
 	m->leg = sizeof(struct mdd_leg) + sizeof(struct mdd_plan) +
-	    sizeof(struct mdd_cc) + MDD_CC_SENT * sizeof(struct mdd_cc_sent) +
-	    3 * MEM_SLOT + lines * sizeof(struct mdd_sent) +
+	    mdd_cc_memory(false) + 3 * MEM_SLOT +
+	    lines * sizeof(struct mdd_sent) +
 	    sources * (sizeof(struct mdd_flow) + sizeof(struct mdd_tally)) +
 	    perc_srtp_memory(MDD_TOKEN_SSRCS, MDD_HOP_WINDOW) +
 	    perc_srtp_memory((unsigned)sources, MDD_HOP_WINDOW) + MEM_SRTCP;

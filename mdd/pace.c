@@ -20,6 +20,12 @@ rate(const struct mdd_pace *p)
 }
 
 void
+mdd_pace_init(struct mdd_pace *p, struct mdd_pace_item *item, unsigned room)
+{
+	*p = (struct mdd_pace){ .room = room, .item = item };
+}
+
+void
 mdd_pace_rate(struct mdd_pace *p, uint64_t bps)
 {
 	p->bps = bps;
@@ -63,9 +69,9 @@ mdd_pace_now(struct mdd_pace *p, unsigned octets, bool sound, int64_t now_us)
 bool
 mdd_pace_put(struct mdd_pace *p, const struct mdd_pace_item *item)
 {
-	if (p->n == MDD_PACE_QUEUE)
+	if (p->n == p->room)
 		return false;
-	p->item[(p->first + p->n++) % MDD_PACE_QUEUE] = *item;
+	p->item[(p->first + p->n++) % p->room] = *item;
 	return true;
 }
 
@@ -77,7 +83,7 @@ mdd_pace_take(struct mdd_pace *p, struct mdd_pace_item *item, int64_t now_us,
 	while (p->n > 0) {
 		*item = p->item[p->first];
 		if (now_us / 1000 - item->at_ms > MDD_PACE_AGE_MS) {
-			p->first = (p->first + 1) % MDD_PACE_QUEUE;
+			p->first = (p->first + 1) % p->room;
 			p->n--;
 			(*stale)++;
 			continue;
@@ -85,7 +91,7 @@ mdd_pace_take(struct mdd_pace *p, struct mdd_pace_item *item, int64_t now_us,
 		if (p->bps != 0 && p->credit <= 0)
 			return false;
 		p->credit -= (int64_t)item->octets * 8;
-		p->first = (p->first + 1) % MDD_PACE_QUEUE;
+		p->first = (p->first + 1) % p->room;
 		p->n--;
 		return true;
 	}

@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/sock_diag.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "mdd/cc.h"
@@ -183,6 +185,106 @@ test_narrow_link(void **state)
 	peer_close(&c);
 }
 
+/* ---- bursts ----------------------------------------------------------- */
+
+#define FRAME 40 /* packets */
+
+/* What waits at the narrow end, in the system's octets, and what it threw
+ * away because that was too much. */
+struct queue {
+	uint32_t worst, lost;
+};
+
+static void
+queue_look(const struct node *k, struct queue *q)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(
+	    getsockopt(k->udp, SOL_SOCKET, SO_MEMINFO, info, &len), 0);
+	if (info[SK_MEMINFO_RMEM_ALLOC] > q->worst)
+		q->worst = info[SK_MEMINFO_RMEM_ALLOC];
+	q->lost = info[SK_MEMINFO_DROPS];
+}
+
+/* A frame at once, and then nothing for so long; what c heard meanwhile. */
+static unsigned
+frame(struct web *x, struct peer *a, struct peer *c, int ms, struct queue *q)
+{
+	static uint8_t body[1100];
+	static const uint8_t tail[1];
+	static uint16_t seq;
+	int64_t end = perc_now_ms() + ms;
+	struct heard h = { 0 };
+	uint8_t d[PEER_PACKET];
+	unsigned i;
+	size_t n;
+
+	for (i = 0; i < FRAME; i++) {
+		n = peer_rtp(a, d, SSRC_A, ++seq, body, sizeof(body), tail, 1);
+		peer_send(a, d, n);
+	}
+	do {
+		web_pump_one(&x->node[0]);
+		queue_look(&x->node[1], q); /* before it takes of it */
+		web_pump_one(&x->node[1]);
+		hear(c, &h);
+		(void)usleep(200);
+	} while (perc_now_ms() < end);
+	return h.sound;
+}
+
+/*
+ * Frames of 384 kbit on a road of 4 Mbit/s whose queue holds three quarters
+ * of one. Before the road is known to be narrow a frame goes at once, and
+ * would not fit; then it leaves over a while, and nothing is lost.
+ */
+static void
+test_link_spreads_bursts(void **state)
+{
+	struct queue once = { 0, 0 }, spread = { 0, 0 };
+	struct web *x = *state;
+	struct node *ka = web_node(x), *kb = web_node(x);
+	struct peer a = { 0 }, c = { 0 };
+	struct mdd_leg *link;
+	unsigned i, n = 0;
+	uint32_t lost;
+	int room;
+
+	web_member(x, ka, &a, "m_a", SSRC_A);
+	web_link(x, ka, kb, MDD_LINK_PEER, MDD_LINK_PEER);
+	web_member(x, kb, &c, "m_c", SSRC_C);
+	assert_true(web_learns(x, kb, SSRC_A, true));
+	link = link_of(ka);
+	kb->bps = 4000000;
+	assert_int_equal(frame(x, &a, &c, 500, &once), FRAME);
+	assert_false(link->bwe.slow);
+	assert_int_equal(ka->w.count[MDD_PACE_WAITED], 0);
+	room = (int)(once.worst * 3 / 4 / 2); /* the system doubles it */
+	assert_int_equal(
+	    setsockopt(kb->udp, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+	for (i = 0; i < 200 && !link->bwe.slow; i++)
+		(void)frame(x, &a, &c, 50, &spread); /* 7.7 Mbit/s */
+	assert_true(link->bwe.slow);
+	web_run(x, 1000);
+	queue_look(kb, &spread);
+	lost = spread.lost;
+	while (peer_recv(&c, (uint8_t[PEER_PACKET]){ 0 }, 128, 191, 0) > 0)
+		;
+	spread.worst = 0;
+	for (i = 0; i < 5; i++)
+		n += frame(x, &a, &c, 500, &spread);
+	print_message("# a frame of %u at once: %u octets in the queue, "
+		      "spread: %u (estimate %u kbit/s)\n",
+	    FRAME, once.worst, spread.worst, (unsigned)(link->bwe.bps / 1000));
+	assert_int_equal(spread.lost, lost);
+	assert_int_equal(n, 5 * FRAME);
+	assert_true(ka->w.count[MDD_PACE_WAITED] > 0);
+	peer_close(&a);
+	peer_close(&c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, web_setup, web_teardown)
 
 int
@@ -191,6 +293,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_losses_of_links_are_repaired),
 		T(test_narrow_link),
+		T(test_link_spreads_bursts),
 	};
 
 	return cmocka_run_group_tests_name("road", tests, NULL, NULL);
