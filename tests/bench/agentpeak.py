@@ -50,9 +50,12 @@ class Peak(meeting.Meeting):
         self.runs = runs
         os.sched_setaffinity(0, CPUS[:1])   # and whom we start
         mdd = stack.Mdd(w)
+        # What is kept was encrypted before it is played: no new key (which
+        # comes at nine tenths of a key's age) may come in between.
         super().__init__(w, "How much", mdd, "max_leg_pps = 400000\n"
                          "max_leg_kbps = 8000000\n"
-                         "media_listen = 127.0.0.2")
+                         "media_listen = 127.0.0.2",
+                         policy={"max_epoch_age_s": 7200})
         self.alice, self.bob = (self.agent(n) for n in ("Alice", "Bob"))
         self.spare = world.free_udp()
         self.road = subprocess.Popen(
