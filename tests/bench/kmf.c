@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -24,9 +25,10 @@ static const char usage[] =
     "\n"
     "What perch-kmf's authorization costs, over TLS on loopback, beside the\n"
     "signatures that it needs; medians of ROUNDS (5) of REQUESTS (2000) on\n"
-    "CONNECTIONS (8) that each wait for an answer before they ask again. It\n"
-    "starts a KMF of its own (-k, default ./perch-kmf) with FRONTS (1) in a\n"
-    "temporary directory and removes it. Scenarios, default all:\n"
+    "CONNECTIONS (8; 1000 at most), each another person's, who waits for an\n"
+    "answer before asking again. It starts a KMF of its own (-k, default\n"
+    "./perch-kmf) with FRONTS (1) in a temporary directory and removes it.\n"
+    "Scenarios, default all:\n"
     "\n"
     "  health    GET /healthz: TLS and HTTP alone\n"
     "  roster    GET .../roster with token1: a proof to verify\n"
@@ -54,7 +56,7 @@ struct bench {
 	struct bench_cast cast;
 	struct bench_floor floor;
 	unsigned requests, rounds, conns;
-	struct bench_conn *wire;
+	struct bench_wire *wire;
 	struct bench_tls *tls, *mhd;
 };
 
@@ -240,7 +242,7 @@ round_run(struct bench *b, const struct scenario *s, struct result *out)
 		texts[i].len = strlen(texts[i].p);
 	}
 	load_kmf_usage(&b->cast.l, &before);
-	if ((e = bench_wire_run(&r, b->wire, b->conns, texts, per, 200)) != 0)
+	if ((e = bench_wire_run(&r, b->wire, texts, per, 200)) != 0)
 		goto out;
 	load_kmf_usage(&b->cast.l, &after);
 	if (r.bad != 0) {
@@ -298,14 +300,21 @@ static int
 scenario_run(struct bench *b, const struct scenario *s)
 {
 	struct result r = { 0 }, warm = { 0 };
-	int e = bench_cast_renew(&b->cast);
+	int e;
 
-	if (e == 0)
+	/* A connection that asks nothing is soon shut, so it is opened when
+	 * all else is ready: a thousand take a while. */
+	if ((e = bench_cast_renew(&b->cast)) == 0 &&
+	    (e = bench_wire_open(&b->wire, b->conns,
+		 (unsigned)atoi(strrchr(b->cast.l.base, ':') + 1),
+		 b->cast.l.ca)) == 0)
 		e = round_run(b, s, &warm);
 	for (unsigned k = 0; e == 0 && k < b->rounds; k++)
 		e = round_run(b, s, &r);
 	if (e == 0)
 		result_print(b, s, &r);
+	bench_wire_close(b->wire);
+	b->wire = NULL;
 	for (int k = 0; k < 2; k++) {
 		struct result *x = k == 0 ? &r : &warm;
 
@@ -401,6 +410,18 @@ args_get(struct bench *b, int argc, char **argv)
 	    : -1;
 }
 
+/* Four descriptors per person here: his own, the KMF's, the floor's two. */
+static void
+fds_allow(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
 static bool
 wanted(const char *name, char **names)
 {
@@ -428,12 +449,9 @@ main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	fds_allow();
 	if ((r = bench_floor_measure(&b.floor)) == 0 &&
-	    (r = bench_cast_start(&b.cast)) == 0)
-		r = bench_wire_open(&b.wire, b.conns,
-		    (unsigned)atoi(strrchr(b.cast.l.base, ':') + 1),
-		    b.cast.l.ca);
-	if (r == 0) {
+	    (r = bench_cast_start(&b.cast)) == 0) {
 		text_put(key, sizeof(key), "%s/state/tls.key", b.cast.l.dir);
 		r = bench_tls_open(
 		    &b.tls, bench_tls_serve, b.conns, b.cast.l.ca, key);
@@ -449,7 +467,6 @@ main(int argc, char **argv)
 			failed++;
 	if (r != 0)
 		fprintf(stderr, "bench: %s\n", perc_strerror(r));
-	bench_wire_close(b.wire, b.conns);
 	bench_tls_close(b.mhd);
 	bench_tls_close(b.tls);
 	bench_cast_end(&b.cast);

@@ -15,7 +15,7 @@
 
 #include "tests/load/load.h"
 
-#define BENCH_PEOPLE_MAX 64
+#define BENCH_PEOPLE_MAX 1000
 #define BENCH_ROUNDS_MAX 99
 
 /* --- kmfwire.c ------------------------------------------------------------ */
@@ -23,7 +23,7 @@ struct bench_text { /* one whole request */
 	char *p;
 	size_t len;
 };
-struct bench_conn;
+struct bench_wire;
 struct bench_round {
 	double wall_s;
 	double *lat_us; /* of each request; the caller's, sorted */
@@ -32,14 +32,14 @@ struct bench_round {
 	int bad_status;
 	char bad_body[200]; /* of the first bad one */
 };
-/* Keep-alive TLS connections to localhost:port. */
+/* n keep-alive TLS connections to localhost:port. */
 PERC_MUST int bench_wire_open(
-    struct bench_conn **cp, unsigned n, unsigned port, const char *ca);
-void bench_wire_close(struct bench_conn *c, unsigned n);
-/* Each of n connections sends its per requests (texts[i * per + k]), the next
- * one when the answer is there, all at once. */
-PERC_MUST int bench_wire_run(struct bench_round *r, struct bench_conn *c,
-    unsigned n, const struct bench_text *texts, size_t per, int want);
+    struct bench_wire **wp, unsigned n, unsigned port, const char *ca);
+void bench_wire_close(struct bench_wire *w); /* NULL is fine */
+/* Each connection sends its per requests (texts[i * per + k]), the next one
+ * when the answer is there, all of them at once. */
+PERC_MUST int bench_wire_run(struct bench_round *r, struct bench_wire *w,
+    const struct bench_text *texts, size_t per, int want);
 
 /* --- kmffloor.c ----------------------------------------------------------- */
 struct bench_floor {
@@ -82,7 +82,7 @@ struct bench_cast {
 	struct perc_jwk *idp;
 	char idp_url[64], kid[PERC_JKT_LEN + 1];
 	char *jwks;
-	struct bench_person who[BENCH_PEOPLE_MAX];
+	struct bench_person *who; /* n of them */
 	unsigned n, fronts;
 };
 /* A KMF with fronts processes that knows the provider's keys, a conference

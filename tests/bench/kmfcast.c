@@ -227,6 +227,8 @@ bench_cast_start(struct bench_cast *c)
 	int r;
 
 	c->l.own = true;
+	if ((c->who = calloc(c->n, sizeof(*c->who))) == NULL)
+		return PERC_ERR_NOMEM;
 	if ((r = perc_loop_new(&c->l.loop)) != 0 ||
 	    (r = load_kmf_init(&c->l)) != 0 || (r = provider_make(c)) != 0 ||
 	    (r = conf_extend(c)) != 0 || (r = load_kmf_serve(&c->l)) != 0 ||
@@ -258,12 +260,13 @@ bench_cast_renew(struct bench_cast *c)
 void
 bench_cast_end(struct bench_cast *c)
 {
-	for (unsigned i = 0; i < c->n; i++) {
+	for (unsigned i = 0; c->who != NULL && i < c->n; i++) {
 		load_peer_clear(&c->who[i].peer);
 		perc_jwk_free(c->who[i].peer.key);
 		free(c->who[i].idp_token);
 		text_free(c->who[i].token1);
 	}
+	free(c->who);
 	load_peer_clear(&c->l.admin);
 	perc_jwk_free(c->l.admin.key);
 	text_free(c->l.admin_token);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,22 +27,22 @@
 
 #include "agent/text.h"
 
-#define OCTETS_MAX 16384
+#define ASKED_MAX  16384      /* octets of a request */
+#define OCTETS_MAX (1u << 20) /* and of an answer */
 #define BATCH	   64
 #define PRIORITY   "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct line { /* one client's, at the server */
 	gnutls_session_t tls;
 	int fd;
-	char in[OCTETS_MAX];
+	char in[ASKED_MAX];
 	size_t len;
 };
 
 struct bench_tls {
-	unsigned n;
 	pid_t pid;
 	size_t *octets; /* of an answer; both processes' */
-	struct bench_conn *conns;
+	struct bench_wire *wire;
 };
 
 /* --- the server ----------------------------------------------------------- */
@@ -80,28 +81,47 @@ line_whole(const struct line *c)
 	    (length != NULL ? strtoul(length + sizeof(name) - 1, NULL, 10) : 0);
 }
 
+static bool
+line_answer(struct line *c, size_t octets)
+{
+	static char out[OCTETS_MAX];
+	struct pollfd p = { c->fd, POLLOUT, 0 };
+	size_t at = 0;
+	ssize_t n;
+	int head;
+
+	head =
+	    snprintf(out, sizeof(out), "HTTP/1.1 200 OK\r\nContent-Length: ");
+	head += snprintf(out + head, sizeof(out) - (size_t)head,
+	    "%07zu\r\n\r\n", octets - (size_t)head - 11);
+	while (at < octets) {
+		n = gnutls_record_send(c->tls, out + at, octets - at);
+		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
+			(void)poll(&p, 1, -1);
+		else if (n <= 0)
+			return false;
+		else
+			at += (size_t)n;
+	}
+	return true;
+}
+
 /* False: it has ended. */
 static bool
 line_serve(struct line *c, const size_t *octets)
 {
-	char out[OCTETS_MAX];
 	ssize_t n;
 
-	n = gnutls_record_recv(c->tls, c->in + c->len, OCTETS_MAX - c->len);
+	n = gnutls_record_recv(c->tls, c->in + c->len, ASKED_MAX - c->len);
 	if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
 		return true;
 	if (n <= 0)
 		return false;
 	c->len += (size_t)n;
 	if (!line_whole(c))
-		return c->len < OCTETS_MAX;
+		return c->len < ASKED_MAX;
 	c->len = 0;
-	memset(out, 'x', *octets);
-	n = snprintf(out, sizeof(out), "HTTP/1.1 200 OK\r\nContent-Length: ");
-	n += snprintf(out + n, sizeof(out) - (size_t)n, "%05zu\r\n\r\n",
-	    *octets - (size_t)n - 9);
-	out[n] = 'x';
-	return gnutls_record_send(c->tls, out, *octets) == (ssize_t)*octets;
+	return line_answer(c, *octets);
 }
 
 static void
@@ -173,7 +193,6 @@ bench_tls_open(struct bench_tls **tp, bench_serve_fn serve, unsigned n,
 
 	if ((*tp = t) == NULL)
 		return PERC_ERR_NOMEM;
-	t->n = n;
 	t->octets = mmap(NULL, sizeof(*t->octets), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (t->octets == MAP_FAILED || (ls = listener_open(&port)) < 0)
@@ -183,7 +202,7 @@ bench_tls_open(struct bench_tls **tp, bench_serve_fn serve, unsigned n,
 		_exit(serve(ls, n, t->octets, cert, key) == 0 ? 0 : 1);
 	}
 	close(ls);
-	return t->pid < 0 ? r : bench_wire_open(&t->conns, n, port, cert);
+	return t->pid < 0 ? r : bench_wire_open(&t->wire, n, port, cert);
 }
 
 void
@@ -191,7 +210,7 @@ bench_tls_close(struct bench_tls *t)
 {
 	if (t == NULL)
 		return;
-	bench_wire_close(t->conns, t->n);
+	bench_wire_close(t->wire);
 	if (t->pid > 0)
 		(void)waitpid(t->pid, NULL, 0);
 	free(t);
@@ -209,7 +228,7 @@ bench_tls_run(double *us, struct bench_tls *t, const struct bench_text *texts,
 		return PERC_ERR_LIMIT;
 	*t->octets = octets;
 	before = load_cpu_us(t->pid);
-	e = bench_wire_run(&r, t->conns, t->n, texts, per, 200);
+	e = bench_wire_run(&r, t->wire, texts, per, 200);
 	if (e == 0 && r.bad != 0)
 		e = PERC_ERR_FORMAT;
 	if (e == 0)
