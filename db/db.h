@@ -59,7 +59,7 @@ void db_close(struct db *db); /* NULL is fine */
 int db_version(const struct db *db);
 int db_version_newest(void);  /* this program's */
 
-/* Statements run so far: what a caller could tell apart by the clock. */
+/* Statements run so far, remembered answers too: what a caller could tell apart by the clock. */
 uint64_t db_statements_run(const struct db *db);
 
 PERC_MUST int db_begin(struct db *db);
@@ -142,6 +142,10 @@ struct db_conf { /* all but the roster's text, which may be long */
 };
 PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
 PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
+/* The same for who is known to be in it: quicker the second time, which would
+ * tell a stranger that there is such a conference. */
+PERC_MUST int db_conf_known(struct db *db, struct db_conf *c,
+    const char *id);
 PERC_MUST int db_conf_put(struct db *db, const struct db_conf *c);
 PERC_MUST int db_conf_delete(struct db *db, const char *id);
 /* By no; with from_ms or to_ms by starts_ms, and only those that overlap
@@ -354,6 +358,10 @@ PERC_MUST int db_member_page(struct db *db, struct db_member **mp, size_t *np,
     const char *conf, int state, int64_t after_no, unsigned limit);
 PERC_MUST int db_member_count(struct db *db, int64_t *np, const char *conf,
     int state);
+/* Never put out, and what let this member in still stands, whoever still has a
+ * token: 0 or NOTFOUND. */
+PERC_MUST int db_member_welcome(struct db *db, const char *conf,
+    const struct db_member *m);
 /* Those who may know this epoch: they are its roster. */
 /* Live ones that hold an older epoch than this. */
 PERC_MUST int db_member_behind(struct db *db, int64_t *np, const char *conf,
@@ -455,6 +463,8 @@ struct db_audit {
 };
 PERC_MUST int db_audit_add(struct db *db, const struct db_audit *a);
 PERC_MUST int db_audit_last(struct db *db, struct db_audit *a); /* NOTFOUND */
+/* Its seq and hash alone, for the next one. */
+PERC_MUST int db_audit_tail(struct db *db, struct db_audit *a);
 PERC_MUST int db_audit_list(struct db *db, struct db_audit **ap, size_t *np,
     int64_t after_seq, unsigned limit);
 /* Texts that are "" select nothing out; times as they stand in the rows. */

@@ -44,10 +44,12 @@ db_begin(struct db *db)
 {
 	int r;
 
-	if ((r = db_run(db, ST_BEGIN)) == 0) {
-		db->begun = true;
-		db->changes = sqlite3_total_changes64(db->sql);
-	}
+	if ((r = db_run(db, ST_BEGIN)) != 0)
+		return r;
+	db->begun = true;
+	db->changes = sqlite3_total_changes64(db->sql);
+	if ((r = db_memo_begin(db)) != 0)
+		db_rollback(db);
 	return r;
 }
 
@@ -67,6 +69,7 @@ void
 db_rollback(struct db *db)
 {
 	db->begun = false;
+	db_memo_clear(db);
 	if (sqlite3_get_autocommit(db->sql) == 0 &&
 	    db_run(db, ST_ROLLBACK) != 0)
 		return; /* nothing is left to roll back */
@@ -107,6 +110,7 @@ db_mark_undo(struct db *db)
 {
 	int r;
 
+	db_memo_clear(db);
 	if ((r = db_run(db, ST_MARK_UNDO)) != 0)
 		return r;
 	return db_run(db, ST_MARK_KEEP);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <stdarg.h>
 
 #include "db/db.h"
 
@@ -15,6 +16,7 @@
 
 enum stmt {
 	ST_BEGIN,
+	ST_DATA_VERSION,
 	ST_COMMIT,
 	ST_ROLLBACK,
 	ST_MARK,
@@ -92,6 +94,7 @@ enum stmt {
 	ST_MEMBER_LIST,
 	ST_MEMBER_PAGE,
 	ST_MEMBER_COUNT,
+	ST_MEMBER_WELCOME,
 	ST_MEMBER_BEHIND,
 	ST_MEMBER_GRANTED,
 	ST_MEMBER_LEASE,
@@ -177,6 +180,18 @@ enum stmt {
 	ST_MAX
 };
 
+#define DB_MEMO_PLACES 4096
+#define DB_MEMO_ROWS   4096
+
+struct db_memo { /* sqlite_memo.c */
+	struct db_memo_row *rows, *at[DB_MEMO_PLACES];
+	unsigned n;
+	int64_t changes; /* of all time, as far as they do not matter here */
+	int64_t version; /* the database's, as others leave it */
+	int64_t audit_seq; /* of the last record; 0: not known */
+	char audit_hash[DB_HASH_MAX];
+};
+
 struct db {
 	sqlite3 *sql;
 	sqlite3_stmt *st[ST_MAX];
@@ -186,6 +201,7 @@ struct db {
 	uint64_t ran; /* statements */
 	int lock;   /* descriptor of the lock file; -1: a reader */
 	char *path; /* of the database; NULL: a reader */
+	struct db_memo memo;
 };
 
 extern const char *const db_statements[ST_MAX];
@@ -217,6 +233,8 @@ struct cols {
 int db_err(int sqlite_code);
 /* Bind parameters after those bound so far: s text, i int64_t. */
 PERC_MUST int db_bind(struct db *db, enum stmt st, const char *fmt, ...);
+PERC_MUST int db_bind_va(struct db *db, enum stmt st, const char *fmt,
+    va_list ap);
 /* Bind a row's columns as parameters 1.. */
 PERC_MUST int db_bind_row(struct db *db, enum stmt st, const struct cols *c,
     const void *row);
@@ -232,3 +250,15 @@ PERC_MUST int db_one(struct db *db, enum stmt st, const struct cols *c,
 /* All rows of a bound statement into a malloc()ed array (NULL when none). */
 PERC_MUST int db_many(struct db *db, enum stmt st, const struct cols *c,
     void *listp, size_t *np);
+
+/* sqlite_memo.c: bind and read the first row, or remember it. Inside of a
+ * transaction, for statements that read nothing of what db_memo_wrote() lets
+ * pass. */
+PERC_MUST int db_known(struct db *db, enum stmt st, const struct cols *c,
+    void *row, const char *fmt, ...);
+/* May what is remembered be used now? */
+bool db_memo_good(struct db *db);
+PERC_MUST int db_memo_begin(struct db *db);
+/* st has run; so many rows had changed before. */
+void db_memo_wrote(struct db *db, enum stmt st, int64_t before);
+void db_memo_clear(struct db *db);

@@ -7,6 +7,8 @@
  */
 #include "db/sqlite.h"
 
+#include <string.h>
+
 static const struct col audit_col[] = {
 	COL(COL_I64, db_audit, seq),
 	COL(COL_TEXT, db_audit, text),
@@ -23,16 +25,43 @@ static const struct col checkpoint_col[] = {
 };
 static const struct cols checkpoint_cols = COLS(checkpoint_col, db_checkpoint);
 
+static void
+tail_set(struct db *db, const struct db_audit *a)
+{
+	db->memo.audit_seq = a->seq;
+	memcpy(db->memo.audit_hash, a->hash, sizeof(a->hash));
+}
+
 int
 db_audit_add(struct db *db, const struct db_audit *a)
 {
-	return db_put(db, ST_AUDIT_ADD, &audit_cols, a);
+	int r;
+
+	if ((r = db_put(db, ST_AUDIT_ADD, &audit_cols, a)) == 0)
+		tail_set(db, a);
+	return r;
 }
 
 int
 db_audit_last(struct db *db, struct db_audit *a)
 {
 	return db_one(db, ST_AUDIT_LAST, &audit_cols, a);
+}
+
+int
+db_audit_tail(struct db *db, struct db_audit *a)
+{
+	int r;
+
+	if (db_memo_good(db) && db->memo.audit_seq != 0) {
+		db->ran++;
+		a->seq = db->memo.audit_seq;
+		memcpy(a->hash, db->memo.audit_hash, sizeof(a->hash));
+		return 0;
+	}
+	if ((r = db_audit_last(db, a)) == 0 && db_memo_good(db))
+		tail_set(db, a);
+	return r;
 }
 
 int

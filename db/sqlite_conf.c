@@ -100,6 +100,12 @@ db_conf_find(struct db *db, struct db_conf *c, const char *id)
 }
 
 int
+db_conf_known(struct db *db, struct db_conf *c, const char *id)
+{
+	return db_known(db, ST_CONF_FIND, &conf_cols, c, "s", id);
+}
+
+int
 db_conf_put(struct db *db, const struct db_conf *c)
 {
 	return db_put(db, ST_CONF_PUT, &conf_cols, c);
@@ -212,11 +218,7 @@ db_conf_open_count(struct db *db, int64_t *np, const char *client)
 int
 db_conf_key_find(struct db *db, struct db_sealed *s, const char *conf)
 {
-	int r;
-
-	if ((r = db_bind(db, ST_CONF_KEY_FIND, "s", conf)) != 0)
-		return r;
-	return db_one(db, ST_CONF_KEY_FIND, &sealed_cols, s);
+	return db_known(db, ST_CONF_KEY_FIND, &sealed_cols, s, "s", conf);
 }
 
 int

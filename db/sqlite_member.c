@@ -106,11 +106,25 @@ number(struct db *db, enum stmt st, int64_t *np)
 int
 db_member_count(struct db *db, int64_t *np, const char *conf, int state)
 {
+	struct number n;
 	int r;
 
-	if ((r = db_bind(db, ST_MEMBER_COUNT, "si", conf, (int64_t)state)) != 0)
+	if ((r = db_known(db, ST_MEMBER_COUNT, &number_cols, &n, "si", conf,
+		 (int64_t)state)) == 0)
+		*np = n.n;
+	return r;
+}
+
+int
+db_member_welcome(struct db *db, const char *conf, const struct db_member *m)
+{
+	struct number n;
+	int r;
+
+	if ((r = db_known(db, ST_MEMBER_WELCOME, &number_cols, &n, "sssss",
+		 conf, m->iss, m->sub, m->email, m->via)) != 0)
 		return r;
-	return number(db, ST_MEMBER_COUNT, np);
+	return n.n != 0 ? 0 : PERC_ERR_NOTFOUND;
 }
 
 int

@@ -130,11 +130,7 @@ int
 db_epoch_find(
     struct db *db, struct db_epoch *e, const char *conf, int64_t epoch)
 {
-	int r;
-
-	if ((r = db_bind(db, ST_EPOCH_FIND, "si", conf, epoch)) != 0)
-		return r;
-	return db_one(db, ST_EPOCH_FIND, &epoch_cols, e);
+	return db_known(db, ST_EPOCH_FIND, &epoch_cols, e, "si", conf, epoch);
 }
 
 int

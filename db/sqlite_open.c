@@ -308,6 +308,8 @@ db_close(struct db *db)
 
 	if (db == NULL)
 		return;
+	if (db->sql != NULL)
+		db_memo_clear(db);
 	for (i = 0; i < ST_MAX; i++)
 		sqlite3_finalize(db->st[i]);
 	sqlite3_close(db->sql);

@@ -5,7 +5,6 @@
  */
 #include "db/sqlite.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,8 +135,8 @@ stmt_done(sqlite3_stmt *st)
 	sqlite3_clear_bindings(st);
 }
 
-static int
-bind_va(struct db *db, enum stmt st, const char *fmt, va_list ap)
+int
+db_bind_va(struct db *db, enum stmt st, const char *fmt, va_list ap)
 {
 	int i, rc = SQLITE_OK;
 
@@ -161,7 +160,7 @@ db_bind(struct db *db, enum stmt st, const char *fmt, ...)
 	int r;
 
 	va_start(ap, fmt);
-	r = bind_va(db, st, fmt, ap);
+	r = db_bind_va(db, st, fmt, ap);
 	va_end(ap);
 	return r;
 }
@@ -184,6 +183,7 @@ db_bind_row(struct db *db, enum stmt st, const struct cols *c, const void *row)
 int
 db_run(struct db *db, enum stmt st)
 {
+	int64_t before = sqlite3_total_changes64(db->sql);
 	int rc;
 
 	if (db_broken(db)) {
@@ -194,6 +194,7 @@ db_run(struct db *db, enum stmt st)
 	while ((rc = sqlite3_step(db->st[st])) == SQLITE_ROW)
 		;
 	stmt_done(db->st[st]);
+	db_memo_wrote(db, st, before);
 	return db_err(rc);
 }
 
@@ -204,7 +205,7 @@ db_exec(struct db *db, enum stmt st, const char *fmt, ...)
 	int r;
 
 	va_start(ap, fmt);
-	r = bind_va(db, st, fmt, ap);
+	r = db_bind_va(db, st, fmt, ap);
 	va_end(ap);
 	return r != 0 ? r : db_run(db, st);
 }

@@ -41,6 +41,7 @@
 
 const char *const db_statements[ST_MAX] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
+	[ST_DATA_VERSION] = "PRAGMA data_version",
 	[ST_COMMIT] = "COMMIT",
 	[ST_ROLLBACK] = "ROLLBACK",
 	[ST_MARK] = "SAVEPOINT mark",
@@ -248,6 +249,14 @@ const char *const db_statements[ST_MAX] = {
 			   "AND (?3 < 0 OR state = ?3) ORDER BY no LIMIT ?4",
 	[ST_MEMBER_COUNT] = "SELECT count(*) FROM member "
 			    "WHERE conference = ? AND state = ?",
+	/* Not put out, and what let them in still stands. */
+	[ST_MEMBER_WELCOME] =
+	    "SELECT NOT EXISTS (SELECT 1 FROM evicted WHERE conference = ?1 "
+	    "AND ((iss = ?2 AND sub = ?3) "
+	    "OR (?4 <> '' AND email = ?4 COLLATE NOCASE))) "
+	    "AND coalesce((SELECT state <> 2 FROM invitation WHERE id = ?5), "
+	    "EXISTS (SELECT 1 FROM invitee WHERE conference = ?1 "
+	    "AND id = ?5))",
 	[ST_MEMBER_BEHIND] = "SELECT count(*) FROM member "
 			     "WHERE conference = ? AND state = 1 "
 			     "AND held < ?",

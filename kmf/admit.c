@@ -100,11 +100,10 @@ person_load(struct kmf_job *j, bool have)
 	return kmf_person_admit(j, &p, have);
 }
 
+/* r: of the look for it. */
 static int
-conf_find(struct kmf_job *j, bool *have)
+conf_take(struct kmf_job *j, bool *have, int r)
 {
-	int r = db_conf_find(j->k->db, &j->conf, j->call->conf);
-
 	if (r != 0 && r != PERC_ERR_NOTFOUND)
 		return r;
 	*have = r == 0;
@@ -125,7 +124,8 @@ kmf_conf_try(struct kmf_job *j, bool *have)
 	    "\"max_epoch_age_s\":300,\"overlap_ms\":2000,\"lease_s\":15,"
 	    "\"early_entry_s\":600,\"video_layers\":1,\"cipher\":\"AESKW128\","
 	    "\"profile\":\"AEAD_AES_128_GCM\"}";
-	int r = conf_find(j, have);
+	int r =
+	    conf_take(j, have, db_conf_find(j->k->db, &j->conf, j->call->conf));
 
 	return r != 0
 	    ? r
@@ -139,8 +139,9 @@ member_admit(struct kmf_job *j)
 	bool have;
 	int r;
 
-	if ((r = conf_find(j, &have)) != 0 || (r = member_load(j, have)) != 0 ||
-	    j->a.status != 0)
+	if ((r = conf_take(j, &have,
+		 db_conf_known(j->k->db, &j->conf, j->call->conf))) != 0 ||
+	    (r = member_load(j, have)) != 0 || j->a.status != 0)
 		return r;
 	return kmf_policy_of(j->k, &j->policy, j->conf.policy);
 }

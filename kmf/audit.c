@@ -75,7 +75,7 @@ kmf_audit(struct kmf_keeper *k, enum kmf_audit_kind kind, const char *actor,
 	struct db_audit last;
 	int r;
 
-	r = db_audit_last(k->db, &last);
+	r = db_audit_tail(k->db, &last);
 	if (r == PERC_ERR_NOTFOUND)
 		memset(&last, 0, sizeof(last));
 	else if (r != 0) {

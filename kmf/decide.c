@@ -184,19 +184,7 @@ int
 kmf_decide_member(
     struct kmf_keeper *k, const struct db_conf *c, const struct db_member *m)
 {
-	struct db_invitee v;
-	struct db_inv inv;
-	int r;
-
-	/* Put out is put out, whoever still has a token. */
-	r = db_evicted_find(k->db, c->id, m->iss, m->sub, m->email);
-	if (r != PERC_ERR_NOTFOUND)
-		return r == 0 ? PERC_ERR_NOTFOUND : r;
-	if ((r = db_inv_find(k->db, &inv, m->via)) == 0)
-		return inv.state == DB_INV_REVOKED ? PERC_ERR_NOTFOUND : 0;
-	return r == PERC_ERR_NOTFOUND
-	    ? db_invitee_find(k->db, &v, c->id, m->via)
-	    : r;
+	return db_member_welcome(k->db, c->id, m);
 }
 
 int
