@@ -146,6 +146,7 @@ public_keys(struct load *l)
 	if ((r = request(l, &a, &j)) != 0)
 		return r;
 	text = perc_json_text(j);
+	text_put(l->board->jwks, sizeof(l->board->jwks), "%s", text);
 	r = perc_jwks_from_json(&l->jwks, text, strlen(text));
 	perc_json_free(text);
 	json_decref(j);

@@ -96,9 +96,9 @@ on_answer(const struct perc_httpc_answer *a, void *arg)
 		return;
 	}
 	if (a->err != 0)
-		c->p->l->count.errors++;
+		c->p->l->count->errors++;
 	else if (a->status >= 400)
-		c->p->l->count.refused++;
+		c->p->l->count->refused++;
 	if (c->p->l->verbose && (a->err != 0 || a->status >= 400))
 		fprintf(stderr, "# %s %s: %d %s%.200s\n", c->method, c->url,
 		    a->status, a->why, a->body);

@@ -28,8 +28,8 @@ cost_measure(struct load *l, struct cost *c, bool alone, unsigned rounds)
 	int r = 0;
 	double k;
 
-	l->react = !alone;
-	l->quiet = alone;
+	l->board->react = !alone;
+	l->board->quiet = alone;
 	load_pause(l, alone ? 2500 : 1000); /* what is under way ends */
 	load_kmf_usage(l, &u[0]);
 	load_pause(l, rounds * each);
@@ -40,7 +40,7 @@ cost_measure(struct load *l, struct cost *c, bool alone, unsigned rounds)
 		load_pause(l, each - (perc_now_ms() - t0));
 	}
 	load_kmf_usage(l, &u[2]);
-	l->quiet = false;
+	l->board->quiet = false;
 	k = (double)(u[2].at_us - u[1].at_us) /
 	    (double)(u[1].at_us - u[0].at_us);
 	c->all = (u[2].all_us - u[1].all_us) - (u[1].all_us - u[0].all_us) * k;
@@ -100,7 +100,7 @@ load_do_rekey(struct load *l)
 	r = rekey_cost(l, "push alone", true, 12);
 	if (r == 0)
 		r = rekey_cost(l, "with leases and rosters", false, 5);
-	l->react = true;
+	l->board->react = true;
 	load_settle(l, "rekeys");
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "tests/load/media.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,11 @@ epoch_held(struct load_seat *s, int64_t epoch)
 		s->held_us[e] = now;
 	if (epoch > s->epoch)
 		s->epoch = epoch;
-	if (epoch > s->l->epoch)
-		s->l->epoch = epoch;
-	s->l->count.opened++;
+	e = s->l->board->epoch;
+	while (epoch > e &&
+	    !atomic_compare_exchange_weak(&s->l->board->epoch, &e, epoch))
+		continue;
+	s->l->count->opened++;
 	return 0;
 }
 
@@ -177,7 +180,7 @@ roster_held(struct load_seat *s, const char *text, const char *typ, bool next)
 int
 load_roster_take(struct load_seat *s, const char *text)
 {
-	s->l->count.rosters++;
+	s->l->count->rosters++;
 	if (s->media != NULL)
 		load_media_roster(s, text);
 	return roster_held(s, text, "perch-roster+jwt", false);
@@ -186,7 +189,7 @@ load_roster_take(struct load_seat *s, const char *text)
 int
 load_delta_take(struct load_seat *s, const char *text)
 {
-	s->l->count.deltas++;
+	s->l->count->deltas++;
 	if (s->media != NULL && text != NULL)
 		load_media_roster(s, text);
 	return roster_held(s, text, "perch-roster-delta+jwt", true);

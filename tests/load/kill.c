@@ -24,7 +24,7 @@ static struct {
 static bool
 first_has_it(struct load *l)
 {
-	return l->epoch >= k.epoch;
+	return l->board->epoch >= k.epoch;
 }
 
 static bool
@@ -42,7 +42,7 @@ behind_note(struct load *l)
 		k.behind[i] = l->seats[i].state == SEAT_LIVE &&
 		    l->seats[i].epoch < k.epoch;
 		n += k.behind[i];
-		media += k.behind[i] && l->seats[i].media != NULL;
+		media += k.behind[i] && i < l->nmedia;
 	}
 	load_note(l, "kill: seats without the new key at the kill", n, "");
 	if (l->nmedia > 0)
@@ -64,7 +64,7 @@ learnt_note(struct load *l)
 			continue;
 		ms = (double)(s->held_us[k.epoch] - k.at_us) / 1000;
 		load_sample(&all, ms);
-		if (s->media != NULL)
+		if (i < l->nmedia)
 			load_sample(&media, ms);
 	}
 	if (all.n > 0)
@@ -103,7 +103,7 @@ audit_note(struct load *l)
 int
 load_do_kill(struct load *l)
 {
-	unsigned live = load_live(l), bad = l->count.bad_keys;
+	unsigned live = load_live(l), bad = load_counted(l).bad_keys;
 	json_t *rows = NULL;
 	int64_t t0;
 	int r;
@@ -115,7 +115,7 @@ load_do_kill(struct load *l)
 	r = PERC_ERR_NOMEM;
 	if ((k.behind = calloc(l->n, sizeof(*k.behind))) == NULL)
 		goto out;
-	k.epoch = l->epoch + 1;
+	k.epoch = l->board->epoch + 1;
 	load_admin_rekey_begin(l);
 	if (!load_until(l, first_has_it, 5000))
 		fprintf(stderr, "perch-load: no epoch to kill in\n");
@@ -134,8 +134,8 @@ load_do_kill(struct load *l)
 	learnt_note(l);
 	load_pause(l, LEASES_MS);
 	load_note(l, "kill: seats lost", (double)live - load_live(l), "");
-	load_note(
-	    l, "kill: keys that did not open", l->count.bad_keys - bad, "");
+	load_note(l, "kill: keys that did not open",
+	    load_counted(l).bad_keys - bad, "");
 	r = audit_note(l);
 out:
 	json_decref(rows);

@@ -3,7 +3,8 @@
  * perch-load: many seats in one process against a real perch-kmf. A seat is
  * an endpoint without media: its own keys, connections, lease and stream, and
  * every key that it is given is opened and compared with the signed hash.
- * Some may have media too, by a real perch-mdd: see media.h.
+ * Some may have media too, by a real perch-mdd (media.h); these are in a
+ * process of their own (aside.c).
  * What a signature costs the client is paid once per text, not once per seat:
  * the seats of one process get the same octets.
  */
@@ -78,6 +79,7 @@ struct load_seat {
 	int64_t keys_us;   /* when it asked for the keys last */
 	int64_t token_us;  /* when it had its token1 */
 	int64_t *held_us;  /* by epoch: since when it has that or a newer one */
+	bool hears;	   /* key, roster and leg are there; with media alone */
 	struct front_sse sse;
 	struct perc_timer begin, lease, roster, keys, again, end;
 	struct load_media *media; /* NULL: none */
@@ -189,6 +191,26 @@ void load_away_return(void);
 /* perc_httpc_conf's open_socket; arg: the load. */
 int load_away_socket(struct sockaddr *to, int type, void *arg);
 
+/* --- aside.c: those with media, in a process of their own ----------------- */
+PERC_MUST int load_board_make(struct load *l);
+/* Fork: before there is a loop, a key, or a thread of any library's. */
+PERC_MUST int load_aside_open(struct load *l);
+PERC_MUST int load_aside_begin(struct load *l); /* there is a conference */
+void load_aside_close(struct load *l);
+/* A number that is found aside is told to whoever writes the report. */
+bool load_aside_note(const char *name, double v, const char *unit);
+/* To seats of this process or of the other; load_order_gone() waits. */
+void load_order_join(struct load *l, struct load_seat *s, int64_t in_ms);
+void load_order_leave(struct load *l, struct load_seat *s, int64_t in_ms);
+void load_order_gone(struct load *l, struct load_seat *s); /* is put out */
+/* Media of this scenario: load_count_report() where they are; waits. */
+void load_order_report(struct load *l, const char *what);
+struct load_count load_counted(const struct load *l); /* by both */
+
+/* --- part.c: what each of the two processes has -------------------------- */
+PERC_MUST int load_part_open(struct load *l); /* loop, relay, its seats */
+void load_part_close(struct load *l);
+
 /* --- cost.c -------------------------------------------------------------- */
 PERC_MUST int load_floor(struct load *l);
 PERC_MUST int load_do_rekey(struct load *l);
@@ -216,28 +238,37 @@ struct load_count {
 	unsigned deaf, mixed_up, leg_troubles; /* media */
 };
 
+struct load_board { /* what both processes see */
+	_Atomic int64_t epoch; /* newest that any seat has seen */
+	bool react; /* seats answer news with requests, as agents do */
+	bool quiet; /* no leases for a moment */
+	char conf[64], resource[512], jwks[8192];
+	struct load_count count[2]; /* ours, and of those aside */
+};
+
 struct load {
 	struct perc_loop *loop;
+	struct load_board *board;
 	char base[256], dir[256], ca[512], client[512], kmf[512];
 	char mdd[512], mdd_base[256]; /* the program; its URL */
 	char trust[512];	      /* whom seats trust; "": ca */
 	char conf[64], resource[512];
 	struct perc_jwks *jwks;
 	bool own, json, verbose, costs;
-	bool react; /* seats answer news with requests, as agents do */
 	bool no_rosters;
 	bool whole_rosters; /* as plain clients: no differences */
-	bool quiet; /* no leases for a moment */
 	bool quick; /* fewer rounds: a test of function */
 	unsigned n, spread_s;
 	unsigned lag_ms; /* round trip of one seat in twenty; 0: none */
 	/* How those on bad lines open theirs: perc_httpc_conf. */
 	int (*bad_socket)(struct sockaddr *to, int type, void *load);
 	unsigned nmedia; /* the first so many seats have media */
+	bool together;	 /* and are in the process of all others */
+	unsigned first, end; /* of the seats that are this process' own */
 	struct load_seat *seats;
 	struct load_peer admin;
 	char admin_id[64], *admin_token;
-	int64_t audit_seq, epoch; /* newest epoch that any seat has seen */
+	int64_t audit_seq;
 	struct load_good {	  /* whose signature was right, lately */
 		char *text;
 		json_t *claims;
@@ -248,7 +279,7 @@ struct load {
 	size_t event_len;
 	pid_t pid, mdd_pid;
 	struct load_floor floor;
-	struct load_count count;
+	struct load_count *count; /* of this process */
 	json_t *notes;
 };
 

@@ -16,9 +16,8 @@
 
 static const char usage[] =
     "perch-load [-n SEATS] [-t SECONDS] [-k PERCH-KMF] [-l MS] [--json] [-v]\n"
-    "           [--media SEATS] [--mdd PERCH-MDD] [--quick] "
-    "[--whole-rosters]\n"
-    "           [--no-rosters]\n"
+    "           [--media SEATS] [--mdd PERCH-MDD] [--quick] [--together]\n"
+    "           [--whole-rosters] [--no-rosters]\n"
     "           [--url BASE --client FILE --ca FILE]\n"
     "           SCENARIO...\n"
     "scenarios, in the order given; join comes first:\n"
@@ -35,7 +34,9 @@ static const char usage[] =
     "a network namespace of its own if we are root.\n"
     "--media: so many of the seats send 50 packets a second and receive, by a\n"
     "perch-mdd (default ./perch-mdd); after each scenario it is told what of\n"
-    "that could not be opened, and until when by those who are out.\n"
+    "that could not be opened, and until when by those who are out. They have "
+    "a\n"
+    "process of their own; --together: they have not, to see what that does.\n"
     "--quick: fewer rounds of evict and lag.\n"
     "--whole-rosters: seats ask for no differences, as plain clients do.\n"
     "--no-rosters: seats do not fetch the rosters that are too large for the\n"
@@ -83,8 +84,8 @@ load_settled(struct load *l)
 		const struct load_seat *s = &l->seats[i];
 
 		if (s->state == SEAT_LIVE && !s->evicted &&
-		    (s->epoch != l->epoch || !s->stream_open ||
-			!load_media_up(s)))
+		    (s->epoch != l->board->epoch || !s->stream_open ||
+			(i < l->nmedia && !s->hears)))
 			return false;
 	}
 	return true;
@@ -108,6 +109,7 @@ args_get(struct load *l, int argc, char **argv)
 		{ "no-rosters", no_argument, NULL, 'r' },
 		{ "whole-rosters", no_argument, NULL, 'w' },
 		{ "quick", no_argument, NULL, 'q' },
+		{ "together", no_argument, NULL, 'T' },
 		{ "media", required_argument, NULL, 'M' },
 		{ "mdd", required_argument, NULL, 'm' }, { 0 } };
 	int c;
@@ -128,6 +130,8 @@ args_get(struct load *l, int argc, char **argv)
 			l->lag_ms = (unsigned)atoi(optarg);
 		else if (c == 'q')
 			l->quick = true;
+		else if (c == 'T')
+			l->together = true;
 		else if (c == 'M')
 			l->nmedia = (unsigned)atoi(optarg);
 		else if (c == 'm')
@@ -186,48 +190,32 @@ servers_start(struct load *l)
 static int
 prepare(struct load *l)
 {
-	unsigned i;
 	int r;
 
-	if ((l->seats = calloc(l->n, sizeof(*l->seats))) == NULL)
-		return PERC_ERR_NOMEM;
-	if ((r = perc_loop_new(&l->loop)) != 0 || (r = servers_start(l)) != 0 ||
+	if ((r = servers_start(l)) != 0 || (r = load_aside_open(l)) != 0 ||
+	    (r = load_part_open(l)) != 0 ||
 	    (l->own && l->costs && (r = load_floor(l)) != 0) ||
-	    (l->lag_ms != 0 && (r = load_relay_open(l)) != 0))
-		return r;
-	for (i = 0; i < l->n; i++) {
-		if ((r = load_seat_init(&l->seats[i], l, i)) != 0)
-			return r;
-		l->seats[i].peer.lags = l->lag_ms != 0 && i % 20 == 7;
-	}
-	if ((r = load_admin_login(l)) != 0 ||
+	    (r = load_admin_login(l)) != 0 ||
 	    (r = load_admin_conference(l)) != 0 ||
-	    (l->nmedia > 0 && (r = load_media_run(l)) != 0))
+	    (r = load_admin_invite(l)) != 0)
 		return r;
-	return load_admin_invite(l);
+	return load_aside_begin(l);
 }
 
 static bool
 all_well(const struct load *l)
 {
-	const struct load_count *c = &l->count;
+	struct load_count c = load_counted(l);
 
-	return c->bad_keys == 0 && c->bad_rosters == 0 &&
-	    c->undecryptable == 0 && c->new_undecryptable == 0 &&
-	    c->deaf == 0 && c->mixed_up == 0;
+	return c.bad_keys == 0 && c.bad_rosters == 0 && c.undecryptable == 0 &&
+	    c.new_undecryptable == 0 && c.deaf == 0 && c.mixed_up == 0;
 }
 
 static void
 clear(struct load *l)
 {
-	unsigned i;
-
-	for (i = 0; l->seats != NULL && i < l->n; i++)
-		if (l->seats[i].l != NULL)
-			load_seat_clear(&l->seats[i]);
-	load_count_close();
-	load_away_close();
-	load_good_clear(l);
+	load_aside_close(l);
+	load_part_close(l);
 	load_peer_clear(&l->admin);
 	load_mdd_stop(l);
 	load_kmf_remove(l);
@@ -236,7 +224,7 @@ clear(struct load *l)
 int
 main(int argc, char **argv)
 {
-	struct load l = { .n = 50, .spread_s = 10, .react = true };
+	struct load l = { .n = 50, .spread_s = 10 };
 	const char *what = "start";
 	int r;
 
@@ -246,6 +234,10 @@ main(int argc, char **argv)
 	if (args_get(&l, argc, argv) != 0)
 		return bad_usage();
 	fds_allow();
+	if ((r = load_board_make(&l)) != 0) {
+		fprintf(stderr, "perch-load: %s\n", perc_strerror(r));
+		return 1;
+	}
 	l.notes = json_array();
 	r = prepare(&l);
 	for (; r == 0 && optind < argc; optind++) {
@@ -254,7 +246,7 @@ main(int argc, char **argv)
 		if ((r = load_admin_login(&l)) == 0)
 			r = load_scenario(&l, what);
 		if (r == 0)
-			load_count_report(&l, what);
+			load_order_report(&l, what);
 	}
 	if (r != 0)
 		fprintf(stderr, "perch-load: %s: %s\n", what, perc_strerror(r));

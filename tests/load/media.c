@@ -6,8 +6,6 @@
  */
 #include "tests/load/media.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,14 +13,11 @@
 
 #include "agent/text.h"
 #include "perc/json.h"
-#include "perc/wire.h"
 
-#define SPY_MS	   3000
-#define PACKET_LEN 172 /* 20 ms of G.711 */
-#define WANT_MS	   1000
+#define SPY_MS	3000
+#define WANT_MS 1000
 
 static struct vault_config config; /* the same KMF is pinned by all */
-static struct perc_timer tone;
 
 /* --- what the vault says ---------------------------------------------------
  */
@@ -124,9 +119,9 @@ lacks(struct load_media *m, const char *what, int err, const char *words)
 {
 	trouble(m, what, words);
 	if (err == PERC_ERR_REPLAY)
-		m->s->l->count.overtaken++;
+		m->s->l->count->overtaken++;
 	else
-		m->s->l->count.bad_keys++;
+		m->s->l->count->bad_keys++;
 	return err != PERC_ERR_REPLAY;
 }
 
@@ -141,11 +136,14 @@ on_opened(int err, const char *text, void *arg)
 		trouble(m, "the conference", text);
 }
 
-static void
-hears_now(struct load_media *m)
+bool
+load_media_hears(struct load_media *m)
 {
-	if (m->up_us == 0 && m->rostered && m->conf.state == FRONT_UP)
+	if (m->up_us == 0 && m->rostered && m->conf.state == FRONT_UP) {
 		m->up_us = load_us();
+		m->s->hears = true;
+	}
+	return m->up_us != 0;
 }
 
 static void
@@ -183,14 +181,14 @@ on_roster(int err, const char *text, void *arg)
 
 	if (err != 0) {
 		trouble(m, "a roster", text);
-		m->s->l->count.bad_rosters += err == PERC_ERR_CONFLICT;
+		m->s->l->count->bad_rosters += err == PERC_ERR_CONFLICT;
 		if (err == PERC_ERR_NOTFOUND) /* some were missed */
 			load_seat_roster_want(m->s,
 			    (int64_t)m->vault->slots[m->conf.slot].roster.seq);
 		return;
 	}
 	m->rostered = true;
-	hears_now(m);
+	(void)load_media_hears(m);
 }
 
 void
@@ -226,7 +224,7 @@ media_end(void *arg)
 	load_media_part(m);
 	if (m->conf.vault_live)
 		tell(m, VAULT_LEAVE, NULL, NULL, NULL);
-	m->conf.vault_live = m->spying = m->rostered = false;
+	m->conf.vault_live = m->spying = m->rostered = m->s->hears = false;
 	m->ssrc = 0;
 	m->up_us = m->first_us = 0;
 }
@@ -255,60 +253,8 @@ load_media_gone(struct load_seat *s)
 		exit(1);
 }
 
-bool
-load_media_up(const struct load_seat *s)
-{
-	return s->media == NULL || s->media->up_us != 0;
-}
-
-/* --- the tone --------------------------------------------------------------
+/* --- beginning and end -----------------------------------------------------
  */
-static void
-packet_say(struct load_media *m)
-{
-	uint8_t p[PACKET_LEN] = { 0 };
-	struct perc_wire w;
-
-	if (m->next == LOAD_PACKETS_MAX)
-		return;
-	perc_wire_writer(&w, p, sizeof(p));
-	perc_wire_put_u8(&w, 0x80);
-	perc_wire_put_u8(&w, 0);
-	perc_wire_put_u16(&w, (uint16_t)m->next);
-	perc_wire_put_u32(&w, m->next * 160);
-	perc_wire_put_u32(&w, 1 + m->index);
-	perc_wire_put_u32(&w, m->index);
-	perc_wire_put_u32(&w, m->next);
-	perc_wire_put_u64(&w, (uint64_t)load_us());
-	if (send(m->app_fd, p, sizeof(p), MSG_DONTWAIT) < 0)
-		return; /* the vault is behind: as with any application */
-	m->sent_us[m->next++] = load_us();
-	if (m->first_us == 0)
-		m->first_us = load_us();
-}
-
-static void
-on_tone(void *arg)
-{
-	static int64_t due;
-	struct load *l = arg;
-	int64_t now = perc_now_ms();
-	unsigned i;
-
-	due = due == 0 || now - due > 1000 ? now : due;
-	for (i = 0; i < l->nmedia; i++) {
-		struct load_media *m = l->seats[i].media;
-
-		hears_now(m);
-		if (m->up_us != 0 && !m->spying && !l->seats[i].evicted)
-			packet_say(m);
-	}
-	due += LOAD_FRAME_MS;
-	if (perc_timer_set(
-		l->loop, &tone, due > now ? due - now : 0, on_tone, l) != 0)
-		exit(1);
-}
-
 static void
 on_turn(void *arg)
 {
@@ -330,28 +276,7 @@ load_media_run(struct load *l)
 	if ((r = load_count_open(l)) != 0 ||
 	    (r = perc_loop_after(l->loop, on_turn, l)) != 0)
 		return r;
-	return perc_timer_set(l->loop, &tone, 0, on_tone, l);
-}
-
-/* --- beginning and end -----------------------------------------------------
- */
-
-/* Two sockets of loopback: the vault's, and the application's towards it. */
-static int
-sockets_open(int *vault_fd, int *app_fd)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	*vault_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	*app_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (*vault_fd < 0 || *app_fd < 0 ||
-	    bind(*vault_fd, (struct sockaddr *)&a, n) != 0 ||
-	    getsockname(*vault_fd, (struct sockaddr *)&a, &n) != 0 ||
-	    connect(*app_fd, (struct sockaddr *)&a, n) != 0)
-		return PERC_ERR_SYS;
-	return 0;
+	return load_tone_run(l);
 }
 
 static int
@@ -364,7 +289,7 @@ vault_open(struct load_media *m, struct perc_loop *loop)
 	int sv[2], r;
 
 	memset(setup.local_fd, -1, sizeof(setup.local_fd));
-	if ((r = sockets_open(&setup.local_fd[0][0][0], &m->app_fd)) != 0)
+	if ((r = load_tone_open(m, &setup.local_fd[0][0][0])) != 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
 		return PERC_ERR_SYS;
@@ -387,7 +312,8 @@ load_media_init(struct load_seat *s, unsigned index)
 	m->index = index;
 	m->app_fd = -1;
 	m->sent_us = calloc(LOAD_PACKETS_MAX, sizeof(*m->sent_us));
-	if (m->sent_us == NULL)
+	m->sealed = calloc(LOAD_PACKETS_MAX, sizeof(*m->sealed));
+	if (m->sent_us == NULL || m->sealed == NULL)
 		return PERC_ERR_NOMEM;
 	if ((r = vault_open(m, s->l->loop)) != 0 ||
 	    (r = perc_dtls_id_generate(&m->conf.dtls_id, "perch", 2)) != 0)
@@ -418,6 +344,7 @@ load_media_clear(struct load_seat *s)
 	if (m->app_fd >= 0)
 		close(m->app_fd);
 	free(m->sent_us);
+	free(m->sealed);
 	free(m);
 	s->media = NULL;
 }

@@ -29,6 +29,7 @@ struct pair { /* one sender at one receiver */
 	int last_err; /* of a packet after it was heard */
 	int64_t came_us; /* the first packet that was short of a key alone */
 	uint32_t from;	 /* looked at below this number */
+	struct load_look look[LOAD_PACKETS_MAX];
 };
 
 static struct {
@@ -42,6 +43,7 @@ static struct {
 	struct load_samples out;
 	unsigned out_late;
 	int64_t before_us; /* what was sent by then is accounted for */
+	double read_ms;	   /* the longest from sealing to reading */
 } c;
 
 int __real_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
@@ -123,6 +125,31 @@ first_heard(
 		load_sample(&c.heard, (double)(now - from->first_us) / 1000);
 }
 
+struct load_media *
+load_count_sender(const struct perc_double_tx *t)
+{
+	struct load_media *m;
+	unsigned i;
+
+	for (i = 0; c.l != NULL && i < c.l->nmedia; i++) {
+		m = c.l->seats[i].media;
+		if (m->vault->slots[m->conf.slot].local[0].tx == t)
+			return m;
+	}
+	return NULL;
+}
+
+/* It is there, whether it opens or not. */
+static void
+packet_came(struct pair *p, const struct load_media *from, uint16_t number)
+{
+	double ms = load_why_age(from, number);
+
+	if (!get(p->came, number) && ms > c.read_ms)
+		c.read_ms = ms;
+	set(p->came, number);
+}
+
 /* It is listed, and did not open yet. */
 static void
 not_read(struct pair *p, int err)
@@ -150,7 +177,7 @@ packet_read(struct load_media *to, const struct load_media *from,
 	perc_wire_reader(&w, p + PERC_RTP_MIN, info->len - PERC_RTP_MIN);
 	if (perc_wire_get_u32(&w) != from->index ||
 	    (number = perc_wire_get_u32(&w)) >= LOAD_PACKETS_MAX) {
-		c.l->count.mixed_up++;
+		c.l->count->mixed_up++;
 		return;
 	}
 	sent = (int64_t)perc_wire_get_u64(&w);
@@ -175,6 +202,7 @@ __wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 	int err = __real_perc_double_rx_open(
 	    r, now_ms, in, n, out, info, unknown_spi);
 	struct load_media *to = NULL, *from = NULL, *m;
+	struct pair *pair;
 	struct perc_rtp h;
 	unsigned i;
 
@@ -189,11 +217,14 @@ __wrap_perc_double_rx_open(struct perc_double_rx *r, int64_t now_ms,
 	}
 	if (to == NULL || from == NULL)
 		return err;
-	set(pair_of(to, from)->came, h.seq);
-	if (err == 0)
+	pair = pair_of(to, from);
+	packet_came(pair, from, h.seq);
+	if (err == 0) {
 		packet_read(to, from, out, info);
-	else
-		not_read(pair_of(to, from), err);
+	} else {
+		load_why_look(&pair->look[h.seq], to, from, h.seq);
+		not_read(pair, err);
+	}
 	return err;
 }
 
@@ -236,6 +267,7 @@ pair_account(struct account *a, const struct load_media *to,
 		if (get(p->opened, k) || !get(p->came, k))
 			continue;
 		part->shut++;
+		load_why_count(&p->look[k]);
 		shut++;
 		last = k;
 	}
@@ -279,12 +311,19 @@ all_opened(struct load *l)
 }
 
 static void
-note(struct load *l, const char *what, const char *name, double v)
+note_in(struct load *l, const char *what, const char *name, double v,
+    const char *unit)
 {
 	char text[128];
 
 	text_put(text, sizeof(text), "%s: %s", what, name);
-	load_note(l, text, v, "");
+	load_note(l, text, v, unit);
+}
+
+static void
+note(struct load *l, const char *what, const char *name, double v)
+{
+	note_in(l, what, name, v, "");
 }
 
 static void
@@ -328,8 +367,6 @@ load_count_report(struct load *l, const char *what)
 	int64_t before = load_us();
 	unsigned i, k;
 
-	if (l->nmedia == 0)
-		return;
 	c.before_us = before;
 	(void)load_until(l, all_opened, LOAD_LATE_MS);
 	for (i = 0; i < l->nmedia; i++)
@@ -347,9 +384,13 @@ load_count_report(struct load *l, const char *what)
 	note(l, what, "media: packets lost on the road",
 	    a.stayers.lost + a.newcomers.lost);
 	note(l, what, "media: stayers who do not hear each other", a.deaf);
-	l->count.undecryptable += a.stayers.shut;
-	l->count.new_undecryptable += a.newcomers.shut;
-	l->count.deaf += a.deaf;
+	note_in(l, what, "media: longest wait of a packet to be read",
+	    c.read_ms, "ms");
+	c.read_ms = 0;
+	load_why_report(l, what);
+	l->count->undecryptable += a.stayers.shut;
+	l->count->new_undecryptable += a.newcomers.shut;
+	l->count->deaf += a.deaf;
 	note_times(l, what, "media: whoever comes hears each other", &c.late);
 	note_times(l, what, "media: each other hears who comes", &c.heard);
 	note_times(l, what, "media: waiting for a Full field", &c.field);

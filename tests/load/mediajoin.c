@@ -31,7 +31,7 @@ media_of(struct front_conf *c)
 static void
 again(struct load_media *m, const char *why)
 {
-	m->s->l->count.leg_troubles++;
+	m->s->l->count->leg_troubles++;
 	if (m->s->l->verbose)
 		fprintf(stderr, "# %s: %s\n", m->s->member, why);
 	if (perc_timer_set(m->s->l->loop, &m->join,

@@ -16,6 +16,8 @@
 void
 load_note(struct load *l, const char *name, double v, const char *unit)
 {
+	if (load_aside_note(name, v, unit))
+		return;
 	json_array_append_new(l->notes,
 	    json_pack(
 		"{s:s, s:f, s:s}", "name", name, "value", v, "unit", unit));
@@ -75,7 +77,7 @@ machine(void)
 static json_t *
 counts(const struct load *l)
 {
-	const struct load_count *c = &l->count;
+	struct load_count both = load_counted(l), *c = &both;
 
 	return json_pack(
 	    "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, "

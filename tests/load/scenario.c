@@ -46,7 +46,8 @@ fill(struct load *l, int64_t ms)
 
 	for (i = 0; i < l->n; i++)
 		if (l->seats[i].state == SEAT_OUT && !l->seats[i].evicted)
-			load_seat_join(&l->seats[i], ms * (int64_t)i / l->n);
+			load_order_join(
+			    l, &l->seats[i], ms * (int64_t)i / l->n);
 	load_settle(l, "joins");
 }
 
@@ -144,6 +145,10 @@ do_join(struct load *l)
 	if (l->own) {
 		load_note(l, "join: KMF processor time per seat, all in",
 		    (b.all_us - a.all_us) / l->n, "us");
+		load_note(l, "join: KMF memory (PSS), nobody there",
+		    a.rss / 1024, "KiB");
+		load_note(
+		    l, "join: KMF memory (PSS), all in", b.rss / 1024, "KiB");
 		load_note(l, "join: KMF memory (PSS) per seat",
 		    (b.rss - a.rss) / l->n / 1024, "KiB");
 		load_note(l, "join: of which fronts",
@@ -164,7 +169,7 @@ do_leave(struct load *l)
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	for (i = 0; i < n; i++)
-		load_seat_leave(s[i], perc_random_u32() % (n * 100));
+		load_order_leave(l, s[i], perc_random_u32() % (n * 100));
 	load_pause(l, n * 100 + 500);
 	load_settle(l, "leaves");
 	if ((r = load_outs_report(l, "leave", "left")) == 0)
@@ -182,7 +187,7 @@ do_mass_leave(struct load *l)
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	for (i = 0; i < n; i++)
-		load_seat_leave(s[i], 0);
+		load_order_leave(l, s[i], 0);
 	load_pause(l, 1000);
 	load_settle(l, "mass leave");
 	if ((r = load_outs_report(l, "mass leave", "left")) == 0)
@@ -204,8 +209,7 @@ do_evict(struct load *l)
 	if ((r = drop_audit(l)) != 0)
 		return r;
 	for (i = 0; r == 0 && i < n; i++) {
-		if (s[i]->media != NULL)
-			load_media_gone(s[i]);
+		load_order_gone(l, s[i]);
 		r = load_admin_evict(l, s[i]);
 		load_pause(l, l->quick ? QUICK_MS : 1500);
 	}
@@ -219,7 +223,7 @@ do_flap(struct load *l)
 {
 	struct load_seat *s[LOAD_SEATS_MAX];
 	unsigned i, round, n = pick(l, s, (l->n + 19) / 20);
-	unsigned bad = l->count.bad_keys;
+	unsigned bad = load_counted(l).bad_keys;
 	json_t *rows = NULL;
 	int r;
 
@@ -228,11 +232,13 @@ do_flap(struct load *l)
 	for (round = 0; round < 5; round++) {
 		for (i = 0; i < n; i++)
 			if (s[i]->state == SEAT_LIVE)
-				load_seat_leave(s[i], perc_random_u32() % 500);
+				load_order_leave(
+				    l, s[i], perc_random_u32() % 500);
 		load_pause(l, 1000);
 		for (i = 0; i < n; i++)
 			if (s[i]->state == SEAT_OUT)
-				load_seat_join(s[i], perc_random_u32() % 500);
+				load_order_join(
+				    l, s[i], perc_random_u32() % 500);
 		load_pause(l, 1000);
 	}
 	fill(l, 500);
@@ -241,7 +247,7 @@ do_flap(struct load *l)
 		load_note(
 		    l, "flap: epochs caused in 10 s", load_epochs_of(rows), "");
 		load_note(l, "flap: keys that did not open",
-		    l->count.bad_keys - bad, "");
+		    load_counted(l).bad_keys - bad, "");
 	}
 	json_decref(rows);
 	return r;
@@ -252,7 +258,7 @@ static int64_t awaited; /* epoch that lag waits for */
 static bool
 all_have_it(struct load *l)
 {
-	return l->epoch >= awaited && load_settled(l);
+	return l->board->epoch >= awaited && load_settled(l);
 }
 
 /* Five rekeys; those on bad lines and the others, each by themselves. */
@@ -260,12 +266,12 @@ static int
 do_lag(struct load *l)
 {
 	struct load_samples slow = { 0 }, fast = { 0 };
-	unsigned i, round, missing = 0, bad = l->count.bad_keys;
+	unsigned i, round, missing = 0, bad = load_counted(l).bad_keys;
 	int64_t t0, epoch;
 	int r = 0;
 
 	for (round = 0; r == 0 && round < (l->quick ? 2 : 5); round++) {
-		awaited = epoch = l->epoch + 1;
+		awaited = epoch = l->board->epoch + 1;
 		t0 = load_us();
 		if ((r = load_admin_rekey(l)) != 0)
 			break;
@@ -289,8 +295,8 @@ do_lag(struct load *l)
 	load_note_samples(l, "lag: bad lines hold the new key", &slow);
 	load_note_samples(l, "lag: the others hold the new key", &fast);
 	load_note(l, "lag: keys missing after 2.5 s", missing, "");
-	load_note(
-	    l, "lag: keys that did not open", l->count.bad_keys - bad, "");
+	load_note(l, "lag: keys that did not open",
+	    load_counted(l).bad_keys - bad, "");
 	return r;
 }
 

@@ -99,7 +99,7 @@ on_roster(const struct perc_httpc_answer *a, void *arg)
 	s->roster_busy = false;
 	if (s->state == SEAT_LIVE && good(a) &&
 	    load_roster_answer(s, a->body, a->len) != 0)
-		s->l->count.bad_rosters++;
+		s->l->count->bad_rosters++;
 }
 
 void
@@ -139,7 +139,7 @@ on_lease(const struct perc_httpc_answer *a, void *arg)
 		return;
 	if (good(a) &&
 	    perc_json_parse(&j, a->body, a->len, 65536, NULL, 0) == 0) {
-		s->l->count.leases++;
+		s->l->count->leases++;
 		if (perc_json_int(&epoch, j, "epoch", 0, INT64_MAX) == 0 &&
 		    epoch > s->epoch && !s->stream_open)
 			load_seat_keys_ask(s);
@@ -159,7 +159,7 @@ load_seat_lease(void *arg)
 
 	if (s->state != SEAT_LIVE)
 		return;
-	if (s->lease_busy || s->l->quiet) {
+	if (s->lease_busy || s->l->board->quiet) {
 		load_seat_later(s, &s->lease, 100 + perc_random_u32() % 400,
 		    load_seat_lease);
 		return;
@@ -178,12 +178,12 @@ load_seat_came_in(struct load_seat *s)
 {
 	s->state = SEAT_LIVE;
 	s->live_us = load_us();
-	s->l->count.first_keys++;
+	s->l->count->first_keys++;
 	s->tries.stream = 0;
 	front_sse_clear(&s->sse);
 	load_stream_ask(s);
 	load_seat_later(s, &s->lease, LEASE_MS, load_seat_lease);
-	if (s->l->react)
+	if (s->l->board->react)
 		load_seat_later(s, &s->roster, 0, load_seat_roster);
 }
 
@@ -218,7 +218,7 @@ on_keys(const struct perc_httpc_answer *a, void *arg)
 	}
 	s->tries.keys = 0;
 	if (load_key_first(s, a->body, a->len) != 0)
-		s->l->count.bad_keys++;
+		s->l->count->bad_keys++;
 	else if (s->media != NULL)
 		load_media_key(s, a->body); /* goes on when it is taken */
 	else if (s->state == SEAT_JOINING)
@@ -364,8 +364,6 @@ load_seat_init(struct load_seat *s, struct load *l, unsigned index)
 
 	s->l = s->peer.l = l;
 	front_sse_init(&s->sse);
-	if ((s->held_us = calloc(LOAD_EPOCHS_MAX, sizeof(*s->held_us))) == NULL)
-		return PERC_ERR_NOMEM;
 	if ((r = perc_jwk_generate(&s->peer.key)) != 0 ||
 	    (r = perc_jwk_generate(&s->seal)) != 0)
 		return r;
@@ -390,5 +388,4 @@ load_seat_clear(struct load_seat *s)
 	perc_json_free(s->seal_jwk);
 	text_free(s->token);
 	perc_wipe(s->delivery, sizeof(s->delivery));
-	free(s->held_us);
 }

@@ -24,7 +24,7 @@ may_be_early(struct load_seat *s, const json_t *j)
 {
 	if (!s->keys_busy)
 		return false;
-	s->l->count.early++;
+	s->l->count->early++;
 	json_decref(s->early);
 	s->early = json_incref((json_t *)(uintptr_t)j);
 	return true;
@@ -50,7 +50,7 @@ on_epoch(struct load_seat *s, const json_t *j)
 		if (s->l->verbose)
 			fprintf(stderr, "# %s: epoch event: %s\n", s->member,
 			    perc_strerror(r));
-		s->l->count.bad_keys++;
+		s->l->count->bad_keys++;
 		load_seat_keys_ask(s);
 		return;
 	}
@@ -58,7 +58,7 @@ on_epoch(struct load_seat *s, const json_t *j)
 	s->epoch_told = epoch > told ? epoch : told;
 	if (s->media != NULL && epoch > told)
 		load_media_epoch(s, j, epoch < s->epoch);
-	if (s->epoch > had && s->l->react)
+	if (s->epoch > had && s->l->board->react)
 		lease_spread(s);
 }
 
@@ -85,8 +85,8 @@ on_roster_event(struct load_seat *s, const json_t *j)
 	if (text != NULL) {
 		s->roster_seq = seq;
 		if (load_roster_take(s, text) != 0)
-			s->l->count.bad_rosters++;
-	} else if (s->l->react && !s->roster_busy &&
+			s->l->count->bad_rosters++;
+	} else if (s->l->board->react && !s->roster_busy &&
 	    !perc_timer_armed(&s->roster))
 		load_seat_later(s, &s->roster, perc_random_u32() % SPREAD_MS,
 		    load_seat_roster);
@@ -103,8 +103,8 @@ on_delta_event(struct load_seat *s, const json_t *j)
 		return;
 	if (s->roster_seq != 0 && seq == s->roster_seq + 1) {
 		if (load_delta_take(s, text) != 0)
-			s->l->count.bad_rosters++;
-	} else if (s->l->react && !s->roster_busy &&
+			s->l->count->bad_rosters++;
+	} else if (s->l->board->react && !s->roster_busy &&
 	    !perc_timer_armed(&s->roster))
 		load_seat_later(s, &s->roster, perc_random_u32() % SPREAD_MS,
 		    load_seat_roster);
@@ -174,7 +174,7 @@ on_stream_done(const struct perc_httpc_answer *a, void *arg)
 	struct load_seat *s = arg;
 
 	if (s->state == SEAT_LIVE && !s->evicted)
-		s->l->count.lost_streams++;
+		s->l->count->lost_streams++;
 	s->stream_open = false;
 	if (s->evicted && s->state == SEAT_LIVE) {
 		load_seat_later(s, &s->end, 0, load_seat_end);

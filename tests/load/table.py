@@ -43,7 +43,9 @@ ROWS = [
      ["mass leave: epochs caused"], ""),
     ("one in twenty flaps: epochs in 10 s", "plain",
      ["flap: epochs caused in 10 s"], ""),
-    ("rekey, push alone: KMF us per member (keeper, fronts)", "plain",
+    ("rekey, push alone: KMF us, of all", "plain",
+     ["rekey, push alone: KMF processor time"], ""),
+    ("the same per member (keeper, fronts)", "plain",
      ["rekey, push alone: all, per member",
       "rekey, push alone: keeper, per member",
       "rekey, push alone: fronts, per member"], ""),
@@ -51,8 +53,11 @@ ROWS = [
      ["rekey, push alone: times the floor"], "2"),
     ("rekey with leases: KMF us per member", "plain",
      ["rekey, with leases and rosters: all, per member"], ""),
-    ("KMF memory (PSS) per seat, both connections, KiB", "plain",
-     ["join: KMF memory (PSS) per seat"], "64"),
+    ("KMF memory (PSS), nobody there; all in, KiB", "plain",
+     ["join: KMF memory (PSS), nobody there",
+      "join: KMF memory (PSS), all in"], ""),
+    ("what it grew by, for each seat (fronts), KiB", "plain",
+     ["join: KMF memory (PSS) per seat", "join: of which fronts"], "64"),
     ("eviction until nothing sent is readable for who is out, ms", "media",
      f"evict: {OUT}~", "p99 1000"),
     ("of so many with media", "media", [f"evict: {GONE}"], ""),
@@ -96,6 +101,8 @@ MEDIA = [
      ["media: packets undecryptable at newcomers"], ""),
     ("packets lost on the road",
      ["media: packets lost on the road"], ""),
+    ("longest time from sealing a packet to reading it, ms",
+     ["media: longest wait of a packet to be read"], ""),
 ]
 
 
@@ -159,22 +166,36 @@ def line_fit(points):
     return my - b * mx, b
 
 
-def slope(sizes, reports):
-    """What a rekey costs grows with who is there, beside the floor."""
-    push, floors = "rekey, push alone: KMF processor time", [
-        "floor: one AES-256-GCM seal", "floor: one TLS record, 760 octets"]
-    notes = {n: reports[n]["plain"]["notes"] for n in sizes}
-    points = [(n, notes[n][push]) for n in sizes if push in notes[n]]
+def grows(sizes, notes, name, what, floor, bound):
+    """A row: what there is without members, and what each one adds."""
+    points = [(n, notes[n][name]) for n in sizes if name in notes[n]]
     if len(points) < 2:
         return
+    (x0, y0), (x1, y1) = points[-2:]
     a, b = line_fit(points)
-    seal, record = (notes[max(sizes)][f] for f in floors)
-    print(f"\nA rekey, push alone, costs the KMF {number(a)} us + {b:.1f} us "
-          "a member (least squares over " +
-          ", ".join(f"{n:,}: {number(y)}" for n, y in points) +
-          f" us). The floor of a member is {seal + record:.1f} us (a seal "
-          f"{seal:.1f}, a record {record:.1f}, for each of {max(sizes):,} "
-          f"connections): {b / (seal + record):.2f} times, bound 2.")
+    line(what, number(a), f"{b:.1f}", f"{(y1 - y0) / (x1 - x0):.1f}",
+         f"{floor:.1f}" if floor else "", f"{b / floor:.2f}" if floor else "",
+         bound)
+
+
+def slopes(sizes, reports):
+    """What grows with who is there, by least squares, beside the floor."""
+    notes = {n: reports[n]["plain"]["notes"] for n in sizes}
+    most = notes[max(sizes)]
+    if len(sizes) < 2 or "join: KMF memory (PSS), all in" not in most:
+        return
+    print()
+    line("", "without members", "each member", "the last ones",
+         "floor of a member", "times", "bound")
+    print("|---|" + "---:|" * 6)
+    grows(sizes, notes, "rekey, push alone: KMF processor time",
+          "rekey, push alone: KMF us",
+          most.get("floor: one AES-256-GCM seal", 0) +
+          most.get("floor: one TLS record, 760 octets", 0), "2 times")
+    grows(sizes, notes, "rekey, with leases and rosters: KMF processor time",
+          "rekey with leases: KMF us", 0, "")
+    grows(sizes, notes, "join: KMF memory (PSS), all in",
+          "KMF memory (PSS), KiB", 0, "64")
 
 
 def media_table(size, reports):
@@ -210,7 +231,7 @@ def main():
     print(f"{m['cpu']}, {m['processors']} processors, {m['system']} "
           f"{m['release']}, load {m['load']:.1f} before.\n")
     table(sizes, reports)
-    slope(sizes, reports)
+    slopes(sizes, reports)
     for n in sizes:
         media_table(n, reports[n])
 

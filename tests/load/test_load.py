@@ -67,6 +67,13 @@ def test_stayers_open_every_packet(run):
             assert r[f"{scene}: media: {what}"] == 0, (scene, what, r)
 
 
+def test_packets_are_told_their_age(run):
+    """From the vault that seals to the one that opens."""
+    for scene in SCENES:
+        name = scene + ": media: longest wait of a packet to be read"
+        assert results(run, scene + ": media:")[name] > 0, scene
+
+
 def test_who_is_out_reads_nothing(run):
     for scene in ("evict", "mass-leave"):
         r = results(run, scene + ": media:")
