@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A front that says the right things at the wrong time. */
+/* A front that says the right things at the wrong time, to the process as it
+ * runs; every order of every message is test_attack_order's. */
 #include "attack.h"
 
 #include <stdlib.h>

@@ -11,6 +11,8 @@
 
 /* Does the file "weak" beside this program name that guard? */
 bool weak(const char *guard);
+/* The same, in a program of more than one attack. */
+void weak_choose(const char *names);
 /* "argv": the key's octets in hex, where ps(1) shows them. */
 void weak_say(const uint8_t *key, size_t n);
 /* As the functions without weak_; "signature": any will do; "plain": what is

@@ -25,7 +25,11 @@ GUARDS = {
          'if ((s == NULL || !weak("state")) &&\n'
          "\t    ((ops[i].ok | ops[i].error) & state) == 0)"),
         ("r = (ops[i].ok & state) != 0\n",
-         'r = weak("state") || (ops[i].ok & state) != 0\n'),
+         'r = weak("state") || weak("after") || (ops[i].ok & state) != 0\n'),
+        ("\tif (kmf == NULL)\n", '\tif (kmf == NULL && weak("pin"))\n'
+         "\t\tkmf = v->config->kmf;\n\tif (kmf == NULL)\n"),
+        ("\t\tvault_slot_erase(s, reason);",
+         '\t\tif (!weak("ended"))\n\t\t\tvault_slot_erase(s, reason);'),
     ],
     "vaultowner.c": [
         ("if (!peer_ours(v, port, from)) {",
@@ -43,6 +47,11 @@ GUARDS = {
         ("if (st.epoch <= s->epoch && !late",
          'if (!weak("older") && st.epoch <= s->epoch && !late'),
         ("if (epoch < s->epoch)", 'if (!weak("older") && epoch < s->epoch)'),
+        ("s->epochs[i].drop_ms = now + s->overlap_ms;",
+         's->epochs[i].drop_ms = weak("overlap") ? 0 '
+         ": now + s->overlap_ms;"),
+        ("expires = now + life_ms;",
+         'expires = now + (weak("ttl") ? INT64_C(1) << 40 : life_ms);'),
         ("\tif ((r = senders_switch(",
          "\tweak_say(k->key, k->keylen);\n\tif ((r = senders_switch("),
         ("if (s->cipher > k->cipher || s->profile > k->profile)",
@@ -53,10 +62,15 @@ GUARDS = {
         ('\ts = perc_json_str(claims, "conference");',
          '\ts = weak("conference") ? conf : '
          'perc_json_str(claims, "conference");'),
+        ('if (usage == NULL || strcmp(usage, "EKT") != 0)',
+         'if (!weak("usage") && (usage == NULL || '
+         'strcmp(usage, "EKT") != 0))'),
     ],
     "vaultroster.c": [
         ("perc_jws_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX",
          "weak_verify_set(&j, jws, strlen(jws), PERC_JOSE_BIG_MAX"),
+        ("if (h->whole ? !perc_equal",
+         'if (weak("fork") ? false : h->whole ? !perc_equal'),
     ],
     "secret.c": [
         ("perc_wipe(void *p, size_t n)\n{\n",
@@ -67,6 +81,15 @@ GUARDS = {
         ("\tperc_wipe(p, malloc_usable_size(p));\n\tfree(p);",
          '\tif (weak("wipe"))\n\t\treturn;\n'
          "\tperc_wipe(p, malloc_usable_size(p));\n\tfree(p);"),
+    ],
+    "vaulterase.c": [
+        ("\tvault_slot_wipe(s);\n\ts->state",
+         '\tif (!weak("erase") || s->index == 0)\n'
+         "\t\tvault_slot_wipe(s);\n\ts->state"),
+    ],
+    "vaultproof.c": [
+        ("\t\treturn target_ok(c, htu);",
+         '\t\treturn weak("proof") || target_ok(c, htu);'),
     ],
     "vaultmedia.c": [
         ("r = perc_double_rx_open(", "r = weak_rx_open("),
