@@ -2,14 +2,18 @@
 /*
  * Keys travel as base64url, so no table is indexed and no branch taken by
  * their octets: each character is computed from range comparisons, done with
- * the sign bits of subtractions. Which input was refused is public, where in
- * it the fault stood is not.
+ * the sign bits of subtractions or on many at a time. Which input was refused
+ * is public, where in it the fault stood is not.
  */
 #include "perc/b64.h"
 
 #include "perc/secret.h"
 
 #include <string.h>
+
+#define BLOCK 16 /* characters */
+
+typedef int8_t lanes __attribute__((vector_size(BLOCK)));
 
 /* All ones when lo <= c <= hi, else zero. */
 static unsigned
@@ -32,22 +36,50 @@ sextet_char(unsigned v)
 	return (char)r;
 }
 
-/* The value of one character, or a number with bits above the low 6. */
-static unsigned
-char_sextet(char ch)
+/*
+ * The values of a block of characters; all ones in bad where one is none.
+ * Sixteen at a time, by GNU C's vectors, for of what a proof costs beside its
+ * signature this was the most.
+ */
+static void
+block_sextets(uint8_t out[static BLOCK], lanes *bad, const char *in)
 {
-	int c = (unsigned char)ch;
-	unsigned up = between(c, 'A', 'Z'), low = between(c, 'a', 'z');
-	unsigned dig = between(c, '0', '9');
-	unsigned dash = between(c, '-', '-'), line = between(c, '_', '_');
-	unsigned r = 0;
+	lanes c, up, low, dig, dash, line;
 
-	r |= up & (unsigned)(c - 'A');
-	r |= low & (unsigned)(c - 'a' + 26);
-	r |= dig & (unsigned)(c - '0' + 52);
-	r |= dash & 62;
-	r |= line & 63;
-	return r | (~(up | low | dig | dash | line) & 0x100);
+	memcpy(&c, in, BLOCK);
+	up = (c >= 'A') & (c <= 'Z');
+	low = (c >= 'a') & (c <= 'z');
+	dig = (c >= '0') & (c <= '9');
+	dash = c == '-';
+	line = c == '_';
+	*bad |= ~(up | low | dig | dash | line);
+	c = (up & (c - 'A')) | (low & (c - 'a' + 26)) | (dig & (c - '0' + 52)) |
+	    (dash & 62) | (line & 63);
+	memcpy(out, &c, BLOCK);
+}
+
+static bool
+any(lanes bad)
+{
+	uint64_t w[2];
+
+	memcpy(w, &bad, sizeof(w));
+	return (w[0] | w[1]) != 0;
+}
+
+/* n octets, 3 of each 4 values. */
+static void
+block_pack(uint8_t *out, const uint8_t *v, size_t n)
+{
+	for (; n >= 3; n -= 3, v += 4) {
+		*out++ = (uint8_t)(v[0] << 2 | v[1] >> 4);
+		*out++ = (uint8_t)(v[1] << 4 | v[2] >> 2);
+		*out++ = (uint8_t)(v[2] << 6 | v[3]);
+	}
+	if (n > 0)
+		*out++ = (uint8_t)(v[0] << 2 | v[1] >> 4);
+	if (n > 1)
+		*out++ = (uint8_t)(v[1] << 4 | v[2] >> 2);
 }
 
 void
@@ -70,28 +102,31 @@ perc_b64_put(char *out, const void *in, size_t n)
 int
 perc_b64_get(void *out, size_t *outlen, const char *in, size_t inlen)
 {
-	uint8_t *p = out;
-	size_t n = PERC_B64_RAW(inlen);
-	uint32_t acc = 0;
-	unsigned bits = 0, bad = 0;
+	uint8_t *p = out, v[BLOCK];
+	size_t n = PERC_B64_RAW(inlen), i = 0;
+	char rest[BLOCK];
+	unsigned over = 0;
+	lanes bad = { 0 };
 
 	if (inlen % 4 == 1) /* RFC 4648 section 3.2: no such length */
 		return PERC_ERR_FORMAT;
 	if (*outlen < n)
 		return PERC_ERR_SHORT;
-	for (size_t i = 0; i < inlen; i++) {
-		unsigned v = char_sextet(in[i]);
-
-		bad |= v;
-		acc = acc << 6 | (v & 63);
-		if ((bits += 6) >= 8) {
-			bits -= 8;
-			*p++ = (uint8_t)(acc >> bits);
-		}
+	for (; inlen - i >= BLOCK; i += BLOCK, p += BLOCK / 4 * 3) {
+		block_sextets(v, &bad, in + i);
+		block_pack(p, v, BLOCK / 4 * 3);
 	}
+	memset(rest, 'A', sizeof(rest)); /* the value 0 */
+	if (inlen > i)
+		memcpy(rest, in + i, inlen - i);
+	block_sextets(v, &bad, rest);
+	block_pack(p, v, PERC_B64_RAW(inlen - i));
 	/* RFC 4648 section 3.5: the bits left over must be zero. */
-	bad |= (acc & ((1u << bits) - 1)) << 8;
-	if ((bad & ~63u) != 0) {
+	if (inlen % 4 != 0)
+		over = v[inlen - i - 1] & (inlen % 4 == 2 ? 15 : 3);
+	perc_wipe(v, sizeof(v));
+	perc_wipe(rest, sizeof(rest));
+	if (any(bad) || over != 0) {
 		perc_wipe(out, n);
 		return PERC_ERR_FORMAT;
 	}

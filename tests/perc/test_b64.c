@@ -90,6 +90,33 @@ test_only_the_alphabet_passes(void **state)
 	assert_int_equal(good, 64);
 }
 
+/* Wherever it stands in a text of whatever length: blocks and what is left. */
+static void
+test_every_place_is_looked_at(void **state)
+{
+	char text[PERC_B64_LEN(60) + 1];
+	uint8_t in[60], out[60];
+	size_t len, n, at;
+	char was;
+
+	for (n = 0; n < sizeof(in); n++)
+		in[n] = (uint8_t)(n * 37 + 11);
+	for (n = 1; n <= sizeof(in); n++) {
+		perc_b64_put(text, in, n);
+		assert_int_equal(perc_b64_get_exact(out, n, text), 0);
+		assert_memory_equal(in, out, n);
+		for (at = 0; text[at] != '\0'; at++) {
+			was = text[at];
+			len = sizeof(out);
+			text[at] = (char)("=+/@[`{,^\x80\xc1\xff"[at % 12]);
+			assert_int_equal(
+			    perc_b64_get(out, &len, text, PERC_B64_LEN(n)),
+			    PERC_ERR_FORMAT);
+			text[at] = was;
+		}
+	}
+}
+
 static void
 test_one_spelling_only(void **state)
 {
@@ -162,6 +189,7 @@ main(void)
 		cmocka_unit_test(test_key_encodings),
 		cmocka_unit_test(test_every_octet_comes_back),
 		cmocka_unit_test(test_only_the_alphabet_passes),
+		cmocka_unit_test(test_every_place_is_looked_at),
 		cmocka_unit_test(test_one_spelling_only),
 		cmocka_unit_test(test_room_and_exactness),
 		cmocka_unit_test(test_a_refused_key_leaves_nothing),
