@@ -126,8 +126,8 @@ def other_name(d):
 
 def clock(w, d):
     cc = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if world.SANITIZED or not cc:
-        tap.skip("clock", "no compiler, or one library too many")
+    if not cc:
+        tap.skip("clock", "no compiler here")
         return
     src, lib = w.dir / "ahead.c", w.dir / "ahead.so"
     src.write_text(AHEAD)
