@@ -17,7 +17,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -102,21 +101,26 @@ perc_random_id(char *out, size_t cap, const char *prefix)
 }
 
 /* Fetched once: OpenSSL looks EVP_sha256() up anew each time that it is used,
- * which costs twice what hashing a short text does. */
+ * which costs twice what hashing a short text does. And two seals are opened
+ * for every key that is handed out. */
+static struct {
+	CRYPTO_ONCE once;
+	const EVP_MD *sha256;
+	const EVP_CIPHER *gcm;
+} kept = { .once = CRYPTO_ONCE_STATIC_INIT };
+
+static void
+kept_fetch(void)
+{
+	kept.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	kept.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+}
+
 static const EVP_MD *
 sha256(void)
 {
-	static EVP_MD *_Atomic kept;
-	EVP_MD *none = NULL, *md = kept;
-
-	if (md != NULL)
-		return md;
-	if ((md = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
-		return EVP_sha256();
-	if (atomic_compare_exchange_strong(&kept, &none, md))
-		return md;
-	EVP_MD_free(md); /* another thread was first */
-	return none;
+	(void)CRYPTO_THREAD_run_once(&kept.once, kept_fetch);
+	return kept.sha256 != NULL ? kept.sha256 : EVP_sha256();
 }
 
 int
@@ -177,21 +181,11 @@ out:
 	return r;
 }
 
-/* As sha256(): two seals are opened for every key that is handed out. */
 static const EVP_CIPHER *
 aes_256_gcm(void)
 {
-	static EVP_CIPHER *_Atomic kept;
-	EVP_CIPHER *none = NULL, *c = kept;
-
-	if (c != NULL)
-		return c;
-	if ((c = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)) == NULL)
-		return EVP_aes_256_gcm();
-	if (atomic_compare_exchange_strong(&kept, &none, c))
-		return c;
-	EVP_CIPHER_free(c);
-	return none;
+	(void)CRYPTO_THREAD_run_once(&kept.once, kept_fetch);
+	return kept.gcm != NULL ? kept.gcm : EVP_aes_256_gcm();
 }
 
 int
