@@ -132,20 +132,26 @@ load_kmf_kill(struct load *l)
 	l->pid = 0;
 }
 
-/* What it adds to the memory in use: pages that several processes share are
- * each one's in part. */
 static double
-pss(pid_t pid)
+rollup(const char *text, const char *name)
 {
-	char path[64], text[4096], *p;
-	long kib;
+	const char *p = strstr(text, name);
+
+	return p != NULL ? atof(p + strlen(name)) * 1024 : 0;
+}
+
+/* What it adds to the memory in use: pages that several processes share are
+ * each one's in part. Those of files apart: what is a process' part of a
+ * library changes with each other program that comes or goes. */
+static double
+pss(pid_t pid, double *files)
+{
+	char path[64], text[4096];
 
 	text_put(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	if (slurp(path, text, sizeof(text)) == 0 ||
-	    (p = strstr(text, "\nPss:")) == NULL ||
-	    sscanf(p, "\nPss: %ld", &kib) != 1)
-		return 0;
-	return (double)kib * 1024;
+	slurp(path, text, sizeof(text));
+	*files += rollup(text, "\nPss_File:");
+	return rollup(text, "\nPss:") - rollup(text, "\nPss_File:");
 }
 
 double
@@ -172,7 +178,7 @@ load_kmf_usage(struct load *l, struct load_usage *u)
 	for (i = 0; i < n; i++) {
 		us = load_cpu_us(pids[i]);
 		u->all_us += us;
-		rss = pss(pids[i]);
+		rss = pss(pids[i], &u->files);
 		u->rss += rss;
 		text_put(path, sizeof(path), "/proc/%d/cmdline", pids[i]);
 		len = slurp(path, text, sizeof(text));

@@ -127,7 +127,9 @@ void load_dir_remove(struct load *l);
 /* --- kmfproc.c: the KMF as processes ------------------------------------- */
 struct load_usage {
 	double keeper_us, front_us, all_us; /* processor time */
-	double keeper_rss, front_rss, rss;  /* octets; rss: all processes */
+	/* Octets, files' pages apart; rss: all processes. */
+	double keeper_rss, front_rss, rss;
+	double files; /* libraries and the like, of all */
 	int64_t at_us;
 };
 PERC_MUST int load_kmf_init(struct load *l); /* perch-kmf init, its files */

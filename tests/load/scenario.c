@@ -146,9 +146,9 @@ do_join(struct load *l)
 		load_note(l, "join: KMF processor time per seat, all in",
 		    (b.all_us - a.all_us) / l->n, "us");
 		load_note(l, "join: KMF memory (PSS), nobody there",
-		    a.rss / 1024, "KiB");
-		load_note(
-		    l, "join: KMF memory (PSS), all in", b.rss / 1024, "KiB");
+		    (a.rss + a.files) / 1024, "KiB");
+		load_note(l, "join: KMF memory (PSS), what it grew by",
+		    (b.rss - a.rss) / 1024, "KiB");
 		load_note(l, "join: KMF memory (PSS) per seat",
 		    (b.rss - a.rss) / l->n / 1024, "KiB");
 		load_note(l, "join: of which fronts",
