@@ -241,16 +241,19 @@ class Picture(meeting.Meeting):
                "key frame", r.returncode, len(r.stdout), r.stderr[-500:])
 
     def vlc(self):
-        """Given the link and nothing else, VLC sees and hears Alice."""
+        """Given the file and nothing else, VLC sees and hears Alice; and Bob
+        by the SDP file, where it has live555."""
         lack = vlc.missing()
         if lack:
             tap.skip("VLC opens the media link", f"no {lack} here")
             return
         alice, _, carol = self.people
+        kind, what = (("sdp", "SDP file") if vlc.live555() else
+                      ("vlc", "media link"))
         seen, heard = None, None
         for media in ("video", "audio"):
             carol.procs[f"{media}-of-Alice"].stop()
-        sees, hears = (vlc.Vlc(self.w, m, carol.out("Alice", m)["vlc"])
+        sees, hears = (vlc.Vlc(self.w, m, carol.out("Alice", m)[kind])
                        for m in ("video", "audio"))
         try:
             world.wait_for(lambda: len(sees.pictures()) > 2, 40, say="VLC")
@@ -260,12 +263,26 @@ class Picture(meeting.Meeting):
         except world.Broken:
             pass
         tap.ok(isinstance(seen, int) and seen > 200,
-               "VLC opens the media link by itself and sees Alice: VP8", seen,
+               f"VLC opens the {what} by itself and sees Alice: VP8", seen,
                sees.proc.text()[-1500:])
         tap.ok(heard, "and hears her: Opus", hears.loud(),
                hears.proc.text()[-1500:])
         for v in (sees, hears):
             v.proc.stop()
+        if kind == "sdp":
+            self.vlc_h264(carol)
+
+    def vlc_h264(self, carol):
+        v = vlc.Vlc(self.w, "h264", carol.out("Bob", "video")["sdp"])
+        seen = None
+        try:
+            world.wait_for(lambda: len(v.pictures()) > 2, 40, say="VLC")
+            seen = v.brightness()
+        except world.Broken:
+            pass
+        tap.ok(isinstance(seen, int) and seen < 60, "and sees Bob: H.264",
+               seen, v.proc.text()[-1500:])
+        v.proc.stop()
 
     def feedback(self):
         alice = self.people[0]

@@ -16,6 +16,15 @@ def missing():
     return None
 
 
+def live555():
+    """Debian's VLC has no such plugin; one that was built apart is found by
+    VLC_PLUGIN_PATH. With it VLC opens SDP files."""
+    dirs = [os.environ.get("VLC_PLUGIN_PATH", "."),
+            *pathlib.Path("/usr/lib").glob("*/vlc/plugins/access")]
+    return any((pathlib.Path(d) / "liblive555_plugin.so").exists()
+               for d in dirs)
+
+
 def program(w):
     """VLC refuses root, and an agent of root serves root only: a copy that
     asks for its parent's id instead. Nothing else of it is changed."""
