@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets of one leg or link that wait so as not to fall upon its road all at once: a
- * key frame of fifty packets leaves over some tens of milliseconds. Sound does
- * not wait, but what it takes is missing to pictures. What waits is not a copy
- * but a number in the worker's store (mdd/rtx.h). Time is an argument.
+ * Packets of one leg or link that wait so as not to fall upon its road all at
+ * once: a key frame of fifty packets leaves over some tens of milliseconds.
+ * Sound does not wait, but what it takes is missing to pictures. What waits is
+ * not a copy but a number in the worker's store (mdd/rtx.h). Time is an
+ * argument.
  */
 #pragma once
 
