@@ -10,6 +10,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import demo                                                 # noqa: E402
 import idp                                                  # noqa: E402
+import netns                                                # noqa: E402
 import tap                                                  # noqa: E402
 import world                                                # noqa: E402
 
@@ -22,6 +23,10 @@ if not idp.present():
     tap.done()
 
 demo.tell = tap.say
+try:
+    netns.enter()       # who listens to loopback hears this test alone
+except tap.Skip as e:
+    tap.say(e)
 with world.World("perch-road-") as w:
     try:
         demo.Demo(w, tap.ok).run()
