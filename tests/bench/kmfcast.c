@@ -208,7 +208,7 @@ conference_make(struct bench_cast *c)
 	    "{\"title\":\"bench\",\"starts_at\":\"%s\",\"ends_at\":\"%s\","
 	    "\"invitees\":[{\"group\":\"" GROUP "\"}],"
 	    "\"policy\":{\"rekey_on_join\":false,\"rekey_on_leave\":false,"
-	    "\"lease_s\":120}}",
+	    "\"lease_s\":300}}",
 	    from, to);
 	if ((r = question(&c->l.admin, &a, &j)) == 0) {
 		text_put(
@@ -243,13 +243,11 @@ int
 bench_cast_renew(struct bench_cast *c)
 {
 	char url[768];
-	struct load_ask a = { .method = "PUT",
-		.url = url,
-		.type = "application/json",
-		.body = "{\"epoch\":1}" };
+	struct load_ask a = { .method = "POST", .url = url };
 	int r = 0;
 
-	text_put(url, sizeof(url), "%s/lease", c->l.resource);
+	/* Not the lease: it may have run out while others were measured. */
+	text_put(url, sizeof(url), "%s/keys", c->l.resource);
 	for (unsigned i = 0; r == 0 && i < c->n; i++) {
 		a.token = c->who[i].token1;
 		r = question(&c->who[i].peer, &a, NULL);
