@@ -69,13 +69,17 @@ mdd_addr_key(uint8_t out[static 24], const struct mdd_addr *a)
 bool
 mdd_addr_same(const struct mdd_addr *a, const struct mdd_addr *b)
 {
-	uint8_t ka[24], kb[24];
-	size_t n;
+	const struct sockaddr_in6 *x = &a->u.in6, *y = &b->u.in6;
 
-	if (a->len == 0 || b->len == 0)
+	if (a->len == 0 || b->len == 0 ||
+	    a->u.sa.sa_family != b->u.sa.sa_family || a->channel != b->channel)
 		return false;
-	n = mdd_addr_key(ka, a);
-	return n == mdd_addr_key(kb, b) && memcmp(ka, kb, n) == 0;
+	if (a->u.sa.sa_family == AF_INET) /* once for each packet that leaves */
+		return a->u.in.sin_port == b->u.in.sin_port &&
+		    a->u.in.sin_addr.s_addr == b->u.in.sin_addr.s_addr;
+	return x->sin6_port == y->sin6_port &&
+	    x->sin6_scope_id == y->sin6_scope_id &&
+	    memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr)) == 0;
 }
 
 int

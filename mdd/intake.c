@@ -20,11 +20,16 @@
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "perc/log.h"
 
-#define INTAKE_ROUNDS 16 /* full batches of the road before others' turn */
-#define STEER_MS      20
+#define INTAKE_ROUNDS  16 /* full batches of the road before others' turn */
+#define STEER_MS       20
+#define GATHER_LEGS    32  /* receivers whose turn is long */
+#define GATHER_FRAME   8   /* packets that are no single ones */
+#define GATHER_NS      100 /* for each receiver, since the last packet */
+#define GATHER_MOST_NS 20000
 
 #define IN_ROOM	  65536u
 #define IN_STRIDE (IN_ROOM + 21 * 64)
@@ -53,6 +58,15 @@ struct mdd_intake {
 	/* a segment that is not RTP, where libraries like it */
 	_Alignas(16) uint8_t apart[MDD_OUT_MAX];
 };
+
+static int64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 /* ---- reading ---------------------------------------------------------- */
 
@@ -105,22 +119,51 @@ message_ready(struct mdd_intake *in, unsigned i)
 	in->msg[i].msg_hdr.msg_controllen = sizeof(in->control[i].space);
 }
 
+/*
+ * Whom a frame's first packet has woken may find no more of it yet, and would
+ * serve all receivers twice, once with the rest. When these are many that
+ * takes longer than to look for the rest a while: some hundredths of a turn.
+ */
+static bool
+gathers(const struct mdd_intake *in, int64_t since_ns)
+{
+	const struct mdd_worker *w = in->w;
+	const struct mdd_room *room =
+	    w->nstaged == 0 ? NULL : w->staged[0].room;
+	int64_t most;
+
+	if (room == NULL || room->legs < GATHER_LEGS ||
+	    w->nstaged >= GATHER_FRAME)
+		return false;
+	most = (int64_t)room->legs * GATHER_NS;
+	return now_ns() - since_ns <
+	    (most < GATHER_MOST_NS ? most : GATHER_MOST_NS);
+}
+
 /* One batch. True: there may be more. */
 static bool
 batch_read(struct mdd_intake *in, unsigned which, int64_t now)
 {
-	unsigned count = 0;
-	int i, n;
+	unsigned count = 0, at = 0, staged = 0;
+	int64_t since = 0;
+	int n;
 
-	n = recvmmsg(in->at[which].fd, in->msg, MDD_BATCH, MSG_DONTWAIT, NULL);
-	for (i = 0; i < n; i++) {
-		count += message_take(in, (unsigned)i, now);
-		message_ready(in, (unsigned)i);
-	}
+	do {
+		n = recvmmsg(in->at[which].fd, in->msg + at, MDD_BATCH - at,
+		    MSG_DONTWAIT, NULL);
+		for (; n > 0; n--, at++) {
+			count += message_take(in, at, now);
+			message_ready(in, at);
+		}
+		if (in->w->nstaged > staged) {
+			staged = in->w->nstaged;
+			since = now_ns();
+		}
+	} while (at < MDD_BATCH && gathers(in, since));
 	if (which == MDD_STEER_LOBBY)
 		in->w->count[MDD_RX_LOBBY] += count;
 	mdd_media_flush(in->w); /* the buffers are free again */
-	return n == MDD_BATCH;
+	return at == MDD_BATCH;
 }
 
 static void
