@@ -59,7 +59,8 @@ void db_close(struct db *db); /* NULL is fine */
 int db_version(const struct db *db);
 int db_version_newest(void);  /* this program's */
 
-/* Statements run so far, remembered answers too: what a caller could tell apart by the clock. */
+/* Statements run so far, remembered answers too: what a caller could tell apart
+ * by the clock. */
 uint64_t db_statements_run(const struct db *db);
 
 PERC_MUST int db_begin(struct db *db);
@@ -144,8 +145,7 @@ PERC_MUST int db_conf_add(struct db *db, struct db_conf *c); /* sets no */
 PERC_MUST int db_conf_find(struct db *db, struct db_conf *c, const char *id);
 /* The same for who is known to be in it: quicker the second time, which would
  * tell a stranger that there is such a conference. */
-PERC_MUST int db_conf_known(struct db *db, struct db_conf *c,
-    const char *id);
+PERC_MUST int db_conf_known(struct db *db, struct db_conf *c, const char *id);
 PERC_MUST int db_conf_put(struct db *db, const struct db_conf *c);
 PERC_MUST int db_conf_delete(struct db *db, const char *id);
 /* By no; with from_ms or to_ms by starts_ms, and only those that overlap
